@@ -1,0 +1,67 @@
+"""Every error a user can meet: what was wrong, what was expected, what to do, and an exit code.
+
+Errors that are bugs (a wrong shape passed between our own layers) stay ``ValueError``; the
+classes here are for what the outside world does to us.
+"""
+
+from __future__ import annotations
+
+
+class StreamsepError(Exception):
+    """Base of all errors that end in one clear line instead of a traceback.
+
+    Parameters
+    ----------
+    what
+        What was wrong, with the offending value.
+    expected
+        What would have been right.
+    remedy
+        What the user can do now.
+    """
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, expected: str, remedy: str) -> None:
+        self.what, self.expected, self.remedy = what, expected, remedy
+        super().__init__(f"{what}; expected {expected}; {remedy}")
+
+
+class AudioFileError(StreamsepError):
+    """An audio file that can't be read: missing, not audio, empty, or of no use."""
+
+    exit_code = 3
+
+
+class OutputError(StreamsepError):
+    """A file or folder that can't be written: no permission, no space, unknown suffix."""
+
+    exit_code = 4
+
+
+class DeviceError(StreamsepError):
+    """An audio device, or PortAudio itself, that is missing, busy, refused or gone."""
+
+    exit_code = 5
+
+
+class ModelError(StreamsepError):
+    """A model file that is missing, isn't ONNX, or doesn't keep its contract."""
+
+    exit_code = 6
+
+
+class BackendError(StreamsepError):
+    """An execution provider that was asked for and can't be had, or that failed while running."""
+
+    exit_code = 7
+
+
+class SessionError(StreamsepError):
+    """A live session that broke while running; the cause is chained."""
+
+    exit_code = 8
+
+
+EXIT_USAGE = 2  # what click itself uses
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention

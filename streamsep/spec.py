@@ -1,0 +1,238 @@
+"""ModelSpec: the single truth about a model, stored as JSON in the ONNX file's metadata.
+
+The graph's contract, for C channels, B = n_fft // 2 + 1 bins and T = ``frames_per_run`` frames:
+
+- input ``features`` float32 (C, B, T), computed from the mixture as ``feature`` says;
+- output ``estimate`` float32 (S, C, B, T), one entry per name in ``stems``, as ``output`` says;
+- stateful only: for each state one input and one output of the same shape, all starting at zero.
+
+In a *stateful* graph the estimate at position j belongs to the frame ``lag_frames`` before the
+features at position j. In a *sliding* graph estimate j belongs to features j of the same window.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from streamsep.errors import ModelError
+
+SCHEMA = 1
+METADATA_KEY = "streamsep"
+FEATURES_INPUT = "features"
+ESTIMATE_OUTPUT = "estimate"
+
+WINDOWS = ("hann", "sqrt_hann")
+FEATURES = ("log1p_magnitude",)
+OUTPUTS = ("mask", "log1p_magnitude")
+MODES = ("stateful", "sliding")
+
+# Bounds against hostile or broken files: a spec decides how much memory we allocate.
+MAX_N_FFT = 65_536
+MAX_CHANNELS = 8
+MAX_STEMS = 16
+MAX_FRAMES = 4_096
+MAX_STATE_ELEMENTS = 16_777_216
+MAX_METADATA_BYTES = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class StateSpec:
+    """One recurrent or convolutional state: its graph input, its graph output, its shape."""
+
+    input: str
+    output: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a model is and needs. Frames count STFT frames, all else is named in its unit.
+
+    Attributes
+    ----------
+    stems
+        Names of what the graph estimates, in output order.
+    window
+        Analysis window, periodic; synthesis uses its canonical dual (see ``dsp.stft``).
+    frames_per_run
+        T of the graph: frames that go in and come out per run.
+    stride_frames
+        The smallest time shift under which the graph is equivariant: a strided network
+        only repeats itself every ``stride_frames``. Stateful: equal to ``frames_per_run``.
+    lookahead_frames
+        How many later frames the earliest estimate of a stride depends on.
+    context_frames
+        How many earlier frames an estimate may depend on; 0 when unbounded (recurrent).
+    """
+
+    name: str
+    sample_rate: int
+    channels: int
+    stems: tuple[str, ...]
+    n_fft: int
+    hop_length: int
+    window: str
+    feature: str
+    output: str
+    mode: str
+    frames_per_run: int
+    stride_frames: int
+    lookahead_frames: int
+    context_frames: int = 0
+    states: tuple[StateSpec, ...] = ()
+    licence: str = ""
+    training_data: str = ""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    git_commit: str = ""
+    schema: int = SCHEMA
+
+    def __post_init__(self) -> None:
+        """Refuse what no engine could run.
+
+        Raises
+        ------
+        ModelError
+            Naming the field, its value and the allowed values.
+        """
+        _check(self)
+
+    @property
+    def bins(self) -> int:
+        """Number of frequency bins, ``n_fft // 2 + 1``."""
+        return self.n_fft // 2 + 1
+
+    @property
+    def lag_frames(self) -> int:
+        """How many frames an estimate trails the newest frame that went in."""
+        return self.lookahead_frames - (self.stride_frames - 1)
+
+    @property
+    def residual(self) -> str:
+        """Name of what is left when the estimated stems are taken from the mixture."""
+        if self.stems == ("vocals",):
+            return "beat"
+        return "vocals" if self.stems == ("beat",) else "rest"
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return the spec as ``metadata_props`` for the ONNX file."""
+        return {METADATA_KEY: json.dumps(asdict(self), sort_keys=True)}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> ModelSpec:
+        """Read and validate the spec from an ONNX file's ``metadata_props``.
+
+        Raises
+        ------
+        ModelError
+            When the metadata is missing, not JSON, incomplete, or out of bounds.
+        """
+        text = metadata.get(METADATA_KEY)
+        if text is None:
+            raise ModelError(
+                "the ONNX file has no streamsep metadata",
+                expected=f"a '{METADATA_KEY}' entry in metadata_props",
+                remedy="export the model with 'python -m export onnx'",
+            )
+        if len(text) > MAX_METADATA_BYTES:
+            raise _bad("metadata", f"{len(text)} bytes", f"at most {MAX_METADATA_BYTES}")
+        try:
+            values = json.loads(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise _bad("metadata", f"not JSON ({error})", "a JSON object") from error
+        if not isinstance(values, dict):
+            raise _bad("metadata", type(values).__name__, "a JSON object")
+        return cls(**_coerce(values))
+
+
+def _bad(name: str, value: object, expected: str) -> ModelError:
+    return ModelError(
+        f"model {name} is {value}",
+        expected=expected,
+        remedy="export the model again with 'python -m export onnx'",
+    )
+
+
+def _coerce(values: dict[str, Any]) -> dict[str, Any]:
+    known = {item.name for item in fields(ModelSpec)}
+    required = {"name", "sample_rate", "channels", "stems", "n_fft", "hop_length", "window",
+                "feature", "output", "mode", "frames_per_run", "stride_frames",
+                "lookahead_frames", "schema"}  # fmt: skip
+    if values.get("schema") != SCHEMA:
+        raise _bad("schema", values.get("schema"), f"{SCHEMA} (this version of streamsep)")
+    if missing := sorted(required - values.keys()):
+        raise _bad("metadata", f"missing {', '.join(missing)}", "every field of ModelSpec")
+    if unknown := sorted(values.keys() - known):
+        raise _bad("metadata", f"carrying unknown {', '.join(unknown)}", "only ModelSpec's fields")
+    values = dict(values)
+    try:
+        values["stems"] = tuple(values["stems"])
+        values["states"] = tuple(
+            StateSpec(str(s["input"]), str(s["output"]), tuple(s["shape"]))
+            for s in values.get("states", ())
+        )
+    except (TypeError, KeyError) as error:
+        raise _bad("metadata", f"malformed ({error!r})", "lists of stems and states") from error
+    return values
+
+
+def _check(spec: ModelSpec) -> None:
+    """Field by field, so that the message can name the field."""
+    for name in ("name", "licence", "training_data", "git_commit"):
+        if not isinstance(getattr(spec, name), str):
+            raise _bad(name, repr(getattr(spec, name)), "text")
+    _check_range(spec, "sample_rate", 8_000, 384_000)
+    _check_range(spec, "channels", 1, MAX_CHANNELS)
+    _check_range(spec, "n_fft", 16, MAX_N_FFT)
+    _check_range(spec, "hop_length", 1, spec.n_fft // 2)
+    _check_range(spec, "frames_per_run", 1, MAX_FRAMES)
+    _check_range(spec, "stride_frames", 1, spec.frames_per_run)
+    _check_range(spec, "lookahead_frames", spec.stride_frames - 1, MAX_FRAMES)
+    _check_range(spec, "context_frames", 0, 10**9)
+    for name, allowed in (
+        ("window", WINDOWS), ("feature", FEATURES), ("output", OUTPUTS), ("mode", MODES)
+    ):  # fmt: skip
+        if getattr(spec, name) not in allowed:
+            raise _bad(name, repr(getattr(spec, name)), " or ".join(allowed))
+    if spec.n_fft % 2 or spec.n_fft % spec.hop_length:
+        raise _bad("n_fft", spec.n_fft, f"an even multiple of hop_length {spec.hop_length}")
+    _check_stems(spec)
+    _check_mode(spec)
+    if not isinstance(spec.scores, Mapping) or not all(
+        isinstance(v, int | float) and math.isfinite(v) for v in spec.scores.values()
+    ):
+        raise _bad("scores", spec.scores, "a mapping of names to finite numbers")
+
+
+def _check_range(spec: ModelSpec, name: str, low: int, high: int) -> None:
+    value = getattr(spec, name)
+    if type(value) is not int or not low <= value <= high:
+        raise _bad(name, repr(value), f"an integer from {low} to {high}")
+
+
+def _check_stems(spec: ModelSpec) -> None:
+    stems = spec.stems
+    if not 1 <= len(stems) <= MAX_STEMS or not all(isinstance(s, str) and s for s in stems):
+        raise _bad("stems", stems, f"1 to {MAX_STEMS} names")
+    if len({*stems, spec.residual}) != len(stems) + 1:
+        raise _bad("stems", stems, f"distinct names other than '{spec.residual}'")
+
+
+def _check_mode(spec: ModelSpec) -> None:
+    if spec.mode == "sliding":
+        if spec.states:
+            raise _bad("states", f"{len(spec.states)} in a sliding graph", "none")
+        _check_range(spec, "lookahead_frames", 0, spec.frames_per_run - 1)
+        return
+    if spec.stride_frames != spec.frames_per_run:
+        raise _bad("stride_frames", spec.stride_frames, "frames_per_run in a stateful graph")
+    for state in spec.states:
+        sizes_ok = all(type(n) is int and n > 0 for n in state.shape)
+        if not state.shape or not sizes_ok or math.prod(state.shape) > MAX_STATE_ELEMENTS:
+            raise _bad(f"state '{state.input}' shape", state.shape, "fixed positive sizes")
+    names = [n for s in spec.states for n in (s.input, s.output)]
+    if len(set(names)) != len(names):
+        raise _bad("states", names, "distinct input and output names")

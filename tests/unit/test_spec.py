@@ -1,0 +1,83 @@
+"""ModelSpec: what goes into an ONNX file comes out again, and nonsense is refused by name."""
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from streamsep.errors import ModelError
+from streamsep.spec import METADATA_KEY, ModelSpec, StateSpec
+
+CAUSAL = ModelSpec(
+    name="causal", sample_rate=44_100, channels=2, stems=("vocals",), n_fft=2048, hop_length=1024,
+    window="sqrt_hann", feature="log1p_magnitude", output="mask", mode="stateful",
+    frames_per_run=1, stride_frames=1, lookahead_frames=0,
+    states=(StateSpec("h", "h_next", (1, 2, 64)),), scores={"beat_usdr_db": 7.5},
+)  # fmt: skip
+STRIDED = replace(CAUSAL, frames_per_run=4, stride_frames=4, lookahead_frames=8)
+
+
+def test_metadata_round_trip():
+    assert ModelSpec.from_metadata(CAUSAL.to_metadata()) == CAUSAL
+
+
+def test_lag_is_what_remains_of_the_lookahead_within_a_block():
+    assert CAUSAL.lag_frames == 0
+    # Measured on the strided U-Net: look-ahead 8/7/6/5 for the four positions of a block.
+    assert STRIDED.lag_frames == 5
+
+
+@pytest.mark.parametrize(
+    ("stems", "residual"),
+    [(("vocals",), "beat"), (("beat",), "vocals"), (("drums", "bass"), "rest")],
+)
+def test_residual_names(stems, residual):
+    assert replace(CAUSAL, stems=stems).residual == residual
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"sample_rate": 0}, "sample_rate"),
+        ({"channels": True}, "channels"),
+        ({"n_fft": 2**30}, "n_fft"),
+        ({"n_fft": 1000, "hop_length": 300}, "n_fft"),
+        ({"hop_length": 2048}, "hop_length"),
+        ({"window": "kaiser"}, "window"),
+        ({"feature": "mel"}, "feature"),
+        ({"output": "waveform"}, "output"),
+        ({"mode": "batch"}, "mode"),
+        ({"stems": ()}, "stems"),
+        ({"stems": ("vocals", "vocals")}, "stems"),
+        ({"stems": ("drums", "rest")}, "stems"),
+        ({"frames_per_run": 2}, "stride_frames"),
+        ({"lookahead_frames": -1}, "lookahead_frames"),
+        ({"mode": "sliding"}, "states"),
+        ({"states": (StateSpec("h", "n", (2**30,)),)}, "state 'h'"),
+        ({"states": (StateSpec("h", "h", (1,)),)}, "states"),
+        ({"scores": {"sdr": float("nan")}}, "scores"),
+    ],
+)
+def test_out_of_bounds_fields_are_refused_by_name(change, named):
+    with pytest.raises(ModelError, match=named):
+        replace(CAUSAL, **change)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        ({}, "no streamsep metadata"),
+        ({METADATA_KEY: "{"}, "not JSON"),
+        ({METADATA_KEY: "[" * 100_000}, "not JSON"),
+        ({METADATA_KEY: "[1]"}, "JSON object"),
+        ({METADATA_KEY: '{"schema": 99}'}, "schema is 99"),
+        ({METADATA_KEY: '{"schema": 1}'}, "missing channels"),
+        ({METADATA_KEY: " " * 2_000_000}, "2000000 bytes"),
+        ({METADATA_KEY: json.dumps({**asdict(CAUSAL), "surprise": 1})}, "unknown surprise"),
+        ({METADATA_KEY: json.dumps({**asdict(CAUSAL), "states": [3]})}, "malformed"),
+        ({METADATA_KEY: json.dumps({**asdict(CAUSAL), "hop_length": "x"})}, "hop_length"),
+    ],
+)
+def test_broken_metadata_is_refused(metadata, message):
+    with pytest.raises(ModelError, match=message):
+        ModelSpec.from_metadata(metadata)
