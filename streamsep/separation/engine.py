@@ -1,0 +1,131 @@
+"""What both neural engines share: STFT in, estimate applied to the delayed spectra, STFT out."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsep.dsp.delay import DelayLine
+from streamsep.dsp.sanitize import Sanitizer
+from streamsep.dsp.stft import StreamingSTFT
+from streamsep.separation.backend import Backend
+from streamsep.spec import ModelSpec
+
+Float32 = NDArray[np.float32]
+
+# expm1 of this is 2e8, far above any magnitude of bounded audio, and can't overflow.
+MAX_LOG1P = 19.0
+TINY = np.float32(1e-20)
+
+
+class SpectralEngine:
+    """Runs a backend over a stream; subclasses say how features reach the graph.
+
+    Everything is allocated here; `process` allocates nothing that depends on the signal.
+
+    Parameters
+    ----------
+    backend
+        Holds the graph, its spec and its bound buffers.
+    stride_frames
+        Frames per call, a multiple of ``spec.stride_frames``.
+    """
+
+    def __init__(self, backend: Backend, stride_frames: int) -> None:
+        spec = backend.spec
+        self.spec: ModelSpec = spec
+        self._backend = backend
+        self._stride = stride_frames
+        self._lag = spec.lag_frames
+        self.block_size: int = stride_frames * spec.hop_length
+        self._stft = StreamingSTFT(
+            spec.n_fft, spec.hop_length, spec.channels, stems=len(spec.stems), window=spec.window
+        )
+        self.delay: int = self._stft.delay + self._lag * spec.hop_length
+        self._mixture = DelayLine(spec.channels, self.delay, self.block_size)
+        shape = (spec.channels, spec.bins)
+        # Frames wait here, oldest first, until their estimate has seen its look-ahead.
+        self._spectra = np.zeros((self._lag + stride_frames, *shape), np.complex64)
+        self._magnitude = np.zeros(shape, np.float32)
+        self._ratio = np.zeros((len(spec.stems), *shape), np.float32)
+        self._stem_spectra = np.zeros((len(spec.stems), *shape), np.complex64)
+        self._features = np.zeros((*shape, stride_frames), np.float32)
+        self._estimate = np.zeros((len(spec.stems), *shape, stride_frames), np.float32)
+        self._sanitizer = Sanitizer(self._estimate.shape)
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The model's stems, then the residual."""
+        return (*self.spec.stems, self.spec.residual)
+
+    @property
+    def provider(self) -> str:
+        """Where the model runs."""
+        return self._backend.provider
+
+    def process(self, block: Float32, out: Float32) -> None:
+        """Separate one block; see `Separator.process`.
+
+        Raises
+        ------
+        ValueError
+            If a shape isn't (C, block_size) and (S, C, block_size).
+        """
+        expected = (self.spec.channels, self.block_size)
+        if block.shape != expected or out.shape != (len(self.stems), *expected):
+            raise ValueError(f"got {block.shape} -> {out.shape}, expected {expected} per stem")
+        hop = self.spec.hop_length
+        self._spectra[: self._lag] = self._spectra[self._stride :]
+        for index in range(self._stride):
+            spectrum = self._spectra[self._lag + index]
+            self._stft.analyse(block[:, index * hop : (index + 1) * hop], spectrum)
+            np.abs(spectrum, out=self._magnitude)
+            np.log1p(self._magnitude, out=self._features[..., index])
+        self._run()
+        if self._sanitizer.clean(self._estimate):
+            # Whatever made it would live on in the states.
+            self._backend.reset()
+        for index in range(self._stride):
+            self._apply(self._estimate[..., index], self._spectra[index])
+            self._stft.synthesise(self._stem_spectra, out[:-1, :, index * hop : (index + 1) * hop])
+        residual = out[-1]
+        self._mixture.process(block, residual)
+        for stem in out[:-1]:
+            np.subtract(residual, stem, out=residual)
+
+    def _run(self) -> None:
+        """Turn ``self._features`` into ``self._estimate`` for the frames ``lag`` earlier."""
+        raise TypeError("an engine says how it runs its graph")
+
+    def _apply(self, estimate: Float32, spectrum: NDArray[np.complex64]) -> None:
+        """Write the stems' spectra (S, C, B) for one frame of the mixture (C, B)."""
+        ratio = estimate
+        if self.spec.output == "log1p_magnitude":
+            # Wiener-like: the estimated magnitude with the mixture's phase, never above the
+            # mixture, so that silence stays silence whatever the network believes.
+            np.abs(spectrum, out=self._magnitude)
+            np.maximum(self._magnitude, TINY, out=self._magnitude)
+            ratio = self._ratio
+            np.clip(estimate, 0.0, MAX_LOG1P, out=ratio)
+            np.expm1(ratio, out=ratio)
+            np.divide(ratio, self._magnitude, out=ratio)
+            np.minimum(ratio, 1.0, out=ratio)
+        np.multiply(spectrum, ratio, out=self._stem_spectra)
+
+    def flush(self, out: Float32) -> int:
+        """Write the last ``delay`` samples; see `Separator.flush`."""
+        size = self.block_size
+        silence = np.zeros((self.spec.channels, size), np.float32)
+        block = np.zeros((len(self.stems), *silence.shape), np.float32)
+        for start in range(0, self.delay, size):
+            count = min(size, self.delay - start)
+            self.process(silence, block)
+            out[..., start : start + count] = block[..., :count]
+        return self.delay
+
+    def reset(self) -> None:
+        """Start anew."""
+        self._backend.reset()
+        self._stft.reset()
+        self._mixture.reset()
+        self._spectra.fill(0.0)

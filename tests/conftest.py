@@ -1,0 +1,17 @@
+"""Fixtures shared by all tests."""
+
+import pytest
+
+from tests.support import models
+
+
+@pytest.fixture
+def identity_model(tmp_path):
+    """One hop a run, vocals estimated as nothing: the beat is the input, delayed."""
+    return models.constant_mask(tmp_path / "identity.onnx")
+
+
+@pytest.fixture
+def unet_shaped_model(tmp_path):
+    """Four frames a run with a look-ahead of eight, like the tutorial's U-Net."""
+    return models.lookahead_mask(tmp_path / "lookahead.onnx", frames=4, lookahead=8)

@@ -1,0 +1,95 @@
+"""Invariants 4 and 7: stems sum to the delayed input; silence stays silence; no NaN comes out."""
+
+import numpy as np
+import pytest
+
+from streamsep.separation import load_separator
+from tests.support import models
+from tests.support.signals import music
+
+SHAPES = [
+    pytest.param(dict(), id="causal"),
+    pytest.param(dict(frames_per_run=4, stride_frames=4, lookahead_frames=8), id="lookahead"),
+    pytest.param(
+        dict(mode="sliding", frames_per_run=16, stride_frames=4, lookahead_frames=8), id="sliding"
+    ),
+    pytest.param(dict(stems=("drums", "bass", "vocals")), id="three stems"),
+    pytest.param(dict(output="log1p_magnitude"), id="log1p"),
+]
+
+
+def run(separator, mixture):
+    size, parts = separator.block_size, []
+    out = np.zeros((len(separator.stems), 2, size), np.float32)
+    for start in range(0, mixture.shape[-1] - size + 1, size):
+        separator.process(np.ascontiguousarray(mixture[:, start : start + size]), out)
+        parts.append(out.copy())
+    return np.concatenate(parts, axis=-1)
+
+
+@pytest.mark.parametrize("changes", SHAPES)
+def test_stems_sum_to_the_delayed_input(tmp_path, changes):
+    separator = load_separator(models.constant_mask(tmp_path / "m.onnx", 0.3, **changes))
+    mixture = music(1.0)
+    stems = run(separator, mixture)
+    delayed = mixture[:, : stems.shape[-1] - separator.delay]
+    assert np.abs(stems[0]).max() > 0.01
+    # Summing float32 stems rounds once per stem: a few units in the last place of full scale.
+    np.testing.assert_allclose(stems.sum(axis=0)[:, separator.delay :], delayed, atol=3e-7)
+
+
+@pytest.mark.parametrize("changes", SHAPES[:3])
+def test_an_empty_estimate_leaves_the_beat_bit_exact(tmp_path, changes):
+    separator = load_separator(models.constant_mask(tmp_path / "m.onnx", 0.0, **changes))
+    mixture = music(1.0)
+    stems = run(separator, mixture)
+    np.testing.assert_array_equal(
+        stems[-1][:, separator.delay :], mixture[:, : stems.shape[-1] - separator.delay]
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 50.0])
+@pytest.mark.parametrize("output", ["mask", "log1p_magnitude"])
+def test_silence_in_silence_out_whatever_the_model_believes(tmp_path, value, output):
+    separator = load_separator(models.constant_mask(tmp_path / "m.onnx", value, output=output))
+    assert not run(separator, np.zeros((2, 20_480), np.float32)).any()
+
+
+def test_log1p_estimates_never_exceed_the_mixture(tmp_path):
+    path = models.constant_mask(tmp_path / "m.onnx", 15.0, output="log1p_magnitude")
+    separator = load_separator(path)
+    mixture = music(1.0)
+    stems = run(separator, mixture)
+    # An estimate far above the mixture takes all of it: the vocals are the delayed mixture.
+    delayed = mixture[:, : stems.shape[-1] - separator.delay]
+    np.testing.assert_allclose(stems[0][:, separator.delay :], delayed, atol=1e-6)
+
+
+def test_a_model_that_gives_nan_gives_silent_vocals_and_recovers(tmp_path):
+    """0/0 inside the graph for one hop; its state would carry the NaN on for ever."""
+    spec = models.make_spec(states=(models.StateSpec("memory", "memory_next", (2, 1025, 1)),))
+    text = """
+    broken (float[2,1025,1] features, float[2,1025,1] memory)
+        => (float[1,2,1025,1] estimate, float[2,1025,1] memory_next) {
+        limit = Constant <value_float: float = 4.0> ()
+        bent = Sub(limit, features)
+        root = Sqrt(bent)
+        zero = Constant <value_float: float = 0.0> ()
+        poison = Mul(root, zero)
+        memory_next = Add(memory, poison)
+        axis = Constant <value_ints: ints = [0]> ()
+        half = Constant <value_float: float = 0.5> ()
+        mask = Add(memory_next, half)
+        estimate = Unsqueeze(mask, axis)
+    }"""
+    path = models.save(text, tmp_path / "nan.onnx", spec.to_metadata())
+    separator = load_separator(path)
+    quiet = 0.001 * np.random.default_rng(1).standard_normal((2, 20_480)).astype(np.float32)
+    mixture = quiet.copy()
+    mixture[:, 9_000] += 100.0  # log1p of its spectrum is above 4: sqrt of a negative number
+    stems = run(separator, mixture)
+    assert np.isfinite(stems).all()
+    # Four hops later neither the STFT nor the residual's delay holds the impulse any more.
+    np.testing.assert_allclose(
+        stems[0][:, 14_336:], 0.5 * quiet[:, 14_336 - 1024 : -1024], atol=1e-6
+    )

@@ -1,0 +1,104 @@
+"""Small real ONNX models with known answers, written as text and run by onnxruntime."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx.parser import parse_model
+
+from streamsep.spec import ModelSpec, StateSpec
+
+HEADER = '<ir_version: 9, opset_import: ["": 18]>'
+
+
+def make_spec(**changes) -> ModelSpec:
+    values = dict(
+        name="test", sample_rate=44_100, channels=2, stems=("vocals",), n_fft=2048,
+        hop_length=1024, window="sqrt_hann", feature="log1p_magnitude", output="mask",
+        mode="stateful", frames_per_run=1, stride_frames=1, lookahead_frames=0,
+    )  # fmt: skip
+    return ModelSpec(**(values | changes))
+
+
+def save(text: str, path: Path, metadata: dict[str, str]) -> Path:
+    model = parse_model(f"{HEADER} {text}")
+    onnx.helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
+
+
+def constant_mask(path: Path, value: float = 0.0, **changes) -> Path:
+    """A model whose estimate is ``value`` everywhere: 0 leaves the beat as it came in."""
+    spec = make_spec(**changes)
+    shape = f"{spec.channels},{spec.bins},{spec.frames_per_run}"
+    text = f"""
+    constant (float[{shape}] features) => (float[{len(spec.stems)},{shape}] estimate) {{
+        zero = Constant <value_float: float = 0.0> ()
+        value = Constant <value_float: float = {value}> ()
+        target = Constant <value_ints: ints = [{len(spec.stems)},{shape}]> ()
+        nothing = Mul(features, zero)
+        level = Add(nothing, value)
+        estimate = Expand(level, target)
+    }}"""
+    return save(text, path, spec.to_metadata())
+
+
+def lookahead_mask(path: Path, *, frames: int, lookahead: int, **changes) -> Path:
+    """Mask of frame t: sigmoid of the mean feature of frames t to t + lag, minus one.
+
+    The state holds the last ``lookahead`` feature frames. `reference_mask` says the same in
+    numpy for a whole file.
+    """
+    spec = make_spec(
+        frames_per_run=frames, stride_frames=frames, lookahead_frames=lookahead,
+        states=(StateSpec("past", "past_next", (2, 1025, lookahead)),), **changes,
+    )  # fmt: skip
+    total, lag = lookahead + frames, spec.lag_frames
+    text = f"""
+    lookahead (float[2,1025,{frames}] features, float[2,1025,{lookahead}] past)
+        => (float[1,2,1025,{frames}] estimate, float[2,1025,{lookahead}] past_next) {{
+        joined = Concat <axis: int = 2> (past, features)
+        mean = AveragePool <kernel_shape: ints = [{lag + 1}], strides: ints = [1]> (joined)
+        axis = Constant <value_ints: ints = [2]> ()
+        first = Constant <value_ints: ints = [{frames - 1}]> ()
+        last = Constant <value_ints: ints = [{2 * frames - 1}]> ()
+        mine = Slice(mean, first, last, axis)
+        one = Constant <value_float: float = 1.0> ()
+        centred = Sub(mine, one)
+        mask = Sigmoid(centred)
+        stem = Constant <value_ints: ints = [0]> ()
+        estimate = Unsqueeze(mask, stem)
+        keep = Constant <value_ints: ints = [{frames}]> ()
+        end = Constant <value_ints: ints = [{total}]> ()
+        past_next = Slice(joined, keep, end, axis)
+    }}"""
+    return save(text, path, spec.to_metadata())
+
+
+def windowed_mask(path: Path, *, frames: int, stride: int, lag: int, **changes) -> Path:
+    """`lookahead_mask` as a sliding graph over a window of ``frames``."""
+    spec = make_spec(
+        mode="sliding", frames_per_run=frames, stride_frames=stride,
+        lookahead_frames=lag + stride - 1, **changes,
+    )  # fmt: skip
+    text = f"""
+    windowed (float[2,1025,{frames}] features) => (float[1,2,1025,{frames}] estimate) {{
+        pads = Constant <value_ints: ints = [0, 0, 0, 0, 0, {lag}]> ()
+        padded = Pad(features, pads)
+        mean = AveragePool <kernel_shape: ints = [{lag + 1}], strides: ints = [1]> (padded)
+        one = Constant <value_float: float = 1.0> ()
+        centred = Sub(mean, one)
+        mask = Sigmoid(centred)
+        stem = Constant <value_ints: ints = [0]> ()
+        estimate = Unsqueeze(mask, stem)
+    }}"""
+    return save(text, path, spec.to_metadata())
+
+
+def reference_mask(features: np.ndarray, lag: int) -> np.ndarray:
+    """The masks of `lookahead_mask` for a whole file; features (C, B, T), zeros after the end."""
+    padded = np.concatenate([features, np.zeros((*features.shape[:2], lag))], axis=-1)
+    count = features.shape[-1]
+    mean = sum(padded[..., k : k + count] for k in range(lag + 1)) / (lag + 1)
+    return 1.0 / (1.0 + np.exp(1.0 - mean))
