@@ -1,0 +1,136 @@
+"""What drives a session: sources of sound, clocks that ask for it, and the path between."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+ProcessBlock = Callable[[Float32, Float32, int], None]  # indata, outdata (n, C), lost samples
+Pull = Callable[[Float32, int], None]  # fill (n, C); non-zero when the clock lost samples
+
+
+class AudioEndpoint(Protocol):
+    """Calls a session's ``process_block`` again and again: the seam that tests replace."""
+
+    device_frames: int
+    device_in: int
+    device_out: int
+
+    def run(self, process_block: ProcessBlock, stop: threading.Event, *, tail: int = 0) -> None:
+        """Run until ``stop`` is set or the source has ended and ``tail`` samples more."""
+
+
+class Source(Protocol):
+    """Gives blocks of sound without ever waiting."""
+
+    latency: int  # samples at the model's rate
+
+    @property
+    def finished(self) -> bool:
+        """Whether all sound has been read."""
+
+    def start(self) -> None:
+        """Begin to collect sound."""
+
+    def read(self, out: Float32) -> int:
+        """Fill (n, C) and return how many samples were lost; silence where there are none."""
+
+    def close(self) -> None:
+        """Release what is held."""
+
+
+class Clock(Protocol):
+    """Asks for blocks at the pace of real time, and plays or drops them."""
+
+    latency: int  # samples at the model's rate
+
+    def run(self, pull: Pull, stop: threading.Event) -> None:
+        """Call ``pull`` for every block until ``stop`` is set."""
+
+    def close(self) -> None:
+        """Release what is held."""
+
+
+class LivePath:
+    """One source, one clock.
+
+    Parameters
+    ----------
+    source
+        Where the mixture comes from.
+    clock
+        What asks for it; may be the same device as the source.
+    device_frames
+        Block length n, in samples at the model's rate.
+    channels
+        Channels C of the model.
+    """
+
+    def __init__(self, source: Source, clock: Clock, *, device_frames: int, channels: int) -> None:
+        self._source, self._clock = source, clock
+        self.device_frames = device_frames
+        self.device_in, self.device_out = source.latency, clock.latency
+        self._indata = np.zeros((device_frames, channels), np.float32)
+
+    def run(self, process_block: ProcessBlock, stop: threading.Event, *, tail: int = 0) -> None:
+        """See `AudioEndpoint.run`.
+
+        Raises
+        ------
+        DeviceError
+            If a device stops on its own.
+        """
+        left = tail
+
+        def pull(outdata: Float32, lost: int) -> None:
+            nonlocal left
+            if self._source.finished:
+                left -= self.device_frames
+                if left < -self.device_frames:
+                    stop.set()
+            process_block(self._indata, outdata, self._source.read(self._indata) + lost)
+
+        try:
+            self._source.start()
+            self._clock.run(pull, stop)
+        finally:
+            self._clock.close()
+            self._source.close()
+
+
+class TimerClock:
+    """Real time by the system's clock, for runs without an output device.
+
+    Parameters
+    ----------
+    sample_rate
+        Rate of the model in Hz.
+    device_frames, channels
+        Shape of the blocks, which are dropped.
+    """
+
+    latency = 0
+
+    def __init__(self, sample_rate: int, device_frames: int, channels: int) -> None:
+        self._period_s = device_frames / sample_rate
+        self._outdata = np.zeros((device_frames, channels), np.float32)
+
+    def run(self, pull: Pull, stop: threading.Event) -> None:
+        """Call ``pull`` once a period; after a delay the missed periods follow at once."""
+        started, count = time.monotonic(), 0
+        while not stop.is_set():
+            pull(self._outdata, 0)
+            count += 1
+            ahead = started + count * self._period_s - time.monotonic()
+            if ahead > 0:
+                time.sleep(ahead)
+
+    def close(self) -> None:
+        """Nothing is held."""

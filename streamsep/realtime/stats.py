@@ -1,0 +1,60 @@
+"""Counters of a running session, and the snapshot of them that screens and logs show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsep.realtime.latency import LatencyReport
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStats:
+    """One moment of a session. Levels in dBFS (peak since the last snapshot), times in ms."""
+
+    seconds: float
+    level_in_db: float
+    level_out_db: float
+    latency: LatencyReport
+    measured_latency: int | None  # samples from indata to outdata
+    hop_p50_ms: float
+    hop_p99_ms: float
+    hop_budget_ms: float
+    dropouts: int  # blocks that inference missed
+    device_glitches: int  # under- and overflows that the audio system told of
+    bad_samples: int  # NaN and Inf that came in
+    provider: str
+    model: str
+
+
+class HopTimes:
+    """Durations of the latest runs; written by the worker, read by anyone.
+
+    Parameters
+    ----------
+    capacity
+        How many runs to remember.
+    """
+
+    def __init__(self, capacity: int = 4_096) -> None:
+        self._nanoseconds: NDArray[np.int64] = np.zeros(capacity, np.int64)
+        self.count = 0
+
+    def add(self, nanoseconds: int) -> None:
+        """Note one run."""
+        self._nanoseconds[self.count % len(self._nanoseconds)] = nanoseconds
+        self.count += 1
+
+    def percentiles_ms(self, *percentiles: float) -> tuple[float, ...]:
+        """Return percentiles in milliseconds, NaN before the first run."""
+        known = self._nanoseconds[: self.count]
+        if not len(known):
+            return tuple(float("nan") for _ in percentiles)
+        return tuple(float(p) / 1e6 for p in np.percentile(known, percentiles))
+
+
+def to_db(peak: float) -> float:
+    """Convert a linear peak to dBFS; silence is -inf."""
+    return float(20.0 * np.log10(peak)) if peak > 0.0 else float("-inf")

@@ -1,0 +1,88 @@
+"""Invariant 2: the reported latency is the measured one, to the sample, device by model."""
+
+import numpy as np
+import pytest
+
+from streamsep.realtime import Session
+from streamsep.realtime.latency import LatencyMeter, buffering_samples
+from streamsep.separation import load_separator
+from tests.support import models
+from tests.support.sessions import play
+from tests.support.signals import music
+
+DEVICE_FRAMES = [64, 256, 441, 512, 1000, 1024, 4096, 6000]
+MODELS = {
+    "causal": dict(),
+    "lookahead": dict(frames_per_run=4, stride_frames=4, lookahead_frames=8),
+    "sliding": dict(mode="sliding", frames_per_run=16, stride_frames=4, lookahead_frames=8),
+    "half hop": dict(hop_length=512),
+}
+
+
+@pytest.mark.parametrize("frames", DEVICE_FRAMES)
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("slack", [0, 512])
+def test_reported_is_measured(tmp_path, model, frames, slack):
+    separator = load_separator(models.constant_mask(tmp_path / "m.onnx", 0.0, **MODELS[model]))
+    session = Session(separator, device_frames=frames, slack=slack)
+    signal = np.zeros((2, 9_000), np.float32)
+    signal[:, 777] = 1.0
+    output = play(session, signal, frames)
+    assert session.snapshot().dropouts == 0
+    assert np.flatnonzero(output[0]).tolist() == [777 + session.latency.session]
+
+
+@pytest.mark.parametrize(("block", "frames"), [(1024, 512), (1024, 441), (4096, 6000), (512, 512)])
+def test_one_sample_less_of_head_start_would_run_dry(block, frames):
+    """`buffering_samples` against a plain simulation of who has what when."""
+
+    def runs_dry(head_start):
+        for callback in range(1, 3 * block):
+            done = (callback - 1) * frames // block * block
+            if callback * frames > head_start + done:
+                return True
+        return False
+
+    enough = buffering_samples(block, frames)
+    assert not runs_dry(enough)
+    assert runs_dry(enough - 1)
+
+
+def test_the_report_adds_up(unet_shaped_model):
+    separator = load_separator(unet_shaped_model)
+    latency = Session(
+        separator, device_frames=1024, slack=0, device_in=300, device_out=200
+    ).latency
+    # The algorithm's 10,240 samples, when device blocks divide the model's.
+    assert latency.session == 10_240
+    assert latency.total == 10_740
+    assert latency.ms(latency.session) == pytest.approx(232.2, abs=0.05)
+
+
+@pytest.mark.parametrize("delay", [0, 1, 2_560, 5_000])
+def test_the_meter_finds_the_delay_in_music(delay):
+    meter = LatencyMeter(2_560, 512)
+    sound = music(2.0)
+    delayed = np.pad(sound, ((0, 0), (delay, 0)))
+    for start in range(0, sound.shape[-1] - 512, 512):
+        meter.push(sound[:, start : start + 512], delayed[:, start : start + 512])
+    assert meter.measure() == delay
+
+
+def test_the_meter_doesn_t_invent_a_delay():
+    meter = LatencyMeter(2_560, 512)
+    assert meter.measure() is None  # nothing heard yet
+    silence = np.zeros((2, 512), np.float32)
+    for _ in range(100):
+        meter.push(silence, silence)
+    assert meter.measure() is None
+    sound, other = music(1.0, seed=1), np.random.default_rng(2).uniform(-1, 1, (2, 44_100))
+    for start in range(0, 44_100 - 512, 512):
+        meter.push(sound[:, start : start + 512], other[:, start : start + 512])
+    assert meter.measure() is None
+
+
+def test_a_running_session_measures_itself(unet_shaped_model):
+    session = Session(load_separator(unet_shaped_model), device_frames=512)
+    play(session, music(2.0), 512)
+    assert session.snapshot().measured_latency == session.latency.session
