@@ -1,0 +1,130 @@
+"""The network's view of sound: centred STFT, log1p magnitude and phase, and the way back.
+
+Equal to ``librosa.stft(..., pad_mode="constant")`` to float precision; tests hold it there.
+
+References
+----------
+.. [1] Griffin and Lim, "Signal estimation from modified short-time Fourier transform", 1984:
+   the window-square-sum division that ``istft`` performs, i.e. synthesis by the canonical dual.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+SAMPLE_RATE = 44_100
+N_FFT = 2048
+HOP_LENGTH = 1024
+BINS = N_FFT // 2 + 1
+
+EXCERPT_FRAMES = 256
+EXCERPT_SAMPLES = (EXCERPT_FRAMES - 1) * HOP_LENGTH  # centred: one frame more than hops
+
+
+def make_window(name: str, n_fft: int = N_FFT) -> Tensor:
+    """Return a periodic analysis window.
+
+    Parameters
+    ----------
+    name
+        ``"hann"``, or ``"sqrt_hann"``: its square root, which at half overlap is its own dual.
+    n_fft
+        Window length in samples.
+
+    Returns
+    -------
+    Tensor
+        float32, shape (n_fft,).
+
+    Raises
+    ------
+    ValueError
+        For any other name.
+    """
+    hann = torch.hann_window(n_fft, periodic=True, dtype=torch.float64)
+    if name == "hann":
+        return hann.float()
+    if name == "sqrt_hann":
+        return hann.clamp(min=0).sqrt().float()
+    raise ValueError(f"unknown window {name!r}: 'hann' or 'sqrt_hann'")
+
+
+def stft(wave: Tensor, window: Tensor, hop_length: int = HOP_LENGTH) -> Tensor:
+    """Centred short-time Fourier transform, edges padded with zeros.
+
+    Parameters
+    ----------
+    wave
+        float32, shape (..., samples).
+    window
+        float32, shape (n_fft,).
+
+    Returns
+    -------
+    Tensor
+        complex64, shape (..., n_fft // 2 + 1, 1 + samples // hop_length).
+    """
+    flat = wave.reshape(-1, wave.shape[-1])
+    spectrum = torch.stft(
+        flat, window.numel(), hop_length, window=window,
+        center=True, pad_mode="constant", return_complex=True,
+    )  # fmt: skip
+    return spectrum.reshape(*wave.shape[:-1], *spectrum.shape[-2:])
+
+
+def istft(spectrum: Tensor, window: Tensor, length: int, hop_length: int = HOP_LENGTH) -> Tensor:
+    """Inverse of ``stft`` by weighted overlap-add with the window's canonical dual.
+
+    Parameters
+    ----------
+    spectrum
+        complex64, shape (..., bins, frames).
+    length
+        Samples to return.
+
+    Returns
+    -------
+    Tensor
+        float32, shape (..., length).
+    """
+    flat = spectrum.reshape(-1, *spectrum.shape[-2:])
+    wave = torch.istft(
+        flat, window.numel(), hop_length, window=window, center=True, length=length
+    )  # fmt: skip
+    return wave.reshape(*spectrum.shape[:-2], length)
+
+
+def log1p_magnitude(spectrum: Tensor) -> Tensor:
+    """Return ``log(1 + |spectrum|)``, float32, same shape."""
+    return torch.log1p(spectrum.abs())
+
+
+def phase(spectrum: Tensor) -> Tensor:
+    """Return the angle of each bin in radians, float32, same shape."""
+    return spectrum.angle()
+
+
+def apply_estimate(mixture: Tensor, estimate: Tensor) -> Tensor:
+    """Turn a log1p magnitude estimate into a stem's spectrum, as the host does.
+
+    The estimate becomes a ratio of at most 1 to the mixture, whose phase it takes: a stem is
+    never louder in a bin than the sound it is taken from.
+
+    Parameters
+    ----------
+    mixture
+        complex64, shape (..., bins, frames).
+    estimate
+        float32 log1p magnitude of the stem, same shape.
+
+    Returns
+    -------
+    Tensor
+        complex64, same shape.
+    """
+    magnitude = mixture.abs()
+    wanted = torch.expm1(estimate.clamp(min=0))
+    # The floor only guards 0/0: there the mixture itself is zero.
+    ratio = torch.minimum(wanted, magnitude) / magnitude.clamp(min=torch.finfo(torch.float32).tiny)
+    return mixture * ratio
