@@ -50,9 +50,7 @@ def test_equivariant_to_shifts_by_4_frames_only(small: VocalModel, shift: int) -
 
 
 @pytest.mark.parametrize(("position", "lookahead"), [(0, 8), (1, 7), (2, 6), (3, 5)])
-def test_lookahead_by_place_in_the_stride(
-    small: VocalModel, position: int, lookahead: int
-) -> None:
+def test_lookahead_by_place_in_the_stride(small: VocalModel, position: int, lookahead: int) -> None:
     frame = 24 + position
     x = torch.rand(1, 33, FRAMES, requires_grad=True)
     small(x)[..., frame].sum().backward()

@@ -1,0 +1,41 @@
+"""The commands of ``python -m export``, one module each.
+
+Command modules import only click and paths at the top, and torch and the like when they run:
+``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from export.cli.prepare import prepare
+from export.cli.train import train
+from streamsep.errors import EXIT_INTERRUPTED, StreamsepError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Make a model: prepare stems, train, export to ONNX, verify the export."""
+
+
+cli.add_command(prepare)
+cli.add_command(train)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; end with one line and an exit code where the outside world is at fault."""
+    try:
+        cli.main(arguments, prog_name="python -m export", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except StreamsepError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)

@@ -1,0 +1,79 @@
+"""``prepare``: extract songs to the files that training reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+FOLDER = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option("--musdb", type=FOLDER, help="A MUSDB18 folder (holding train/ and test/).")
+@click.option("--hq", is_flag=True, help="The MUSDB folder is MUSDB18-HQ (WAV files).")
+@click.option("--songs", type=FOLDER, multiple=True, help="Songs: a folder each, a file a stem.")
+@click.option("--accompaniment", type=FOLDER, multiple=True, help="Vocal-free pieces, a file each.")
+@click.option("--voices", type=FOLDER, multiple=True, help="Solo singing, a folder a singer.")
+@click.option("--speech", type=FOLDER, multiple=True, help="Solo speech, a folder a speaker.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave these files out.")
+@click.option("--sources", type=FOLDER, help="Table of file, repo and licence (TSV).")
+@click.option("--out", type=FOLDER, required=True, help="Where the prepared folder goes.")
+@click.option("--format", "suffix", type=click.Choice(["wav", "flac"]), default="wav",
+              show_default=True)  # fmt: skip
+@click.option("--seed", default=0, show_default=True, help="Of the split by track.")
+@click.option("--valid-share", default=0.1, show_default=True, type=click.FloatRange(0, 0.9),
+              help="Share of tracks held out, of those without an official split.")  # fmt: skip
+@click.option("--valid", multiple=True, metavar="PATTERN",
+              help="Hold out exactly the tracks of these names instead.")  # fmt: skip
+def prepare(
+    musdb: Path | None,
+    hq: bool,
+    songs: tuple[Path, ...],
+    accompaniment: tuple[Path, ...],
+    voices: tuple[Path, ...],
+    speech: tuple[Path, ...],
+    exclude: tuple[str, ...],
+    sources: Path | None,
+    out: Path,
+    suffix: str,
+    seed: int,
+    valid_share: float,
+    valid: tuple[str, ...],
+) -> None:
+    """Extract mixture, vocals, other and accompaniment to 44.1 kHz, 16 bit.
+
+    Run again after an interruption: finished tracks are skipped.
+    """
+    from export.data import sources as find
+    from export.data.manifest import write_manifest
+    from export.data.prepare import prepare_tracks
+    from export.data.split import assign_splits
+    from export.progress import make_progress
+
+    found: list[find.SourceTrack] = []
+    if musdb is not None:
+        from export.data.musdb_source import find_musdb
+
+        found += find_musdb(musdb, hq=hq)
+    for folder in songs:
+        found += find.find_songs(folder, exclude)
+    for folder in accompaniment:
+        found += find.find_accompaniment(folder, exclude)
+    for kind, folders in (("voice", voices), ("speech", speech)):
+        for folder in folders:
+            found += find.find_voices(folder, kind, exclude)
+    if not found:
+        raise click.UsageError("name at least one of --musdb, --songs, --accompaniment, --voices")
+    licences = find.read_licences(sources) if sources else {}
+    with make_progress() as progress:
+        task = progress.add_task("extracting", total=len(found))
+        tracks = prepare_tracks(
+            found, out, suffix=f".{suffix}", licences=licences,
+            done=lambda source, skipped: progress.advance(task),
+        )  # fmt: skip
+    tracks = assign_splits(tracks, seed=seed, valid_share=valid_share, valid_patterns=valid)
+    write_manifest(out, tracks)
+    minutes = sum(t.seconds for t in tracks) / 60
+    held_out = sum(t.split == "valid" for t in tracks)
+    click.echo(f"{len(tracks)} tracks, {minutes:.1f} minutes, {held_out} held out, in {out}")

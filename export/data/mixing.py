@@ -1,0 +1,218 @@
+"""Random mixes: any voice over any accompaniment, so that the network can't learn songs by heart.
+
+With a handful of songs, what a network meets later is always unheard. A voice that comes with
+a different band, key, level and room each time has to be recognised as a voice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soxr
+from scipy.signal import fftconvolve
+
+from export.data.audio import Audio, read_part
+from export.data.excerpts import (
+    ExcerptSampler,
+    has_target,
+    list_excerpts,
+    pick_channel,
+    read_pair,
+)
+from export.data.manifest import Track
+from export.errors import DataError
+from export.features import EXCERPT_SAMPLES, SAMPLE_RATE
+
+# What an item is, by chance. The rest, the largest part, is a random mix.
+VOCAL_FREE_SHARE = 0.10
+VOICE_ONLY_SHARE = 0.04
+TRUE_SONG_SHARE = 0.26
+
+# Where voices and accompaniments come from; shares of what there is are scaled to sum to 1.
+VOICE_SHARES = {"song": 0.50, "voice": 0.30, "speech": 0.20}
+ACCOMPANIMENT_SHARES = {"song": 0.40, "accompaniment": 0.60}
+
+SECOND_VOICE_CHANCE = 0.15
+REVERB_CHANCE = 0.5  # of solo voices: those of songs bring their own room
+SPEED_CHANCE = 0.5
+SPEED_OCTAVES = 0.25  # a quarter octave up or down, in pitch and tempo
+VOICE_TO_REST_DB = (-10.0, 8.0)
+LEVEL_DBFS = (-30.0, -10.0)  # of the mixture, from quiet recordings to loud masters
+
+SILENT_RMS = 1e-3
+TRIES = 5  # for an excerpt in which something sounds
+
+
+class RandomMixer:
+    """Draws training pairs from a pool of tracks.
+
+    Parameters
+    ----------
+    folder
+        The prepared folder.
+    tracks
+        Tracks of one split.
+    target
+        One of ``TARGETS``.
+    seed
+        With step and position it decides every draw.
+    """
+
+    def __init__(self, folder: Path, tracks: Sequence[Track], target: str, seed: int) -> None:
+        self._folder, self._target, self._seed = folder, target, seed
+        self._voices = _pools(tracks, "vocals", VOICE_SHARES)
+        with_rest = [t for t in tracks if has_target(t, target) and "accompaniment" in t.files]
+        self._rests = _pools(with_rest, "accompaniment", ACCOMPANIMENT_SHARES)
+        if not self._voices or not self._rests:
+            raise DataError(
+                f"no {'accompaniment' if self._voices else 'voice'} to mix for '{target}'",
+                expected="at least one of each", remedy="prepare some, or train without --mix",
+            )  # fmt: skip
+        self._songs = list_excerpts([t for t in with_rest if t.kind == "song"])
+
+    def sample(self, step: int, position: int, batch_size: int = 0) -> tuple[Audio, Audio]:
+        """Return mixture and target, float32 of shape (EXCERPT_SAMPLES,), of one batch place."""
+        rng = np.random.default_rng([self._seed, step, position, 2])
+        kind = rng.random()
+        if self._songs and kind < TRUE_SONG_SHARE:
+            excerpt = self._songs[rng.integers(len(self._songs))]
+            mixture, target = pick_channel(rng, *read_pair(self._folder, excerpt, self._target))
+            return set_level(rng, mixture, target)
+        rest, part = self._draw_rest(rng)
+        voice = self._draw_voice(rng)
+        if kind < TRUE_SONG_SHARE + VOCAL_FREE_SHARE:
+            voice = np.zeros_like(voice)
+        elif kind < TRUE_SONG_SHARE + VOCAL_FREE_SHARE + VOICE_ONLY_SHARE:
+            rest, part = np.zeros_like(rest), np.zeros_like(part)
+        mixture = voice + rest
+        return set_level(rng, mixture, voice if self._target == "vocals" else part)
+
+    def _draw_rest(self, rng: np.random.Generator) -> tuple[Audio, Audio]:
+        """Return an accompaniment and the target in it, scaled to unit level."""
+        track = _draw_track(rng, self._rests)
+        names = ["accompaniment", self._target if self._target == "other" else "accompaniment"]
+        rest, part = self._draw_part(rng, track, names)
+        level = max(_rms(rest), SILENT_RMS)
+        return rest / level, part / level
+
+    def _draw_voice(self, rng: np.random.Generator) -> Audio:
+        """Return a voice, sometimes two, at a random level against an accompaniment of 1."""
+        voice = np.zeros(EXCERPT_SAMPLES, np.float32)
+        for _ in range(2 if rng.random() < SECOND_VOICE_CHANCE else 1):
+            track = _draw_track(rng, self._voices)
+            (one,) = self._draw_part(rng, track, ["vocals"])
+            if track.kind != "song" and rng.random() < REVERB_CHANCE:
+                one = add_reverb(rng, one)
+            gain = 10 ** (rng.uniform(*VOICE_TO_REST_DB) / 20)
+            voice += one * np.float32(gain / max(_rms(one), SILENT_RMS))
+        return voice
+
+    def _draw_part(
+        self, rng: np.random.Generator, track: Track, names: Sequence[str]
+    ) -> tuple[Audio, ...]:
+        """Return one channel of the named files at a place where the first one sounds."""
+        speed = 1.0
+        if rng.random() < SPEED_CHANCE:
+            speed = 2 ** rng.uniform(-SPEED_OCTAVES, SPEED_OCTAVES)
+        length = int(EXCERPT_SAMPLES * speed) + 1 if speed != 1 else EXCERPT_SAMPLES
+        for _ in range(TRIES):
+            start = int(rng.integers(max(track.samples - length, 0) + 1))
+            first = read_part(self._folder / track.files[names[0]], start, length)
+            if _rms(first) > SILENT_RMS:
+                break
+        parts = {names[0]: first}
+        for name in names[1:]:
+            if name not in parts:
+                parts[name] = read_part(self._folder / track.files[name], start, length)
+        mono = pick_channel(rng, *(parts[name] for name in names))
+        return tuple(_at_speed(m, speed) for m in mono)
+
+
+class FixedSet:
+    """The same pairs each time, for validation: true excerpts, spread evenly, then mixes.
+
+    Parameters
+    ----------
+    excerpts
+        How many true excerpts, and how many mixes on top where ``mix`` is set.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        tracks: Sequence[Track],
+        target: str,
+        seed: int,
+        excerpts: int,
+        mix: bool,
+    ) -> None:
+        self._songs = ExcerptSampler(folder, tracks, target, seed)
+        self._mixer = RandomMixer(folder, tracks, target, seed) if mix else None
+        self._excerpts = min(excerpts, len(self._songs))
+
+    def __len__(self) -> int:
+        """Pairs in the set."""
+        return self._excerpts * (2 if self._mixer else 1)
+
+    def __getitem__(self, index: int) -> tuple[Audio, Audio]:
+        """Return mixture and target, float32 of shape (EXCERPT_SAMPLES,)."""
+        if self._mixer and index >= self._excerpts:
+            return self._mixer.sample(0, index)
+        return self._songs.sample(0, index, 1)
+
+
+def set_level(rng: np.random.Generator, mixture: Audio, target: Audio) -> tuple[Audio, Audio]:
+    """Scale both so that the mixture's RMS is a random level within ``LEVEL_DBFS``."""
+    level = 10 ** (rng.uniform(*LEVEL_DBFS) / 20)
+    gain = np.float32(level / max(_rms(mixture), SILENT_RMS))
+    return mixture * gain, target * gain
+
+
+def add_reverb(rng: np.random.Generator, dry: Audio) -> Audio:
+    """Put a dry voice in a made-up room: noise that decays 60 dB within 0.2 to 2 seconds.
+
+    Parameters
+    ----------
+    dry
+        float32, shape (samples,).
+
+    Returns
+    -------
+    ndarray
+        float32, same shape; the direct sound stays where it is.
+    """
+    seconds = rng.uniform(0.2, 2.0)
+    time = np.arange(int(seconds * SAMPLE_RATE), dtype=np.float32) / SAMPLE_RATE
+    tail = rng.standard_normal(time.size, np.float32) * 10 ** (-3 * time / np.float32(seconds))
+    tail *= np.float32(10 ** (rng.uniform(-20, -4) / 20)) / np.sqrt(np.sum(tail**2))
+    return dry + fftconvolve(dry, tail)[: dry.size]
+
+
+def _pools(
+    tracks: Sequence[Track], name: str, shares: dict[str, float]
+) -> list[tuple[float, list[Track]]]:
+    """Group the tracks that hold ``name`` by kind, each with its share of the draws."""
+    found = {kind: [t for t in tracks if t.kind == kind and name in t.files] for kind in shares}
+    total = sum(shares[kind] for kind, members in found.items() if members)
+    return [(shares[kind] / total, members) for kind, members in found.items() if members]
+
+
+def _draw_track(rng: np.random.Generator, pools: list[tuple[float, list[Track]]]) -> Track:
+    """Draw a kind by its share, then a track; the root keeps one long track from drowning many."""
+    members = pools[rng.choice(len(pools), p=[share for share, _ in pools])][1]
+    weights = np.sqrt([t.samples for t in members])
+    return members[rng.choice(len(members), p=weights / weights.sum())]
+
+
+def _rms(samples: Audio) -> float:
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+
+
+def _at_speed(samples: Audio, speed: float) -> Audio:
+    if speed == 1:
+        return samples
+    # Quick quality: this is a disguise, not a product, and it runs for every item.
+    changed = soxr.resample(samples, speed, 1.0, quality="QQ")
+    return np.resize(changed, EXCERPT_SAMPLES)

@@ -1,0 +1,72 @@
+"""One look at held-out tracks: the loss, and what a listener would get."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from export.data.audio import Audio
+from export.features import apply_estimate, istft, log1p_magnitude, stft
+from export.network import VocalModel
+from export.training.metrics import usdr
+
+AUDIBLE_RMS = 1e-3  # -60 dBFS: below, a stem's SDR says nothing
+
+
+class Pairs(Protocol):
+    """Mixture and target by index."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> tuple[Audio, Audio]: ...
+
+
+@torch.no_grad()
+def validate(model: VocalModel, pairs: Pairs, window: Tensor, batch_size: int) -> dict[str, float]:
+    """Measure a model on pairs of waveforms.
+
+    Returns
+    -------
+    dict
+        ``loss``: mean squared error of log1p magnitudes. ``usdr_target`` and ``usdr_rest``:
+        mean over the excerpts in which both are audible, in dB, of the estimated stem and of
+        mixture minus it. ``usdr_untouched``: that of the mixture taken for the rest, i.e. what
+        doing nothing scores.
+    """
+    model.eval()
+    losses: list[float] = []
+    scores: dict[str, list[float]] = {"usdr_target": [], "usdr_rest": [], "usdr_untouched": []}
+    for start in range(0, len(pairs), batch_size):
+        items = [pairs[i] for i in range(start, min(start + batch_size, len(pairs)))]
+        mixture, target = stack(items, window.device)
+        spectrum = stft(mixture, window)
+        estimate = model(log1p_magnitude(spectrum))
+        wanted = log1p_magnitude(stft(target, window))
+        losses += (estimate - wanted).square().mean((1, 2)).tolist()
+        stem = istft(apply_estimate(spectrum, estimate), window, mixture.shape[-1])
+        rest = mixture - target
+        audible = torch.minimum(level(target), level(rest)) > AUDIBLE_RMS
+        for name, reference, guess in (
+            ("usdr_target", target, stem),
+            ("usdr_rest", rest, mixture - stem),
+            ("usdr_untouched", rest, mixture),
+        ):
+            scores[name] += usdr(reference, guess)[audible].tolist()
+    model.train()
+    means = {name: float(np.mean(values)) for name, values in scores.items() if values}
+    return {"loss": float(np.mean(losses)), **means}
+
+
+def level(wave: Tensor) -> Tensor:
+    """Return the RMS of each row."""
+    return wave.square().mean(-1).sqrt()
+
+
+def stack(items: Sequence[tuple[Audio, Audio]], device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return mixtures and targets, float32 of shape (items, samples), on the device."""
+    mixture = torch.from_numpy(np.stack([m for m, _ in items])).to(device)
+    target = torch.from_numpy(np.stack([t for _, t in items])).to(device)
+    return mixture, target

@@ -1,0 +1,37 @@
+"""Tiny made-up music: short enough to be fast, long enough for an excerpt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile as sf
+from numpy.typing import NDArray
+
+RATE = 44_100
+
+
+def tone(hz: float, seconds: float, level: float = 0.2, rate: int = RATE) -> NDArray[np.float32]:
+    """Return a stereo tone, shape (frames, 2), a little softer on the right."""
+    time = np.arange(int(seconds * rate)) / rate
+    mono = level * np.sin(2 * np.pi * hz * time)
+    return np.stack([mono, 0.8 * mono], axis=1).astype(np.float32)
+
+
+@pytest.fixture
+def make_song(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes one song folder: a tone per stem."""
+
+    def make(
+        name: str, *, root: str = "songs", seconds: float = 7.0, suffix: str = ".wav",
+        rate: int = RATE, level: float = 0.2, **stems: float,
+    ) -> Path:  # fmt: skip
+        folder = tmp_path / root / name
+        folder.mkdir(parents=True)
+        for stem, hz in stems.items():
+            sf.write(folder / f"{stem}{suffix}", tone(hz, seconds, level, rate), rate)
+        return tmp_path / root
+
+    return make

@@ -1,0 +1,160 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from export.data.audio import Audio
+from export.errors import CheckpointError
+from export.network import NetworkConfig
+from export.training.checkpoint import BEST_NAME, LAST_NAME, load_checkpoint, save_checkpoint
+from export.training.config import TrainConfig, learning_rate_factor
+from export.training.curve import draw_curve
+from export.training.loop import Budget, Trainer
+from export.training.metrics import usdr
+from export.training.validate import validate
+
+SAMPLES = 31 * 1024  # 32 frames: what the loop does doesn't depend on the length
+CONFIG = TrainConfig(width=1 / 128, batch_size=2, learning_rate=3e-3, valid_every=2,
+                     valid_excerpts=2)  # fmt: skip
+
+
+class Tones:
+    """A high tone to keep, a low one to drop, at levels that step and place decide."""
+
+    def sample(self, step: int, position: int, batch_size: int = 1) -> tuple[Audio, Audio]:
+        rng = np.random.default_rng([step, position])
+        time = np.arange(SAMPLES) / 44_100
+        high, low = (np.sin(2 * np.pi * hz * time) * rng.uniform(0.1, 0.3) for hz in (2000, 200))
+        return (high + low).astype(np.float32), high.astype(np.float32)
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> tuple[Audio, Audio]:
+        return self.sample(10_000, index)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Bit-equality needs one order of summation."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def trainer(folder: Path, config: TrainConfig = CONFIG, **options: object) -> Trainer:
+    return Trainer(config, Tones(), Tones(), folder, **options)  # type: ignore[arg-type]
+
+
+def test_resuming_equals_never_having_stopped(tmp_path: Path) -> None:
+    through = trainer(tmp_path / "a").run(Budget(steps=6))
+    trainer(tmp_path / "b").run(Budget(steps=3))
+    resumed = trainer(tmp_path / "b").run(Budget(steps=6), resume=True)
+    assert resumed.step == through.step == 6
+    for name, weight in through.weights.items():
+        assert torch.equal(weight, resumed.weights[name]), name
+    moments = zip(
+        through.optimizer["state"].values(), resumed.optimizer["state"].values(), strict=True
+    )
+    assert all(torch.equal(a["exp_avg_sq"], b["exp_avg_sq"]) for a, b in moments)
+    assert resumed.best_loss == through.best_loss
+
+
+def test_the_seed_decides_the_weights(tmp_path: Path) -> None:
+    one = trainer(tmp_path / "a").run(Budget(steps=1)).weights
+    same = trainer(tmp_path / "b").run(Budget(steps=1)).weights
+    other = TrainConfig(**{**CONFIG.to_dict(), "seed": 1})  # type: ignore[arg-type]
+    different = trainer(tmp_path / "c", other).run(Budget(steps=1)).weights
+    assert all(torch.equal(one[n], same[n]) for n in one)
+    assert not all(torch.equal(one[n], different[n]) for n in one)
+
+
+@pytest.mark.parametrize("head", ["direct", "gated"])
+def test_it_learns_to_drop_the_low_tone(tmp_path: Path, head: str) -> None:
+    config = TrainConfig(**{**CONFIG.to_dict(), "head": head, "valid_every": 20})  # type: ignore[arg-type]
+    history = trainer(tmp_path, config).run(Budget(steps=60)).history
+    assert history[-1]["valid_loss"] < history[0]["valid_loss"] / 2
+    assert history[-1]["usdr_rest"] > history[-1]["usdr_untouched"]
+
+
+def test_the_best_checkpoint_has_the_lowest_validation_loss(tmp_path: Path) -> None:
+    # A rate this high makes the loss go up and down.
+    wild = TrainConfig(**{**CONFIG.to_dict(), "learning_rate": 0.3, "valid_every": 1})  # type: ignore[arg-type]
+    last = trainer(tmp_path, wild).run(Budget(steps=8))
+    losses = [r["valid_loss"] for r in last.history]
+    best = load_checkpoint(tmp_path / BEST_NAME)
+    assert best.best_loss == min(losses)
+    assert losses.index(min(losses)) + 1 == best.step < last.step
+    model = best.build()
+    again = validate(model, Tones(), torch.hann_window(2048).sqrt(), 2)["loss"]
+    assert again == pytest.approx(best.best_loss, rel=1e-4)  # windows differ by float rounding
+
+
+def test_minutes_end_a_run(tmp_path: Path) -> None:
+    state = trainer(tmp_path).run(Budget(minutes=0.5 / 60))
+    assert state.step >= 1
+    assert state.seconds >= 0.5
+    assert (tmp_path / LAST_NAME).is_file()
+
+
+def test_bf16_trains(tmp_path: Path) -> None:
+    state = trainer(tmp_path, bf16=True).run(Budget(steps=2))
+    assert all(torch.isfinite(w).all() for w in state.weights.values())
+    assert {w.dtype for w in state.weights.values()} == {torch.float32}
+
+
+def test_a_validation_leaves_the_network_training_and_scores_both_sides(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    from export.network import VocalModel
+
+    model = VocalModel(NetworkConfig(width=1 / 128, head="gated"))
+    scores = validate(model, Tones(), torch.hann_window(2048).sqrt(), 1)
+    assert model.training
+    assert set(scores) == {"loss", "usdr_target", "usdr_rest", "usdr_untouched"}
+
+
+def test_usdr_is_the_energy_ratio_in_db() -> None:
+    reference = torch.ones(2, 1000)
+    estimate = torch.stack([torch.full((1000,), 0.9), torch.zeros(1000)])
+    # The floor of 1e-7 against an energy of 10 is far below a thousandth of a dB.
+    assert usdr(reference, estimate).tolist() == pytest.approx([20.0, 0.0], abs=1e-3)
+
+
+def test_the_schedules() -> None:
+    assert learning_rate_factor("constant", 0.9) == 1
+    shares = [learning_rate_factor("cosine", s) for s in (0, 0.03, 0.5, 1)]
+    assert 0 < shares[0] < shares[2] < shares[1] == 1
+    assert shares[3] == pytest.approx(0.02)
+
+
+def test_the_curve_is_a_picture(tmp_path: Path) -> None:
+    record = {"step": 1, "train_loss": 0.2, "valid_loss": 0.3, "usdr_rest": 3.0}
+    draw_curve([record, {**record, "step": 2}], tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+    draw_curve([], tmp_path / "empty.png")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a checkpoint"])
+def test_what_is_no_checkpoint_is_said_so(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "x.pt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"x\.pt"):
+        load_checkpoint(path)
+
+
+def test_checkpoints_of_another_version_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.pt"
+    torch.save({"schema": 99}, path)
+    with pytest.raises(CheckpointError, match="schema 1"):
+        load_checkpoint(path)
+    state = trainer(tmp_path / "run").run(Budget(steps=1))
+    save_checkpoint(path, state)
+    content = torch.load(path, weights_only=True)
+    del content["weights"]
+    torch.save(content, path)
+    with pytest.raises(CheckpointError, match="weights"):
+        load_checkpoint(path)
