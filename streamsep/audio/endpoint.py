@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsep.errors import StreamsepError
+
 Float32 = NDArray[np.float32]
 
 ProcessBlock = Callable[[Float32, Float32, int], None]  # indata, outdata (n, C), lost samples
@@ -31,10 +33,14 @@ class Source(Protocol):
     """Gives blocks of sound without ever waiting."""
 
     latency: int  # samples at the model's rate
+    fault: StreamsepError | None  # why it ended early, if it did
 
     @property
     def finished(self) -> bool:
         """Whether all sound has been read."""
+
+    def ready(self) -> bool:
+        """Say whether sound has begun to come; until then nothing is asked of the session."""
 
     def start(self) -> None:
         """Begin to collect sound."""
@@ -84,18 +90,22 @@ class LivePath:
 
         Raises
         ------
-        DeviceError
-            If a device stops on its own.
+        StreamsepError
+            If a device stops on its own or a file turns out to be damaged.
         """
         left = tail
 
         def pull(outdata: Float32, lost: int) -> None:
             nonlocal left
-            if self._source.finished:
-                left -= self.device_frames
-                if left < -self.device_frames:
-                    stop.set()
+            if not self._source.ready():
+                outdata.fill(0.0)
+                return
+            ended = self._source.finished
             process_block(self._indata, outdata, self._source.read(self._indata) + lost)
+            if ended:
+                left -= self.device_frames
+                if left <= 0:
+                    stop.set()
 
         try:
             self._source.start()
@@ -103,6 +113,8 @@ class LivePath:
         finally:
             self._clock.close()
             self._source.close()
+        if self._source.fault is not None:
+            raise self._source.fault
 
 
 class TimerClock:

@@ -57,8 +57,13 @@ class Session:
         Linear gain for each stem by name; stems not named are silent.
     device_in, device_out
         Latency of the endpoint in samples, for the report.
+
+    Attributes
+    ----------
     taps
-        Listeners to the output.
+        Listeners to the output; set before the first block.
+    latency
+        The report, known from the start.
 
     Raises
     ------
@@ -71,16 +76,16 @@ class Session:
         separator: Separator,
         *,
         device_frames: int,
-        slack: int = 512,
+        slack: int = 1024,
         gains: Mapping[str, float] | None = None,
         device_in: int = 0,
         device_out: int = 0,
-        taps: Sequence[Tap] = (),
     ) -> None:
         if device_frames < 1 or slack < 0:
             raise ValueError(f"device_frames {device_frames} and slack {slack} must be positive")
         spec = separator.spec
-        self._separator, self._frames, self._taps = separator, device_frames, tuple(taps)
+        self._separator, self._frames = separator, device_frames
+        self.taps: Sequence[Tap] = ()
         self.latency = LatencyReport(
             sample_rate=spec.sample_rate,
             device_in=device_in,
@@ -172,7 +177,7 @@ class Session:
         out = self._switch.choose(self._next_wet(), self._dry, bypass=self._bypass)
         self._meter.push(self._in, self._scratch)
         self._peak_out = max(self._peak_out, self._peak(out))
-        for tap in self._taps:
+        for tap in self.taps:
             tap.push(out)
         np.copyto(outdata, out.T)
         self._blocks += 1

@@ -8,6 +8,7 @@ import time
 import numpy as np
 
 from streamsep.dsp.ring import RingBuffer
+from streamsep.priority import WORKER, promote
 from streamsep.realtime.stats import HopTimes
 from streamsep.separation import Separator
 
@@ -75,6 +76,7 @@ class Worker:
         return self.fault is not None or waiting < self._block.shape[-1]
 
     def _run(self) -> None:
+        promote(WORKER)
         try:
             while True:
                 self._bell.acquire()

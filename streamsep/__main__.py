@@ -1,0 +1,5 @@
+"""``python -m streamsep``."""
+
+from streamsep.cli import main
+
+main()

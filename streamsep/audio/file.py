@@ -1,0 +1,304 @@
+"""Sound files in and out, by libsndfile: WAV, FLAC, OGG, MP3."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+
+from streamsep.dsp.resample import StreamResampler
+from streamsep.dsp.ring import RingBuffer
+from streamsep.errors import AudioFileError, OutputError, StreamsepError
+
+Float32 = NDArray[np.float32]
+
+MIN_RATE, MAX_RATE = 8_000, 384_000
+CHUNK_S = 0.25
+
+# Suffix to libsndfile format and sample type: 24 bits keep what a float32 stem holds of music.
+FORMATS = {
+    ".wav": ("WAV", "PCM_24"),
+    ".flac": ("FLAC", "PCM_24"),
+    ".ogg": ("OGG", "VORBIS"),
+    ".mp3": ("MP3", "MPEG_LAYER_III"),
+}
+
+
+def match_channels(sound: Float32, channels: int) -> Float32:
+    """Return (C, N) as (``channels``, N): mono is copied to all, more are folded by averaging."""
+    if len(sound) == channels:
+        return sound
+    if len(sound) == 1:
+        return np.repeat(sound, channels, axis=0)
+    folded = [sound[index::channels].mean(axis=0) for index in range(min(channels, len(sound)))]
+    return np.stack(folded).astype(np.float32)
+
+
+class AudioReader:
+    """Reads a sound file in chunks, at the file's own rate and channels; a context manager.
+
+    Parameters
+    ----------
+    path
+        A WAV, FLAC, OGG or MP3 file.
+
+    Raises
+    ------
+    AudioFileError
+        If the file is missing, not readable as sound, empty, or has an absurd sample rate.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.is_file():
+            raise AudioFileError(
+                f"no sound file at {path}", expected="a file", remedy="check the path"
+            )
+        try:
+            self._file = sf.SoundFile(path)
+        except (sf.LibsndfileError, OSError) as error:
+            raise AudioFileError(
+                f"{path} can't be read as sound ({error})",
+                expected="WAV, FLAC, OGG or MP3",
+                remedy="convert it first, e.g. with ffmpeg",
+            ) from error
+        self.sample_rate: int = self._file.samplerate
+        self.channels: int = self._file.channels
+        self.frames: int = self._file.frames
+        try:
+            self._check()
+        except AudioFileError:
+            self._file.close()
+            raise
+
+    def _check(self) -> None:
+        if self.frames < 1:
+            raise AudioFileError(
+                f"{self.path} holds no samples",
+                expected="at least one",
+                remedy="check how the file was made",
+            )
+        if not MIN_RATE <= self.sample_rate <= MAX_RATE:
+            raise AudioFileError(
+                f"{self.path} has a sample rate of {self.sample_rate} Hz",
+                expected=f"{MIN_RATE} to {MAX_RATE} Hz",
+                remedy="resample it first, e.g. with sox or ffmpeg",
+            )
+
+    def chunks(self) -> Iterator[Float32]:
+        """Yield (C, n) float32 until the end.
+
+        Raises
+        ------
+        AudioFileError
+            If the file turns out to be damaged further in.
+        """
+        size = max(1, int(CHUNK_S * self.sample_rate))
+        while True:
+            try:
+                frames = self._file.read(size, dtype="float32", always_2d=True)
+            except sf.LibsndfileError as error:
+                raise AudioFileError(
+                    f"{self.path} is damaged after {self._file.tell() / self.sample_rate:.1f} s "
+                    f"({error})",
+                    expected="a complete file",
+                    remedy="get the file again, or repair it e.g. with ffmpeg",
+                ) from error
+            if not len(frames):
+                return
+            yield np.ascontiguousarray(frames.T)
+
+    def finite_chunks(self) -> Iterator[Float32]:
+        """Yield `chunks`, refusing NaN and Inf.
+
+        Raises
+        ------
+        AudioFileError
+            Saying where the first bad sample is.
+        """
+        position = 0
+        for chunk in self.chunks():
+            finite = np.isfinite(chunk).all(axis=0)
+            if not finite.all():
+                at = (position + int(np.argmin(finite))) / self.sample_rate
+                raise AudioFileError(
+                    f"{self.path} holds NaN or Inf at {at:.3f} s",
+                    expected="finite samples",
+                    remedy="export the file again from where it came",
+                )
+            position += chunk.shape[-1]
+            yield chunk
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> AudioReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class AudioWriter:
+    """Writes a sound file chunk by chunk; its suffix says the format.
+
+    Parameters
+    ----------
+    path
+        Where to; an existing file is overwritten.
+    sample_rate, channels
+        Of what will be written.
+
+    Raises
+    ------
+    OutputError
+        If the suffix is unknown or the file can't be opened.
+    """
+
+    def __init__(self, path: Path, sample_rate: int, channels: int) -> None:
+        self.path = path
+        if path.suffix.lower() not in FORMATS:
+            raise OutputError(
+                f"no sound format has the suffix {path.suffix or '(none)'!r} of {path}",
+                expected=", ".join(FORMATS),
+                remedy="choose one of these",
+            )
+        kind, subtype = FORMATS[path.suffix.lower()]
+        try:
+            self._file = sf.SoundFile(
+                path, "w", samplerate=sample_rate, channels=channels, format=kind, subtype=subtype
+            )
+        except (sf.LibsndfileError, OSError) as error:
+            raise _not_writable(path, error) from error
+
+    def write(self, sound: Float32) -> None:
+        """Append (C, n).
+
+        Raises
+        ------
+        OutputError
+            If the disk is full or gone.
+        """
+        try:
+            self._file.write(sound.T)
+        except (sf.LibsndfileError, OSError) as error:
+            raise _not_writable(self.path, error) from error
+
+    def close(self) -> None:
+        """Finish the file, so that it plays."""
+        self._file.close()
+
+
+def _not_writable(path: Path, error: Exception) -> OutputError:
+    folder = path.parent
+    if not folder.is_dir():
+        why = f"no folder {folder}"
+    elif not os.access(folder, os.W_OK):
+        why = f"no permission to write in {folder}"
+    else:
+        why = str(error)
+    return OutputError(
+        f"{path} can't be written ({why})",
+        expected="a writable folder with room",
+        remedy="choose another place",
+    )
+
+
+class FileSource:
+    """Plays a file as a live source: a thread decodes ahead, `read` never waits.
+
+    NaN and Inf pass through: a live session silences and counts them.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sample_rate, channels
+        Of the model; the file is converted.
+    """
+
+    latency = 0
+    AHEAD_S = 2.0
+
+    def __init__(self, path: Path, *, sample_rate: int, channels: int) -> None:
+        self._reader = AudioReader(path)
+        self._channels = channels
+        self._resampler = StreamResampler(
+            self._reader.sample_rate, sample_rate, self._reader.channels
+        )
+        self._ring = RingBuffer((channels,), int(self.AHEAD_S * sample_rate))
+        self._decoded = threading.Event()
+        self._closing = threading.Event()
+        self._ended = False
+        self.fault: StreamsepError | None = None
+        self._thread = threading.Thread(target=self._decode, name="streamsep-decoder", daemon=True)
+
+    @property
+    def samples(self) -> int:
+        """Samples given so far, at the model's rate."""
+        return self._ring.read_position
+
+    @property
+    def finished(self) -> bool:
+        """Whether the whole file has been read."""
+        return self._ended and self._ring.available <= 0
+
+    def ready(self) -> bool:
+        """A started file is ready at once."""
+        return True
+
+    def start(self) -> None:
+        """Start decoding and wait for the first samples."""
+        self._thread.start()
+        self._decoded.wait()
+
+    def read(self, out: Float32) -> int:
+        """Fill (n, C); see `Source.read`. The last block is padded with silence."""
+        count = min(len(out), max(self._ring.available, 0))
+        out[count:] = 0.0
+        self._ring.read(out[:count].T)
+        return 0 if count == len(out) or self._ended else 1
+
+    def close(self) -> None:
+        """Stop decoding and close the file."""
+        self._closing.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._reader.close()
+
+    def _decode(self) -> None:
+        try:
+            for chunk in self._reader.chunks():
+                self._put(self._resampler.process(chunk))
+                if self._closing.is_set():
+                    return
+            nothing = np.zeros((self._reader.channels, 0), np.float32)
+            self._put(self._resampler.process(nothing, last=True))
+        except AudioFileError as error:
+            self.fault = error
+        finally:
+            self._ended = True
+            self._decoded.set()
+
+    def _put(self, sound: Float32) -> None:
+        sound = match_channels(sound, self._channels)
+        step = self._ring.capacity // 4
+        for start in range(0, sound.shape[-1], step):
+            part = sound[:, start : start + step]
+            while part.shape[-1] > self._ring.capacity - self._ring.available:
+                self._decoded.set()
+                if self._closing.wait(0.02):
+                    return
+            self._ring.write(part)

@@ -1,0 +1,62 @@
+"""The command line: one module per command, imported only when it is called."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from streamsep import __version__
+from streamsep.errors import EXIT_INTERRUPTED, StreamsepError
+
+COMMANDS = {
+    "live": "Take the voice out of what plays now, and play the rest.",
+    "separate": "Split sound files into stems, faster than they play.",
+    "devices": "List the audio devices.",
+    "doctor": "Check sound, model and speed on this machine, and say what to do.",
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name and imports one only to run it or to show its own help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of COMMANDS."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import ``streamsep.cli.<name>`` and return its ``command``."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"streamsep.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="streamsep")
+def cli() -> None:
+    """Take the voice out of music while it plays."""
+
+
+def main() -> None:
+    """Run the command line; errors end in one line on stderr and an exit code of their own."""
+    try:
+        cli.main(prog_name="streamsep", standalone_mode=False)
+    except StreamsepError as error:
+        click.echo(f"streamsep: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.Abort:
+        click.echo("streamsep: interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        click.echo("streamsep: interrupted", err=True)
+        sys.exit(EXIT_INTERRUPTED)

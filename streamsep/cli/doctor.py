@@ -1,0 +1,118 @@
+"""``streamsep doctor``: what works here, what doesn't, and what to do about it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from streamsep.audio.device import list_devices, portaudio
+from streamsep.audio.endpoint import TimerClock
+from streamsep.cli.options import device_option, model_option
+from streamsep.errors import BackendError, StreamsepError
+from streamsep.models import builtin_model
+from streamsep.realtime import Session
+from streamsep.separation import Separator, load_separator
+
+CHECK_S = 0.5
+BLOCK = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: fine, worth knowing, or in the way; with what to do."""
+
+    mark: str  # "ok", "note" or "bad"
+    what: str
+    remedy: str = ""
+
+
+@click.command()
+@model_option
+@device_option
+def command(model: Path | None, device: str) -> None:
+    """Check sound, model and speed on this machine, and say what to do about each."""
+    worst = 0
+    for finding in examine(model or builtin_model(), device):
+        click.echo(f"{finding.mark:>4}  {finding.what}")
+        if finding.remedy:
+            click.echo(f"      → {finding.remedy}")
+        worst = max(worst, finding.mark == "bad")
+    if worst:
+        raise SystemExit(1)
+
+
+def examine(model: Path, device: str) -> Iterator[Finding]:
+    """Yield the findings, cheapest first."""
+    try:
+        yield from _sound()
+    except StreamsepError as error:
+        yield Finding("bad", error.what, error.remedy)
+    yield Finding("ok", f"onnxruntime {ort.__version__}: CPU")
+    try:
+        separator = load_separator(model, device=device)
+    except StreamsepError as error:
+        yield Finding("bad", f"model: {error.what}", error.remedy)
+        return
+    spec = separator.spec
+    yield Finding("ok", f"model: {spec.name} {model} ({spec.licence}), on {separator.provider}")
+    yield _cuda(model)
+    yield _speed(separator)
+
+
+def _sound() -> Iterator[Finding]:
+    yield Finding("ok", f"PortAudio: {portaudio().get_portaudio_version()[1]}")
+    devices = list_devices()
+    for kind, count, hint in (
+        ("input", sum(d.inputs > 0 for d in devices), "connect a microphone or a sound server"),
+        ("output", sum(d.outputs > 0 for d in devices), "connect speakers or a sound server"),
+    ):
+        if count:
+            yield Finding("ok", f"{kind} devices: {count}")
+        else:
+            yield Finding("note", f"{kind} devices: none", f"{hint}; files work without")
+
+
+def _cuda(model: Path) -> Finding:
+    try:
+        load_separator(model, device="cuda")
+    except BackendError as error:
+        return Finding("note", "CUDA: not usable here", f"only if you want it: {error.remedy}")
+    return Finding("ok", "CUDA: works")
+
+
+def _speed(separator: Separator) -> Finding:
+    """Run half a second of noise through a real session, in real time."""
+    session = Session(separator, device_frames=BLOCK)
+    spec, stop = separator.spec, threading.Event()
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (BLOCK, spec.channels)).astype(np.float32)
+    left = max(int(CHECK_S * spec.sample_rate), 4 * session.latency.session) // BLOCK
+
+    def pull(outdata: NDArray[np.float32], lost: int) -> None:
+        nonlocal left
+        session.process_block(noise, outdata, lost)
+        left -= 1
+        if left <= 0:
+            stop.set()
+
+    with session:
+        TimerClock(spec.sample_rate, BLOCK, spec.channels).run(pull, stop)
+        session.check()
+        stats = session.snapshot()
+    what = (
+        f"speed: {stats.hop_p99_ms:.1f} ms (p99) of {stats.hop_budget_ms:.0f} ms a block, "
+        f"{stats.dropouts} dropouts, latency {stats.latency.ms(stats.latency.session):.0f} ms "
+        f"before devices, {os.cpu_count()} cores"
+    )
+    if stats.hop_p99_ms > stats.hop_budget_ms:
+        return Finding("bad", what, "too slow to run live: try a lighter model or --device cuda")
+    if stats.dropouts:
+        return Finding("note", what, "close other programs, or use live with a larger --slack")
+    return Finding("ok", what)

@@ -1,0 +1,154 @@
+"""``streamsep separate``: the same separator over files, as fast as the machine can."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from streamsep.audio.file import AudioReader, AudioWriter, match_channels
+from streamsep.cli.options import device_option, model_option
+from streamsep.dsp.resample import StreamResampler
+from streamsep.errors import OutputError, StreamsepError
+from streamsep.models import builtin_model
+from streamsep.separation import ChunkedSeparator, Separator, load_separator
+
+Float32 = NDArray[np.float32]
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
+@click.option("-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR",
+              help="Where the stems go.  [default: beside each file]")
+@model_option
+@device_option
+def command(files: tuple[Path, ...], folder: Path | None, model: Path | None, device: str) -> None:
+    """Split sound FILES into stems, faster than they play.
+
+    song.mp3 becomes song.beat.wav and song.vocals.wav, as long as the song to the sample and at
+    its own sample rate. A file that can't be read doesn't stop the others.
+    """
+    separator = load_separator(model or builtin_model(), device=device)
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
+               TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
+    failure: StreamsepError | None = None
+    with Progress(*columns, console=console) as progress:
+        for path in files:
+            task = progress.add_task(path.name, total=1.0)
+            on_progress = partial(_update, progress, task)
+            try:
+                written = separate_file(
+                    separator, path, folder or path.parent, on_progress=on_progress
+                )
+            except StreamsepError as error:
+                if len(files) == 1:
+                    raise
+                failure = error
+                console.print(f"streamsep: {error}", style="red", markup=False, highlight=False)
+            else:
+                for target in written:
+                    click.echo(target)
+    if failure is not None:
+        raise failure
+
+
+def _update(progress: Progress, task: TaskID, share: float) -> None:
+    progress.update(task, completed=share)
+
+
+def separate_file(
+    separator: Separator, path: Path, folder: Path, *, on_progress: Callable[[float], object]
+) -> list[Path]:
+    """Write each stem of ``path`` to ``folder`` and return the files.
+
+    Parameters
+    ----------
+    separator
+        Fresh or reset.
+    path
+        Sound file; its rate is kept, mono stays mono, more than two channels become two.
+    folder
+        Made if missing.
+    on_progress
+        Called with the share done, 0 to 1.
+
+    Raises
+    ------
+    AudioFileError
+        If the file can't be read, or holds NaN or Inf.
+    OutputError
+        If a stem can't be written. Nothing is left under a stem's name in either case.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"the folder {folder} can't be made ({error.strerror})",
+            expected="a place to write to",
+            remedy="choose another with -o",
+        ) from error
+    targets = [folder / f"{path.stem}.{stem}.wav" for stem in separator.stems]
+    with AudioReader(path) as reader, _written_whole(targets, reader) as writers:
+        done = 0
+        for stems in _separated(separator, reader):
+            stems = stems[..., : reader.frames - done]
+            for writer, stem in zip(writers, stems, strict=True):
+                writer.write(match_channels(stem, min(reader.channels, stem.shape[0])))
+            done += stems.shape[-1]
+            on_progress(done / reader.frames)
+    return targets
+
+
+def _separated(separator: Separator, reader: AudioReader) -> Iterator[Float32]:
+    """Yield stems (S, C, n) at the file's rate, in all at least as long as the file."""
+    spec, rate = separator.spec, reader.sample_rate
+    count = len(separator.stems)
+    chunked = ChunkedSeparator(separator)
+    way_in = StreamResampler(rate, spec.sample_rate, spec.channels)
+    way_out = StreamResampler(spec.sample_rate, rate, count * spec.channels)
+
+    def back(stems: Float32, *, last: bool = False) -> Float32:
+        flat = way_out.process(stems.reshape(count * spec.channels, -1), last=last)
+        return flat.reshape(count, spec.channels, -1)
+
+    for chunk in reader.finite_chunks():
+        mixture = way_in.process(match_channels(chunk, spec.channels))
+        yield back(chunked.feed(mixture))
+    chunked_rest = [chunked.feed(way_in.process(mixture[:, :0], last=True)), chunked.finish()]
+    yield back(np.concatenate(chunked_rest, axis=-1), last=True)
+
+
+@contextmanager
+def _written_whole(targets: list[Path], reader: AudioReader) -> Iterator[list[AudioWriter]]:
+    """Writers under temporary names; the final ones appear only when all is written."""
+    parts = [target.with_name(f".{target.stem}.part{target.suffix}") for target in targets]
+    channels = min(reader.channels, 2)
+    try:
+        with ExitStack() as stack:
+            writers = []
+            for part in parts:
+                writers.append(AudioWriter(part, reader.sample_rate, channels))
+                stack.callback(writers[-1].close)
+            yield writers
+        for part, target in zip(parts, targets, strict=True):
+            os.replace(part, target)
+    finally:
+        for part in parts:
+            part.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""What a running session looks like in a terminal."""
