@@ -18,8 +18,8 @@ from streamsep.audio.file import FORMATS, FileSource
 from streamsep.audio.recorder import Recorder
 from streamsep.cli.options import device_option, model_option
 from streamsep.models import builtin_model
-from streamsep.realtime import Session
-from streamsep.separation import load_separator
+from streamsep.realtime import Session, SessionStats
+from streamsep.separation import Separator, load_separator
 from streamsep.spec import ModelSpec
 from streamsep.tui.app import StatusDisplay
 
@@ -51,7 +51,22 @@ def command(
     End it with Ctrl-C; a recording is finished and plays. With a file as input and a file as
     output the two line up to the sample.
     """
-    separator = load_separator(model or builtin_model(), device=device)
+    run_live(
+        load_separator(model or builtin_model(), device=device),
+        input_name=input_name, output_name=output_name, record=record, stem=stem, block=block,
+        slack=slack, seconds=seconds,
+    )  # fmt: skip
+
+
+def run_live(
+    separator: Separator, *, input_name: str, output_name: str, record: Path | None = None,
+    stem: str = "beat", block: int = 512, slack: int = 1024, seconds: float | None = None,
+) -> SessionStats:  # fmt: skip
+    """Do what the command does, and return the statistics of the whole session.
+
+    Parameters are the command's options. Raises every StreamsepError that sound, files and
+    model can give; recordings are finished in any case.
+    """
     spec = separator.spec
     to_file = Path(output_name).suffix.lower() in FORMATS
     source = _open_source(input_name, spec, block)
@@ -72,7 +87,8 @@ def command(
                 if seconds is not None and display.seconds >= seconds:
                     stop.set()
                 wait([running], timeout=display.period_s)
-            session.check()
+        session.check()
+        return session.snapshot()
 
 
 def _open_source(name: str, spec: ModelSpec, block: int) -> Source:
