@@ -11,6 +11,7 @@ import sys
 import click
 
 from export.cli.prepare import prepare
+from export.cli.to_onnx import to_onnx, verify
 from export.cli.train import train
 from streamsep.errors import EXIT_INTERRUPTED, StreamsepError
 
@@ -20,8 +21,8 @@ def cli() -> None:
     """Make a model: prepare stems, train, export to ONNX, verify the export."""
 
 
-cli.add_command(prepare)
-cli.add_command(train)
+for command in (prepare, train, to_onnx, verify):
+    cli.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -1,0 +1,122 @@
+"""``onnx`` and ``verify``: a checkpoint in, a proven model file out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from export.data.audio import Audio
+
+FILE = click.Path(path_type=Path)
+
+checkpoint_option = click.option(
+    "--checkpoint", type=FILE, required=True, help="What 'train' wrote, usually best.pt."
+)
+audio_option = click.option("--audio", type=FILE, help="Song to verify on, instead of noise.")
+steps_option = click.option(
+    "--steps", type=click.IntRange(2), help="Runs to verify over [default: 128, sliding 4]"
+)
+threads_option = click.option("--threads", type=click.IntRange(1), help="CPU threads of torch.")
+
+
+@click.command("onnx")
+@checkpoint_option
+@click.option("--out", type=FILE, required=True, help="The model file to write.")
+@click.option("--mode", type=click.Choice(["stateful", "sliding"]), default="stateful",
+              show_default=True)  # fmt: skip
+@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32",
+              show_default=True)  # fmt: skip
+@click.option("--name", help="Name in the spec [default: the file's].")
+@click.option("--channels", default=2, show_default=True, type=click.IntRange(1, 8))
+@click.option("--licence", default="", help="Licence of the weights.")
+@click.option("--training-data", default="", help="What it was trained on, in a sentence.")
+@click.option("--score", "scores", type=(str, float), multiple=True, metavar="NAME VALUE",
+              help="A measured score to keep in the file.")  # fmt: skip
+@audio_option
+@steps_option
+@threads_option
+def to_onnx(
+    checkpoint: Path,
+    out: Path,
+    mode: str,
+    precision: str,
+    name: str | None,
+    channels: int,
+    licence: str,
+    training_data: str,
+    scores: tuple[tuple[str, float], ...],
+    audio: Path | None,
+    steps: int | None,
+    threads: int | None,
+) -> None:
+    """Export a checkpoint and verify the file; one that fails isn't kept."""
+    _set_threads(threads)
+    from export.to_onnx.model import make_spec
+    from export.to_onnx.write import current_commit, write_model
+    from export.training.checkpoint import load_checkpoint
+
+    trained = load_checkpoint(checkpoint)
+    spec = make_spec(
+        trained, mode, name=name or out.stem, channels=channels, licence=licence,
+        training_data=training_data, scores=dict(scores), git_commit=current_commit(),
+    )  # fmt: skip
+    parity = write_model(
+        trained, spec, out, precision, _wave(audio, channels), steps or _default_steps(mode)
+    )
+    click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, {parity}")
+
+
+@click.command()
+@click.argument("model", type=FILE)
+@checkpoint_option
+@audio_option
+@steps_option
+@threads_option
+def verify(
+    model: Path, checkpoint: Path, audio: Path | None, steps: int | None, threads: int | None
+) -> None:
+    """Compare MODEL with the network it was exported from; fail beyond tolerance."""
+    _set_threads(threads)
+    from export.to_onnx.verify import load_onnx
+    from export.to_onnx.verify import verify as compare
+    from export.training.checkpoint import load_checkpoint
+    from streamsep.spec import ModelSpec
+
+    spec = ModelSpec.from_metadata({p.key: p.value for p in load_onnx(model).metadata_props})
+    parity = compare(
+        model, load_checkpoint(checkpoint), _wave(audio, spec.channels),
+        steps or _default_steps(spec.mode),
+    )  # fmt: skip
+    click.echo(f"{model}: {parity}")
+    parity.check()
+
+
+def _default_steps(mode: str) -> int:
+    """Twelve seconds of steps, or of windows twice that."""
+    return 128 if mode == "stateful" else 4
+
+
+def _set_threads(threads: int | None) -> None:
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def _wave(audio: Path | None, channels: int) -> Audio:
+    """Return what to verify on: the song, or noise whose level comes and goes like a song's."""
+    import numpy as np
+
+    from export.data.audio import read_stereo_44k
+    from export.features import SAMPLE_RATE
+
+    if audio is not None:
+        stereo = read_stereo_44k(audio)
+        return np.ascontiguousarray(np.resize(stereo, (channels, stereo.shape[1])))
+    rng = np.random.default_rng(0)
+    time = np.arange(6 * SAMPLE_RATE) / SAMPLE_RATE
+    noise = rng.standard_normal((channels, time.size))
+    return (0.1 * noise * (1.1 + np.sin(2 * np.pi * time))).astype(np.float32)

@@ -1,0 +1,96 @@
+"""A thin hand on ``onnx.helper``: nodes by function call, every value named once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
+
+OPSET = 18
+# The lowest that has every operator of opset 18: old runtimes refuse newer ones.
+IR_VERSION = 8
+
+
+class GraphBuilder:
+    """Collects nodes and constants and makes a checked model of them.
+
+    Values are strings, the names of tensors in the graph.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: list[NodeProto] = []
+        self._constants: dict[str, TensorProto] = {}
+
+    def constant(self, name: str, value: NDArray[np.generic]) -> str:
+        """Add a constant once; a second call with its name returns the first."""
+        if name not in self._constants:
+            self._constants[name] = numpy_helper.from_array(np.ascontiguousarray(value), name)
+        return name
+
+    def integers(self, *values: int) -> str:
+        """Return a constant int64 vector."""
+        return self.constant("int_" + "_".join(map(str, values)), np.array(values, np.int64))
+
+    def node(
+        self, operator: str, *inputs: str, out: str | None = None, **attributes: object
+    ) -> str:
+        """Add a node with one output and return that output."""
+        name = out or f"{operator.lower()}_{len(self._nodes)}"
+        self._nodes.append(
+            helper.make_node(operator, list(inputs), [name], name=f"node_{name}", **attributes)
+        )
+        return name
+
+    def split(self, value: str, parts: int, axis: int) -> list[str]:
+        """Cut a value into equal parts."""
+        names = [f"split_{len(self._nodes)}_{i}" for i in range(parts)]
+        self._nodes.append(
+            helper.make_node("Split", [value], names, name=f"node_{names[0]}",
+                             axis=axis, num_outputs=parts)
+        )  # fmt: skip
+        return names
+
+    def concat(self, *values: str, axis: int = 1, out: str | None = None) -> str:
+        """Lay values side by side."""
+        return self.node("Concat", *values, out=out, axis=axis)
+
+    def take(
+        self, value: str, start: int, stop: int, step: int = 1, *, axis: int = 1,
+        out: str | None = None,
+    ) -> str:  # fmt: skip
+        """Slice along one axis."""
+        ints = self.integers
+        return self.node(
+            "Slice", value, ints(start), ints(stop), ints(axis), ints(step), out=out
+        )  # fmt: skip
+
+    def build(
+        self,
+        name: str,
+        inputs: Sequence[tuple[str, Sequence[int]]],
+        outputs: Sequence[tuple[str, Sequence[int]]],
+        metadata: dict[str, str],
+    ) -> ModelProto:
+        """Return the model, float32 in and out, shapes fixed.
+
+        Raises
+        ------
+        onnx.checker.ValidationError
+            When the graph isn't sound; a bug of ours.
+        """
+
+        def values(pairs: Sequence[tuple[str, Sequence[int]]]) -> list[object]:
+            return [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in pairs]
+
+        graph = helper.make_graph(
+            self._nodes, name, values(inputs), values(outputs), list(self._constants.values())
+        )
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
+            producer_name="streamsep",
+        )  # fmt: skip
+        helper.set_model_props(model, metadata)
+        checker.check_model(model, full_check=True)
+        return model
