@@ -254,7 +254,9 @@ class Session:
         """Return the state of things now; call it from one thread, at most 10 times a second."""
         now = time.monotonic()
         if now - self._measured_at > MEASURE_EVERY_S:
-            self._measured, self._measured_at = self._meter.measure(), now
+            latest, self._measured_at = self._meter.measure(), now
+            # Silence measures nothing; the last figure still stands.
+            self._measured = self._measured if latest is None else latest
         p50, p99 = self._worker.hop_times.percentiles_ms(50, 99)
         peak_in, peak_out, self._peak_in, self._peak_out = self._peak_in, self._peak_out, 0.0, 0.0
         rate = self.latency.sample_rate

@@ -1,0 +1,80 @@
+"""The arrows between layers, and what the installed program must not drag in."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import streamsep
+
+PACKAGE = Path(streamsep.__file__).parent
+BASE = {"errors", "spec", "priority", "metrics"}
+# Each layer may import itself and these.
+ALLOWED = {
+    "errors": set(),
+    "spec": {"errors"},
+    "priority": set(),
+    "metrics": set(),
+    "models": set(),
+    "dsp": BASE,
+    "separation": BASE | {"dsp"},
+    "realtime": BASE | {"dsp", "separation"},
+    "audio": BASE | {"dsp"},
+    "tui": BASE | {"realtime"},
+    "cli": BASE | {"dsp", "separation", "realtime", "audio", "tui", "models"},
+}
+HEAVY = ["torch", "librosa", "matplotlib", "onnx", "scipy", "export"]
+
+
+def imported_layers(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        found |= {n.split(".")[1] for n in names if n.startswith("streamsep.")}
+        found |= {n for n in names if n.split(".")[0] in HEAVY}
+    return found
+
+
+def modules():
+    return [p for p in sorted(PACKAGE.rglob("*.py")) if p.parent != PACKAGE or p.stem in ALLOWED]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_dependencies_point_one_way(path):
+    layer = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert imported_layers(path) <= ALLOWED[layer] | {layer}
+
+
+def test_every_layer_has_its_arrows_listed():
+    inside = {p.relative_to(PACKAGE).parts[0].removesuffix(".py") for p in PACKAGE.rglob("*.py")}
+    assert inside - {"__init__", "__main__"} == set(ALLOWED)
+
+
+def test_the_live_path_loads_nothing_heavy():
+    code = (
+        "import sys; from importlib import import_module\n"
+        "from streamsep.cli import COMMANDS\n"
+        "for name in COMMANDS: import_module('streamsep.cli.' + name)\n"
+        f"print([m for m in {HEAVY} if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.strip() == "[]", result.stderr
+
+
+def test_help_imports_no_command():
+    code = (
+        "import sys; sys.argv = ['streamsep', '--help']\n"
+        "from streamsep.cli import main\n"
+        "try: main()\n"
+        "finally: print([m for m in ('numpy', 'onnxruntime', 'rich') if m in sys.modules])"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.stdout.splitlines()[-1] == "[]", result.stdout + result.stderr
+    assert "live" in result.stdout
