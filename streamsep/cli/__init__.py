@@ -13,6 +13,7 @@ from streamsep.errors import EXIT_INTERRUPTED, StreamsepError
 COMMANDS = {
     "live": "Take the voice out of what plays now, and play the rest.",
     "separate": "Split sound files into stems, faster than they play.",
+    "evaluate": "Score a model on songs whose true stems are known.",
     "devices": "List the audio devices.",
     "doctor": "Check sound, model and speed on this machine, and say what to do.",
 }
