@@ -13,13 +13,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SAMPLE_RATE = 44_100
-N_FFT = 2048
-HOP_LENGTH = 1024
-BINS = N_FFT // 2 + 1
-
-EXCERPT_FRAMES = 256
-EXCERPT_SAMPLES = (EXCERPT_FRAMES - 1) * HOP_LENGTH  # centred: one frame more than hops
+from export.constants import HOP_LENGTH, N_FFT
 
 
 def make_window(name: str, n_fft: int = N_FFT) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
 from torch.nn.utils.parametrizations import weight_norm
 
-from export.features import BINS
+from export.constants import BINS
 
 HEADS = ("direct", "gated")
 NEGATIVE_SLOPE = 0.01

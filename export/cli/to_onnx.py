@@ -110,8 +110,8 @@ def _wave(audio: Path | None, channels: int) -> Audio:
     """Return what to verify on: the song, or noise whose level comes and goes like a song's."""
     import numpy as np
 
+    from export.constants import SAMPLE_RATE
     from export.data.audio import read_stereo_44k
-    from export.features import SAMPLE_RATE
 
     if audio is not None:
         stereo = read_stereo_44k(audio)

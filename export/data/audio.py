@@ -9,8 +9,8 @@ import soundfile as sf
 import soxr
 from numpy.typing import NDArray
 
+from export.constants import SAMPLE_RATE
 from export.errors import DataError
-from export.features import SAMPLE_RATE
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus"})
 

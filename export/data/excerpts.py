@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from export.constants import EXCERPT_SAMPLES, SAMPLE_RATE
 from export.data.audio import Audio, read_part
 from export.data.manifest import Track
 from export.errors import DataError
-from export.features import EXCERPT_SAMPLES, SAMPLE_RATE
 
 SPACING_SECONDS = 0.5
 TARGETS = ("vocals", "other", "accompaniment")

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from export.constants import SAMPLE_RATE
 from export.errors import DataError
-from export.features import SAMPLE_RATE
 
 MANIFEST_NAME = "manifest.json"
 SCHEMA = 1

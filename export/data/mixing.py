@@ -13,6 +13,7 @@ import numpy as np
 import soxr
 from scipy.signal import fftconvolve
 
+from export.constants import EXCERPT_SAMPLES, SAMPLE_RATE
 from export.data.audio import Audio, read_part
 from export.data.excerpts import (
     ExcerptSampler,
@@ -23,7 +24,6 @@ from export.data.excerpts import (
 )
 from export.data.manifest import Track
 from export.errors import DataError
-from export.features import EXCERPT_SAMPLES, SAMPLE_RATE
 
 # What an item is, by chance. The rest, the largest part, is a random mix.
 VOCAL_FREE_SHARE = 0.10

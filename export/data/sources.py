@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from export.constants import SAMPLE_RATE
 from export.data.audio import Audio, is_audio, read_stereo_44k
 from export.errors import DataError
-from export.features import SAMPLE_RATE
 
 VOCAL_NAMES = frozenset({"vocals", "vocal", "voice", "vox"})
 MIXTURE_NAMES = frozenset({"mixture", "mix"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from onnx import ModelProto
 
-from export.features import EXCERPT_FRAMES, HOP_LENGTH, N_FFT, SAMPLE_RATE
+from export.constants import EXCERPT_FRAMES, HOP_LENGTH, N_FFT, SAMPLE_RATE
 from export.to_onnx import sliding, stateful
 from export.to_onnx.weights import extract_weights
 from export.training.checkpoint import Checkpoint

@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export.constants import EXCERPT_SAMPLES
 from export.data.audio import read_part, write_int16
 from export.data.excerpts import ExcerptSampler, list_excerpts, pick_channel, read_pair
 from export.data.manifest import Track
 from export.errors import DataError
-from export.features import EXCERPT_SAMPLES
 
 HALF_SECOND = 22_050
 

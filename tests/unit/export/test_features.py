@@ -4,19 +4,8 @@ import pytest
 import torch
 from scipy.signal.windows import hann
 
-from export.features import (
-    BINS,
-    EXCERPT_FRAMES,
-    EXCERPT_SAMPLES,
-    HOP_LENGTH,
-    N_FFT,
-    apply_estimate,
-    istft,
-    log1p_magnitude,
-    make_window,
-    phase,
-    stft,
-)
+from export.constants import BINS, EXCERPT_FRAMES, EXCERPT_SAMPLES, HOP_LENGTH, N_FFT
+from export.features import apply_estimate, istft, log1p_magnitude, make_window, phase, stft
 
 LIBROSA_WINDOWS = {"hann": "hann", "sqrt_hann": np.sqrt(hann(N_FFT, sym=False))}
 

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export.constants import EXCERPT_SAMPLES
 from export.data.audio import write_int16
 from export.data.manifest import Track
 from export.data.mixing import (
@@ -14,7 +15,6 @@ from export.data.mixing import (
     add_reverb,
 )
 from export.errors import DataError
-from export.features import EXCERPT_SAMPLES
 from tests.unit.export.conftest import tone
 
 DRAWS = 60
