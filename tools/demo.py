@@ -81,7 +81,7 @@ def demo(song: Path | None) -> None:
 
 def packaged_song() -> Path:
     spec = find_spec("stempeg")
-    assert spec is not None  # in the demo extra
+    assert spec is not None  # in the eval extra
     assert spec.origin is not None
     return next((Path(spec.origin).parent / "data").glob("*.stem.mp4"))
 

@@ -18,12 +18,18 @@ def status_lines(stats: SessionStats) -> str:
         if stats.measured_latency is None
         else f"{latency.ms(latency.device_in + stats.measured_latency + latency.device_out):.0f}"
     )
+    # Before the first hop there is nothing to tell.
+    hop = (
+        "…"
+        if math.isnan(stats.hop_p50_ms)
+        else (f"{stats.hop_p50_ms:.1f}/{stats.hop_p99_ms:.1f} of {stats.hop_budget_ms:.0f} ms")
+    )
     sound = (
         f"{clock(stats.seconds)}  in {meter(stats.level_in_db)}  out {meter(stats.level_out_db)}"
     )
     timing = (
         f"latency {latency.ms(latency.total):.0f} ms (measured {measured})  "
-        f"hop {stats.hop_p50_ms:.1f}/{stats.hop_p99_ms:.1f} of {stats.hop_budget_ms:.0f} ms  "
+        f"hop {hop}  "
         f"dropouts {stats.dropouts + stats.device_glitches}  {stats.provider}"
     )
     return f"{sound}\n{timing}"

@@ -35,7 +35,8 @@ def test_the_line_says_it_all_in_eighty_columns():
 
 
 def test_nothing_measured_yet():
-    assert "(measured …)" in status_lines(replace(STATS, measured_latency=None))
+    early = replace(STATS, measured_latency=None, hop_p50_ms=math.nan, hop_p99_ms=math.nan)
+    assert "(measured …)  hop …  dropouts" in status_lines(early)
 
 
 @pytest.mark.parametrize(
