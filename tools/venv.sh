@@ -18,5 +18,5 @@ fi
 
 echo "setting up $dir (streamsep[$extra]); the first time takes a minute or two"
 "$python" -m venv "$dir"
-"$dir/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[$extra]"
+"$dir/bin/python" -m pip install -qq --disable-pip-version-check --editable ".[$extra]"
 touch "$dir/.installed"
