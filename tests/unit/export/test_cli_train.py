@@ -1,0 +1,115 @@
+"""The whole path by its commands, on two made-up songs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from export.cli import main
+from export.data.manifest import MANIFEST_NAME
+from export.errors import CheckpointError, DataError
+from export.training.checkpoint import load_checkpoint
+from streamsep.errors import BackendError
+
+
+@pytest.fixture
+def data(make_song: Callable[..., Path], tmp_path: Path) -> Path:
+    make_song("one", seconds=6.5, vocals=880, drums=110)
+    songs = make_song("two", seconds=6.5, vocals=990, drums=130)
+    out = tmp_path / "data"
+    main(["prepare", "--songs", str(songs), "--out", str(out), "--valid", "songs-two"])
+    return out
+
+
+def arguments(data: Path, out: Path, *more: str) -> list[str]:
+    return ["train", "--data", str(data), "--out", str(out), "--width", "0.01", "--batch", "1",
+            "--valid-excerpts", "1", "--threads", "1", *more]  # fmt: skip
+
+
+def fails(arguments: list[str]) -> int | str | None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    return stop.value.code
+
+
+def test_from_stems_to_a_verified_model(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    main(arguments(data, run, "--mix", "--head", "gated", "--steps", "1", "--device", "cpu"))
+    assert {p.name for p in run.iterdir()} == {"best.pt", "last.pt", "curve.png"}
+    shown = capsys.readouterr().err
+    assert "valid_loss" in shown
+    assert "usdr_rest" in shown
+    main(arguments(data, run, "--steps", "2", "--resume"))  # by the checkpoint's recipe
+    last = load_checkpoint(run / "last.pt")
+    assert last.step == 2
+    assert last.train.head == "gated"
+    assert [r["step"] for r in last.history] == [1, 2]
+    checkpoint, model = str(run / "best.pt"), str(tmp_path / "m.onnx")
+    main(["onnx", "--checkpoint", checkpoint, "--out", model, "--precision", "int8"])
+    main(["verify", model, "--checkpoint", checkpoint, "--steps", "8",
+          "--audio", str(tmp_path / "songs" / "one" / "vocals.wav")])  # fmt: skip
+    assert "SNR" in capsys.readouterr().out
+
+
+def test_a_run_isnt_overwritten_by_accident(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(arguments(data, tmp_path / "run", "--steps", "1"))
+    capsys.readouterr()
+    code = fails(arguments(data, tmp_path / "run", "--steps", "1"))
+    assert code == CheckpointError.exit_code
+    assert "--resume" in capsys.readouterr().err
+
+
+def test_what_is_missing_is_said_in_one_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    assert fails(arguments(data, out)) == 2
+    assert "--steps, --minutes" in capsys.readouterr().err
+    for folder, what in ((tmp_path / "absent", MANIFEST_NAME), (tmp_path, MANIFEST_NAME)):
+        assert fails(arguments(folder, out, "--steps", "1")) == DataError.exit_code
+        message = capsys.readouterr().err
+        assert what in message
+        assert message.count("\n") == 1
+    code = fails(arguments(data, out, "--steps", "1", "--target", "other"))
+    assert code == DataError.exit_code
+    assert "other" in capsys.readouterr().err
+    code = fails(arguments(data, tmp_path / "none", "--steps", "1", "--resume"))
+    assert code == CheckpointError.exit_code
+    assert "last.pt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", '{"schema": 99, "tracks": []}', '{"schema": 1, "tracks": []}']
+)
+def test_damaged_manifests_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    (tmp_path / MANIFEST_NAME).write_text(content)
+    code = fails(arguments(tmp_path, tmp_path / "run", "--steps", "1"))
+    assert code == DataError.exit_code
+    assert MANIFEST_NAME in capsys.readouterr().err
+
+
+def test_without_held_out_tracks_there_is_no_training(
+    make_song: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    songs, out = make_song("one", vocals=880, drums=110), tmp_path / "data"
+    main(["prepare", "--songs", str(songs), "--out", str(out)])
+    assert fails(arguments(out, tmp_path / "run", "--steps", "1")) == DataError.exit_code
+    assert "--valid" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_a_gpu_that_isnt_there_is_an_error(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = fails(arguments(data, tmp_path / "run", "--steps", "1", "--device", "cuda"))
+    assert code == BackendError.exit_code
+    assert "--device cpu" in capsys.readouterr().err
