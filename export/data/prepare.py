@@ -90,8 +90,8 @@ def _extract(source: SourceTrack, folder: Path, suffix: str, licences: Licences)
         samples=next(iter(audio.values())).shape[1],
         gain_db=round(20 * math.log10(gain), 3),
         files={name: f"{source.id}/{name}{suffix}" for name in audio},
-        source="; ".join(sorted({s for s, _ in known})),
-        licence="; ".join(sorted({x for _, x in known})),
+        source=" | ".join(sorted({s for s, _ in known})),
+        licence=" | ".join(sorted({x for _, x in known})),
         members=[p.name for p in source.members],
     )
     text = json.dumps(asdict(track), indent=1, ensure_ascii=False)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from fnmatch import fnmatch
 
 from export.data.manifest import KINDS, Track
+from export.errors import DataError
 
 
 def _rank(seed: int, track: Track) -> str:
@@ -41,7 +42,20 @@ def assign_splits(
     -------
     list of Track
         In the order given.
+
+    Raises
+    ------
+    DataError
+        For a pattern that matches no track: a misspelt one would train on what it meant to
+        hold out.
     """
+    for pattern in valid_patterns:
+        if not any(fnmatch(t.id, pattern) for t in tracks):
+            raise DataError(
+                f"--valid {pattern} matches no track",
+                expected="a track id, or a pattern of some",
+                remedy=f"the first id here is {min(t.id for t in tracks)}",
+            )
     chosen: set[str] = set()
     for kind in KINDS:
         free = sorted(

@@ -131,8 +131,8 @@ def test_licences_come_from_the_table(make_song: MakeSong, tmp_path: Path) -> No
     )
     prepare("--songs", songs, "--sources", table, "--out", tmp_path / "out", "--valid-share", 0)
     track = by_id(tmp_path / "out")["songs-one"]
-    assert track.licence == "CC BY 4.0; CC0-1.0"
-    assert track.source == "anna/drums; anna/songs"
+    assert track.licence == "CC BY 4.0 | CC0-1.0"
+    assert track.source == "anna/drums | anna/songs"
 
 
 def test_excluded_files_stay_out(make_song: MakeSong, tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
+import pytest
+
 from export.data.manifest import Track
 from export.data.split import assign_splits
+from export.errors import DataError
 
 
 def track(name: str, kind: str = "song", split: str = "") -> Track:
@@ -38,3 +41,8 @@ def test_an_official_split_stays() -> None:
 def test_patterns_replace_the_draw() -> None:
     done = assign_splits(SONGS, seed=0, valid_share=0.5, valid_patterns=["s1*", "a0"])
     assert valid(done) == {"s1", *(f"s1{i}" for i in range(10)), "a0"}
+
+
+def test_a_pattern_that_matches_nothing_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"--valid s99 matches no track; .* a0"):
+        assign_splits(SONGS, seed=0, valid_share=0.1, valid_patterns=["s1", "s99"])
