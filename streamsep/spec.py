@@ -2,7 +2,9 @@
 
 The graph's contract, for C channels, B = n_fft // 2 + 1 bins and T = ``frames_per_run`` frames:
 
-- input ``features`` float32 (C, B, T), computed from the mixture as ``feature`` says;
+- input ``features`` float32 (P, B, T), P planes computed from the mixture as ``feature`` says:
+  ``log1p_magnitude``, log(1 + |X|) of each channel; or ``log1p_magnitude_lrms``, that of left,
+  right, their half sum and their half difference;
 - output ``estimate`` float32 (S, C, B, T), one entry per name in ``stems``, as ``output`` says;
 - stateful only: for each state one input and one output of the same shape, all starting at zero.
 
@@ -26,7 +28,7 @@ FEATURES_INPUT = "features"
 ESTIMATE_OUTPUT = "estimate"
 
 WINDOWS = ("hann", "sqrt_hann")
-FEATURES = ("log1p_magnitude",)
+FEATURES = ("log1p_magnitude", "log1p_magnitude_lrms")
 OUTPUTS = ("mask", "log1p_magnitude")
 MODES = ("stateful", "sliding")
 
@@ -104,6 +106,11 @@ class ModelSpec:
     def bins(self) -> int:
         """Number of frequency bins, ``n_fft // 2 + 1``."""
         return self.n_fft // 2 + 1
+
+    @property
+    def planes(self) -> int:
+        """Feature planes that the graph takes."""
+        return self.channels if self.feature == "log1p_magnitude" else 4
 
     @property
     def lag_frames(self) -> int:
@@ -199,6 +206,8 @@ def _check(spec: ModelSpec) -> None:
             raise _bad(name, repr(getattr(spec, name)), " or ".join(allowed))
     if spec.n_fft % 2 or spec.n_fft % spec.hop_length:
         raise _bad("n_fft", spec.n_fft, f"an even multiple of hop_length {spec.hop_length}")
+    if spec.feature == "log1p_magnitude_lrms" and spec.channels != 2:
+        raise _bad("channels", spec.channels, "2 for the feature log1p_magnitude_lrms")
     _check_stems(spec)
     _check_mode(spec)
     if not isinstance(spec.scores, Mapping) or not all(

@@ -27,7 +27,7 @@ class Backend(Protocol):
 
     spec: ModelSpec
     provider: str
-    features: Float32  # (C, B, T)
+    features: Float32  # (P, B, T)
     estimate: Float32  # (S, C, B, T)
 
     def run(self) -> None:
@@ -65,8 +65,8 @@ class OnnxBackend:
         )
         self.provider: str = self._session.get_providers()[0].removesuffix("ExecutionProvider")
         spec = self.spec
-        feature_shape = (spec.channels, spec.bins, spec.frames_per_run)
-        estimate_shape = (len(spec.stems), *feature_shape)
+        feature_shape = (spec.planes, spec.bins, spec.frames_per_run)
+        estimate_shape = (len(spec.stems), spec.channels, spec.bins, spec.frames_per_run)
         _check_ports(self._session, spec, feature_shape, estimate_shape)
         self.features: Float32 = np.zeros(feature_shape, np.float32)
         self.estimate: Float32 = np.zeros(estimate_shape, np.float32)

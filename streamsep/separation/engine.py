@@ -49,7 +49,9 @@ class SpectralEngine:
         self._magnitude = np.zeros(shape, np.float32)
         self._ratio = np.zeros((len(spec.stems), *shape), np.float32)
         self._stem_spectra = np.zeros((len(spec.stems), *shape), np.complex64)
-        self._features = np.zeros((*shape, stride_frames), np.float32)
+        self._features = np.zeros((spec.planes, spec.bins, stride_frames), np.float32)
+        self._planes = np.zeros((spec.planes, spec.bins), np.float32)
+        self._mid_side = np.zeros(shape, np.complex64)
         self._estimate = np.zeros((len(spec.stems), *shape, stride_frames), np.float32)
         self._sanitizer = Sanitizer(self._estimate.shape)
 
@@ -79,8 +81,8 @@ class SpectralEngine:
         for index in range(self._stride):
             spectrum = self._spectra[self._lag + index]
             self._stft.analyse(block[:, index * hop : (index + 1) * hop], spectrum)
-            np.abs(spectrum, out=self._magnitude)
-            np.log1p(self._magnitude, out=self._features[..., index])
+            self._extract(spectrum)
+            np.log1p(self._planes, out=self._features[..., index])
         self._run()
         if self._sanitizer.clean(self._estimate):
             # Whatever made it would live on in the states.
@@ -92,6 +94,16 @@ class SpectralEngine:
         self._mixture.process(block, residual)
         for stem in out[:-1]:
             np.subtract(residual, stem, out=residual)
+
+    def _extract(self, spectrum: NDArray[np.complex64]) -> None:
+        """Write the magnitudes of a frame's (C, B) feature planes."""
+        channels = self.spec.channels
+        np.abs(spectrum, out=self._planes[:channels])
+        if self.spec.feature == "log1p_magnitude_lrms":
+            np.add(spectrum[0], spectrum[1], out=self._mid_side[0])
+            np.subtract(spectrum[0], spectrum[1], out=self._mid_side[1])
+            np.multiply(self._mid_side, np.float32(0.5), out=self._mid_side)
+            np.abs(self._mid_side, out=self._planes[channels:])
 
     def _run(self) -> None:
         """Turn ``self._features`` into ``self._estimate`` for the frames ``lag`` earlier."""

@@ -15,6 +15,7 @@ SHAPES = [
     ),
     pytest.param(dict(stems=("drums", "bass", "vocals")), id="three stems"),
     pytest.param(dict(output="log1p_magnitude"), id="log1p"),
+    pytest.param(dict(feature="log1p_magnitude_lrms"), id="left, right, mid, side"),
 ]
 
 
@@ -93,3 +94,16 @@ def test_a_model_that_gives_nan_gives_silent_vocals_and_recovers(tmp_path):
     np.testing.assert_allclose(
         stems[0][:, 14_336:], 0.5 * quiet[:, 14_336 - 1024 : -1024], atol=1e-6
     )
+
+
+def test_the_fourth_plane_is_the_side(tmp_path):
+    """A mask of log(1 + |side|): none where left equals right, and its own value elsewhere."""
+    separator = load_separator(models.fourth_plane(tmp_path / "m.onnx"))
+    tone = np.sin(2 * np.pi * 1_000 * np.arange(20_480) / 44_100).astype(np.float32)
+    assert not run(separator, 0.5 * np.stack([tone, tone]))[0].any()
+    separator.reset()
+    opposite = run(separator, 0.01 * np.stack([tone, -tone]))[0][:, 4_096:-1_024]
+    # |side| = |left| here; its peak bin holds about 0.01/2 of the window's sum.
+    gain = np.abs(opposite).max() / 0.01
+    window_sum = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2048) / 2048)).sum()
+    assert gain == pytest.approx(np.log1p(0.005 * window_sum), rel=0.15)  # 15 %: scalloping

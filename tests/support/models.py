@@ -31,13 +31,16 @@ def save(text: str, path: Path, metadata: dict[str, str]) -> Path:
 def constant_mask(path: Path, value: float = 0.0, **changes) -> Path:
     """A model whose estimate is ``value`` everywhere: 0 leaves the beat as it came in."""
     spec = make_spec(**changes)
-    shape = f"{spec.channels},{spec.bins},{spec.frames_per_run}"
+    rest = f"{spec.bins},{spec.frames_per_run}"
+    shape = f"{len(spec.stems)},{spec.channels},{rest}"
     text = f"""
-    constant (float[{shape}] features) => (float[{len(spec.stems)},{shape}] estimate) {{
+    constant (float[{spec.planes},{rest}] features) => (float[{shape}] estimate) {{
         zero = Constant <value_float: float = 0.0> ()
         value = Constant <value_float: float = {value}> ()
-        target = Constant <value_ints: ints = [{len(spec.stems)},{shape}]> ()
-        nothing = Mul(features, zero)
+        target = Constant <value_ints: ints = [{shape}]> ()
+        plane = Constant <value_ints: ints = [0]> ()
+        one = ReduceMax <keepdims: int = 1> (features, plane)
+        nothing = Mul(one, zero)
         level = Add(nothing, value)
         estimate = Expand(level, target)
     }}"""
@@ -93,6 +96,21 @@ def windowed_mask(path: Path, *, frames: int, stride: int, lag: int, **changes) 
         stem = Constant <value_ints: ints = [0]> ()
         estimate = Unsqueeze(mask, stem)
     }}"""
+    return save(text, path, spec.to_metadata())
+
+
+def fourth_plane(path: Path) -> Path:
+    """The mask is the fourth of the left, right, mid and side feature planes."""
+    spec = make_spec(feature="log1p_magnitude_lrms")
+    text = """
+    fourth (float[4,1025,1] features) => (float[1,2,1025,1] estimate) {
+        first = Constant <value_ints: ints = [3]> ()
+        last = Constant <value_ints: ints = [4]> ()
+        axis = Constant <value_ints: ints = [0]> ()
+        side = Slice(features, first, last, axis)
+        shape = Constant <value_ints: ints = [1,2,1025,1]> ()
+        estimate = Expand(side, shape)
+    }"""
     return save(text, path, spec.to_metadata())
 
 

@@ -45,6 +45,7 @@ def test_residual_names(stems, residual):
         ({"hop_length": 2048}, "hop_length"),
         ({"window": "kaiser"}, "window"),
         ({"feature": "mel"}, "feature"),
+        ({"feature": "log1p_magnitude_lrms", "channels": 1}, "channels"),
         ({"output": "waveform"}, "output"),
         ({"mode": "batch"}, "mode"),
         ({"stems": ()}, "stems"),
