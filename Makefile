@@ -18,7 +18,7 @@ lint: .venv/.installed
 	.venv/bin/mypy
 
 .venv-demo/.installed: pyproject.toml tools/venv.sh tools/debian.sh
-	@PYTHON="$(PYTHON)" sh tools/venv.sh .venv-demo eval
+	@PYTHON="$(PYTHON)" sh tools/venv.sh .venv-demo demo
 
 .venv/.installed: pyproject.toml tools/venv.sh tools/debian.sh
 	@PYTHON="$(PYTHON)" sh tools/venv.sh .venv dev

@@ -22,6 +22,7 @@ from rich.table import Table
 from streamsep.audio.device import find_device
 from streamsep.cli.live import run_live
 from streamsep.errors import DeviceError, StreamsepError
+from streamsep.evaluation.report import draw_spectrograms
 from streamsep.metrics import usdr
 from streamsep.models import builtin_model
 from streamsep.realtime import SessionStats
@@ -70,7 +71,8 @@ def demo(song: Path | None) -> None:
     # Recorded in step with the song, so what was taken out is the difference.
     vocals = mixture - beat
     sf.write(OUT / "vocals.flac", vocals.T, RATE, subtype="PCM_24")
-    draw({"song": mixture, "beat": beat, "vocals taken out": vocals}, OUT / "spectrograms.png")
+    sounds = {"song": mixture, "beat": beat, "vocals taken out": vocals}
+    draw_spectrograms(sounds, OUT / "spectrograms.png", RATE)
     report(stats)
     if true_vocals is not None:
         report_sdr(mixture, beat, vocals, true_vocals)
@@ -81,7 +83,7 @@ def demo(song: Path | None) -> None:
 
 def packaged_song() -> Path:
     spec = find_spec("stempeg")
-    assert spec is not None  # in the eval extra
+    assert spec is not None  # in the demo extra
     assert spec.origin is not None
     return next((Path(spec.origin).parent / "data").glob("*.stem.mp4"))
 
@@ -105,24 +107,6 @@ def has_speakers() -> bool:
     except DeviceError:
         return False
     return True
-
-
-def draw(sounds: dict[str, np.ndarray], path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(len(sounds), 1, figsize=(10, 8), sharex=True, layout="constrained")
-    for axis, (name, sound) in zip(axes, sounds.items(), strict=True):
-        mono = sound.mean(axis=0) + 1e-9  # an offset keeps silence off log(0)
-        _, _, _, image = axis.specgram(mono, NFFT=2048, noverlap=1536, Fs=RATE, vmin=-140, vmax=-30)
-        axis.set(title=name, ylabel="Hz", yscale="symlog", ylim=(40, 16_000))
-        axis.set_yticks([100, 300, 1_000, 3_000, 10_000], ["100", "300", "1k", "3k", "10k"])
-    axes[-1].set_xlabel("seconds")
-    figure.colorbar(image, ax=axes, label="dB")
-    figure.savefig(path, dpi=90)
-    plt.close(figure)
 
 
 def report(stats: SessionStats) -> None:

@@ -86,13 +86,15 @@ class Session:
         spec = separator.spec
         self._separator, self._frames = separator, device_frames
         self.taps: Sequence[Tap] = ()
+        # A separator may do without an STFT and its delay.
+        stft = min(spec.n_fft - spec.hop_length, separator.delay)
         self.latency = LatencyReport(
             sample_rate=spec.sample_rate,
             device_in=device_in,
             buffering=buffering_samples(separator.block_size, device_frames),
             slack=slack,
-            stft=spec.n_fft - spec.hop_length,
-            lookahead=separator.delay - (spec.n_fft - spec.hop_length),
+            stft=stft,
+            lookahead=separator.delay - stft,
             device_out=device_out,
         )
         shape = (spec.channels, device_frames)

@@ -23,9 +23,12 @@ ALLOWED = {
     "realtime": BASE | {"dsp", "separation"},
     "audio": BASE | {"dsp"},
     "tui": BASE | {"realtime"},
-    "cli": BASE | {"dsp", "separation", "realtime", "audio", "tui", "models"},
+    "evaluation": BASE | {"dsp", "separation", "realtime", "audio"},
+    "cli": BASE | {"dsp", "separation", "realtime", "audio", "tui", "models", "evaluation"},
 }
-HEAVY = ["torch", "librosa", "matplotlib", "onnx", "scipy", "export"]
+# Not even inside a function; the other heavy ones may be, where a command says it needs them.
+NEVER = {"torch", "export"}
+HEAVY = ["torch", "librosa", "museval", "onnx", "scipy", "export"]
 
 
 def imported_layers(path: Path) -> set[str]:
@@ -38,7 +41,7 @@ def imported_layers(path: Path) -> set[str]:
         else:
             continue
         found |= {n.split(".")[1] for n in names if n.startswith("streamsep.")}
-        found |= {n for n in names if n.split(".")[0] in HEAVY}
+        found |= {n for n in names if n.split(".")[0] in NEVER}
     return found
 
 

@@ -1,0 +1,92 @@
+"""Ways to get a song's vocals: the model live and offline, and what it is measured against."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsep.audio.simulated import SimulatedEndpoint
+from streamsep.dsp.stft import StreamingSTFT
+from streamsep.evaluation.songs import Song
+from streamsep.realtime import Session
+from streamsep.separation import ChunkedSeparator, Separator
+from streamsep.separation.center_cut import CenterCut
+
+Float32 = NDArray[np.float32]
+
+DEVICE_FRAMES = 512
+METHODS = ("mixture", "centre cut", "model live", "model offline", "ideal mask")
+
+
+def separate_song(method: str, song: Song, separator: Separator) -> tuple[Float32, Float32]:
+    """Return (beat, vocals) of a song by one of METHODS, (C, N) float32 each.
+
+    Raises
+    ------
+    ValueError
+        For an unknown method.
+    """
+    mixture = song.mixture
+    if method == "mixture":
+        return mixture, mixture
+    if method == "model live":
+        beat = _live_beat(separator, mixture)
+        return beat, mixture - beat
+    if method == "model offline":
+        vocals = _offline_vocals(separator, mixture)
+    elif method == "centre cut":
+        vocals = _offline_vocals(CenterCut(sample_rate=separator.spec.sample_rate), mixture)
+    elif method == "ideal mask":
+        vocals = _ideal_vocals(song, separator.spec.n_fft, separator.spec.hop_length)
+    else:
+        raise ValueError(f"unknown method {method!r}")
+    return mixture - vocals, vocals
+
+
+def _live_beat(separator: Separator, mixture: Float32) -> Float32:
+    """Play the song through a live session, device block by device block."""
+    separator.reset()
+    session = Session(separator, device_frames=DEVICE_FRAMES)
+    if "beat" not in separator.stems:
+        raise ValueError(f"a model of {', '.join(separator.stems)} leaves no beat")
+    endpoint = SimulatedEndpoint(mixture, DEVICE_FRAMES, between=lambda _: session.wait_idle())
+    with session:
+        endpoint.run(session.process_block, threading.Event(), tail=session.latency.session)
+        session.check()
+    return endpoint.output[:, session.latency.session :][:, : mixture.shape[-1]]
+
+
+def _offline_vocals(separator: Separator, mixture: Float32) -> Float32:
+    separator.reset()
+    chunked = ChunkedSeparator(separator)
+    stems = np.concatenate([chunked.feed(mixture), chunked.finish()], axis=-1)
+    vocals: Float32 = stems[separator.stems.index("vocals")]
+    return vocals
+
+
+def _ideal_vocals(song: Song, n_fft: int, hop_length: int) -> Float32:
+    """Mask the mixture by the true stems' share of magnitude in each bin: the masks' ceiling."""
+    channels, count = song.vocals.shape
+    stft = {
+        name: StreamingSTFT(n_fft, hop_length, channels, window="sqrt_hann")
+        for name in ("vocals", "beat", "mixture")
+    }
+    frames = -(-(count + n_fft) // hop_length)
+    padded = {
+        name: np.pad(sound, ((0, 0), (0, frames * hop_length - count)))
+        for name, sound in (("vocals", song.vocals), ("beat", song.beat), ("mixture", song.mixture))
+    }
+    shape = (channels, n_fft // 2 + 1)
+    spectra = {name: np.zeros(shape, np.complex64) for name in stft}
+    out = np.zeros((1, channels, frames * hop_length), np.float32)
+    for start in range(0, frames * hop_length, hop_length):
+        hop = slice(start, start + hop_length)
+        for name, transform in stft.items():
+            transform.analyse(padded[name][:, hop], spectra[name])
+        vocals, beat = np.abs(spectra["vocals"]), np.abs(spectra["beat"])
+        mask = vocals / np.maximum(vocals + beat, np.float32(1e-9))
+        stft["mixture"].synthesise((mask * spectra["mixture"])[None], out[..., hop])
+    delay = stft["mixture"].delay
+    return out[0, :, delay : delay + count]

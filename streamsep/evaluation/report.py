@@ -1,0 +1,103 @@
+"""A page to look at and listen to: scores, spectrograms, sound."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsep.audio.file import AudioWriter
+from streamsep.errors import StreamsepError
+from streamsep.evaluation.scores import FIGURES, Score, mean_scores, scores_tsv
+from streamsep.evaluation.songs import Song
+
+Float32 = NDArray[np.float32]
+
+STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:right}
+td:nth-child(-n+2),th:nth-child(-n+2){text-align:left}tr.live{background:#eef6ff}
+img{max-width:100%}figure{margin:1rem 0}audio{width:100%}"""
+
+
+def write_song(folder: Path, song: Song, beat: Float32, vocals: Float32, rate: int) -> None:
+    """Write a song's sounds and its spectrograms into the report's folder.
+
+    Raises
+    ------
+    OutputError
+        If the folder can't be written.
+    StreamsepError
+        If matplotlib isn't installed.
+    """
+    sounds = {"mixture": song.mixture, "beat": beat, "vocals": vocals}
+    for name, sound in sounds.items():
+        writer = AudioWriter(folder / f"{song.name}.{name}.ogg", rate, len(sound))
+        writer.write(sound)
+        writer.close()
+    draw_spectrograms(sounds | {"true vocals": song.vocals}, folder / f"{song.name}.png", rate)
+
+
+def draw_spectrograms(sounds: dict[str, Float32], path: Path, rate: int) -> None:
+    """Draw sounds (C, N) by name, one below the other, as a picture.
+
+    Raises
+    ------
+    StreamsepError
+        If matplotlib isn't installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise StreamsepError(
+            "matplotlib isn't installed",
+            expected="the eval extra",
+            remedy="pip install 'streamsep[eval]'",
+        ) from error
+    figure = Figure(figsize=(10, 9), layout="constrained")
+    axes = figure.subplots(len(sounds), 1, sharex=True)
+    for axis, (name, sound) in zip(axes, sounds.items(), strict=True):
+        with np.errstate(divide="ignore"):  # silence is -inf dB, drawn as the lowest colour
+            axis.specgram(
+                sound.mean(axis=0), NFFT=2048, noverlap=1024, Fs=rate, vmin=-130, vmax=-30
+            )
+        axis.set(title=name, ylabel="Hz", yscale="symlog", ylim=(40, 16_000))
+        axis.set_yticks([100, 300, 1_000, 3_000, 10_000], ["100", "300", "1k", "3k", "10k"])
+    axes[-1].set_xlabel("seconds")
+    figure.savefig(path, dpi=80)
+
+
+def write_page(folder: Path, model: str, scores: Sequence[Score]) -> Path:
+    """Write ``index.html`` and ``scores.tsv`` beside the songs' files; return the page."""
+    (folder / "scores.tsv").write_text(scores_tsv(scores), encoding="utf-8")
+    songs = list(dict.fromkeys(score.song for score in scores))
+    body = [f"<h1>{html.escape(model)}</h1>", _table([*scores, *mean_scores(scores)])]
+    for name in map(html.escape, songs):
+        body.append(f"<h2>{name}</h2><figure><img src='{name}.png' alt='spectrograms'></figure>")
+        body += [
+            f"<p>{stem}<audio controls preload='none' src='{name}.{stem}.ogg'></audio></p>"
+            for stem in ("mixture", "beat", "vocals")
+        ]
+    page = folder / "index.html"
+    page.write_text(
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(model)}</title>"
+        f"<style>{STYLE}</style>{''.join(body)}</html>\n",
+        encoding="utf-8",
+    )
+    return page
+
+
+def _table(scores: Sequence[Score]) -> str:
+    head = "".join(f"<th>{name.replace('_', ' ')}</th>" for name in ("song", "method", *FIGURES))
+    rows = []
+    for score in scores:
+        cells = "".join(
+            "<td></td>" if np.isnan(v) else f"<td>{v:.2f}</td>"
+            for v in (getattr(score, name) for name in FIGURES)
+        )
+        mark = " class='live'" if score.method == "model live" else ""
+        names = f"<td>{html.escape(score.song)}</td><td>{score.method}</td>"
+        rows.append(f"<tr{mark}>{names}{cells}</tr>")
+    return f"<table><tr>{head}</tr>{''.join(rows)}</table><p>Decibels, higher is better.</p>"

@@ -1,0 +1,105 @@
+"""Scores of one song by one method, and their table."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from streamsep.errors import StreamsepError
+from streamsep.evaluation.songs import Song
+from streamsep.metrics import usdr
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Decibels, higher is better; museval's are medians over one-second frames, or NaN."""
+
+    song: str
+    method: str
+    beat_usdr: float
+    vocals_usdr: float
+    beat_museval: float = float("nan")
+    vocals_museval: float = float("nan")
+
+
+FIGURES = tuple(field.name for field in fields(Score))[2:]
+
+
+def score_song(
+    song: Song, method: str, beat: Float32, vocals: Float32, sample_rate: int, *, museval: bool
+) -> Score:
+    """Compare separated stems (C, N) with the true ones.
+
+    Raises
+    ------
+    StreamsepError
+        If ``museval`` is asked for and not installed.
+    """
+    score = Score(song.name, method, usdr(song.beat, beat), usdr(song.vocals, vocals))
+    if not museval:
+        return score
+    medians = _museval_medians(song, beat, vocals, sample_rate)
+    return Score(song.name, method, score.beat_usdr, score.vocals_usdr, *medians)
+
+
+def _museval_medians(
+    song: Song, beat: Float32, vocals: Float32, sample_rate: int
+) -> tuple[float, float]:
+    """Return BSSEval v4's median SDR of beat and vocals (Stöter, Liutkus and Ito 2018)."""
+    try:
+        from museval.metrics import bss_eval
+    except ImportError as error:
+        raise StreamsepError(
+            "museval isn't installed",
+            expected="the eval extra",
+            remedy="pip install 'streamsep[eval]', or leave museval out with --no-museval",
+        ) from error
+    truth = np.stack([song.beat.T, song.vocals.T])
+    guess = np.stack([beat.T, vocals.T])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # silent frames are NaN, which the median leaves out
+        sdr = bss_eval(
+            truth, guess, window=sample_rate, hop=sample_rate, compute_permutation=False,
+            filters_len=512, framewise_filters=False, bsseval_sources_version=False,
+        )[0]  # fmt: skip
+        beat_sdr, vocals_sdr = np.nanmedian(sdr, axis=1)
+    return float(beat_sdr), float(vocals_sdr)
+
+
+def mean_scores(scores: Sequence[Score]) -> list[Score]:
+    """Return the mean over songs for each method, in order of appearance."""
+    means = []
+    for method in dict.fromkeys(score.method for score in scores):
+        rows = [[getattr(s, f) for f in FIGURES] for s in scores if s.method == method]
+        means.append(Score("mean", method, *(float(v) for v in np.mean(rows, axis=0))))
+    return means
+
+
+def scores_table(scores: Sequence[Score]) -> Table:
+    """Return all scores and their means as a table for the terminal."""
+    table = Table(box=None, pad_edge=False)
+    names = ("song", "method", "beat uSDR", "vocals uSDR", "beat museval", "vocals museval")
+    for index, name in enumerate(names):
+        table.add_column(name, justify="left" if index < 2 else "right")
+    before = ""
+    for score in [*scores, *mean_scores(scores)]:
+        figures = ("" if np.isnan(v) else f"{v:.2f}" for v in (getattr(score, f) for f in FIGURES))
+        table.add_row(score.song if score.song != before else "", score.method, *figures)
+        before = score.song
+    return table
+
+
+def scores_tsv(scores: Sequence[Score]) -> str:
+    """Return the same as tab-separated text."""
+    lines = ["\t".join(field.name for field in fields(Score))]
+    for score in [*scores, *mean_scores(scores)]:
+        figures = (f"{getattr(score, name):.4f}" for name in FIGURES)
+        lines.append("\t".join((score.song, score.method, *figures)))
+    return "\n".join(lines) + "\n"
