@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # Above all ordinary threads, below what the kernel and sound servers use.
 AUDIO = 10
 WORKER = 5
+# All other threads of a live session: whoever holds Python's lock holds up the audio thread, so
+# none of them may be put off by another program.
+OTHERS = 1
 
 
 def promote(priority: int) -> bool:
@@ -20,3 +25,17 @@ def promote(priority: int) -> bool:
     except (AttributeError, OSError):
         return False
     return True
+
+
+@contextmanager
+def promoted(priority: int) -> Iterator[None]:
+    """`promote` the calling thread, and what threads it starts, for the time of a context."""
+    before = None
+    if hasattr(os, "sched_getscheduler"):
+        before = os.sched_getscheduler(0), os.sched_getparam(0)
+    granted = promote(priority)
+    try:
+        yield
+    finally:
+        if granted and before is not None:
+            os.sched_setscheduler(0, *before)

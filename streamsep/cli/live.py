@@ -18,6 +18,7 @@ from streamsep.audio.file import FORMATS, FileSource
 from streamsep.audio.recorder import Recorder
 from streamsep.cli.options import device_option, model_option
 from streamsep.models import builtin_model
+from streamsep.priority import OTHERS, promoted
 from streamsep.realtime import Session, SessionStats
 from streamsep.separation import Separator, load_separator
 from streamsep.spec import ModelSpec
@@ -67,6 +68,14 @@ def run_live(
     Parameters are the command's options. Raises every StreamsepError that sound, files and
     model can give; recordings are finished in any case.
     """
+    with promoted(OTHERS):
+        return _run_live(separator, input_name, output_name, record, stem, block, slack, seconds)
+
+
+def _run_live(
+    separator: Separator, input_name: str, output_name: str, record: Path | None, stem: str,
+    block: int, slack: int, seconds: float | None,
+) -> SessionStats:  # fmt: skip
     spec = separator.spec
     to_file = Path(output_name).suffix.lower() in FORMATS
     source = _open_source(input_name, spec, block)

@@ -1,0 +1,27 @@
+"""Takes: live runs that the machine itself didn't spoil, and what is compared in them."""
+
+from tests.support.commands import Losses
+
+# A virtual machine may stand still for longer than any buffer of the sound system lasts; then
+# the server underruns or the session reports losses. Such a take says nothing about what comes
+# out of a healthy one, so it is taken again. A difference that nobody reported fails at once.
+TAKES = 6
+# Half a step of rounding; the largest positive value is clipped by a whole one.
+PCM_24 = 2.0**-23
+
+
+def until_clean(take):
+    """Repeat ``take(number)``, which gives (losses, result), and return a clean result."""
+    spoilt = []
+    for number in range(TAKES):
+        losses, result = take(number)
+        if losses == Losses():
+            return result
+        spoilt.append(losses)
+    raise AssertionError(f"no clean take: {spoilt}")
+
+
+def span(sound, start, count):
+    """Return ``count`` samples from ``start``, which must be there."""
+    assert sound.shape[-1] >= start + count, "it ends too early"
+    return sound[:, start : start + count]
