@@ -158,8 +158,10 @@ class DeviceInput:
         Samples per block, at the model's rate.
     """
 
-    # Sound servers hand blocks over in bursts; this many blocks in the ring ride them out.
-    HEAD_START_BLOCKS = 3
+    # Sound servers hand over up to a whole buffer at once, and none before: the ring starts with
+    # as much, and these blocks more, before anything is read from it.
+    HEAD_START_BLOCKS = 2
+    LEVEL_S = 1.0
 
     def __init__(
         self, device: DeviceInfo, *, sample_rate: int, channels: int, device_frames: int
@@ -176,12 +178,19 @@ class DeviceInput:
             int(self._stream.samplerate), sample_rate, self._stream.channels
         )
         self._ring = RingBuffer((channels,), max(4 * sample_rate, 16 * device_frames))
-        self._head_start = self.HEAD_START_BLOCKS * device_frames
+        buffered = round(self._stream.latency * sample_rate)
+        self._head_start = buffered + self.HEAD_START_BLOCKS * device_frames
         self._reading = False
+        self._too_full = self._head_start + buffered
+        self._level_reads = max(1, round(self.LEVEL_S * sample_rate / device_frames))
+        self._reads = 0
+        self._lowest = self._ring.capacity  # level of the ring, over LEVEL_S
         self._lost = 0
         self._pull: Pull | None = None
         self._outdata = np.zeros((device_frames, channels), np.float32)
-        self.latency = round(self._stream.latency * sample_rate) + self._head_start
+        # Reading begins that far from the newest sample, however much the device has buffered;
+        # the newest has waited for its block to be full.
+        self.latency = self._head_start + device_frames
 
     @property
     def finished(self) -> bool:
@@ -204,23 +213,47 @@ class DeviceInput:
 
     def ready(self) -> bool:
         """Wait for the first blocks, so that later bursts find a filled ring."""
-        if not self._reading and self._ring.available >= self._head_start:
+        return self._reading or self._go_to_head_start()
+
+    def _go_to_head_start(self) -> bool:
+        """Begin at the usual distance from the newest sample, once there are that many."""
+        if self._ring.available >= self._head_start:
             self._ring.advance(self._ring.available - self._head_start)
             self._reading = True
+            self._reads, self._lowest = 0, self._ring.capacity
         return self._reading
 
     def read(self, out: Float32) -> int:
-        """Fill (n, C); see `Source.read`. Late samples are dropped, so the delay is constant."""
+        """Fill (n, C); see `Source.read`.
+
+        After samples were lost on either side the distance to the newest one would stay wrong:
+        too small, and every burst is late from then on; too large, and the latency has grown.
+        Silence while the ring fills anew, or a skip, puts it back.
+        """
         lost, self._lost = self._lost, 0
-        if self._ring.available > self._head_start + self._ring.capacity // 8:
-            # The output stood still: go back to the usual distance from now.
-            self._ring.advance(self._ring.available - self._head_start)
+        if not self._reading and not self._go_to_head_start():
+            out.fill(0.0)
+            return lost + 1
+        if self._stays_too_full():
+            self._go_to_head_start()
             lost += 1
         if not self._ring.read(out.T):
             out.fill(0.0)
-            self._ring.advance(len(out))
+            self._reading = False
             lost += 1
         return lost
+
+    def _stays_too_full(self) -> bool:
+        """Say whether for LEVEL_S a whole buffer more than the head start has been waiting."""
+        if self._pull is not None:
+            return False  # its own clock: read as it comes
+        self._lowest = min(self._lowest, self._ring.available)
+        self._reads += 1
+        if self._reads < self._level_reads:
+            return False
+        too_full = self._lowest > self._too_full
+        self._reads, self._lowest = 0, self._ring.capacity
+        return too_full
 
     def run(self, pull: Pull, stop: threading.Event) -> None:
         """Be the clock: every device block asks for one; see `Clock.run`."""

@@ -93,7 +93,9 @@ class LivePath:
         StreamsepError
             If a device stops on its own or a file turns out to be damaged.
         """
-        left = tail
+        # A device plays what it has buffered only while blocks go on coming, and so does the
+        # sound server behind it, which keeps about as much again.
+        left = tail + 2 * self._clock.latency
 
         def pull(outdata: Float32, lost: int) -> None:
             nonlocal left
