@@ -178,7 +178,7 @@ class DeviceInput:
             int(self._stream.samplerate), sample_rate, self._stream.channels
         )
         self._ring = RingBuffer((channels,), max(4 * sample_rate, 16 * device_frames))
-        buffered = round(self._stream.latency * sample_rate)
+        buffered: int = round(self._stream.latency * sample_rate)
         self._head_start = buffered + self.HEAD_START_BLOCKS * device_frames
         self._reading = False
         self._too_full = self._head_start + buffered

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -20,6 +21,10 @@ Float32 = NDArray[np.float32]
 
 MIN_RATE, MAX_RATE = 8_000, 384_000
 CHUNK_S = 0.25
+# MP3 headers may promise a few frames more than there are; more than this is a damaged file.
+MISSING_S = 0.5
+# What libsndfile gives for a FLAC stream that doesn't say its length is far above this.
+UNKNOWN_FRAMES = 2**60
 
 # Suffix to libsndfile format and sample type: 24 bits keep what a float32 stem holds of music.
 FORMATS = {
@@ -71,6 +76,8 @@ class AudioReader:
         self.sample_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
         self.frames: int = self._file.frames
+        if self.frames > UNKNOWN_FRAMES:
+            self.frames = _count_frames(path)
         try:
             self._check()
         except AudioFileError:
@@ -99,20 +106,28 @@ class AudioReader:
         AudioFileError
             If the file turns out to be damaged further in.
         """
-        size = max(1, int(CHUNK_S * self.sample_rate))
+        size, position = max(1, int(CHUNK_S * self.sample_rate)), 0
         while True:
             try:
-                frames = self._file.read(size, dtype="float32", always_2d=True)
+                frames = self._file.read(
+                    min(size, self.frames - position), dtype="float32", always_2d=True
+                )
             except sf.LibsndfileError as error:
-                raise AudioFileError(
-                    f"{self.path} is damaged after {self._file.tell() / self.sample_rate:.1f} s "
-                    f"({error})",
-                    expected="a complete file",
-                    remedy="get the file again, or repair it e.g. with ffmpeg",
-                ) from error
+                raise self._damaged(position, str(error)) from error
             if not len(frames):
-                return
+                break
+            position += len(frames)
             yield np.ascontiguousarray(frames.T)
+
+        if self.frames - position > MISSING_S * self.sample_rate:
+            raise self._damaged(position, f"it should last {self.frames / self.sample_rate:.1f} s")
+
+    def _damaged(self, position: int, why: str) -> AudioFileError:
+        return AudioFileError(
+            f"{self.path} is damaged after {position / self.sample_rate:.1f} s ({why})",
+            expected="a complete file",
+            remedy="get the file again, or repair it e.g. with ffmpeg",
+        )
 
     def finite_chunks(self) -> Iterator[Float32]:
         """Yield `chunks`, refusing NaN and Inf.
@@ -149,6 +164,22 @@ class AudioReader:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _count_frames(path: Path) -> int:
+    """Decode a file whose header doesn't tell its length, up to its end or its damage.
+
+    Reading beyond either is an error that takes the whole piece with it: the last one is
+    counted sample by sample.
+    """
+    frames, piece = 0, 1_024
+    for step in (piece, 1):
+        with sf.SoundFile(path) as file, suppress(sf.LibsndfileError):
+            for _ in range(0, frames, piece):
+                file.read(piece)
+            while len(file.read(step)) == step:
+                frames += step
+    return frames
 
 
 class AudioWriter:
@@ -197,8 +228,17 @@ class AudioWriter:
             raise _not_writable(self.path, error) from error
 
     def close(self) -> None:
-        """Finish the file, so that it plays."""
-        self._file.close()
+        """Finish the file, so that it plays.
+
+        Raises
+        ------
+        OutputError
+            If what is still in memory can't be written.
+        """
+        try:
+            self._file.close()
+        except (sf.LibsndfileError, OSError) as error:
+            raise _not_writable(self.path, error) from error
 
 
 def _not_writable(path: Path, error: Exception) -> OutputError:

@@ -60,6 +60,7 @@ class Recorder:
         capacity = max(int(self.BUFFER_S * sample_rate), 4 * block_size)
         self._ring = RingBuffer((channels,), capacity)
         self._chunk = np.zeros((channels, capacity // 4), np.float32)
+        self._piece = block_size
         self._skip = skip
         self._limit = limit
         self.written = 0  # samples in the file
@@ -77,7 +78,10 @@ class Recorder:
         """Write what is left and finish the file, so that it plays."""
         self._stopping.set()
         self._thread.join()
-        self._writer.close()
+        try:
+            self._writer.close()
+        except OutputError as error:
+            self.fault = self.fault or error
 
     def _run(self) -> None:
         try:
@@ -104,5 +108,7 @@ class Recorder:
         limit = self._limit()
         if limit is not None:
             part = part[:, : max(limit - self.written, 0)]
-        self._writer.write(part)
-        self.written += part.shape[-1]
+        for start in range(0, part.shape[-1], self._piece):
+            piece = part[:, start : start + self._piece]
+            self._writer.write(piece)  # may fail in the middle: small pieces, a true count
+            self.written += piece.shape[-1]

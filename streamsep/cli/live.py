@@ -17,6 +17,7 @@ from streamsep.audio.endpoint import Clock, LivePath, Source, TimerClock
 from streamsep.audio.file import FORMATS, FileSource
 from streamsep.audio.recorder import Recorder
 from streamsep.cli.options import device_option, model_option
+from streamsep.errors import StreamsepError
 from streamsep.models import builtin_model
 from streamsep.priority import OTHERS, promoted
 from streamsep.realtime import Session, SessionStats
@@ -125,7 +126,10 @@ def _open_clock(name: str, source: Source, spec: ModelSpec, block: int) -> Clock
 def _recording(
     files: list[Path], session: Session, source: Source, spec: ModelSpec, block: int
 ) -> Iterator[list[Recorder]]:
-    """Open the recorders and finish their files whatever happens in between."""
+    """Open the recorders and finish their files whatever happens in between.
+
+    A recording that ended early didn't stop the music; its error is raised here, at the end.
+    """
 
     def limit() -> int | None:
         return source.samples if isinstance(source, FileSource) and source.finished else None
@@ -140,11 +144,18 @@ def _recording(
             recorders.append(recorder)
         yield recorders
     finally:
-        for recorder in recorders:
-            recorder.close()
-            click.echo(f"{recorder.path}: {recorder.written / spec.sample_rate:.2f} s recorded")
-            if recorder.fault:
-                click.echo(f"streamsep: recording ended early: {recorder.fault}", err=True)
+        faults = [fault for recorder in recorders if (fault := _finish(recorder, spec))]
+    if faults:
+        raise faults[0]
+
+
+def _finish(recorder: Recorder, spec: ModelSpec) -> StreamsepError | None:
+    """Close a recorder, say what is in its file, and return why it isn't all."""
+    recorder.close()
+    seconds, lost = recorder.written / spec.sample_rate, recorder.lost / spec.sample_rate
+    note = f", {lost:.2f} s lost to a slow disk" if lost else ""
+    click.echo(f"{recorder.path}: {seconds:.2f} s recorded{note}")
+    return recorder.fault
 
 
 @contextmanager

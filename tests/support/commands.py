@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -21,10 +22,10 @@ def without_sound() -> dict[str, str]:
     return outside | {"PULSE_SERVER": "unix:/nonexistent/native"}
 
 
-def streamsep(*arguments, env=None, cwd=None) -> subprocess.CompletedProcess[str]:
+def streamsep(*arguments, env=None) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; ``stdout`` and ``stderr`` are text."""
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)], env=env or without_sound(), cwd=cwd,
+        [*COMMAND, *map(str, arguments)], env=env or without_sound(),
         capture_output=True, text=True, timeout=PATIENCE_S,
     )  # fmt: skip
 
@@ -46,16 +47,22 @@ class Live:
         Where its output is kept.
     arguments
         What follows ``live``.
+    largest_file
+        Bytes after which every write to a file fails, as on a full disk.
     """
 
-    def __init__(self, folder: Path, *arguments, env=None) -> None:
+    def __init__(self, folder: Path, *arguments, env=None, largest_file: int | None = None):
+        def limit() -> None:
+            if largest_file is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
         self.losses = Losses()
         self._before = 0
         self._files = [folder / "live.out", folder / "live.err"]
         with self._files[0].open("w") as out, self._files[1].open("w") as err:
             self.process = subprocess.Popen(
                 [*COMMAND, "live", *map(str, arguments)], env=env or without_sound(),
-                stdout=out, stderr=err,
+                stdout=out, stderr=err, preexec_fn=limit,
             )  # fmt: skip
 
     @property

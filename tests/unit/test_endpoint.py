@@ -1,0 +1,89 @@
+"""What drives a session: the timer, and the path from a source to a clock."""
+
+import threading
+import time
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from streamsep.audio.endpoint import LivePath, TimerClock
+from streamsep.audio.file import FileSource
+from streamsep.errors import AudioFileError
+from tests.support.signals import music
+
+RATE, BLOCK = 44_100, 441  # 10 ms
+
+
+def test_the_timer_keeps_real_time_and_catches_up():
+    """One block takes as long as twenty: the missed ones follow at once, none is left out."""
+    clock, stop, times = TimerClock(RATE, BLOCK, 2), threading.Event(), []
+
+    def pull(outdata, lost):
+        assert (outdata.shape, lost) == ((BLOCK, 2), 0)
+        times.append(time.monotonic())
+        if len(times) == 10:
+            time.sleep(0.2)
+        if len(times) == 50:
+            stop.set()
+
+    started = time.monotonic()
+    clock.run(pull, stop)
+    elapsed = np.array(times) - started
+    # Never early: block k isn't asked for before its time. That it is late is the machine's
+    # affair, but a clock that didn't catch up would take the 0.2 s longer.
+    assert (elapsed >= 0.01 * np.arange(50) - 1e-4).all()
+    assert elapsed[11] - elapsed[10] < 0.01
+
+
+class Clock:
+    """A clock that keeps no time: as many blocks as it is asked for."""
+
+    latency = 1_000
+
+    def __init__(self):
+        self.pulled = 0
+
+    def run(self, pull, stop):
+        out = np.zeros((BLOCK, 2), np.float32)
+        while not stop.is_set():
+            pull(out, 0)
+            self.pulled += 1
+            time.sleep(0.0002)  # lets the decoder in
+
+    def close(self):
+        self.closed = True
+
+
+def run_path(path, tail):
+    source = FileSource(path, sample_rate=RATE, channels=2)
+    clock, blocks = Clock(), []
+    live = LivePath(source, clock, device_frames=BLOCK, channels=2)
+    assert (live.device_in, live.device_out) == (0, 1_000)
+    try:
+        live.run(lambda i, o, lost: blocks.append(i.copy()), threading.Event(), tail=tail)
+    finally:
+        assert clock.closed
+    return np.concatenate(blocks).T
+
+
+@pytest.mark.parametrize("length", [BLOCK, 10 * BLOCK + 1, 10 * BLOCK - 1])
+def test_a_file_runs_to_its_end_and_until_all_has_left_the_device(tmp_path, length):
+    sound = music(1.0)[:, :length]
+    path = tmp_path / "song.wav"
+    sf.write(path, sound.T, RATE, subtype="FLOAT")
+    tail = 5_000
+    fed = run_path(path, tail)
+    np.testing.assert_array_equal(fed[:, :length], sound)
+    assert not fed[:, length:].any()
+    # After the last sample: the session's tail, and twice what the device holds.
+    assert fed.shape[-1] - length >= tail + 2 * 1_000
+    assert fed.shape[-1] - length < tail + 2 * 1_000 + 2 * BLOCK
+
+
+def test_a_damaged_file_ends_in_its_error_after_what_was_good(tmp_path):
+    path = tmp_path / "song.flac"
+    sf.write(path, music(3.0).T, RATE)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(AudioFileError, match="damaged"):
+        run_path(path, 1_000)
