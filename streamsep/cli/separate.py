@@ -44,12 +44,13 @@ def command(files: tuple[Path, ...], folder: Path | None, model: Path | None, de
     song.mp3 becomes song.beat.wav and song.vocals.wav, as long as the song to the sample and at
     its own sample rate. A file that can't be read doesn't stop the others.
     """
+    _refuse_same_targets(files, folder)
     separator = load_separator(model or builtin_model(), device=device)
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
-    failure: StreamsepError | None = None
-    with Progress(*columns, console=console) as progress:
+    failures: list[StreamsepError] = []
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         for path in files:
             task = progress.add_task(path.name, total=1.0)
             on_progress = partial(_update, progress, task)
@@ -60,13 +61,33 @@ def command(files: tuple[Path, ...], folder: Path | None, model: Path | None, de
             except StreamsepError as error:
                 if len(files) == 1:
                     raise
-                failure = error
-                console.print(f"streamsep: {error}", style="red", markup=False, highlight=False)
+                failures.append(error)
+                console.print(
+                    f"streamsep: {error}",
+                    style="red", markup=False, highlight=False, soft_wrap=True,
+                )  # fmt: skip
             else:
                 for target in written:
                     click.echo(target)
-    if failure is not None:
-        raise failure
+    if failures:
+        raise type(failures[-1])(
+            f"{len(failures)} of {len(files)} files couldn't be separated",
+            expected="sound files",
+            remedy="the lines above say why",
+        )
+
+
+def _refuse_same_targets(files: tuple[Path, ...], folder: Path | None) -> None:
+    """Refuse before any work what would end in one file's stems overwriting another's."""
+    owners: dict[Path, Path] = {}
+    for path in files:
+        owner = owners.setdefault((folder or path.parent) / path.stem, path)
+        if owner is not path:
+            raise OutputError(
+                f"{owner} and {path} would both become {path.stem}.*.wav in one folder",
+                expected="files whose names differ before the suffix",
+                remedy="separate them one after the other, with different -o",
+            )
 
 
 def _update(progress: Progress, task: TaskID, share: float) -> None:
@@ -108,27 +129,40 @@ def separate_file(
     with AudioReader(path) as reader, _written_whole(targets, reader) as writers:
         done = 0
         for stems in _separated(separator, reader):
-            stems = stems[..., : reader.frames - done]
             for writer, stem in zip(writers, stems, strict=True):
-                writer.write(match_channels(stem, min(reader.channels, stem.shape[0])))
+                writer.write(stem)
             done += stems.shape[-1]
             on_progress(done / reader.frames)
     return targets
 
 
 def _separated(separator: Separator, reader: AudioReader) -> Iterator[Float32]:
-    """Yield stems (S, C, n) at the file's rate, in all at least as long as the file."""
+    """Yield stems (S, C, n) at the file's rate, in all as long as the file.
+
+    C is the file's channels, at most the model's. The residual is taken from the file itself:
+    what the model's sample rate can't hold stays in it, and the stems sum to the file.
+    """
     spec, rate = separator.spec, reader.sample_rate
-    count = len(separator.stems)
+    count, channels = len(separator.stems), min(reader.channels, spec.channels)
     chunked = ChunkedSeparator(separator)
     way_in = StreamResampler(rate, spec.sample_rate, spec.channels)
     way_out = StreamResampler(spec.sample_rate, rate, count * spec.channels)
+    original = np.zeros((channels, 0), np.float32)  # what no stems have come for yet
 
     def back(stems: Float32, *, last: bool = False) -> Float32:
+        nonlocal original
         flat = way_out.process(stems.reshape(count * spec.channels, -1), last=last)
-        return flat.reshape(count, spec.channels, -1)
+        there = min(flat.shape[-1], original.shape[-1])
+        full = flat[:, :there].reshape(count, spec.channels, there)
+        stems = np.stack([match_channels(stem, channels) for stem in full])
+        stems[-1] = original[:, :there]
+        for stem in stems[:-1]:
+            stems[-1] -= stem
+        original = original[:, there:]
+        return stems
 
     for chunk in reader.finite_chunks():
+        original = np.concatenate([original, match_channels(chunk, channels)], axis=-1)
         mixture = way_in.process(match_channels(chunk, spec.channels))
         yield back(chunked.feed(mixture))
     chunked_rest = [chunked.feed(way_in.process(mixture[:, :0], last=True)), chunked.finish()]
