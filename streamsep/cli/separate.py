@@ -182,7 +182,18 @@ def _written_whole(targets: list[Path], reader: AudioReader) -> Iterator[list[Au
                 stack.callback(writers[-1].close)
             yield writers
         for part, target in zip(parts, targets, strict=True):
-            os.replace(part, target)
+            _rename(part, target)
     finally:
         for part in parts:
             part.unlink(missing_ok=True)
+
+
+def _rename(part: Path, target: Path) -> None:
+    try:
+        os.replace(part, target)
+    except OSError as error:
+        raise OutputError(
+            f"{target} can't be written ({error.strerror})",
+            expected="a name that is free, or an older stem",
+            remedy="choose another folder with -o",
+        ) from error

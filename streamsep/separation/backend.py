@@ -75,8 +75,9 @@ class OnnxBackend:
         ]
         self._bindings = [self._bind(*self._states), self._bind(*reversed(self._states))]
         self._turn = 0
-        # No arena shrinking, no per-run logging: the defaults are right, the object is reused.
+        # What a failed run logs stands in its exception too; the object is reused.
         self._run_options = ort.RunOptions()
+        self._run_options.log_severity_level = QUIET
 
     def _bind(self, states_in: list[Float32], states_out: list[Float32]) -> Any:
         binding = self._session.io_binding()

@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,11 +23,23 @@ def without_sound() -> dict[str, str]:
     return outside | {"PULSE_SERVER": "unix:/nonexistent/native"}
 
 
-def streamsep(*arguments, env=None) -> subprocess.CompletedProcess[str]:
+def limit_files(largest_file: int | None) -> Callable[[], None]:
+    """Return what makes every write beyond so many bytes of a file fail, as on a full disk."""
+
+    def limit() -> None:
+        if largest_file is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+
+    return limit
+
+
+def streamsep(
+    *arguments, env=None, largest_file: int | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; ``stdout`` and ``stderr`` are text."""
     return subprocess.run(
         [*COMMAND, *map(str, arguments)], env=env or without_sound(),
-        capture_output=True, text=True, timeout=PATIENCE_S,
+        capture_output=True, text=True, timeout=PATIENCE_S, preexec_fn=limit_files(largest_file),
     )  # fmt: skip
 
 
@@ -48,21 +61,17 @@ class Live:
     arguments
         What follows ``live``.
     largest_file
-        Bytes after which every write to a file fails, as on a full disk.
+        See `limit_files`.
     """
 
     def __init__(self, folder: Path, *arguments, env=None, largest_file: int | None = None):
-        def limit() -> None:
-            if largest_file is not None:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-
         self.losses = Losses()
         self._before = 0
         self._files = [folder / "live.out", folder / "live.err"]
         with self._files[0].open("w") as out, self._files[1].open("w") as err:
             self.process = subprocess.Popen(
                 [*COMMAND, "live", *map(str, arguments)], env=env or without_sound(),
-                stdout=out, stderr=err, preexec_fn=limit,
+                stdout=out, stderr=err, preexec_fn=limit_files(largest_file),
             )  # fmt: skip
 
     @property

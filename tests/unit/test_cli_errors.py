@@ -1,0 +1,386 @@
+"""Bad input through the real command line: one line that says what to do, and an exit code."""
+
+import json
+import os
+import re
+
+import numpy as np
+import onnx
+import pytest
+import soundfile as sf
+
+from tests.support import models
+from tests.support.commands import streamsep, without_sound
+from tests.support.signals import music
+
+FILE, OUTPUT, DEVICE, MODEL, BACKEND = 3, 4, 5, 6, 7
+
+
+@pytest.fixture
+def song(tmp_path):
+    sf.write(tmp_path / "song.wav", music(1.0).T, 44_100)
+    return tmp_path / "song.wav"
+
+
+def one_line(done, code):
+    """Return the message of a command that must have ended in nothing but that."""
+    assert (done.code, done.stdout) == (code, ""), done
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("streamsep: ")
+    return line.removeprefix("streamsep: ")
+
+
+class TestSoundFiles:
+    """Each through separate and through live: nothing is written, and no session starts."""
+
+    @pytest.fixture(params=["separate", "live"])
+    def refused(self, request, command, identity_model, tmp_path):
+        def run(path):
+            if request.param == "separate":
+                arguments = ["separate", path, "-o", tmp_path / "out"]
+            else:
+                arguments = ["live", "--input", path, "--output", tmp_path / "out.wav"]
+            message = one_line(command(*arguments, "--model", identity_model), FILE)
+            assert not list(tmp_path.glob("out*/*")), "something was written"
+            assert not (tmp_path / "out.wav").exists()
+            return message
+
+        return run
+
+    def test_missing(self, refused, tmp_path):
+        path = tmp_path / "missing.wav"
+        assert refused(path) == f"no sound file at {path}; expected a file; check the path"
+
+    def test_a_folder(self, refused, tmp_path):
+        assert refused(tmp_path) == (
+            f"no sound file at {tmp_path}; expected a file; check the path"
+        )
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"RIFF", b"no sound at all" * 100, os.urandom(1000)],
+        ids=["empty", "only a beginning", "text", "noise"],
+    )  # fmt: skip
+    def test_no_sound_file(self, refused, tmp_path, content):
+        path = tmp_path / "bad.wav"
+        path.write_bytes(content)
+        message = refused(path)
+        assert message.startswith(f"{path} can't be read as sound (")
+        assert message.endswith(
+            "; expected WAV, FLAC, OGG or MP3; convert it first, e.g. with ffmpeg"
+        )
+
+    def test_no_samples(self, refused, tmp_path):
+        path = tmp_path / "short.wav"
+        sf.write(path, np.zeros((0, 2)), 44_100)
+        assert refused(path) == (
+            f"{path} holds no samples; expected at least one; check how the file was made"
+        )
+
+    @pytest.mark.parametrize("rate", [4_000, 400_000])
+    def test_unsupported_rate(self, refused, tmp_path, rate):
+        path = tmp_path / "odd.wav"
+        sf.write(path, music(0.1).T, rate)
+        assert refused(path) == (
+            f"{path} has a sample rate of {rate} Hz; expected 8000 to 384000 Hz; "
+            "resample it first, e.g. with sox or ffmpeg"
+        )
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf])
+    def test_nan_is_refused_by_separate_and_leaves_nothing(
+        self, command, identity_model, tmp_path, value
+    ):
+        sound = music(1.0)
+        sound[0, 22_050] = value
+        path = tmp_path / "bad.wav"
+        sf.write(path, sound.T, 44_100, subtype="FLOAT")
+        before = sorted(tmp_path.iterdir())
+        message = one_line(command("separate", path, "--model", identity_model), FILE)
+        assert message.startswith(f"{path} holds NaN or Inf at 0.500 s; expected finite samples")
+        assert sorted(tmp_path.iterdir()) == before
+
+    def test_a_damaged_file_leaves_no_stems(self, command, identity_model, tmp_path):
+        path = tmp_path / "half.flac"
+        sf.write(path, music(2.0).T, 44_100)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        before = sorted(tmp_path.iterdir())
+        message = one_line(command("separate", path, "--model", identity_model), FILE)
+        assert re.match(rf"{path} is damaged after [01]\.\d s \(", message)
+        assert sorted(tmp_path.iterdir()) == before
+
+
+class TestModels:
+    @pytest.fixture
+    def refused(self, command, song):
+        def run(path, code=MODEL):
+            before = sorted(song.parent.iterdir())
+            message = one_line(command("separate", song, "--model", path), code)
+            assert sorted(song.parent.iterdir()) == before
+            return message
+
+        return run
+
+    def test_missing(self, refused, tmp_path):
+        assert refused(tmp_path / "no.onnx").startswith(
+            f"no model file at {tmp_path}/no.onnx; expected an ONNX file; "
+        )
+
+    @pytest.mark.parametrize("content", [b"", b"this isn't ONNX", os.urandom(5_000)])
+    def test_not_onnx(self, refused, tmp_path, content):
+        path = tmp_path / "bad.onnx"
+        path.write_bytes(content)
+        message = refused(path)
+        assert message.startswith(f"{path} can't be loaded as a model (")
+        assert "expected an ONNX file exported for streamsep" in message
+
+    def test_without_metadata(self, refused, identity_model):
+        self.rewrite(identity_model, lambda spec: None)
+        assert refused(identity_model) == (
+            "the ONNX file has no streamsep metadata; expected a 'streamsep' entry in "
+            "metadata_props; export the model with 'python -m export onnx'"
+        )
+
+    @pytest.mark.parametrize(
+        ("change", "says"),
+        [
+            (dict(schema=99), "model schema is 99; expected 1 (this version of streamsep)"),
+            (dict(hop_length=None), "model metadata is missing hop_length"),
+            (dict(sample_rate="fast"), "model sample_rate is 'fast'; expected an integer"),
+            (dict(n_fft=4096), "the graph's inputs are features tensor(float) (2, 1025, 1)"),
+            (dict(stems=["drums", "bass"]), "the graph's outputs are estimate tensor(float)"),
+            (dict(channels=1), "the graph's inputs are features tensor(float) (2, 1025, 1)"),
+        ],
+    )
+    def test_with_wrong_metadata(self, refused, identity_model, change, says):
+        def changed(spec):
+            spec |= change
+            return {key: value for key, value in spec.items() if value is not None}
+
+        self.rewrite(identity_model, changed)
+        message = refused(identity_model)
+        assert says in message
+        assert message.endswith("export the model again with 'python -m export onnx'")
+
+    @staticmethod
+    def rewrite(path, change):
+        """Replace the spec in the file's metadata; None takes it out."""
+        model = onnx.load(path)
+        spec = change(json.loads(model.metadata_props[0].value))
+        del model.metadata_props[:]
+        if spec is not None:
+            onnx.helper.set_model_props(model, {"streamsep": json.dumps(spec)})
+        onnx.save(model, path)
+
+
+class TestCuda:
+    """On machines without: one line, or none, and no noise from onnxruntime's own code."""
+
+    @pytest.fixture(autouse=True)
+    def hidden(self, monkeypatch):
+        # A machine with a GPU is one without for a process that sees none of its devices.
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        monkeypatch.setenv("NVIDIA_VISIBLE_DEVICES", "void")
+
+    def test_asked_for_and_absent(self, song, identity_model):
+        done = streamsep("separate", song, "--model", identity_model, "--device", "cuda")
+        assert (done.returncode, done.stdout) == (BACKEND, "")
+        assert done.stderr == (
+            "streamsep: CUDA was asked for and can't be used here; expected an NVIDIA GPU with "
+            "its driver and the CUDA and cuDNN libraries; pip install 'streamsep[cuda]', or use "
+            "--device cpu\n"
+        )
+
+    def test_auto_takes_the_processor_and_says_so(self, song, identity_model):
+        done = streamsep(
+            "live", "--input", song, "--output", "null", "--seconds", "0.2",
+            "--model", identity_model, "--device", "auto",
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith("test on CPU; Ctrl-C ends\n")
+
+
+class TestOutput:
+    def test_a_folder_that_can_t_be_made(self, command, identity_model, song):
+        blocked = song / "stems"  # under a file, where not even an administrator can write
+        assert one_line(
+            command("separate", song, "-o", blocked, "--model", identity_model), OUTPUT
+        ) == (
+            f"the folder {blocked} can't be made (Not a directory); expected a place to write "
+            "to; choose another with -o"
+        )
+
+    @pytest.mark.parametrize("option", ["--output", "--record"])
+    @pytest.mark.parametrize(
+        ("path", "why"),
+        [
+            ("nowhere/take.wav", "no folder {folder}/nowhere"),
+            ("song.wav/take.flac", "no folder {folder}/song.wav"),
+            ("taken.wav", "Error opening '{folder}/taken.wav': System error."),
+        ],
+    )
+    def test_a_place_that_can_t_be_written(
+        self, command, identity_model, song, tmp_path, option, path, why
+    ):
+        (tmp_path / "taken.wav").mkdir()
+        arguments = {"--output": "null"} | {option: tmp_path / path}
+        done = command(
+            "live", "--input", song, "--model", identity_model,
+            *(part for pair in arguments.items() for part in pair),
+        )  # fmt: skip
+        assert one_line(done, OUTPUT) == (
+            f"{tmp_path / path} can't be written ({why.format(folder=tmp_path)}); "
+            "expected a writable folder with room; choose another place"
+        )
+
+    def test_an_unknown_format(self, command, identity_model, song, tmp_path):
+        message = one_line(
+            command("live", "--input", song, "--output", "null", "--model", identity_model,
+                    "--record", tmp_path / "take.aiff"),
+            OUTPUT,
+        )  # fmt: skip
+        assert message == (
+            f"no sound format has the suffix '.aiff' of {tmp_path}/take.aiff; expected .wav, "
+            ".flac, .ogg, .mp3; choose one of these"
+        )
+
+    def test_a_stem_that_can_t_take_its_name_leaves_nothing(
+        self, command, identity_model, song, tmp_path
+    ):
+        """The last step fails, when all is written: no unfinished files stay."""
+        (tmp_path / "out" / "song.vocals.wav").mkdir(parents=True)
+        done = command("separate", song, "-o", tmp_path / "out", "--model", identity_model)
+        message = one_line(done, OUTPUT)
+        assert f"{tmp_path}/out/song.vocals.wav can't be written" in message
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["song.vocals.wav"]
+
+    def test_a_full_disk_in_separate_leaves_nothing(self, identity_model, tmp_path):
+        path = tmp_path / "song.wav"
+        sf.write(path, music(3.0).T, 44_100)
+        before = sorted(tmp_path.iterdir())
+        done = streamsep("separate", path, "--model", identity_model, largest_file=400_000)
+        assert (done.returncode, done.stdout) == (OUTPUT, "")
+        assert re.fullmatch(
+            r"streamsep: \S+ can't be written \(.*\); expected a writable folder with room; "
+            r"choose another place\n",
+            done.stderr,
+        )
+        assert sorted(tmp_path.iterdir()) == before
+
+
+class TestDevices:
+    @pytest.mark.parametrize("kind", ["input", "output"])
+    def test_no_such_device(self, identity_model, song, kind):
+        ends = {"input": song, "output": "null"} | {kind: "theremin"}
+        done = streamsep(
+            "live", "--input", ends["input"], "--output", ends["output"],
+            "--model", identity_model,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (DEVICE, "")
+        assert done.stderr == (
+            f"streamsep: no {kind} device 'theremin'; expected one of: none at all; see "
+            "'streamsep devices'\n"
+        )
+
+    def test_no_devices_at_all(self, identity_model):
+        done = streamsep("live", "--model", identity_model)
+        assert (done.returncode, done.stdout) == (DEVICE, "")
+        assert done.stderr == (
+            "streamsep: no input device 'mic'; expected one of: none at all; see 'streamsep "
+            "devices'\n"
+        )
+
+    def test_a_machine_without_devices_can_be_asked(self, identity_model):
+        listed = streamsep("devices")
+        assert (listed.returncode, listed.stderr) == (0, "")
+        assert listed.stdout.endswith(
+            "No devices: connect one, or start a sound server (PulseAudio, PipeWire, JACK).\n"
+        )
+        checked = streamsep("doctor", "--model", identity_model)
+        assert (checked.returncode, checked.stderr) == (0, "")
+        assert "note  input devices: none\n" in checked.stdout
+        assert "note  output devices: none\n" in checked.stdout
+        assert re.search(r"  ok  speed: .* ms \(p99\) of 23 ms a block", checked.stdout)
+
+    @pytest.fixture
+    def without_portaudio(self, tmp_path):
+        """The library's absence, as sounddevice finds it out: it isn't where libraries are."""
+        (tmp_path / "hide").mkdir()
+        (tmp_path / "hide" / "sitecustomize.py").write_text(
+            "import ctypes.util\n"
+            "find = ctypes.util.find_library\n"
+            "ctypes.util.find_library = lambda name: None if name == 'portaudio' else find(name)\n"
+        )
+        return without_sound() | {"PYTHONPATH": str(tmp_path / "hide")}
+
+    @pytest.mark.parametrize("arguments", [["live"], ["devices"]])
+    def test_no_portaudio_library(self, identity_model, without_portaudio, arguments):
+        if arguments == ["live"]:
+            arguments = ["live", "--model", identity_model]
+        done = streamsep(*arguments, env=without_portaudio)
+        assert (done.returncode, done.stdout) == (DEVICE, "")
+        assert done.stderr == (
+            "streamsep: the PortAudio library can't be loaded (PortAudio library not found); "
+            "expected PortAudio 19; install it: 'apt install libportaudio2', 'dnf install "
+            "portaudio' or 'brew install portaudio'\n"
+        )
+
+    def test_the_doctor_says_what_to_install_and_goes_on(self, identity_model, without_portaudio):
+        done = streamsep("doctor", "--model", identity_model, env=without_portaudio)
+        assert done.returncode == 1
+        first, remedy, *rest = done.stdout.splitlines()
+        assert first.startswith(" bad  the PortAudio library can't be loaded")
+        assert "apt install libportaudio2" in remedy
+        assert any(line.startswith("  ok  speed: ") for line in rest)
+
+    def test_files_need_no_portaudio(self, song, identity_model, without_portaudio, tmp_path):
+        done = streamsep(
+            "live", "--input", song, "--output", tmp_path / "beat.wav", "--seconds", "0.2",
+            "--model", identity_model, env=without_portaudio,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        assert sf.info(tmp_path / "beat.wav").frames > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["separate"], "Missing argument 'FILE…'"),
+        (["live", "--block", "7"], "7 is not in the range 32<=x<=8192"),
+        (["live", "--stem", "kazoo"], "'kazoo' is not one of 'beat', 'vocals'"),
+        (["sing"], "No such command 'sing'"),
+    ],
+)
+def test_wrong_usage_is_explained(command, arguments, says):
+    done = command(*arguments)
+    assert (done.code, done.stdout) == (2, "")
+    assert says in done.stderr
+
+
+def test_the_doctor_names_a_bad_model(command, tmp_path):
+    done = command("doctor", "--model", tmp_path / "no.onnx")
+    assert done.code == 1
+    assert f" bad  model: no model file at {tmp_path}/no.onnx\n" in done.stdout
+
+
+def test_a_model_that_fails_while_it_runs(command, song, tmp_path):
+    """A graph that takes channel 7 of 2, and only when it runs: one line, and no stems."""
+    spec = models.make_spec()
+    text = """
+    broken (float[2,1025,1] features) => (float[1,2,1025,1] estimate) {
+        start = Constant <value_ints: ints = [0, 0, 0]> ()
+        end = Constant <value_ints: ints = [2, 1, 1]> ()
+        first = Slice(features, start, end)
+        flat_shape = Constant <value_ints: ints = [2]> ()
+        flat = Reshape(first, flat_shape)
+        zero = Constant <value_float: float = 0.0> ()
+        seven = Constant <value_float: float = 7.0> ()
+        nothing = Mul(flat, zero)
+        beyond = Add(nothing, seven)
+        index = Cast <to: int = 7> (beyond)
+        channels = Gather <axis: int = 0> (features, index)
+        axis = Constant <value_ints: ints = [0]> ()
+        estimate = Unsqueeze(channels, axis)
+    }"""
+    path = models.save(text, tmp_path / "broken.onnx", spec.to_metadata())
+    message = one_line(command("separate", song, "--model", path), BACKEND)
+    assert message.startswith("the model failed while running on CPU")
+    assert not list(tmp_path.glob("*.beat.wav"))
