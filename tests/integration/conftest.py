@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from tests.support.servers import pulse_server
+from tests.support.commands import streamsep
+from tests.support.servers import PACKAGES, pulse_server
 from tests.support.signals import music
 
 RATE = 44_100
@@ -36,6 +37,11 @@ def make_song(path: Path, seconds: float) -> Song:
 @pytest.fixture(scope="session")
 def server():
     with pulse_server() as running:
+        listed = streamsep("devices", env=running.env())
+        assert " pulse " in listed.stdout, (
+            "PortAudio doesn't reach PulseAudio; the tests against a real sound server need: "
+            f"apt-get install --no-install-recommends {PACKAGES}\n{listed.stderr}"
+        )
         yield running
 
 
