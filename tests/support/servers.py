@@ -68,7 +68,11 @@ class PulseServer:
             env=outside | self._own, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        wait_until(self._is_up, f"PulseAudio (its log: {self.log})")
+        try:
+            wait_until(self._is_up, f"PulseAudio (its log: {self.log})")
+        except BaseException:
+            self.kill()
+            raise
         self._promote()
 
     def _script(self) -> str:
