@@ -65,3 +65,4 @@ class SessionError(StreamsepError):
 
 EXIT_USAGE = 2  # what click itself uses
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
+EXIT_TERMINATED = 143  # 128 + SIGTERM

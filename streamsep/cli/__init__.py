@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
+from types import FrameType
 
 import click
 
 from streamsep import __version__
-from streamsep.errors import EXIT_INTERRUPTED, StreamsepError
+from streamsep.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, StreamsepError
 
 COMMANDS = {
     "live": "Take the voice out of what plays now, and play the rest.",
@@ -45,8 +47,14 @@ def cli() -> None:
     """Take the voice out of music while it plays."""
 
 
+def _terminated(signum: int, frame: FrameType | None) -> None:
+    """End as an exception would, so that whoever is writing a file can clear up."""
+    sys.exit(EXIT_TERMINATED)
+
+
 def main() -> None:
     """Run the command line; errors end in one line on stderr and an exit code of their own."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         cli.main(prog_name="streamsep", standalone_mode=False)
     except StreamsepError as error:

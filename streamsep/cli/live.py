@@ -152,6 +152,10 @@ def _recording(
 def _finish(recorder: Recorder, spec: ModelSpec) -> StreamsepError | None:
     """Close a recorder, say what is in its file, and return why it isn't all."""
     recorder.close()
+    if not recorder.written:
+        recorder.path.unlink(missing_ok=True)  # a file without a sample is no recording
+        click.echo(f"{recorder.path}: nothing recorded")
+        return recorder.fault
     seconds, lost = recorder.written / spec.sample_rate, recorder.lost / spec.sample_rate
     note = f", {lost:.2f} s lost to a slow disk" if lost else ""
     click.echo(f"{recorder.path}: {seconds:.2f} s recorded{note}")

@@ -122,3 +122,15 @@ def test_seconds_ends_it(song, identity_model, tmp_path):
     ) as live:  # fmt: skip
         wait_until(lambda: live.process.poll() is not None, "the end after half a second")
     assert (live.process.returncode, live.stderr) == (0, "")
+
+
+def test_a_recording_that_can_t_start_leaves_no_empty_one_beside_it(
+    song, identity_model, tmp_path
+):
+    with Live(
+        tmp_path, "--input", song, "--output", tmp_path / "beat.wav",
+        "--record", tmp_path / "nowhere" / "beat.flac", "--model", identity_model,
+    ) as live:  # fmt: skip
+        assert live.wait() == 4
+    assert "nowhere/beat.flac can't be written (no folder" in live.stderr
+    assert not (tmp_path / "beat.wav").exists()

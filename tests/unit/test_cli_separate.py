@@ -114,7 +114,11 @@ def test_files_that_would_overwrite_each_other_s_stems_are_refused(command, tmp_
     assert not list(tmp_path.glob("*.beat.wav"))
 
 
-def test_ctrl_c_leaves_nothing_behind(tmp_path, half_model):
+@pytest.mark.parametrize(
+    ("number", "code", "line"),
+    [(signal.SIGINT, 130, "streamsep: interrupted"), (signal.SIGTERM, 143, "")],
+)
+def test_being_stopped_leaves_nothing_behind(tmp_path, half_model, number, code, line):
     path = tmp_path / "long.wav"
     sf.write(path, np.zeros((44_100 * 300, 1), np.int16), 44_100)
     before = sorted(tmp_path.iterdir())
@@ -123,9 +127,9 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path, half_model):
         env=without_sound(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     wait_until(lambda: list(tmp_path.glob(".*part*")), "the unfinished stems")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
-    assert (process.returncode, stdout, stderr.strip()) == (130, "", "streamsep: interrupted")
+    assert (process.returncode, stdout, stderr.strip()) == (code, "", line)
     assert sorted(tmp_path.iterdir()) == before
 
 
