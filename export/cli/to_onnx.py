@@ -54,10 +54,22 @@ def to_onnx(
 ) -> None:
     """Export a checkpoint and verify the file; one that fails isn't kept."""
     _set_threads(threads)
+    from export.causal.write import live_spec, read_live, write_live
     from export.to_onnx.model import make_spec
     from export.to_onnx.write import current_commit, write_model
     from export.training.checkpoint import load_checkpoint
 
+    live = read_live(checkpoint)
+    if live is not None:
+        if (mode, precision, channels) != ("stateful", "fp32", 2):
+            raise click.UsageError("the live model is stateful, fp32 and stereo")
+        card = live_spec(
+            live.network, name=name or out.stem, licence=licence, training_data=training_data,
+            scores=dict(scores), git_commit=current_commit(),
+        )  # fmt: skip
+        error = write_live(live.network, card, out, _wave(audio, 2))
+        click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, largest mask error {error:.2g}")
+        return
     trained = load_checkpoint(checkpoint)
     spec = make_spec(
         trained, mode, name=name or out.stem, channels=channels, licence=licence,
@@ -80,12 +92,18 @@ def verify(
 ) -> None:
     """Compare MODEL with the network it was exported from; fail beyond tolerance."""
     _set_threads(threads)
+    from export.causal.write import read_live, verify_live
     from export.to_onnx.verify import load_onnx
     from export.to_onnx.verify import verify as compare
     from export.training.checkpoint import load_checkpoint
     from streamsep.spec import ModelSpec
 
     spec = ModelSpec.from_metadata({p.key: p.value for p in load_onnx(model).metadata_props})
+    live = read_live(checkpoint)
+    if live is not None:
+        error = verify_live(model, live.network, _wave(audio, spec.channels))
+        click.echo(f"{model}: largest mask error {error:.2g}")
+        return
     parity = compare(
         model, load_checkpoint(checkpoint), _wave(audio, spec.channels),
         steps or _default_steps(spec.mode),

@@ -10,12 +10,17 @@ import click
 if TYPE_CHECKING:
     import torch
 
+    from export.training.loop import Budget
+
 FOLDER = click.Path(path_type=Path)
 
 
 @click.command()
 @click.option("--data", type=FOLDER, required=True, help="A prepared folder.")
 @click.option("--out", type=FOLDER, required=True, help="Where checkpoints and the curve go.")
+@click.option("--recipe", "network", type=click.Choice(["tutorial", "builtin"]), default="tutorial",
+              show_default=True, help="The tutorial's network and its options below, or the "
+              "built-in live model, whose recipe is fixed but for data, time and seed.")
 @click.option("--target", type=click.Choice(["vocals", "other", "accompaniment"]),
               default="vocals", show_default=True)  # fmt: skip
 @click.option("--width", default=1.0, show_default=True, type=click.FloatRange(0.01, 4),
@@ -44,6 +49,7 @@ FOLDER = click.Path(path_type=Path)
 def train(
     data: Path,
     out: Path,
+    network: str,
     steps: int | None,
     minutes: float | None,
     resume: bool,
@@ -74,6 +80,9 @@ def train(
             f"{out} holds a run already", expected="an empty folder",
             remedy="add --resume, or choose another --out",
         )  # fmt: skip
+    if network == "builtin":
+        _train_builtin(data, out, Budget(steps, minutes), resume, device, int(str(recipe["seed"])))
+        return
     if resume:
         before = load_checkpoint(out / LAST_NAME)
         config, history = before.train, list(before.history)
@@ -113,6 +122,40 @@ def train(
             validated=validated,
         ).run(Budget(steps, minutes), resume=resume)  # fmt: skip
     click.echo(f"best.pt, last.pt and curve.png in {out}")
+
+
+def _train_builtin(
+    data: Path, out: Path, budget: Budget, resume: bool, device: str, seed: int
+) -> None:
+    from export.causal.mixing import StereoMixer
+    from export.causal.train import Recipe, Run
+    from export.data.manifest import read_manifest
+    from export.progress import make_progress
+    from export.training.curve import draw_curve
+
+    tracks = read_manifest(data)
+    pools = [
+        StereoMixer(data, [t for t in tracks if t.split == split], seed + place)
+        for place, split in enumerate(("train", "valid"))
+    ]
+    with make_progress() as progress:
+        task = progress.add_task("training", total=None)
+
+        def validated(record: dict[str, float]) -> None:
+            progress.console.print(
+                "  ".join(f"{k} {v:.4g}" for k, v in record.items()), soft_wrap=True
+            )
+            draw_curve(run.history, out / "curve.png")
+
+        def report(share: float, step: int, loss: float) -> None:
+            total = int(step / share) or None
+            progress.update(task, description=f"loss {loss:.4f}", completed=step, total=total)
+
+        run = Run(Recipe(seed=seed), out, *pools, validated, report, device=pick_device(device))
+        if resume:
+            run.resume()
+        run.run(budget)
+    click.echo(f"last.pt and curve.png in {out}")
 
 
 def pick_device(name: str) -> torch.device:

@@ -62,9 +62,9 @@ class RandomMixer:
 
     def __init__(self, folder: Path, tracks: Sequence[Track], target: str, seed: int) -> None:
         self._folder, self._target, self._seed = folder, target, seed
-        self._voices = _pools(tracks, "vocals", VOICE_SHARES)
+        self._voices = pools(tracks, "vocals", VOICE_SHARES)
         with_rest = [t for t in tracks if has_target(t, target) and "accompaniment" in t.files]
-        self._rests = _pools(with_rest, "accompaniment", ACCOMPANIMENT_SHARES)
+        self._rests = pools(with_rest, "accompaniment", ACCOMPANIMENT_SHARES)
         if not self._voices or not self._rests:
             raise DataError(
                 f"no {'accompaniment' if self._voices else 'voice'} to mix for '{target}'",
@@ -91,22 +91,22 @@ class RandomMixer:
 
     def _draw_rest(self, rng: np.random.Generator) -> tuple[Audio, Audio]:
         """Return an accompaniment and the target in it, scaled to unit level."""
-        track = _draw_track(rng, self._rests)
+        track = draw_track(rng, self._rests)
         names = ["accompaniment", self._target if self._target == "other" else "accompaniment"]
         rest, part = self._draw_part(rng, track, names)
-        level = max(_rms(rest), SILENT_RMS)
+        level = max(rms(rest), SILENT_RMS)
         return rest / level, part / level
 
     def _draw_voice(self, rng: np.random.Generator) -> Audio:
         """Return a voice, sometimes two, at a random level against an accompaniment of 1."""
         voice = np.zeros(EXCERPT_SAMPLES, np.float32)
         for _ in range(2 if rng.random() < SECOND_VOICE_CHANCE else 1):
-            track = _draw_track(rng, self._voices)
+            track = draw_track(rng, self._voices)
             (one,) = self._draw_part(rng, track, ["vocals"])
             if track.kind != "song" and rng.random() < REVERB_CHANCE:
                 one = add_reverb(rng, one)
             gain = 10 ** (rng.uniform(*VOICE_TO_REST_DB) / 20)
-            voice += one * np.float32(gain / max(_rms(one), SILENT_RMS))
+            voice += one * np.float32(gain / max(rms(one), SILENT_RMS))
         return voice
 
     def _draw_part(
@@ -120,7 +120,7 @@ class RandomMixer:
         for _ in range(TRIES):
             start = int(rng.integers(max(track.samples - length, 0) + 1))
             first = read_part(self._folder / track.files[names[0]], start, length)
-            if _rms(first) > SILENT_RMS:
+            if rms(first) > SILENT_RMS:
                 break
         parts = {names[0]: first}
         for name in names[1:]:
@@ -166,7 +166,7 @@ class FixedSet:
 def set_level(rng: np.random.Generator, mixture: Audio, target: Audio) -> tuple[Audio, Audio]:
     """Scale both so that the mixture's RMS is a random level within ``LEVEL_DBFS``."""
     level = 10 ** (rng.uniform(*LEVEL_DBFS) / 20)
-    gain = np.float32(level / max(_rms(mixture), SILENT_RMS))
+    gain = np.float32(level / max(rms(mixture), SILENT_RMS))
     return mixture * gain, target * gain
 
 
@@ -190,7 +190,7 @@ def add_reverb(rng: np.random.Generator, dry: Audio) -> Audio:
     return dry + fftconvolve(dry, tail)[: dry.size]
 
 
-def _pools(
+def pools(
     tracks: Sequence[Track], name: str, shares: dict[str, float]
 ) -> list[tuple[float, list[Track]]]:
     """Group the tracks that hold ``name`` by kind, each with its share of the draws."""
@@ -199,14 +199,15 @@ def _pools(
     return [(shares[kind] / total, members) for kind, members in found.items() if members]
 
 
-def _draw_track(rng: np.random.Generator, pools: list[tuple[float, list[Track]]]) -> Track:
+def draw_track(rng: np.random.Generator, pools: list[tuple[float, list[Track]]]) -> Track:
     """Draw a kind by its share, then a track; the root keeps one long track from drowning many."""
     members = pools[rng.choice(len(pools), p=[share for share, _ in pools])][1]
     weights = np.sqrt([t.samples for t in members])
     return members[rng.choice(len(members), p=weights / weights.sum())]
 
 
-def _rms(samples: Audio) -> float:
+def rms(samples: Audio) -> float:
+    """Return the root mean square of all samples."""
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
 
 

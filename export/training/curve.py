@@ -23,7 +23,7 @@ def draw_curve(history: Sequence[dict[str, float]], path: Path) -> None:
     losses, scores = figure.subplots(1, 2)
     for name in ("train_loss", "valid_loss"):
         losses.plot(steps, [r[name] for r in history], marker=".", label=name)
-    losses.set(xlabel="step", ylabel="mean squared error of log1p magnitude", yscale="log")
+    losses.set(xlabel="step", ylabel="loss", yscale="log")
     for name in ("usdr_target", "usdr_rest", "usdr_untouched"):
         if all(name in r for r in history):
             scores.plot(steps, [r[name] for r in history], marker=".", label=name)

@@ -1,0 +1,28 @@
+"""Four planes of log magnitude: left, right, mid, side.
+
+A voice is most often in the middle; magnitudes of left and right alone can't tell the middle
+from two different sounds of equal level.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def planes(spectrum: Tensor) -> Tensor:
+    """Return log1p magnitudes of left, right, (left + right)/2 and (left − right)/2.
+
+    Parameters
+    ----------
+    spectrum
+        complex64, (batch, 2, bins, frames).
+
+    Returns
+    -------
+    Tensor
+        float32, (batch, 4, bins, frames).
+    """
+    left, right = spectrum.unbind(1)
+    four = torch.stack([left, right, (left + right) / 2, (left - right) / 2], 1)
+    return torch.log1p(four.abs())

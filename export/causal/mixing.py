@@ -1,0 +1,156 @@
+"""Stereo random mixes: a voice and a band that never met, drawn by seed, step and place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import soxr
+from scipy.signal import fftconvolve
+
+from export.constants import HOP_LENGTH, SAMPLE_RATE
+from export.data.audio import Audio, read_part
+from export.data.manifest import Track
+from export.data.mixing import SILENT_RMS, TRIES, draw_track, pools, rms
+from export.errors import DataError
+
+ITEM_FRAMES = 130  # 3 s
+ITEM_SAMPLES = ITEM_FRAMES * HOP_LENGTH
+
+# What an item is, by chance; the rest is a random mix.
+TRUE_SONG_SHARE = 0.20
+VOCAL_FREE_SHARE = 0.12
+VOICE_ONLY_SHARE = 0.05
+
+# Where voices and bands come from; shares of what there is are scaled to sum to 1.
+VOICE_SHARES = {"song": 0.50, "voice": 0.32, "speech": 0.18}
+BAND_SHARES = {"song": 0.35, "accompaniment": 0.65}
+
+SECOND_VOICE_CHANCE = 0.20
+SECOND_BAND_CHANCE = 0.20
+REVERB_CHANCE = 0.6  # of solo voices: those of songs bring their own room
+SPEED_CHANCE = 0.7
+VOICE_OCTAVES = 0.45  # up or down in pitch and tempo: as good as other singers
+BAND_OCTAVES = 0.20
+VOICE_TO_BAND_DB = (-12.0, 6.0)
+LEVEL_DBFS = (-32.0, -10.0)
+
+
+class StereoMixer:
+    """Draws (voice, band) pairs from a pool of prepared tracks.
+
+    Parameters
+    ----------
+    folder
+        The prepared folder.
+    tracks
+        Tracks of one split.
+    seed
+        With step and position it decides every draw.
+
+    Raises
+    ------
+    DataError
+        If there is no voice or no band.
+    """
+
+    def __init__(self, folder: Path, tracks: Sequence[Track], seed: int) -> None:
+        self._folder, self._seed = folder, seed
+        self._voices = pools(tracks, "vocals", VOICE_SHARES)
+        self._bands = pools(tracks, "accompaniment", BAND_SHARES)
+        self._songs = [t for t in tracks if t.kind == "song"]
+        if not self._voices or not self._bands:
+            raise DataError(
+                f"no {'accompaniment' if self._voices else 'voice'} to mix",
+                expected="at least one of each", remedy="prepare some",
+            )  # fmt: skip
+
+    def sample(self, step: int, position: int) -> tuple[Audio, Audio]:
+        """Return voice and band, float32 of shape (2, ITEM_SAMPLES); their sum is the mixture."""
+        rng = np.random.default_rng([self._seed, step, position])
+        kind = rng.random()
+        if self._songs and kind < TRUE_SONG_SHARE:
+            voice, band = self._true_song(rng)
+        else:
+            band = self._band(rng)
+            voice = self._voice(rng) * _gain(rng, VOICE_TO_BAND_DB)
+            if kind < TRUE_SONG_SHARE + VOCAL_FREE_SHARE:
+                voice = np.zeros_like(voice)
+            elif kind < TRUE_SONG_SHARE + VOCAL_FREE_SHARE + VOICE_ONLY_SHARE:
+                band = np.zeros_like(band)
+        if rng.random() < 0.5:
+            voice, band = voice[::-1], band[::-1]
+        scale = _gain(rng, LEVEL_DBFS) / max(rms(voice + band), SILENT_RMS)
+        return voice * np.float32(scale), band * np.float32(scale)
+
+    def _true_song(self, rng: np.random.Generator) -> tuple[Audio, Audio]:
+        track = self._songs[rng.integers(len(self._songs))]
+        start = int(rng.integers(max(track.samples - ITEM_SAMPLES, 0) + 1))
+        voice, band = (
+            read_part(self._folder / track.files[name], start, ITEM_SAMPLES)
+            for name in ("vocals", "accompaniment")
+        )
+        return voice * _gain(rng, (-6.0, 6.0)), band
+
+    def _band(self, rng: np.random.Generator) -> Audio:
+        band = np.zeros((2, ITEM_SAMPLES), np.float32)
+        for index in range(2 if rng.random() < SECOND_BAND_CHANCE else 1):
+            track = draw_track(rng, self._bands)
+            one = self._part(rng, track, "accompaniment", BAND_OCTAVES)
+            band += one * np.float32(_gain(rng, (-9.0 * index, 0.0)) / max(rms(one), SILENT_RMS))
+        return band
+
+    def _voice(self, rng: np.random.Generator) -> Audio:
+        voice = np.zeros((2, ITEM_SAMPLES), np.float32)
+        for index in range(2 if rng.random() < SECOND_VOICE_CHANCE else 1):
+            track = draw_track(rng, self._voices)
+            one = self._part(rng, track, "vocals", VOICE_OCTAVES)
+            if track.kind != "song":
+                one = _place(rng, one, index)
+                if rng.random() < REVERB_CHANCE:
+                    one = _add_room(rng, one)
+            voice += one * np.float32(_gain(rng, (-9.0 * index, 0.0)) / max(rms(one), SILENT_RMS))
+        return voice
+
+    def _part(
+        self, rng: np.random.Generator, track: Track, name: str, octaves: float
+    ) -> Audio:
+        """Read a place where something sounds, sometimes at another speed."""
+        speed = 2 ** rng.uniform(-octaves, octaves) if rng.random() < SPEED_CHANCE else 1.0
+        length = int(ITEM_SAMPLES * speed) + 1
+        for _ in range(TRIES):
+            start = int(rng.integers(max(track.samples - length, 0) + 1))
+            part = read_part(self._folder / track.files[name], start, length)
+            if rms(part) > SILENT_RMS:
+                break
+        if speed != 1.0:
+            # Quick quality: this is a disguise, not a product, and it runs for every item.
+            part = soxr.resample(part.T, speed, 1.0, quality="QQ").T
+        out = np.zeros((2, ITEM_SAMPLES), np.float32)
+        count = min(part.shape[1], ITEM_SAMPLES)
+        out[:, :count] = part[:, :count]
+        return out
+
+
+def _place(rng: np.random.Generator, voice: Audio, index: int) -> Audio:
+    """Pan a mono voice: leads stand in the middle, second voices anywhere."""
+    spread = 0.15 if index == 0 else 0.8
+    pan = np.clip(rng.normal(0.0, spread), -1.0, 1.0)
+    mono = voice.mean(axis=0)
+    gains = np.sqrt(np.array([[1.0 - pan], [1.0 + pan]], np.float32))
+    return (gains * mono).astype(np.float32)
+
+
+def _add_room(rng: np.random.Generator, dry: Audio) -> Audio:
+    """Add a made-up room: noise, different left and right, decaying 60 dB in 0.2 to 2 s."""
+    seconds = rng.uniform(0.2, 2.0)
+    time = np.arange(int(seconds * SAMPLE_RATE), dtype=np.float32) / SAMPLE_RATE
+    tail = rng.standard_normal((2, time.size), np.float32) * 10 ** (-3 * time / seconds)
+    tail *= _gain(rng, (-22.0, -6.0)) / np.sqrt(np.sum(tail**2, axis=1, keepdims=True))
+    wet = fftconvolve(dry, tail.astype(np.float32), axes=1)[:, : dry.shape[1]]
+    return dry + wet.astype(np.float32)
+
+
+def _gain(rng: np.random.Generator, decibels: tuple[float, float]) -> np.float32:
+    return np.float32(10 ** (rng.uniform(*decibels) / 20))

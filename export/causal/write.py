@@ -1,0 +1,111 @@
+"""From a live model's checkpoint to a model file that is proven to be it."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+
+from export.causal.features import planes
+from export.causal.graph import build_causal, causal_states
+from export.causal.network import CausalConfig, CausalUNet
+from export.constants import HOP_LENGTH, N_FFT, SAMPLE_RATE
+from export.data.audio import Audio
+from export.errors import VerificationError
+from export.features import make_window, stft
+from streamsep.errors import OutputError
+from streamsep.separation import OnnxBackend
+from streamsep.spec import ModelSpec
+
+# Masks are sigmoids of sums of up to a thousand float32 products, taken in another order.
+MAX_ERROR = 2e-5
+WINDOW = "sqrt_hann"
+
+
+@dataclass(frozen=True, slots=True)
+class LiveCheckpoint:
+    """What a run of the live recipe left: its averaged network and how long it took."""
+
+    network: CausalUNet
+    step: int
+    seconds: float
+    history: list[dict[str, float]]
+
+
+def read_live(path: Path) -> LiveCheckpoint | None:
+    """Read a checkpoint of the live model, or return None if it is something else's."""
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError):
+        return None
+    if not isinstance(content, dict) or "average" not in content:
+        return None
+    network = CausalUNet(CausalConfig(**content["recipe"]["network"]))
+    network.load_state_dict(content["average"])
+    return LiveCheckpoint(network.eval(), content["step"], content["seconds"], content["history"])
+
+
+def live_spec(network: CausalUNet, **card: Any) -> ModelSpec:
+    """Return the spec; ``card`` holds name, licence, training_data, scores, git_commit."""
+    return ModelSpec(
+        sample_rate=SAMPLE_RATE, channels=network.config.masks, stems=("vocals",), n_fft=N_FFT,
+        hop_length=HOP_LENGTH, window=WINDOW, feature="log1p_magnitude_lrms", output="mask",
+        mode="stateful", frames_per_run=1, stride_frames=1, lookahead_frames=0,
+        states=causal_states(network), **card,
+    )  # fmt: skip
+
+
+def write_live(network: CausalUNet, spec: ModelSpec, path: Path, wave: Audio) -> float:
+    """Export to a file, verify it, and return the largest difference of a mask.
+
+    Raises
+    ------
+    VerificationError
+        When the graph isn't the network; what was at ``path`` before is still there.
+    OutputError
+        When the file can't be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        onnx.save(build_causal(network, spec), partial)
+    except OSError as error:
+        raise OutputError(f"{path} can't be written ({error})", expected="a writable path",
+                          remedy="choose another --out") from error  # fmt: skip
+    try:
+        error = verify_live(partial, network, wave)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return error
+
+
+@torch.no_grad()
+def verify_live(path: Path, network: CausalUNet, wave: Audio) -> float:
+    """Step the file's graph through a sound and compare with the network at one go.
+
+    Raises
+    ------
+    VerificationError
+        When a mask differs by more than MAX_ERROR.
+    """
+    features = planes(stft(torch.from_numpy(wave)[None], make_window(WINDOW)))
+    backend = OnnxBackend(path, device="cpu")
+    masks = []
+    for frame in features[0].unbind(-1):
+        backend.features[..., 0] = frame.numpy()
+        backend.run()
+        masks.append(backend.estimate[0, ..., 0].copy())
+    error = float(np.abs(np.stack(masks, -1) - network(features)[0].numpy()).max())
+    if not error <= MAX_ERROR:
+        raise VerificationError(
+            f"the graph's masks differ from the network's by {error:.3g}",
+            expected=f"at most {MAX_ERROR:g}",
+            remedy="report this: it is a bug in the export",
+        )
+    return error

@@ -1,0 +1,120 @@
+"""The live model: causal, the same step by step as at once, and the same again in ONNX."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from export.causal.features import planes
+from export.causal.graph import build_causal, causal_states
+from export.causal.loss import separation_loss
+from export.causal.network import BINS, CausalConfig, CausalUNet
+from export.network import count_parameters
+from streamsep.separation import OnnxBackend
+from streamsep.spec import ModelSpec
+
+SMALL = CausalConfig(patch=64, channels=(8, 12, 16), memory_levels=(1,), hidden=10)
+
+
+def make_network(config=SMALL):
+    torch.manual_seed(0)
+    network = CausalUNet(config).eval()
+    with torch.no_grad():  # away from zero, or a forgotten bias would not show
+        for parameter in network.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return network
+
+
+def make_features(frames, seed=1):
+    return 4 * torch.rand(1, 4, BINS + 1, frames, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("config", [SMALL, replace(SMALL, memory_levels=(0, 1, 2)),
+                                    replace(SMALL, channels=(8, 8))])  # fmt: skip
+@torch.no_grad()
+def test_step_by_step_is_all_at_once(config):
+    network, features = make_network(config), make_features(9)
+    whole, states, parts = network(features), {}, []
+    for start, stop in ((0, 1), (1, 2), (2, 6), (6, 9)):
+        masks, states = network.step(features[..., start:stop], states)
+        parts.append(masks)
+    # Float32 sums in another order.
+    torch.testing.assert_close(torch.cat(parts, -1), whole, atol=2e-6, rtol=0)
+
+
+@torch.no_grad()
+def test_nothing_looks_ahead():
+    network, features = make_network(), make_features(8)
+    changed = features.clone()
+    changed[..., 5:] = make_features(3, seed=2)
+    before, after = network(features), network(changed)
+    torch.testing.assert_close(after[..., :5], before[..., :5], atol=0, rtol=0)
+    assert (after[..., 5:] - before[..., 5:]).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_the_past_is_remembered():
+    network, features = make_network(), make_features(8)
+    changed = features.clone()
+    changed[..., 0] = 0
+    assert (network(changed) - network(features))[..., 7].abs().max() > 1e-5
+
+
+def test_the_shipped_size_is_within_its_bounds():
+    """At most 4 M parameters and 16 MB: the live model's brief."""
+    parameters = count_parameters(CausalUNet())
+    assert 1.5e6 < parameters < 4e6
+    assert 4 * parameters < 16e6
+
+
+def make_spec(network):
+    return ModelSpec(
+        name="live", sample_rate=44_100, channels=2, stems=("vocals",), n_fft=2048,
+        hop_length=1024, window="sqrt_hann", feature="log1p_magnitude_lrms", output="mask",
+        mode="stateful", frames_per_run=1, stride_frames=1, lookahead_frames=0,
+        states=causal_states(network),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("config", [SMALL, CausalConfig()])
+@torch.no_grad()
+def test_onnx_is_the_network_over_many_steps(config, tmp_path):
+    import onnx
+
+    network, features = make_network(config), make_features(60)
+    onnx.save(build_causal(network, make_spec(network)), tmp_path / "live.onnx")
+    backend = OnnxBackend(tmp_path / "live.onnx", device="cpu")
+    got = []
+    for frame in features[0].unbind(-1):
+        backend.features[..., 0] = frame.numpy()
+        backend.run()
+        got.append(backend.estimate[0, ..., 0].copy())
+    # Sigmoids of sums of up to a thousand float32 products, taken in another order.
+    np.testing.assert_allclose(np.stack(got, -1), network(features)[0].numpy(), atol=5e-6)
+
+
+def test_planes_are_left_right_mid_and_side():
+    left, right = 3 + 4j, 1 - 2j
+    spectrum = torch.tensor([left, right], dtype=torch.complex64)[None, :, None, None]
+    expected = np.log1p(np.abs([left, right, (left + right) / 2, (left - right) / 2]))
+    torch.testing.assert_close(planes(spectrum).flatten(), torch.tensor(expected).float())
+
+
+def test_the_loss_is_least_where_the_stem_is_right():
+    generator = torch.Generator().manual_seed(3)
+    spectrum = torch.randn(2, 2, 50, 20, dtype=torch.complex64, generator=generator)
+    truth = torch.rand(2, 2, 50, 20, generator=generator)
+    stem = spectrum * truth
+    losses = [separation_loss(spectrum, m, stem) for m in (truth, truth * 0.9, truth * 0.5)]
+    assert losses[0] < 1e-9 < losses[1] < losses[2]
+    # A song twenty decibels quieter counts the same.
+    quiet = separation_loss(0.1 * spectrum, truth * 0.5, 0.1 * stem)
+    assert quiet == pytest.approx(losses[2].item(), rel=1e-3)
+
+
+def test_the_loss_has_a_finite_slope_in_silence():
+    masks = torch.full((1, 2, 9, 4), 0.5, requires_grad=True)
+    silence = torch.zeros(1, 2, 9, 4, dtype=torch.complex64)
+    separation_loss(silence, masks, silence).backward()
+    assert torch.isfinite(masks.grad).all()
