@@ -24,7 +24,7 @@ from streamsep.cli.live import run_live
 from streamsep.errors import DeviceError, StreamsepError
 from streamsep.evaluation.report import draw_spectrograms
 from streamsep.metrics import usdr
-from streamsep.models import builtin_model
+from streamsep.models import find_model
 from streamsep.realtime import SessionStats
 from streamsep.separation import load_separator
 
@@ -60,7 +60,7 @@ def demo(song: Path | None) -> None:
         + ("to your speakers" if speakers else "to disk only (no output device here)"),
         markup=False,
     )
-    separator = load_separator(builtin_model())
+    separator = load_separator(find_model(None))
     stats = run_live(
         separator,
         input_name=str(OUT / "song.wav"),

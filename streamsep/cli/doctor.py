@@ -17,7 +17,6 @@ from streamsep.audio.device import list_devices, portaudio
 from streamsep.audio.endpoint import TimerClock
 from streamsep.cli.options import device_option, model_option
 from streamsep.errors import BackendError, StreamsepError
-from streamsep.models import builtin_model
 from streamsep.realtime import Session
 from streamsep.separation import Separator, load_separator
 
@@ -37,10 +36,10 @@ class Finding:
 @click.command()
 @model_option
 @device_option
-def command(model: Path | None, device: str) -> None:
+def command(model: Path, device: str) -> None:
     """Check sound, model and speed on this machine, and say what to do about each."""
     worst = 0
-    for finding in examine(model or builtin_model(), device):
+    for finding in examine(model, device):
         click.echo(f"{finding.mark:>4}  {finding.what}")
         if finding.remedy:
             click.echo(f"      → {finding.remedy}")

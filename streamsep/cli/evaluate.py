@@ -19,7 +19,6 @@ from streamsep.errors import OutputError
 from streamsep.evaluation import METHODS, find_songs, read_song, score_song, separate_song
 from streamsep.evaluation.report import write_page, write_song
 from streamsep.evaluation.scores import scores_table
-from streamsep.models import builtin_model
 from streamsep.separation import load_separator
 
 
@@ -32,7 +31,7 @@ from streamsep.separation import load_separator
 @click.option("--report", type=click.Path(path_type=Path), metavar="DIR",
               help="Write a page with scores, spectrograms and sound there.")
 def command(
-    folder: Path, model: Path | None, device: str, museval: bool, report: Path | None
+    folder: Path, model: Path, device: str, museval: bool, report: Path | None
 ) -> None:  # fmt: skip
     """Score a model on the songs in DIR.
 
@@ -40,7 +39,7 @@ def command(
     model hears. "model live" is a whole session, device block by device block; "mixture" is
     doing nothing, "centre cut" the mixer's way, "ideal mask" what no mask can beat.
     """
-    separator = load_separator(model or builtin_model(), device=device)
+    separator = load_separator(model, device=device)
     spec = separator.spec
     songs = find_songs(folder)
     if report is not None:

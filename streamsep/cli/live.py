@@ -18,7 +18,6 @@ from streamsep.audio.file import FORMATS, FileSource
 from streamsep.audio.recorder import Recorder
 from streamsep.cli.options import device_option, model_option
 from streamsep.errors import StreamsepError
-from streamsep.models import builtin_model
 from streamsep.priority import OTHERS, promoted
 from streamsep.realtime import Session, SessionStats
 from streamsep.separation import Separator, load_separator
@@ -45,7 +44,7 @@ from streamsep.tui.app import StatusDisplay
 @click.option("--seconds", type=click.FloatRange(min=0, min_open=True), metavar="S",
               help="Stop after S seconds.  [default: at the file's end or Ctrl-C]")
 def command(
-    input_name: str, output_name: str, record: Path | None, stem: str, model: Path | None,
+    input_name: str, output_name: str, record: Path | None, stem: str, model: Path,
     device: str, block: int, slack: int, seconds: float | None,
 ) -> None:  # fmt: skip
     """Take the voice out of what plays now, and play the rest.
@@ -54,7 +53,7 @@ def command(
     output the two line up to the sample.
     """
     run_live(
-        load_separator(model or builtin_model(), device=device),
+        load_separator(model, device=device),
         input_name=input_name, output_name=output_name, record=record, stem=stem, block=block,
         slack=slack, seconds=seconds,
     )  # fmt: skip

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
+
+from streamsep.models import BUILTIN, find_model
 
 model_option = click.option(
     "--model",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="ONNX model to run.  [default: the built-in vocals model]",
+    callback=lambda context, option, name: find_model(name),
+    metavar="NAME|FILE",
+    help=f"Model to run: {' or '.join(BUILTIN)}, or an ONNX file.  [default: {BUILTIN[0]}]",
 )
 device_option = click.option(
     "--device",

@@ -26,7 +26,6 @@ from streamsep.audio.file import AudioReader, AudioWriter, match_channels
 from streamsep.cli.options import device_option, model_option
 from streamsep.dsp.resample import StreamResampler
 from streamsep.errors import OutputError, StreamsepError
-from streamsep.models import builtin_model
 from streamsep.separation import ChunkedSeparator, Separator, load_separator
 
 Float32 = NDArray[np.float32]
@@ -38,14 +37,14 @@ Float32 = NDArray[np.float32]
               help="Where the stems go.  [default: beside each file]")
 @model_option
 @device_option
-def command(files: tuple[Path, ...], folder: Path | None, model: Path | None, device: str) -> None:
+def command(files: tuple[Path, ...], folder: Path | None, model: Path, device: str) -> None:
     """Split sound FILES into stems, faster than they play.
 
     song.mp3 becomes song.beat.wav and song.vocals.wav, as long as the song to the sample and at
     its own sample rate. A file that can't be read doesn't stop the others.
     """
     _refuse_same_targets(files, folder)
-    separator = load_separator(model or builtin_model(), device=device)
+    separator = load_separator(model, device=device)
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
                TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
