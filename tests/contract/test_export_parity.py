@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,15 @@ def make_checkpoint(head: str, seed: int = 0) -> Checkpoint:
     torch.manual_seed(seed)
     network = NetworkConfig(width=1 / 32, head=head)
     return Checkpoint(network, TrainConfig(head=head), VocalModel(network).state_dict())
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Small products: threads would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
+import torch
 from numpy.typing import NDArray
 
 RATE = 44_100
@@ -18,6 +19,15 @@ def tone(hz: float, seconds: float, level: float = 0.2, rate: int = RATE) -> NDA
     time = np.arange(int(seconds * rate)) / rate
     mono = level * np.sin(2 * np.pi * hz * time)
     return np.stack([mono, 0.8 * mono], axis=1).astype(np.float32)
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _one_thread() -> Iterator[None]:
+    """Sum in one order, so that results repeat; and don't wait for threads on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
