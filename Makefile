@@ -10,7 +10,7 @@ demo: .venv-demo/.installed
 	@.venv-demo/bin/python tools/demo.py $(if $(SONG),"$(SONG)")
 
 test: .venv/.installed
-	@sh tools/debian.sh required libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils
+	@sh tools/debian.sh required libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils ffmpeg
 	.venv/bin/python -m pytest
 
 lint: .venv/.installed
