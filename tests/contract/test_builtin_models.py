@@ -1,0 +1,76 @@
+"""The models that come along: they load, keep their promises, and take a voice out."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamsep.evaluation import find_songs, read_song, score_song, separate_song
+from streamsep.models import BUILTIN, find_model
+from streamsep.separation import load_separator
+from tests.support.signals import music
+
+# Algorithmic latency in samples: from a sample's way in to its way out on an infinitely fast
+# machine.
+LATENCY = {"live": 2_048, "tutorial": 10_240}
+SONGS = Path(__file__).parents[3] / "shared" / "data" / "dev"
+
+
+@pytest.fixture(params=BUILTIN)
+def name(request):
+    return request.param
+
+
+def test_it_is_found_by_name_and_says_what_it_is(name):
+    path = find_model(name)
+    separator = load_separator(path, device="cpu")
+    assert path.stat().st_size < 16e6
+    assert separator.spec.name == name
+    assert separator.spec.licence == "GPL-3.0-or-later"
+    assert separator.stems == ("vocals", "beat")
+    assert separator.delay + separator.block_size == LATENCY[name]
+    assert f"`{name}`" in path.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def test_no_name_means_the_first():
+    assert find_model(None) == find_model(BUILTIN[0])
+    assert find_model("elsewhere/my.onnx") == Path("elsewhere/my.onnx")
+
+
+def test_silence_and_absurd_input_stay_bounded(name):
+    separator = load_separator(find_model(name), device="cpu")
+    shape = (2, separator.block_size)
+    out = np.zeros((2, *shape), np.float32)
+    for _ in range(20):
+        separator.process(np.zeros(shape, np.float32), out)
+        assert not out.any()
+    noise = np.random.default_rng(0).uniform(-1_000, 1_000, (20, *shape)).astype(np.float32)
+    for block in noise:
+        separator.process(block, out)
+        assert np.isfinite(out).all()
+
+
+def test_vocals_never_exceed_the_mixture_by_much(name):
+    """Masks are at most one in every bin, so what is taken out has at most the song's energy."""
+    separator = load_separator(find_model(name), device="cpu")
+    size = separator.block_size
+    sound = music(3.0)
+    out = np.zeros((2, 2, size), np.float32)
+    taken = 0.0
+    for start in range(0, sound.shape[-1] - size, size):
+        separator.process(np.ascontiguousarray(sound[:, start : start + size]), out)
+        taken += float((out[0] ** 2).sum())
+    assert taken <= 1.01 * float((sound**2).sum())
+
+
+@pytest.mark.skipif(not SONGS.is_dir(), reason=f"no songs with stems at {SONGS}")
+def test_the_voice_of_an_unheard_song_gets_quieter(name):
+    separator = load_separator(find_model(name), device="cpu")
+    path = next(p for p in find_songs(SONGS) if p.name.startswith("eif_4"))
+    song = read_song(path, sample_rate=44_100, channels=2)
+    live, mixture = (
+        score_song(song, m, *separate_song(m, song, separator), 44_100, museval=False)
+        for m in ("model live", "mixture")
+    )
+    # Both gained two decibels or more when they were shipped; a broken stream gains none.
+    assert live.beat_usdr > mixture.beat_usdr + 1.0
