@@ -14,8 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from streamsep.cli.options import device_option, model_option
-from streamsep.errors import OutputError
+from streamsep.cli.options import device_option, make_folder, model_option
 from streamsep.evaluation import METHODS, find_songs, read_song, score_song, separate_song
 from streamsep.evaluation.report import write_page, write_song
 from streamsep.evaluation.scores import scores_table
@@ -43,14 +42,7 @@ def command(
     spec = separator.spec
     songs = find_songs(folder)
     if report is not None:
-        try:
-            report.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(
-                f"the folder {report} can't be made ({error.strerror})",
-                expected="a place to write to",
-                remedy="choose another with --report",
-            ) from error
+        make_folder(report, "--report")
     scores = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TextColumn("left"), TimeRemainingColumn())  # fmt: skip

@@ -23,7 +23,7 @@ from rich.progress import (
 )
 
 from streamsep.audio.file import AudioReader, AudioWriter, match_channels
-from streamsep.cli.options import device_option, model_option
+from streamsep.cli.options import device_option, make_folder, model_option
 from streamsep.dsp.resample import StreamResampler
 from streamsep.errors import OutputError, StreamsepError
 from streamsep.separation import ChunkedSeparator, Separator, load_separator
@@ -116,14 +116,7 @@ def separate_file(
     OutputError
         If a stem can't be written. Nothing is left under a stem's name in either case.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"the folder {folder} can't be made ({error.strerror})",
-            expected="a place to write to",
-            remedy="choose another with -o",
-        ) from error
+    make_folder(folder, "-o")
     targets = [folder / f"{path.stem}.{stem}.wav" for stem in separator.stems]
     with AudioReader(path) as reader, _written_whole(targets, reader) as writers:
         done = 0
