@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,7 +20,7 @@ MAX_LOG1P = 19.0
 TINY = np.float32(1e-20)
 
 
-class SpectralEngine:
+class SpectralEngine(ABC):
     """Runs a backend over a stream; subclasses say how features reach the graph.
 
     Everything is allocated here; `process` allocates nothing that depends on the signal.
@@ -105,9 +107,9 @@ class SpectralEngine:
             np.multiply(self._mid_side, np.float32(0.5), out=self._mid_side)
             np.abs(self._mid_side, out=self._planes[channels:])
 
+    @abstractmethod
     def _run(self) -> None:
         """Turn ``self._features`` into ``self._estimate`` for the frames ``lag`` earlier."""
-        raise TypeError("an engine says how it runs its graph")
 
     def _apply(self, estimate: Float32, spectrum: NDArray[np.complex64]) -> None:
         """Write the stems' spectra (S, C, B) for one frame of the mixture (C, B)."""
