@@ -59,10 +59,11 @@ def draw_spectrograms(sounds: dict[str, Float32], path: Path, rate: int) -> None
     figure = Figure(figsize=(10, 9), layout="constrained")
     axes = figure.subplots(len(sounds), 1, sharex=True)
     for axis, (name, sound) in zip(axes, sounds.items(), strict=True):
-        with np.errstate(divide="ignore"):  # silence is -inf dB, drawn as the lowest colour
+        with np.errstate(divide="ignore"):  # silence is -inf dB, which stays background
             axis.specgram(
                 sound.mean(axis=0), NFFT=2048, noverlap=1024, Fs=rate, vmin=-130, vmax=-30
             )
+        axis.set_facecolor("#440154")  # the colour map's lowest
         axis.set(title=name, ylabel="Hz", yscale="symlog", ylim=(40, 16_000))
         axis.set_yticks([100, 300, 1_000, 3_000, 10_000], ["100", "300", "1k", "3k", "10k"])
     axes[-1].set_xlabel("seconds")
