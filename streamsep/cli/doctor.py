@@ -89,7 +89,7 @@ def _cuda(model: Path) -> Finding:
 
 def _speed(separator: Separator) -> Finding:
     """Run half a second of noise through a real session, in real time."""
-    session = Session(separator, device_frames=BLOCK)
+    session = Session(separator, device_frames=BLOCK, gains=dict.fromkeys(separator.stems, 1.0))
     spec, stop = separator.spec, threading.Event()
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (BLOCK, spec.channels)).astype(np.float32)
     left = max(int(CHECK_S * spec.sample_rate), 4 * session.latency.session) // BLOCK

@@ -20,7 +20,7 @@ from streamsep.cli.options import device_option, model_option
 from streamsep.errors import StreamsepError
 from streamsep.priority import OTHERS, promoted
 from streamsep.realtime import Session, SessionStats
-from streamsep.separation import Separator, load_separator
+from streamsep.separation import Separator, gains_for, load_separator
 from streamsep.spec import ModelSpec
 from streamsep.tui.app import StatusDisplay
 
@@ -76,13 +76,13 @@ def _run_live(
     separator: Separator, input_name: str, output_name: str, record: Path | None, stem: str,
     block: int, slack: int, seconds: float | None,
 ) -> SessionStats:  # fmt: skip
-    spec = separator.spec
+    spec, gains = separator.spec, gains_for(stem, separator.stems)
     to_file = Path(output_name).suffix.lower() in FORMATS
     source = _open_source(input_name, spec, block)
     clock = _open_clock("null" if to_file else output_name, source, spec, block)
     path = LivePath(source, clock, device_frames=block, channels=spec.channels)
     session = Session(
-        separator, device_frames=block, slack=slack, gains={stem: 1.0},
+        separator, device_frames=block, slack=slack, gains=gains,
         device_in=path.device_in, device_out=path.device_out,
     )  # fmt: skip
     files = [Path(output_name)] if to_file else []

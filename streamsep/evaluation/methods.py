@@ -11,7 +11,7 @@ from streamsep.audio.simulated import SimulatedEndpoint
 from streamsep.dsp.stft import StreamingSTFT
 from streamsep.evaluation.songs import Song
 from streamsep.realtime import Session
-from streamsep.separation import ChunkedSeparator, Separator
+from streamsep.separation import ChunkedSeparator, Separator, gains_for
 from streamsep.separation.center_cut import CenterCut
 
 Float32 = NDArray[np.float32]
@@ -48,9 +48,8 @@ def separate_song(method: str, song: Song, separator: Separator) -> tuple[Float3
 def _live_beat(separator: Separator, mixture: Float32) -> Float32:
     """Play the song through a live session, device block by device block."""
     separator.reset()
-    session = Session(separator, device_frames=DEVICE_FRAMES)
-    if "beat" not in separator.stems:
-        raise ValueError(f"a model of {', '.join(separator.stems)} leaves no beat")
+    gains = gains_for("beat", separator.stems)
+    session = Session(separator, device_frames=DEVICE_FRAMES, gains=gains)
     endpoint = SimulatedEndpoint(mixture, DEVICE_FRAMES, between=lambda _: session.wait_idle())
     with session:
         endpoint.run(session.process_block, threading.Event(), tail=session.latency.session)

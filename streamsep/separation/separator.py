@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsep.errors import ModelError
 from streamsep.separation.backend import OnnxBackend
 from streamsep.separation.sliding import SlidingSeparator
 from streamsep.separation.stateful import StatefulSeparator
@@ -47,6 +48,27 @@ class Separator(Protocol):
 
     def reset(self) -> None:
         """Start anew, as if nothing had been heard."""
+
+
+def gains_for(stem: str, stems: tuple[str, ...]) -> dict[str, float]:
+    """Return the gains that make ``stem`` out of a separator's ``stems``.
+
+    The beat is everything but the vocals, whatever else a model tells apart.
+
+    Raises
+    ------
+    ModelError
+        If the model can't give it.
+    """
+    if stem in stems:
+        return {stem: 1.0}
+    if stem == "beat" and "vocals" in stems:
+        return {name: 1.0 for name in stems if name != "vocals"}
+    raise ModelError(
+        f"this model gives {', '.join(stems)} and no {stem}",
+        expected=f"a model that tells {stem} apart",
+        remedy="choose another with --model",
+    )
 
 
 def load_separator(

@@ -8,8 +8,9 @@ from click.testing import CliRunner
 from streamsep.cli.evaluate import command
 from streamsep.errors import AudioFileError
 from streamsep.evaluation import METHODS, Song, find_songs, read_song, score_song, separate_song
-from streamsep.separation import load_separator
+from streamsep.separation import gains_for, load_separator
 from tests.support import models
+from tests.support.commands import streamsep
 from tests.support.signals import music
 
 RATE = 44_100
@@ -54,6 +55,32 @@ def test_a_model_that_takes_half(tmp_path):
     expected = 10 * np.log10((song.beat**2).sum() / ((song.beat - half) ** 2).sum())
     assert score("model live", song, separator).beat_usdr == pytest.approx(expected, abs=0.01)
     assert score("mixture", song, separator).beat_usdr == pytest.approx(20.0, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("stem", "stems", "gains"),
+    [
+        ("beat", ("vocals", "beat"), {"beat": 1.0}),
+        ("vocals", ("beat", "vocals"), {"vocals": 1.0}),
+        ("beat", ("drums", "vocals", "rest"), {"drums": 1.0, "rest": 1.0}),
+    ],
+)
+def test_the_beat_is_everything_but_the_vocals(stem, stems, gains):
+    assert gains_for(stem, stems) == gains
+
+
+@pytest.mark.parametrize(("command_name", "stem"), [("live", "beat"), ("evaluate", "beat")])
+def test_a_model_without_the_stem_is_a_clear_error(tmp_path, folder, command_name, stem):
+    model = models.constant_mask(tmp_path / "other.onnx", 0.5, stems=("other",))
+    song = folder / "song1" / "vocals.wav"
+    arguments = {
+        "live": ["--input", song, "--output", "null"],
+        "evaluate": [folder, "--no-museval"],
+    }[command_name]
+    done = streamsep(command_name, *arguments, "--model", model)
+    assert done.returncode == 6
+    assert f"this model gives other, rest and no {stem}; expected" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_the_ideal_mask_is_the_best_there_is(identity_model):
