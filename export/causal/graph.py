@@ -1,7 +1,7 @@
 """The live model as an ONNX graph: one frame in, one frame of masks out.
 
-Values have the shape (bands, 1, channels), so that the layers of ``to_onnx`` serve: bands stand
-where those expect streams, and each sees one frame.
+Convolutions see values of the shape (1, channels, frames, bands). The GRUs see (bands, 1,
+channels), so that the layers of ``to_onnx`` serve: bands stand where those expect streams.
 """
 
 from __future__ import annotations
@@ -12,7 +12,19 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import nn
 
-from export.causal.network import BINS, BandMemory, CausalUNet
+from export.causal.network import (
+    BAND_SIZES,
+    BANDS,
+    BINS,
+    FEATURE_SCALE,
+    KERNEL_BANDS,
+    NEGATIVE_SLOPE,
+    SHARPEN,
+    BandMemory,
+    CausalUNet,
+    Decoder,
+    Encoder,
+)
 from export.to_onnx.builder import GraphBuilder
 from export.to_onnx.layers import affine, recurrence_cells
 from export.to_onnx.weights import Affine, Recurrence
@@ -21,11 +33,12 @@ from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, ModelSpec, StateSpec
 
 def causal_states(model: CausalUNet) -> tuple[StateSpec, ...]:
     """Return the states that a step carries."""
-    config = model.config
-    top = BINS // config.patch
-    shapes = {"frame": (top, 1, config.planes * config.patch)}
-    for level in config.memory_levels:
-        shapes[f"memory{level}"] = (top >> level, 1, config.channels[level])
+    config, widths = model.config, (model.config.planes, *model.config.channels)
+    shapes: dict[str, tuple[int, ...]] = {
+        f"past{i}": (1, widths[i], 1, config.bands(i)) for i in range(len(config.channels))
+    }
+    for i in config.memory_levels:
+        shapes[f"memory{i}"] = (config.bands(i), 1, widths[i])
     shapes |= {"bottom0": (1, 1, config.hidden), "bottom1": (1, 1, config.hidden)}
     return tuple(StateSpec(name, f"{name}_next", shape) for name, shape in shapes.items())
 
@@ -33,81 +46,131 @@ def causal_states(model: CausalUNet) -> tuple[StateSpec, ...]:
 @torch.no_grad()
 def build_causal(model: CausalUNet, spec: ModelSpec) -> ModelProto:
     """Return the graph; ``spec`` is stateful, one frame a run, with `causal_states`."""
-    g, config = GraphBuilder(), model.config
-    frame = g.take(FEATURES_INPUT, 0, BINS)  # (planes, BINS, 1)
-    frame = g.node("Transpose", frame, perm=[1, 2, 0])
-    top = BINS // config.patch
-    raw = g.node("Reshape", frame, g.integers(top, 1, -1))
-    g.node("Identity", raw, out="frame_next")
-    x = _norm(g, _linear(g, g.concat(raw, "frame", axis=2), "patches", model.patches),
-              "patches_norm", model.patches_norm)  # fmt: skip
-    x = _silu(g, x)
-    skips = [x]
-    for level, (down, norm) in enumerate(zip(model.down, model.down_norm, strict=True), start=1):
-        merged = g.node("Reshape", x, g.integers(top >> level, 1, -1))
-        merged = _linear(g, merged, f"down{level}", down)
-        x = _silu(g, _norm(g, merged, f"down_norm{level}", norm))
-        if str(level) in model.memories:
-            x = _memory(g, x, f"memory{level}", model.memories[str(level)])
-        skips.append(x)
+    g = GraphBuilder()
+    x = _gather(g, _sharpen(g, g.take(FEATURES_INPUT, 0, BINS)), model.config.planes)
+    skips = []
+    for i, encoder in enumerate(model.encoders):
+        skips.append(g.node("Identity", x, out=f"past{i}_next"))
+        x = _encode(g, x, i, encoder)
+        if str(i + 1) in model.memories:
+            x = _memory(g, x, f"memory{i + 1}", model.memories[str(i + 1)])
     x = _bottom(g, x, model)
-    for level in reversed(range(len(model.up))):
-        parted = _linear(g, x, f"up{level}", model.up[level])
-        parted = g.node("Reshape", parted, g.integers(top >> level, 1, -1))
-        parted = g.node("Add", parted, _linear(g, skips[level], f"skip{level}", model.skip[level]))
-        x = _silu(g, _norm(g, parted, f"up_norm{level}", model.up_norm[level]))
-        x = g.node("Add", x, _linear(g, x, f"refine{level}", model.refine[level]))
-    masks = g.node("Sigmoid", _linear(g, g.concat(x, raw, axis=2), "head", model.head))
-    masks = g.node("Reshape", masks, g.integers(1, BINS, config.masks, 1))
-    masks = g.node("Transpose", masks, perm=[0, 2, 1, 3])
-    g.concat(masks, g.take(masks, BINS - 1, BINS, axis=2), axis=2, out=ESTIMATE_OUTPUT)
-    features = (spec.planes, spec.bins, 1)
+    for i in reversed(range(len(model.decoders))):
+        x = _decode(g, x, skips[i], i, model.decoders[i])
+    x = g.node(
+        "Conv", x, *_weights(g, "head", model.head.weight, model.head.bias),
+        kernel_shape=[1, 3], pads=[0, 1, 0, 1],
+    )  # fmt: skip
+    masks = g.node("Sigmoid", x)
+    masks = g.node("Gather", masks, g.constant("band_of_bin", band_of_bin()), axis=3)
     estimate = (1, spec.channels, spec.bins, 1)
+    g.node("Reshape", masks, g.integers(*estimate), out=ESTIMATE_OUTPUT)
     return g.build(
         spec.name,
-        [(FEATURES_INPUT, features), *((s.input, s.shape) for s in spec.states)],
+        [(FEATURES_INPUT, (spec.planes, spec.bins, 1)), *((s.input, s.shape) for s in spec.states)],
         [(ESTIMATE_OUTPUT, estimate), *((s.output, s.shape) for s in spec.states)],
         spec.to_metadata(),
     )
 
 
+def band_of_bin() -> NDArray[np.int64]:
+    """Return the band of each of the 1025 bins; Nyquist follows its neighbour."""
+    sizes = np.concatenate([np.full(count, size) for size, count in BAND_SIZES])
+    return np.append(np.repeat(np.arange(BANDS), sizes), BANDS - 1)
+
+
+def _sharpen(g: GraphBuilder, features: str) -> str:
+    def scalar(name: str, value: float) -> str:
+        return g.constant(name, np.array(value, np.float32))
+
+    # log1p(k (e^x − 1)) = log(k e^x + 1 − k)
+    x = g.node("Mul", g.node("Exp", g.node("Relu", features)), scalar("sharpen", SHARPEN))
+    x = g.node("Log", g.node("Add", x, scalar("sharpen_rest", 1 - SHARPEN)))
+    return g.node("Mul", x, scalar("feature_scale", FEATURE_SCALE))
+
+
+def _gather(g: GraphBuilder, x: str, planes: int) -> str:
+    """Take bins (planes, 1024, 1) together to bands (1, planes, 1, 512)."""
+    parts, start = [], 0
+    for size, count in BAND_SIZES:
+        part = g.take(x, start, start + size * count)
+        part = g.node("Reshape", part, g.integers(1, planes, 1, count, size))
+        parts.append(g.node("ReduceMean", part, g.integers(4), keepdims=0))
+        start += size * count
+    return g.concat(*parts, axis=3)
+
+
+def _encode(g: GraphBuilder, x: str, level: int, encoder: Encoder) -> str:
+    weight, bias = _fold(encoder.conv.weight, encoder.norm, axis=0)
+    both = g.concat(f"past{level}", x, axis=2)
+    half = KERNEL_BANDS // 2
+    y = g.node(
+        "Conv", both, *_weights(g, f"encoder{level}", weight, bias),
+        kernel_shape=[2, KERNEL_BANDS], strides=[1, 2], pads=[0, half, 0, half],
+    )  # fmt: skip
+    return g.node("LeakyRelu", y, alpha=NEGATIVE_SLOPE)
+
+
+def _decode(g: GraphBuilder, x: str, skip: str, level: int, decoder: Decoder) -> str:
+    weight, bias = _fold(decoder.up.weight, decoder.norm, axis=1)
+    y = g.node(
+        "ConvTranspose", x, *_weights(g, f"up{level}", weight, bias),
+        kernel_shape=[1, 4], strides=[1, 2], pads=[0, 1, 0, 1],
+    )  # fmt: skip
+    weight, bias = _fold(decoder.skip.weight, decoder.norm, axis=0)
+    skip = g.node(
+        "Conv", skip, *_weights(g, f"skip{level}", weight, torch.zeros_like(bias)),
+        kernel_shape=[1, 1],
+    )  # fmt: skip
+    return g.node("LeakyRelu", g.node("Add", y, skip), alpha=NEGATIVE_SLOPE)
+
+
+def _fold(
+    weight: torch.Tensor, norm: nn.BatchNorm2d, axis: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Fold a batch norm into the weights of the convolution before it; ``axis`` holds outputs."""
+    if norm.running_var is None or norm.running_mean is None:
+        raise ValueError("a batch norm without running statistics can't be folded")
+    scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+    shape = [1] * weight.dim()
+    shape[axis] = -1
+    return weight * scale.view(shape), norm.bias - norm.running_mean * scale
+
+
 def _memory(g: GraphBuilder, x: str, name: str, memory: BandMemory) -> str:
-    y = _norm(g, x, f"{name}_norm_time", memory.norm_time)
+    bands, channels = memory.place.shape
+    y = g.node("Transpose", g.node("Squeeze", x, g.integers(0)), perm=[2, 1, 0])
+    scale = g.constant(f"{name}_scale", _array(memory.norm.weight))
+    y = g.node(
+        "LayerNormalization", y, scale, g.constant(f"{name}_bias", _array(memory.norm.bias)),
+        axis=-1, epsilon=memory.norm.eps,
+    )  # fmt: skip
     y = g.node("Add", y, g.constant(f"{name}_place", _array(memory.place)[:, None]))
     (hidden,) = recurrence_cells(g, y, name, 1, f"{name}_gru", _gru(memory.gru, 0))
     g.node("Identity", hidden, out=f"{name}_next")
-    x = g.node("Add", x, _linear(g, hidden, f"{name}_out", memory.out))
-    y = _norm(g, x, f"{name}_norm_band", memory.norm_band)
-    y = g.node("Transpose", y, perm=[2, 1, 0])  # channels first: bands are what is mixed
-    y = _silu(g, _linear(g, y, f"{name}_widen", memory.widen))
-    y = _linear(g, y, f"{name}_narrow", memory.narrow)
-    return g.node("Add", x, g.node("Transpose", y, perm=[2, 1, 0]))
+    y = g.node("Transpose", _linear(g, hidden, f"{name}_out", memory.out), perm=[2, 1, 0])
+    return g.node("Add", x, g.node("Reshape", y, g.integers(1, channels, 1, bands)))
 
 
 def _bottom(g: GraphBuilder, x: str, model: CausalUNet) -> str:
-    bands = (BINS // model.config.patch) >> len(model.down)
+    config = model.config
     y = g.node("Reshape", x, g.integers(1, 1, -1))
     for layer in range(2):
         (y,) = recurrence_cells(g, y, f"bottom{layer}", 1, f"gru{layer}", _gru(model.gru, layer))
         g.node("Identity", y, out=f"bottom{layer}_next")
     y = _linear(g, y, "back", model.back)
-    return g.node("Add", x, g.node("Reshape", y, g.integers(bands, 1, -1)))
+    shape = (1, config.channels[-1], 1, config.bands(len(config.channels)))
+    return g.node("Add", x, g.node("Reshape", y, g.integers(*shape)))
+
+
+def _weights(g: GraphBuilder, name: str, weight: torch.Tensor, bias: torch.Tensor) -> list[str]:
+    return [
+        g.constant(f"{name}_weight", _array(weight)), g.constant(f"{name}_bias", _array(bias))
+    ]  # fmt: skip
 
 
 def _linear(g: GraphBuilder, x: str, name: str, layer: nn.Linear) -> str:
     return affine(g, x, name, Affine(_array(layer.weight.T), _array(layer.bias)))
-
-
-def _norm(g: GraphBuilder, x: str, name: str, layer: nn.LayerNorm) -> str:
-    scale = g.constant(f"{name}_scale", _array(layer.weight))
-    return g.node(
-        "LayerNormalization", x, scale, g.constant(f"{name}_bias", _array(layer.bias)),
-        axis=-1, epsilon=layer.eps,
-    )  # fmt: skip
-
-
-def _silu(g: GraphBuilder, x: str) -> str:
-    return g.node("Mul", x, g.node("Sigmoid", x))
 
 
 def _gru(gru: nn.GRU, layer: int) -> Recurrence:

@@ -24,16 +24,22 @@ VOCAL_FREE_SHARE = 0.12
 VOICE_ONLY_SHARE = 0.05
 
 # Where voices and bands come from; shares of what there is are scaled to sum to 1.
-VOICE_SHARES = {"song": 0.50, "voice": 0.32, "speech": 0.18}
-BAND_SHARES = {"song": 0.35, "accompaniment": 0.65}
+VOICE_SHARES = {"song": 0.40, "voice": 0.22, "sung": 0.28, "speech": 0.10}
+BAND_SHARES = {"song": 0.30, "accompaniment": 0.70}
 
 SECOND_VOICE_CHANCE = 0.20
 SECOND_BAND_CHANCE = 0.20
+WIDE_CHANCE = 0.2  # of a voice that is doubled, left and right
 REVERB_CHANCE = 0.6  # of solo voices: those of songs bring their own room
+PAUSE_CHANCE = 0.30  # of a voice, before or after which the band plays alone
+BREAK_CHANCE = 0.08  # of a band, before or after which the voice stands alone
+OVERDRIVE_CHANCE = 0.12
+DOUBLE_CENTS, DOUBLE_S = 25.0, (0.003, 0.045)
+MONO_CHANCE = 0.25  # of a whole item: old records, and phones
 SPEED_CHANCE = 0.7
 VOICE_OCTAVES = 0.45  # up or down in pitch and tempo: as good as other singers
 BAND_OCTAVES = 0.20
-VOICE_TO_BAND_DB = (-12.0, 6.0)
+VOICE_TO_BAND_DB = (-13.0, 5.0)
 LEVEL_DBFS = (-32.0, -10.0)
 
 
@@ -79,6 +85,11 @@ class StereoMixer:
                 voice = np.zeros_like(voice)
             elif kind < TRUE_SONG_SHARE + VOCAL_FREE_SHARE + VOICE_ONLY_SHARE:
                 band = np.zeros_like(band)
+            else:
+                voice = _pause(rng, voice, PAUSE_CHANCE)
+                band = _pause(rng, band, BREAK_CHANCE)
+        if rng.random() < MONO_CHANCE:
+            voice, band = (np.broadcast_to(x.mean(axis=0), x.shape) for x in (voice, band))
         if rng.random() < 0.5:
             voice, band = voice[::-1], band[::-1]
         scale = _gain(rng, LEVEL_DBFS) / max(rms(voice + band), SILENT_RMS)
@@ -108,9 +119,14 @@ class StereoMixer:
             one = self._part(rng, track, "vocals", VOICE_OCTAVES)
             if track.kind != "song":
                 one = _place(rng, one, index)
-                if rng.random() < REVERB_CHANCE:
-                    one = _add_room(rng, one)
+            if rng.random() < WIDE_CHANCE:
+                one = _double(rng, one)
+            if track.kind != "song" and rng.random() < REVERB_CHANCE:
+                one = _add_room(rng, one)
             voice += one * np.float32(_gain(rng, (-9.0 * index, 0.0)) / max(rms(one), SILENT_RMS))
+        if rng.random() < OVERDRIVE_CHANCE:
+            drive = _gain(rng, (-6.0, 12.0))
+            voice = np.tanh(drive * voice) / drive
         return voice
 
     def _part(
@@ -133,6 +149,15 @@ class StereoMixer:
         return out
 
 
+def _pause(rng: np.random.Generator, sound: Audio, chance: float) -> Audio:
+    """Leave a sound out before or after some moment, by chance."""
+    if rng.random() >= chance:
+        return sound
+    place, width = rng.uniform(0.15, 0.85) * ITEM_SAMPLES, 0.02 * SAMPLE_RATE
+    fade = np.clip((np.arange(ITEM_SAMPLES) - place) / width, 0.0, 1.0).astype(np.float32)
+    return sound * (fade if rng.random() < 0.5 else 1 - fade)
+
+
 def _place(rng: np.random.Generator, voice: Audio, index: int) -> Audio:
     """Pan a mono voice: leads stand in the middle, second voices anywhere."""
     spread = 0.15 if index == 0 else 0.8
@@ -142,12 +167,25 @@ def _place(rng: np.random.Generator, voice: Audio, index: int) -> Audio:
     return (gains * mono).astype(np.float32)
 
 
+def _double(rng: np.random.Generator, voice: Audio) -> Audio:
+    """Put a voice on one side and a second take of it on the other: late and out of tune."""
+    mono = voice.mean(axis=0)
+    speed = 2 ** (rng.uniform(-DOUBLE_CENTS, DOUBLE_CENTS) / 1_200)
+    late = int(rng.uniform(*DOUBLE_S) * SAMPLE_RATE)
+    second = soxr.resample(mono, speed, 1.0, quality="QQ")[: mono.size - late]
+    take = np.zeros_like(mono)
+    take[late : late + second.size] = second
+    width = rng.uniform(0.5, 1.0)
+    sides = np.stack([mono + (1 - width) * take, take + (1 - width) * mono])
+    return sides if rng.random() < 0.5 else sides[::-1]
+
+
 def _add_room(rng: np.random.Generator, dry: Audio) -> Audio:
     """Add a made-up room: noise, different left and right, decaying 60 dB in 0.2 to 2 s."""
     seconds = rng.uniform(0.2, 2.0)
     time = np.arange(int(seconds * SAMPLE_RATE), dtype=np.float32) / SAMPLE_RATE
     tail = rng.standard_normal((2, time.size), np.float32) * 10 ** (-3 * time / seconds)
-    tail *= _gain(rng, (-22.0, -6.0)) / np.sqrt(np.sum(tail**2, axis=1, keepdims=True))
+    tail *= _gain(rng, (-22.0, -1.0)) / np.sqrt(np.sum(tail**2, axis=1, keepdims=True))
     wet = fftconvolve(dry, tail.astype(np.float32), axes=1)[:, : dry.shape[1]]
     return dry + wet.astype(np.float32)
 

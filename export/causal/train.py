@@ -1,36 +1,28 @@
-"""Training the live model."""
+"""The live network and how it is taught."""
 
 from __future__ import annotations
 
-import itertools
-import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from export.causal import mixing
 from export.causal.features import planes
-from export.causal.loss import separation_loss
+from export.causal.loss import make_targets, separation_loss
 from export.causal.mixing import StereoMixer
-from export.causal.network import CausalConfig, CausalUNet
-from export.errors import CheckpointError
+from export.causal.network import CausalConfig, CausalUNet, to_masks
+from export.constants import HOP_LENGTH
 from export.features import istft, make_window, stft
-from export.training.config import learning_rate_factor
-from export.training.loop import Budget
 from export.training.metrics import usdr
-from export.training.validate import AUDIBLE_RMS, level
+from export.training.validate import AUDIBLE_RMS, level, stack
 
-SCHEMA = 1
-SAVE_SECONDS = 120.0
+# Frames of a step's items, by chance: most steps are short, which makes three of one.
+ITEM_FRAMES = (44, 44, 44, mixing.ITEM_FRAMES)
 AVERAGE = 0.998  # of the weights, an exponential mean over about 500 steps
-AHEAD = 3  # batches
+SETTLE_STEPS, SETTLE_FROM = 16, 10**8  # batches of their own
 EQ_POINTS = 8
 EQ_DB = 6.0
 
@@ -41,7 +33,7 @@ class Recipe:
 
     network: CausalConfig = field(default_factory=CausalConfig)
     batch_size: int = 8
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     clip_norm: float = 1.0
     seed: int = 0
@@ -49,107 +41,83 @@ class Recipe:
     valid_items: int = 48
 
 
-class Run:
-    """One training run in one folder, resumable.
+class LiveLesson:
+    """Random stereo mixes, the loss of `export.causal.loss`, averaged weights.
 
     Parameters
     ----------
-    folder
-        Gets ``last.pt`` every two minutes and at each validation.
+    recipe
+        That of a checkpoint replaces it on `restore`.
     train, valid
         Where items come from.
-    validated
-        Called after each validation with its record.
-    report
-        Called after each step with the share that is over, the step and its loss.
     """
 
+    schedule = "cosine"
+
     def __init__(
-        self, recipe: Recipe, folder: Path, train: StereoMixer, valid: StereoMixer,
-        validated: Callable[[dict[str, float]], None],
-        report: Callable[[float, int, float], None] = lambda share, step, loss: None,
+        self, recipe: Recipe, train: StereoMixer, valid: StereoMixer,
         *, device: torch.device | None = None,
     ) -> None:  # fmt: skip
-        self.recipe, self.folder, self._train, self._valid = recipe, folder, train, valid
-        self._validated, self._report = validated, report
+        self._train, self._valid = train, valid
         self._device = device or torch.device("cpu")
+        self._window = make_window("sqrt_hann").to(self._device)
+        self._set_up(recipe)
+
+    def _set_up(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.learning_rate, self.valid_every = recipe.learning_rate, recipe.valid_every
         torch.manual_seed(recipe.seed)
         self.model = CausalUNet(recipe.network).to(self._device)
-        self.average = CausalUNet(recipe.network).to(self._device)
+        self.average = CausalUNet(recipe.network).to(self._device).eval()
         self.average.load_state_dict(self.model.state_dict())
         self._optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
-        self._window = make_window("sqrt_hann").to(self._device)
-        self.step, self.seconds = 0, 0.0
-        self.history: list[dict[str, float]] = []
-        folder.mkdir(parents=True, exist_ok=True)
 
-    def resume(self) -> None:
-        """Go on from ``last.pt``.
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return voices and bands, float32 (batch_size, 2, samples)."""
+        rng = np.random.default_rng([self.recipe.seed, step, 10**7])
+        count = int(rng.choice(ITEM_FRAMES)) * HOP_LENGTH
+        start = int(rng.integers(mixing.ITEM_SAMPLES - count + 1))
+        voice, band = self._draw(self._train, step)
+        return voice[..., start : start + count], band[..., start : start + count]
 
-        Raises
-        ------
-        CheckpointError
-            If there is none.
+    def _draw(self, mixer: StereoMixer, step: int) -> tuple[Tensor, Tensor]:
+        return stack([mixer.sample(step, place) for place in range(self.recipe.batch_size)])
+
+    def learn(self, batch: tuple[Tensor, Tensor], step: int, learning_rate: float) -> float:
+        """Take one step and return its loss."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = learning_rate
+        mixture, target = self._spectra(*batch, step)
+        torch.manual_seed(self.recipe.seed * 10**6 + step)  # what dropout draws
+        loss = separation_loss(self.model.logits(planes(mixture)), make_targets(mixture, target))
+        self._optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
+        self._optimizer.step()
+        keep = min(AVERAGE, (1 + step) / (10 + step))
+        with torch.no_grad():
+            for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
+                mean.lerp_(now, 1 - keep)
+        return loss.item()
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Measure anew what the averaged network's batch norms divide by.
+
+        The running statistics of the network that learns belong to other weights, and to its last
+        few batches: with them the same averaged weights score up to a decibel lower.
         """
-        path = self.folder / "last.pt"
-        if not path.exists():
-            raise CheckpointError(
-                f"no {path}", expected="a run to go on with", remedy="leave out --resume"
-            )
-        content: dict[str, Any] = torch.load(path, map_location=self._device, weights_only=True)
-        self.model.load_state_dict(content["model"])
-        self.average.load_state_dict(content["average"])
-        self._optimizer.load_state_dict(content["optimizer"])
-        self.step, self.seconds = content["step"], content["seconds"]
-        self.history = content["history"]
-
-    def run(self, budget: Budget) -> None:
-        """Train until the budget is spent."""
-        begun, saved = time.monotonic() - self.seconds, time.monotonic()
-        losses: list[float] = []
-        with closing(self._batches()) as batches:
-            for voice, band in batches:
-                share = budget.share(self.step, self.seconds)
-                if share >= 1:
-                    break
-                rate = self.recipe.learning_rate * learning_rate_factor("cosine", share)
-                for group in self._optimizer.param_groups:
-                    group["lr"] = rate
-                losses.append(self._learn(voice, band))
-                self.step += 1
-                self.seconds = time.monotonic() - begun
-                self._report(budget.share(self.step, self.seconds), self.step, losses[-1])
-                if self.step % self.recipe.valid_every == 0:
-                    self._look(losses)
-                    losses = []
-                if time.monotonic() - saved > SAVE_SECONDS:
-                    self.save()
-                    saved = time.monotonic()
-        if losses:
-            self._look(losses)
-        self.save()
-
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches from a thread that reads ahead; a pure function of the step all the same."""
-        size = self.recipe.batch_size
-        with ThreadPoolExecutor(1, "streamsep-reader") as reader:
-            steps = itertools.count(self.step)
-            ahead = deque(
-                reader.submit(self._batch, self._train, next(steps), size) for _ in range(AHEAD)
-            )
-            try:
-                while True:
-                    yield ahead.popleft().result()
-                    ahead.append(reader.submit(self._batch, self._train, next(steps), size))
-            finally:
-                reader.shutdown(cancel_futures=True)
-
-    def _batch(self, mixer: StereoMixer, step: int, size: int) -> tuple[Tensor, Tensor]:
-        items = [mixer.sample(step, position) for position in range(size)]
-        voice, band = (torch.from_numpy(np.stack(side)) for side in zip(*items, strict=True))
-        return voice, band
+        norms = [m for m in self.average.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a plain mean over all batches
+            norm.train()
+        for step in range(SETTLE_STEPS):
+            mixture, _ = self._spectra(*self._draw(self._train, SETTLE_FROM + step), step)
+            self.average.logits(planes(mixture))
+        self.average.eval()
 
     def _spectra(self, voice: Tensor, band: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Return mixture and voice, each side through an equaliser of its own."""
@@ -161,32 +129,20 @@ class Run:
             sides.append(spectrum * torch.from_numpy(curves).to(self._device)[:, None, :, None])
         return sides[0] + sides[1], sides[0]
 
-    def _learn(self, voice: Tensor, band: Tensor) -> float:
-        mixture, target = self._spectra(voice, band, self.step)
-        loss = separation_loss(mixture, self.model(planes(mixture)), target)
-        self._optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
-        self._optimizer.step()
-        keep = min(AVERAGE, (1 + self.step) / (10 + self.step))
-        with torch.no_grad():
-            for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                mean.lerp_(now, 1 - keep)
-        return loss.item()
-
     @torch.no_grad()
-    def _look(self, losses: list[float]) -> None:
-        """Validate the averaged weights on fixed items of held-out tracks."""
+    def validate(self) -> dict[str, float]:
+        """Score the averaged weights on fixed items of held-out tracks; see `validate`."""
+        self.settle()
         size = self.recipe.batch_size
         total: list[float] = []
         scores: dict[str, list[float]] = {"usdr_target": [], "usdr_rest": [], "usdr_untouched": []}
         for start in range(0, self.recipe.valid_items, size):
-            voice, band = self._batch(self._valid, start, size)
+            voice, band = self._draw(self._valid, start)
             mixture = stft((voice + band).to(self._device), self._window)
             target = stft(voice.to(self._device), self._window)
-            masks = self.average(planes(mixture))
-            total.append(separation_loss(mixture, masks, target).item())
-            heard = istft(mixture * masks, self._window, voice.shape[-1]).cpu()
+            logits = self.average.logits(planes(mixture))
+            total.append(separation_loss(logits, make_targets(mixture, target)).item())
+            heard = istft(mixture * to_masks(logits), self._window, voice.shape[-1]).cpu()
             both = [
                 i for i in range(size)
                 if min(level(side[i]).min() for side in (voice, band)) > AUDIBLE_RMS
@@ -199,25 +155,29 @@ class Run:
                     ("usdr_untouched", band[i], song),
                 ):
                     scores[name].append(float(usdr(truth.flatten(), guess.flatten())))
-        record = {
-            "step": self.step, "minutes": self.seconds / 60,
-            "train_loss": float(np.mean(losses)), "valid_loss": float(np.mean(total)),
-            **{name: float(np.mean(values)) for name, values in scores.items() if values},
-        }  # fmt: skip
-        self.history.append(record)
-        self.save()
-        self._validated(record)
+        means = {name: float(np.mean(values)) for name, values in scores.items() if values}
+        return {"loss": float(np.mean(total)), **means}
 
-    def save(self) -> None:
-        """Write ``last.pt`` whole or not at all."""
-        content = {
-            "schema": SCHEMA, "recipe": asdict(self.recipe), "model": self.model.state_dict(),
+    def state(self) -> dict[str, Any]:
+        """Return the recipe, the weights, their mean and the optimiser's memory."""
+        return {
+            "recipe": asdict(self.recipe), "model": self.model.state_dict(),
             "average": self.average.state_dict(), "optimizer": self._optimizer.state_dict(),
-            "step": self.step, "seconds": self.seconds, "history": self.history,
         }  # fmt: skip
-        partial = self.folder / "last.pt.partial"
-        torch.save(content, partial)
-        partial.replace(self.folder / "last.pt")
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on by the recipe of a checkpoint."""
+        self._set_up(read_recipe(state))
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self._optimizer.load_state_dict(state["optimizer"])
+
+
+def read_recipe(state: dict[str, Any]) -> Recipe:
+    """Return the recipe that `LiveLesson.state` kept."""
+    fields = dict(state["recipe"])
+    network = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.pop("network").items()}
+    return Recipe(network=CausalConfig(**network), **fields)
 
 
 def random_curves(rng: np.random.Generator, count: int, bins: int) -> np.ndarray:

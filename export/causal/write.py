@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,13 @@ import torch
 
 from export.causal.features import planes
 from export.causal.graph import build_causal, causal_states
-from export.causal.network import CausalConfig, CausalUNet
+from export.causal.network import CausalUNet
+from export.causal.train import read_recipe
 from export.constants import HOP_LENGTH, N_FFT, SAMPLE_RATE
 from export.data.audio import Audio
 from export.errors import VerificationError
 from export.features import make_window, stft
+from export.training.checkpoint import build_from, read_content
 from streamsep.errors import OutputError
 from streamsep.separation import OnnxBackend
 from streamsep.spec import ModelSpec
@@ -27,27 +27,24 @@ MAX_ERROR = 2e-5
 WINDOW = "sqrt_hann"
 
 
-@dataclass(frozen=True, slots=True)
-class LiveCheckpoint:
-    """What a run of the live recipe left: its averaged network and how long it took."""
+def read_live(path: Path) -> CausalUNet | None:
+    """Read a checkpoint's averaged live network, or return None if it holds another network.
 
-    network: CausalUNet
-    step: int
-    seconds: float
-    history: list[dict[str, float]]
-
-
-def read_live(path: Path) -> LiveCheckpoint | None:
-    """Read a checkpoint of the live model, or return None if it is something else's."""
-    try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError):
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or no checkpoint.
+    """
+    content = read_content(path)
+    if "average" not in content:
         return None
-    if not isinstance(content, dict) or "average" not in content:
-        return None
-    network = CausalUNet(CausalConfig(**content["recipe"]["network"]))
+    return build_from(path, content, _build).eval()
+
+
+def _build(content: dict[str, Any]) -> CausalUNet:
+    network = CausalUNet(read_recipe(content).network)
     network.load_state_dict(content["average"])
-    return LiveCheckpoint(network.eval(), content["step"], content["seconds"], content["history"])
+    return network
 
 
 def live_spec(network: CausalUNet, **card: Any) -> ModelSpec:

@@ -16,6 +16,13 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--accompaniment", type=FOLDER, multiple=True, help="Vocal-free pieces, a file each.")
 @click.option("--voices", type=FOLDER, multiple=True, help="Solo singing, a folder a singer.")
 @click.option("--speech", type=FOLDER, multiple=True, help="Solo speech, a folder a speaker.")
+@click.option("--sing", type=FOLDER, multiple=True,
+              help="Voices to turn into other singing, a folder a person.")
+@click.option("--midi", type=FOLDER, multiple=True, help="MIDI files to render: vocal-free music.")
+@click.option("--soundfont", type=FOLDER, show_default=True,
+              default="/usr/share/sounds/sf2/FluidR3_GM.sf2", help="What --midi is played with.")
+@click.option("--takes", default=1, show_default=True, type=click.IntRange(1),
+              help="Versions of everything that is sung and rendered.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave these files out.")
 @click.option("--sources", type=FOLDER, help="Table of file, repo and licence (TSV).")
 @click.option("--out", type=FOLDER, required=True, help="Where the prepared folder goes.")
@@ -33,6 +40,10 @@ def prepare(
     accompaniment: tuple[Path, ...],
     voices: tuple[Path, ...],
     speech: tuple[Path, ...],
+    sing: tuple[Path, ...],
+    midi: tuple[Path, ...],
+    soundfont: Path,
+    takes: int,
     exclude: tuple[str, ...],
     sources: Path | None,
     out: Path,
@@ -63,6 +74,12 @@ def prepare(
     for kind, folders in (("voice", voices), ("speech", speech)):
         for folder in folders:
             found += find.find_voices(folder, kind, exclude)
+    for folder in sing:
+        found += find.find_sung(folder, takes, seed, exclude)
+    for folder in midi:
+        from export.data.midi import find_midi
+
+        found += find_midi(folder, soundfont, takes, seed, exclude)
     if not found:
         raise click.UsageError("name at least one of --musdb, --songs, --accompaniment, --voices")
     licences = find.read_licences(sources) if sources else {}

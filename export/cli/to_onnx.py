@@ -64,10 +64,10 @@ def to_onnx(
         if (mode, precision, channels) != ("stateful", "fp32", 2):
             raise click.UsageError("the live model is stateful, fp32 and stereo")
         card = live_spec(
-            live.network, name=name or out.stem, licence=licence, training_data=training_data,
+            live, name=name or out.stem, licence=licence, training_data=training_data,
             scores=dict(scores), git_commit=current_commit(),
         )  # fmt: skip
-        error = write_live(live.network, card, out, _wave(audio, 2))
+        error = write_live(live, card, out, _wave(audio, 2))
         click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, largest mask error {error:.2g}")
         return
     trained = load_checkpoint(checkpoint)
@@ -101,7 +101,7 @@ def verify(
     spec = ModelSpec.from_metadata({p.key: p.value for p in load_onnx(model).metadata_props})
     live = read_live(checkpoint)
     if live is not None:
-        error = verify_live(model, live.network, _wave(audio, spec.channels))
+        error = verify_live(model, live, _wave(audio, spec.channels))
         click.echo(f"{model}: largest mask error {error:.2g}")
         return
     parity = compare(

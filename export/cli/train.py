@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,21 @@ import click
 if TYPE_CHECKING:
     import torch
 
-    from export.training.loop import Budget
+    from export.data.manifest import Track
+    from export.training.loop import Budget, Lesson
 
 FOLDER = click.Path(path_type=Path)
+# What doesn't decide the result of the fixed recipe, and what its fields are called.
+BUILTIN_OPTIONS = {
+    "seed": "seed", "valid_every": "valid_every", "valid_excerpts": "valid_items"
+}  # fmt: skip
 
 
 @click.command()
-@click.option("--data", type=FOLDER, required=True, help="A prepared folder.")
+@click.option("--data", type=FOLDER, help="A prepared folder.")
+@click.option("--musdb", type=FOLDER, help="A MUSDB18 folder to train on, with or without --data; "
+              "it is prepared into OUT/musdb first.")
+@click.option("--hq", is_flag=True, help="The MUSDB folder is MUSDB18-HQ (WAV files).")
 @click.option("--out", type=FOLDER, required=True, help="Where checkpoints and the curve go.")
 @click.option("--recipe", "network", type=click.Choice(["tutorial", "builtin"]), default="tutorial",
               show_default=True, help="The tutorial's network and its options below, or the "
@@ -46,8 +55,12 @@ FOLDER = click.Path(path_type=Path)
               show_default=True)  # fmt: skip
 @click.option("--bf16", is_flag=True, help="Multiply in bfloat16 (worth it on a GPU).")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads; torch's choice if not given.")
+@click.pass_context
 def train(
-    data: Path,
+    context: click.Context,
+    data: Path | None,
+    musdb: Path | None,
+    hq: bool,
     out: Path,
     network: str,
     steps: int | None,
@@ -61,17 +74,15 @@ def train(
     """Train a network on prepared songs; held-out tracks decide which checkpoint is best."""
     if steps is None and minutes is None:
         raise click.UsageError("say when to stop: --steps, --minutes or both")
+    if data is None and musdb is None:
+        raise click.UsageError("say what to train on: --data, --musdb or both")
+    if network == "builtin":
+        _refuse(context, recipe.keys() - BUILTIN_OPTIONS.keys() | {"bf16"})
     import torch
 
-    from export.data.excerpts import ExcerptSampler
-    from export.data.manifest import read_manifest
-    from export.data.mixing import FixedSet, RandomMixer
-    from export.errors import CheckpointError, DataError
-    from export.progress import make_progress
-    from export.training.checkpoint import LAST_NAME, load_checkpoint
-    from export.training.config import TrainConfig
-    from export.training.curve import draw_curve
-    from export.training.loop import Budget, Trainer
+    from export.errors import CheckpointError
+    from export.training.checkpoint import LAST_NAME
+    from export.training.loop import Budget
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -80,82 +91,122 @@ def train(
             f"{out} holds a run already", expected="an empty folder",
             remedy="add --resume, or choose another --out",
         )  # fmt: skip
+    folder, tracks = _gather(data, musdb, hq, out)
+    groups = _split(tracks)
+    lesson: Lesson
     if network == "builtin":
-        _train_builtin(data, out, Budget(steps, minutes), resume, device, int(str(recipe["seed"])))
-        return
-    if resume:
-        before = load_checkpoint(out / LAST_NAME)
-        config, history = before.train, list(before.history)
+        options = {field: recipe[option] for option, field in BUILTIN_OPTIONS.items()}
+        lesson = _live_lesson(folder, groups, options, pick_device(device))
     else:
-        config, history = TrainConfig(**recipe), []  # type: ignore[arg-type]
-    tracks = read_manifest(data)
-    groups = {name: [t for t in tracks if t.split == name] for name in ("train", "valid")}
-    if not groups["valid"]:
-        raise DataError(
-            f"{data} holds no track out", expected="tracks to validate on",
-            remedy="prepare again with --valid-share or --valid",
-        )  # fmt: skip
-    make = RandomMixer if config.mix else ExcerptSampler
-    with make_progress() as progress:
-        task = progress.add_task("training", total=None)
-
-        def validated(record: dict[str, float]) -> None:
-            progress.console.print(
-                "  ".join(f"{k} {v:.4g}" for k, v in record.items()), soft_wrap=True
-            )
-            history.append(record)
-            draw_curve(history, out / "curve.png")
-
-        def report(share: float, step: int, loss: float) -> None:
-            total = int(step / share) or None
-            progress.update(task, description=f"loss {loss:.4f}", completed=step, total=total)
-
-        Trainer(
-            config,
-            make(data, groups["train"], config.target, config.seed),
-            FixedSet(data, groups["valid"], config.target, config.seed, config.valid_excerpts,
-                     config.mix),
-            out,
-            device=pick_device(device),
-            bf16=bf16,
-            report=report,
-            validated=validated,
-        ).run(Budget(steps, minutes), resume=resume)  # fmt: skip
+        before = out / LAST_NAME if resume else None
+        lesson = _tutorial_lesson(folder, groups, recipe, before, pick_device(device), bf16)
+    _run(lesson, out, Budget(steps, minutes), resume)
     click.echo(f"best.pt, last.pt and curve.png in {out}")
 
 
-def _train_builtin(
-    data: Path, out: Path, budget: Budget, resume: bool, device: str, seed: int
-) -> None:
+def _tutorial_lesson(
+    folder: Path, groups: dict[str, list[Track]], recipe: dict[str, object], before: Path | None,
+    device: torch.device, bf16: bool,
+) -> Lesson:  # fmt: skip
+    from export.data.excerpts import ExcerptSampler
+    from export.data.mixing import FixedSet, RandomMixer
+    from export.training.checkpoint import load_checkpoint
+    from export.training.config import TrainConfig
+    from export.training.tutorial import TutorialLesson
+
+    config = load_checkpoint(before).train if before else TrainConfig(**recipe)  # type: ignore[arg-type]
+    make = RandomMixer if config.mix else ExcerptSampler
+    return TutorialLesson(
+        config,
+        make(folder, groups["train"], config.target, config.seed),
+        FixedSet(folder, groups["valid"], config.target, config.seed, config.valid_excerpts,
+                 config.mix),
+        device=device, bf16=bf16,
+    )  # fmt: skip
+
+
+def _live_lesson(
+    folder: Path, groups: dict[str, list[Track]], options: dict[str, object], device: torch.device
+) -> Lesson:
     from export.causal.mixing import StereoMixer
-    from export.causal.train import Recipe, Run
-    from export.data.manifest import read_manifest
+    from export.causal.train import LiveLesson, Recipe
+
+    recipe = Recipe(**options)  # type: ignore[arg-type]
+    pools = [StereoMixer(folder, g, recipe.seed + place) for place, g in enumerate(groups.values())]
+    return LiveLesson(recipe, *pools, device=device)
+
+
+def _run(lesson: Lesson, out: Path, budget: Budget, resume: bool) -> None:
+    """Train with a progress bar, a line per validation and a curve that grows."""
     from export.progress import make_progress
     from export.training.curve import draw_curve
+    from export.training.loop import Progress, Trainer
 
-    tracks = read_manifest(data)
-    pools = [
-        StereoMixer(data, [t for t in tracks if t.split == split], seed + place)
-        for place, split in enumerate(("train", "valid"))
-    ]
-    with make_progress() as progress:
-        task = progress.add_task("training", total=None)
+    with make_progress() as bar:
+        task = bar.add_task("training", total=None)
 
-        def validated(record: dict[str, float]) -> None:
-            progress.console.print(
-                "  ".join(f"{k} {v:.4g}" for k, v in record.items()), soft_wrap=True
-            )
-            draw_curve(run.history, out / "curve.png")
+        def validated(progress: Progress) -> None:
+            record = progress.history[-1]
+            line = "  ".join(f"{k} {v:.4g}" for k, v in record.items())
+            bar.console.print(line, soft_wrap=True)
+            draw_curve(progress.history, out / "curve.png")
 
         def report(share: float, step: int, loss: float) -> None:
             total = int(step / share) or None
-            progress.update(task, description=f"loss {loss:.4f}", completed=step, total=total)
+            bar.update(task, description=f"loss {loss:.4f}", completed=step, total=total)
 
-        run = Run(Recipe(seed=seed), out, *pools, validated, report, device=pick_device(device))
-        if resume:
-            run.resume()
-        run.run(budget)
-    click.echo(f"last.pt and curve.png in {out}")
+        Trainer(lesson, out, report, validated).run(budget, resume=resume)
+
+
+def _refuse(context: click.Context, names: set[str]) -> None:
+    """Refuse options that the fixed recipe has no ear for."""
+    given = click.core.ParameterSource.COMMANDLINE
+    for parameter in context.command.params:
+        if parameter.name in names and context.get_parameter_source(parameter.name) is given:
+            raise click.UsageError(f"{parameter.opts[0]} is no option of --recipe builtin")
+
+
+def _gather(
+    data: Path | None, musdb: Path | None, hq: bool, out: Path
+) -> tuple[Path, list[Track]]:
+    """Return the folder that the tracks' files are relative to, and the tracks of all sources."""
+    from export.data.manifest import read_manifest
+
+    tracks = read_manifest(data) if data is not None else []
+    folder = data if data is not None else out / "musdb"
+    if musdb is not None:
+        from export.data.musdb_source import find_musdb
+        from export.data.prepare import prepare_tracks
+        from export.progress import make_progress
+
+        found, into = find_musdb(musdb, hq=hq), (out / "musdb").resolve()
+        with make_progress() as progress:
+            task = progress.add_task("extracting", total=len(found))
+            songs = prepare_tracks(found, into, done=lambda *_: progress.advance(task))
+        tracks += [
+            replace(t, files={name: str(into / file) for name, file in t.files.items()})
+            for t in songs
+        ]
+    return folder, tracks
+
+
+def _split(tracks: list[Track]) -> dict[str, list[Track]]:
+    """Return the tracks to train on and those held out.
+
+    Raises
+    ------
+    DataError
+        If there are none of either.
+    """
+    from export.errors import DataError
+
+    groups = {name: [t for t in tracks if t.split == name] for name in ("train", "valid")}
+    if not groups["valid"]:
+        raise DataError(
+            f"none of {len(tracks)} tracks is held out", expected="tracks to validate on",
+            remedy="prepare again with --valid-share or --valid",
+        )  # fmt: skip
+    return groups
 
 
 def pick_device(name: str) -> torch.device:

@@ -13,7 +13,7 @@ from export.errors import DataError
 MANIFEST_NAME = "manifest.json"
 SCHEMA = 1
 
-KINDS = ("song", "accompaniment", "voice", "speech")
+KINDS = ("song", "accompaniment", "voice", "sung", "speech")
 FILES = ("mixture", "vocals", "other", "accompaniment")
 
 
@@ -25,7 +25,7 @@ class Track:
     ----------
     kind
         ``"song"`` has mixture, vocals and accompaniment; ``"accompaniment"`` only that one;
-        ``"voice"`` (singing) and ``"speech"`` only vocals.
+        ``"voice"`` (singing), ``"sung"`` (speech made to sing) and ``"speech"`` only vocals.
     split
         ``"train"``, ``"valid"`` or ``"test"``.
     samples

@@ -18,6 +18,7 @@ from export.errors import DataError
 VOCAL_NAMES = frozenset({"vocals", "vocal", "voice", "vox"})
 MIXTURE_NAMES = frozenset({"mixture", "mix"})
 VOICE_PAUSE_SECONDS = 0.25
+SUNG_PAUSE_S = (0.0, 0.3)
 
 Stems = dict[str, Audio]
 
@@ -67,7 +68,7 @@ def find_songs(root: Path, exclude: Sequence[str] = ()) -> Iterator[SourceTrack]
         members = tuple(stems[name] for name in (*vocal, *parts))
         names = tuple("vocals" if name in VOCAL_NAMES else name for name in (*vocal, *parts))
         yield SourceTrack(
-            _track_id(root, folder), kind, lambda n=names, m=members: _read_stems(n, m), members
+            track_id(root, folder), kind, lambda n=names, m=members: _read_stems(n, m), members
         )
 
 
@@ -76,7 +77,7 @@ def find_accompaniment(root: Path, exclude: Sequence[str] = ()) -> Iterator[Sour
     for _, files in _folders(root, exclude):
         for file in files:
             yield SourceTrack(
-                _track_id(root, file.with_suffix("")), "accompaniment",
+                track_id(root, file.with_suffix("")), "accompaniment",
                 lambda m=file: {"accompaniment": read_stereo_44k(m)}, (file,),
             )  # fmt: skip
 
@@ -95,8 +96,27 @@ def find_voices(root: Path, kind: str, exclude: Sequence[str] = ()) -> Iterator[
     for folder, files in _folders(root, exclude):
         members = tuple(files)
         yield SourceTrack(
-            _track_id(root, folder), kind, lambda m=members: {"vocals": _join(m)}, members
+            track_id(root, folder), kind, lambda m=members: {"vocals": _join(m)}, members
         )
+
+
+def find_sung(
+    root: Path, takes: int, seed: int, exclude: Sequence[str] = ()
+) -> Iterator[SourceTrack]:
+    """Yield every folder under ``root`` that holds audio files as a voice made to sing, per take.
+
+    See `export.data.sing`. A folder without a voice that can be followed is an error when it is
+    loaded.
+    """
+    for number, (folder, files) in enumerate(_folders(root, exclude)):
+        members = tuple(files)
+        for take in range(takes):
+            rng_seed = [seed, number, take]
+            yield SourceTrack(
+                f"sung{take}-{track_id(root, folder)}", "sung",
+                lambda m=members, s=rng_seed: {"vocals": _sing_all(m, np.random.default_rng(s))},
+                members,
+            )  # fmt: skip
 
 
 def read_licences(table: Path) -> dict[Path, tuple[str, str]]:
@@ -145,7 +165,7 @@ def _folders(root: Path, exclude: Sequence[str]) -> Iterator[tuple[Path, list[Pa
     yield from by_folder.items()
 
 
-def _track_id(root: Path, path: Path) -> str:
+def track_id(root: Path, path: Path) -> str:
     """Name a track after its path, in characters that any file system takes."""
     parts = (root.resolve().name, *path.relative_to(root).parts)
     return "-".join(re.sub(r"[^\w.+]+", "_", part).strip("_") for part in parts)
@@ -159,3 +179,20 @@ def _join(members: tuple[Path, ...]) -> Audio:
     pause = np.zeros((2, round(VOICE_PAUSE_SECONDS * SAMPLE_RATE)), np.float32)
     pieces = [piece for path in members for piece in (read_stereo_44k(path), pause)]
     return np.concatenate(pieces[:-1], axis=1)
+
+
+def _sing_all(members: tuple[Path, ...], rng: np.random.Generator) -> Audio:
+    """Sing every file, in an order of its own, with pauses."""
+    from export.data.sing import sing
+
+    pieces: list[Audio] = []
+    for index in rng.permutation(len(members)):
+        sung = sing(read_stereo_44k(members[index]).mean(axis=0), rng)
+        if sung is not None:
+            pieces += [sung, np.zeros(int(rng.uniform(*SUNG_PAUSE_S) * SAMPLE_RATE), np.float32)]
+    if not pieces:
+        raise DataError(
+            f"no voice in {members[0].parent}", expected="speech or singing by one person",
+            remedy="leave it out with --exclude",
+        )  # fmt: skip
+    return np.broadcast_to(np.concatenate(pieces), (2, sum(map(len, pieces)))).copy()

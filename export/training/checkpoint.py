@@ -1,11 +1,15 @@
-"""Checkpoints: all that a run needs to go on as if it had never stopped."""
+"""Checkpoints: all that a run needs to go on as if it had never stopped.
+
+There is no random state to keep: draws are functions of seed and step.
+"""
 
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -13,33 +17,66 @@ from export.errors import CheckpointError
 from export.network import NetworkConfig, VocalModel
 from export.training.config import TrainConfig
 
-SCHEMA = 1
+SCHEMA = 2
 LAST_NAME = "last.pt"
 BEST_NAME = "best.pt"
+REMEDY = "name a .pt file that 'python -m export train' wrote"
+
+Made = TypeVar("Made")
+
+
+def write_content(path: Path, content: dict[str, Any]) -> None:
+    """Write a checkpoint whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    torch.save({"schema": SCHEMA, **content}, partial)
+    partial.replace(path)
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """Read a checkpoint; nothing in it can run code.
+
+    Raises
+    ------
+    CheckpointError
+        When the file is missing, damaged, or from another version.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"{path} can't be read ({error})", expected="a checkpoint",
+                              remedy=REMEDY) from error  # fmt: skip
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        raise CheckpointError(f"{path} is not a checkpoint or damaged", expected="a checkpoint",
+                              remedy=REMEDY) from error  # fmt: skip
+    if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA:
+        raise CheckpointError(f"{path} is no checkpoint of this version",
+                              expected=f"schema {SCHEMA}", remedy=REMEDY)  # fmt: skip
+    return content
+
+
+def build_from(path: Path, content: dict[str, Any], make: Callable[[dict[str, Any]], Made]) -> Made:
+    """Make something of a checkpoint's content.
+
+    Raises
+    ------
+    CheckpointError
+        When a field is missing, miscalled or of another network.
+    """
+    try:
+        return make(content)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} lacks or miscalls a field ({error})",
+                              expected="a checkpoint", remedy=REMEDY) from error  # fmt: skip
 
 
 @dataclass(slots=True)
 class Checkpoint:
-    """The state of a run after ``step`` steps.
-
-    There is no random state to keep: draws are functions of seed and step (see
-    ``data.excerpts``), and the network has no dropout.
-
-    Attributes
-    ----------
-    seconds
-        Time trained so far, over all resumed parts.
-    history
-        One record a validation: step, losses, scores.
-    """
+    """A trained network of the tutorial's kind."""
 
     network: NetworkConfig
     train: TrainConfig
     weights: dict[str, torch.Tensor]
-    optimizer: dict[str, Any] = field(default_factory=dict)
     step: int = 0
-    seconds: float = 0.0
-    best_loss: float = float("inf")
     history: list[dict[str, float]] = field(default_factory=list)
 
     def build(self) -> VocalModel:
@@ -49,48 +86,18 @@ class Checkpoint:
         return model.eval()
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint whole or not at all."""
-    content = {
-        "schema": SCHEMA,
-        "network": checkpoint.network.to_dict(),
-        "train": checkpoint.train.to_dict(),
-        "weights": checkpoint.weights,
-        "optimizer": checkpoint.optimizer,
-        "step": checkpoint.step,
-        "seconds": checkpoint.seconds,
-        "best_loss": checkpoint.best_loss,
-        "history": checkpoint.history,
-    }
-    partial = path.with_name(path.name + ".partial")
-    torch.save(content, partial)
-    partial.replace(path)
-
-
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read a checkpoint; nothing in it can run code.
+    """Read a checkpoint of the tutorial's network.
 
     Raises
     ------
     CheckpointError
-        When the file is missing, damaged, or from another version.
+        As `read_content` and `build_from` say.
     """
-    remedy = "name a .pt file that 'python -m export train' wrote"
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise CheckpointError(f"{path} can't be read ({error})", expected="a checkpoint",
-                              remedy=remedy) from error  # fmt: skip
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a checkpoint or damaged", expected="a checkpoint",
-                              remedy=remedy) from error  # fmt: skip
-    if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA:
-        raise CheckpointError(f"{path} is no checkpoint of this version",
-                              expected=f"schema {SCHEMA}", remedy=remedy)  # fmt: skip
-    try:
-        content["network"] = NetworkConfig(**content["network"])
-        content["train"] = TrainConfig(**content["train"])
-        return Checkpoint(**content)
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{path} lacks or miscalls a field ({error})",
-                              expected="a checkpoint", remedy=remedy) from error  # fmt: skip
+    return build_from(
+        path, read_content(path),
+        lambda c: Checkpoint(
+            NetworkConfig(**c["network"]), TrainConfig(**c["train"]), c["weights"], c["step"],
+            c["history"],
+        ),
+    )  # fmt: skip

@@ -1,37 +1,45 @@
-"""The training loop."""
+"""The training loop, for every network there is."""
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-import torch
-from torch.nn.functional import mse_loss
-
-from export.data.audio import Audio
-from export.features import log1p_magnitude, make_window, stft
-from export.network import NetworkConfig, VocalModel
-from export.training.checkpoint import (
-    BEST_NAME,
-    LAST_NAME,
-    Checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
-from export.training.config import TrainConfig, learning_rate_factor
-from export.training.validate import Pairs, stack, validate
+from export.training.checkpoint import BEST_NAME, LAST_NAME, read_content, write_content
+from export.training.config import learning_rate_factor
 
 SAVE_SECONDS = 120.0
+AHEAD = 3  # batches
 
 
-class Sampler(Protocol):
-    """Where training pairs come from: a pure function of step and position."""
+class Lesson(Protocol):
+    """A network and how it is taught: all that the loop doesn't know."""
 
-    def sample(self, step: int, position: int, batch_size: int) -> tuple[Audio, Audio]:
-        """Return mixture and target waveforms."""
+    learning_rate: float
+    schedule: str
+    valid_every: int
+
+    def batch(self, step: int) -> Any:
+        """Return the data of a step: a function of the step alone, called on another thread."""
+
+    def learn(self, batch: Any, step: int, learning_rate: float) -> float:
+        """Take one step and return its loss."""
+
+    def validate(self) -> dict[str, float]:
+        """Return the ``loss`` on held-out tracks and scores beside it."""
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that is learnt, and what it takes to go on."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over what `state` returned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,118 +60,104 @@ class Budget:
 
 
 @dataclass(slots=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes
+    ----------
+    seconds
+        Time trained so far, over all resumed parts.
+    history
+        One record a validation: step, minutes, losses, scores.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    best_loss: float = float("inf")
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Trainer:
-    """Trains one network into one folder.
+    """Teaches one lesson into one folder.
 
     Attributes
     ----------
     folder
-        Gets ``last.pt`` every two minutes and at the end, ``best.pt`` whenever the validation
-        loss falls.
+        Gets ``last.pt`` every two minutes, at each validation and at the end, ``best.pt``
+        whenever the validation loss falls.
     report
-        Called after each step with the share that is over and the step's loss.
+        Called after each step with the share that is over, the step and its loss.
     validated
-        Called after each validation with its record.
+        Called after each validation with the progress so far.
     """
 
-    config: TrainConfig
-    sampler: Sampler
-    valid_pairs: Pairs
+    lesson: Lesson
     folder: Path
-    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    bf16: bool = False
     report: Callable[[float, int, float], None] = lambda share, step, loss: None
-    validated: Callable[[dict[str, float]], None] = lambda record: None
+    validated: Callable[[Progress], None] = lambda progress: None
 
-    def run(self, budget: Budget, *, resume: bool = False) -> Checkpoint:
-        """Train until the budget is spent.
+    def run(self, budget: Budget, *, resume: bool = False) -> Progress:
+        """Train until the budget is spent, from ``last.pt`` on if told to resume.
 
-        Parameters
-        ----------
-        resume
-            Go on from ``last.pt``; its recipe replaces ``config``.
-
-        Returns
-        -------
-        Checkpoint
-            The last one; the best one is in the folder.
+        Raises
+        ------
+        CheckpointError
+            If there is nothing to resume.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        state = load_checkpoint(self.folder / LAST_NAME) if resume else self._fresh()
-        model = VocalModel(state.network)
-        model.load_state_dict(state.weights)
-        model.to(self.device).train()
-        optimizer = torch.optim.Adam(model.parameters(), lr=self.config.learning_rate, fused=True)
-        if state.optimizer:
-            optimizer.load_state_dict(state.optimizer)
-        window = make_window(self.config.window).to(self.device)
-        begun, saved = time.monotonic() - state.seconds, time.monotonic()
+        done = self._resume() if resume else Progress()
+        begun, saved = time.monotonic() - done.seconds, time.monotonic()
         losses: list[float] = []
-        while budget.share(state.step, state.seconds) < 1:
-            share = budget.share(state.step, state.seconds)
-            factor = learning_rate_factor(self.config.schedule, share)
-            for group in optimizer.param_groups:
-                group["lr"] = self.config.learning_rate * factor
-            losses.append(self._step(model, optimizer, window, state.step))
-            state.step += 1
-            state.seconds = time.monotonic() - begun
-            share = budget.share(state.step, state.seconds)
-            self.report(share, state.step, losses[-1])
-            if state.step % self.config.valid_every == 0 or share >= 1:
-                self._validate(state, model, window, losses)
-                losses = []
-            if time.monotonic() - saved > SAVE_SECONDS or share >= 1:
-                self._capture(state, model, optimizer)
-                save_checkpoint(self.folder / LAST_NAME, state)
-                saved = time.monotonic()
-        return state
+        with closing(self._batches(done.step)) as batches:
+            while (share := budget.share(done.step, done.seconds)) < 1:
+                factor = learning_rate_factor(self.lesson.schedule, share)
+                rate = self.lesson.learning_rate * factor
+                losses.append(self.lesson.learn(next(batches), done.step, rate))
+                done.step, done.seconds = done.step + 1, time.monotonic() - begun
+                share = budget.share(done.step, done.seconds)
+                self.report(share, done.step, losses[-1])
+                if done.step % self.lesson.valid_every == 0 or share >= 1:
+                    self._validate(done, losses)
+                    losses, saved = [], time.monotonic()
+                elif time.monotonic() - saved > SAVE_SECONDS:
+                    self._save(LAST_NAME, done)
+                    saved = time.monotonic()
+        return done
 
-    def _fresh(self) -> Checkpoint:
-        torch.manual_seed(self.config.seed)
-        network = NetworkConfig(width=self.config.width, head=self.config.head)
-        return Checkpoint(network, self.config, VocalModel(network).state_dict())
+    def _batches(self, step: int) -> Iterator[Any]:
+        """Batches from a thread that reads ahead."""
+        with ThreadPoolExecutor(1, "streamsep-reader") as reader:
+            steps = itertools.count(step)
+            ahead = deque(reader.submit(self.lesson.batch, next(steps)) for _ in range(AHEAD))
+            try:
+                while True:
+                    yield ahead.popleft().result()
+                    ahead.append(reader.submit(self.lesson.batch, next(steps)))
+            finally:
+                reader.shutdown(cancel_futures=True)
 
-    def _step(
-        self, model: VocalModel, optimizer: torch.optim.Optimizer, window: torch.Tensor, step: int
-    ) -> float:
-        size = self.config.batch_size
-        pairs = [self.sampler.sample(step, i, size) for i in range(size)]
-        mixture, target = stack(pairs, self.device)
-        features = log1p_magnitude(stft(mixture, window))
-        wanted = log1p_magnitude(stft(target, window))
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            estimate = model(features)
-        loss = mse_loss(estimate.float(), wanted)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), self.config.clip_norm)
-        optimizer.step()
-        return loss.item()
-
-    def _validate(
-        self, state: Checkpoint, model: VocalModel, window: torch.Tensor, losses: list[float]
-    ) -> None:
-        scores = validate(model, self.valid_pairs, window, min(self.config.batch_size, 16))
+    def _validate(self, done: Progress, losses: list[float]) -> None:
+        scores = self.lesson.validate()
         valid_loss = scores.pop("loss")
-        record = {
-            "step": state.step,
-            "minutes": state.seconds / 60,
-            "train_loss": sum(losses) / max(len(losses), 1),
-            "valid_loss": valid_loss,
-            **scores,
-        }
-        state.history.append(record)
+        train_loss = sum(losses) / max(len(losses), 1)
+        done.history.append(
+            {"step": done.step, "minutes": done.seconds / 60, "train_loss": train_loss,
+             "valid_loss": valid_loss, **scores}
+        )  # fmt: skip
         # The validation loss decides. The training loss of the last batch, which the tutorial
         # compared by mistake, is noise that always favours learning by heart.
-        if valid_loss < state.best_loss:
-            state.best_loss = valid_loss
-            self._capture(state, model, None)
-            save_checkpoint(self.folder / BEST_NAME, state)
-        self.validated(record)
+        if valid_loss < done.best_loss:
+            done.best_loss = valid_loss
+            self._save(BEST_NAME, done)
+        self._save(LAST_NAME, done)
+        self.validated(done)
 
-    @staticmethod
-    def _capture(
-        state: Checkpoint, model: VocalModel, optimizer: torch.optim.Optimizer | None
-    ) -> None:
-        state.weights = {k: v.detach().cpu().clone() for k, v in model.state_dict().items()}
-        state.optimizer = optimizer.state_dict() if optimizer else {}
+    def _save(self, name: str, done: Progress) -> None:
+        write_content(self.folder / name, {**self.lesson.state(), **asdict(done)})
+
+    def _resume(self) -> Progress:
+        content = read_content(self.folder / LAST_NAME)
+        names = Progress.__dataclass_fields__
+        self.lesson.restore({k: v for k, v in content.items() if k not in names})
+        return Progress(**{name: content[name] for name in names})

@@ -41,7 +41,7 @@ def validate(model: VocalModel, pairs: Pairs, window: Tensor, batch_size: int) -
     scores: dict[str, list[float]] = {"usdr_target": [], "usdr_rest": [], "usdr_untouched": []}
     for start in range(0, len(pairs), batch_size):
         items = [pairs[i] for i in range(start, min(start + batch_size, len(pairs)))]
-        mixture, target = stack(items, window.device)
+        mixture, target = (wave.to(window.device) for wave in stack(items))
         spectrum = stft(mixture, window)
         estimate = model(log1p_magnitude(spectrum))
         wanted = log1p_magnitude(stft(target, window))
@@ -65,8 +65,7 @@ def level(wave: Tensor) -> Tensor:
     return wave.square().mean(-1).sqrt()
 
 
-def stack(items: Sequence[tuple[Audio, Audio]], device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return mixtures and targets, float32 of shape (items, samples), on the device."""
-    mixture = torch.from_numpy(np.stack([m for m, _ in items])).to(device)
-    target = torch.from_numpy(np.stack([t for _, t in items])).to(device)
-    return mixture, target
+def stack(items: Sequence[tuple[Audio, Audio]]) -> tuple[Tensor, Tensor]:
+    """Return the first and the second of each pair, float32 of shape (items, ...)."""
+    first, second = (torch.from_numpy(np.stack(side)) for side in zip(*items, strict=True))
+    return first, second

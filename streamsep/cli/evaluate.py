@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -15,7 +17,16 @@ from rich.progress import (
 )
 
 from streamsep.cli.options import device_option, make_folder, model_option
-from streamsep.evaluation import METHODS, find_songs, read_song, score_song, separate_song
+from streamsep.evaluation import (
+    DOERS,
+    METHODS,
+    Song,
+    find_songs,
+    read_song,
+    score_alone,
+    score_song,
+    separate_song,
+)
 from streamsep.evaluation.report import write_page, write_song
 from streamsep.evaluation.scores import scores_table
 from streamsep.separation import load_separator
@@ -36,7 +47,9 @@ def command(
 
     DIR holds a folder a song, each with vocals.* and accompaniment.*; their sum is what the
     model hears. "model live" is a whole session, device block by device block; "mixture" is
-    doing nothing, "centre cut" the mixer's way, "ideal mask" what no mask can beat.
+    doing nothing, "centre cut" the mixer's way, "ideal mask" what no mask can beat. "music
+    kept" is the uSDR of the beat when the accompaniment plays alone, "voice removed" how far
+    down the vocals go when they are sung alone.
     """
     separator = load_separator(model, device=device)
     spec = separator.spec
@@ -53,12 +66,17 @@ def command(
             for method in METHODS:
                 progress.update(task, description=f"{song.name}: {method}")
                 beat, vocals = separate_song(method, song, separator)
-                scores.append(
-                    score_song(song, method, beat, vocals, spec.sample_rate, museval=museval)
-                )
+                score = score_song(song, method, beat, vocals, spec.sample_rate, museval=museval)
+                if method in DOERS:
+
+                    def beat_of(alone: Song, method: str = method) -> NDArray[np.float32]:
+                        return separate_song(method, alone, separator)[0]
+
+                    score = score_alone(score, song, beat_of)
+                scores.append(score)
                 if report is not None and method == "model live":
                     write_song(report, song, beat, vocals, spec.sample_rate)
                 progress.advance(task)
-    Console(highlight=False, width=100).print(scores_table(scores))
+    Console(highlight=False, width=110).print(scores_table(scores))
     if report is not None:
         click.echo(write_page(report, spec.name, scores))

@@ -17,6 +17,7 @@ from streamsep.separation.center_cut import CenterCut
 Float32 = NDArray[np.float32]
 
 DEVICE_FRAMES = 512
+DOERS = ("centre cut", "model live")  # what can be asked for a stem that is played alone
 METHODS = ("mixture", "centre cut", "model live", "model offline", "ideal mask")
 
 

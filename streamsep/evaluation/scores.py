@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,26 @@ Float32 = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Decibels, higher is better; museval's are medians over one-second frames, or NaN."""
+    """Decibels, higher is better; NaN for what wasn't measured.
+
+    Attributes
+    ----------
+    beat_usdr, vocals_usdr
+        Of the whole song.
+    music_kept
+        uSDR of the beat when the accompaniment is played alone: nothing should be missing.
+    voice_removed
+        How far the beat lies below the vocals when they are sung alone.
+    beat_museval, vocals_museval
+        museval's median over one-second frames.
+    """
 
     song: str
     method: str
     beat_usdr: float
     vocals_usdr: float
+    music_kept: float = float("nan")
+    voice_removed: float = float("nan")
     beat_museval: float = float("nan")
     vocals_museval: float = float("nan")
 
@@ -43,10 +57,28 @@ def score_song(
         If ``museval`` is asked for and not installed.
     """
     score = Score(song.name, method, usdr(song.beat, beat), usdr(song.vocals, vocals))
-    if not museval:
-        return score
-    medians = _museval_medians(song, beat, vocals, sample_rate)
-    return Score(song.name, method, score.beat_usdr, score.vocals_usdr, *medians)
+    if museval:
+        medians = _museval_medians(song, beat, vocals, sample_rate)
+        score = replace(score, beat_museval=medians[0], vocals_museval=medians[1])
+    return score
+
+
+def score_alone(score: Score, song: Song, separate: Callable[[Song], Float32]) -> Score:
+    """Add what becomes of each stem when it is played alone.
+
+    Parameters
+    ----------
+    separate
+        Returns the beat (C, N) of a song.
+    """
+    nothing = np.zeros_like(song.beat)
+    music = separate(replace(song, vocals=nothing))
+    # What is left of the voice, against silence, is the voice's level over the rest's.
+    voice = separate(replace(song, beat=nothing))
+    return replace(
+        score, music_kept=usdr(song.beat, music),
+        voice_removed=usdr(song.vocals, song.vocals - voice),
+    )  # fmt: skip
 
 
 def _museval_medians(
@@ -85,7 +117,8 @@ def mean_scores(scores: Sequence[Score]) -> list[Score]:
 def scores_table(scores: Sequence[Score]) -> Table:
     """Return all scores and their means as a table for the terminal."""
     table = Table(box=None, pad_edge=False)
-    names = ("song", "method", "beat uSDR", "vocals uSDR", "beat museval", "vocals museval")
+    names = ("song", "method", "beat uSDR", "vocals uSDR", "music kept", "voice removed",
+             "beat museval", "vocals museval")  # fmt: skip
     for index, name in enumerate(names):
         table.add_column(name, justify="left" if index < 2 else "right")
     before = ""

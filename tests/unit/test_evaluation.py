@@ -7,7 +7,15 @@ from click.testing import CliRunner
 
 from streamsep.cli.evaluate import command
 from streamsep.errors import AudioFileError
-from streamsep.evaluation import METHODS, Song, find_songs, read_song, score_song, separate_song
+from streamsep.evaluation import (
+    METHODS,
+    Song,
+    find_songs,
+    read_song,
+    score_alone,
+    score_song,
+    separate_song,
+)
 from streamsep.separation import gains_for, load_separator
 from tests.support import models
 from tests.support.commands import streamsep
@@ -55,6 +63,18 @@ def test_a_model_that_takes_half(tmp_path):
     expected = 10 * np.log10((song.beat**2).sum() / ((song.beat - half) ** 2).sum())
     assert score("model live", song, separator).beat_usdr == pytest.approx(expected, abs=0.01)
     assert score("mixture", song, separator).beat_usdr == pytest.approx(20.0, abs=0.01)
+
+
+def test_stems_alone(tmp_path):
+    """A mask of 0.1 takes a tenth of whatever plays: 20 dB of music kept, 0.9 dB of voice gone."""
+    separator = load_separator(models.constant_mask(tmp_path / "tenth.onnx", 0.1))
+    song = make_song(1)
+    plain = score("model live", song, separator)
+    assert np.isnan(plain.music_kept)
+    alone = score_alone(plain, song, lambda s: separate_song("model live", s, separator)[0])
+    assert alone.music_kept == pytest.approx(20.0, abs=0.01)
+    assert alone.voice_removed == pytest.approx(-20 * np.log10(0.9), abs=0.01)
+    assert alone.beat_usdr == plain.beat_usdr
 
 
 @pytest.mark.parametrize(
@@ -117,8 +137,9 @@ def test_the_command_prints_a_table_and_writes_a_page(tmp_path, folder):
     assert result.exit_code == 0, result.output
     rows = [line.split() for line in result.stdout.splitlines()]
     assert ["mean", "mixture", "20.00", "-20.00"] in rows
-    live = [row[-2:] for row in rows if "live" in row]
-    assert live == [["20.00", "0.00"]] * 3  # two songs and their mean
+    live = [row[-4:] for row in rows if "live" in row]
+    assert [row[:2] for row in live] == [["20.00", "0.00"]] * 3  # two songs and their mean
+    assert [row[3] for row in live] == ["0.00"] * 3  # nothing of the voice is removed
     page = (report / "index.html").read_text()
     for song in ("song1", "song2"):
         assert sf.info(report / f"{song}.beat.ogg").duration == pytest.approx(1.5, abs=0.01)

@@ -5,18 +5,20 @@ import pytest
 import soundfile as sf
 import torch
 
-from export.causal.mixing import ITEM_SAMPLES, StereoMixer
+from export.causal.features import planes
+from export.causal.mixing import ITEM_SAMPLES, StereoMixer, _double
 from export.causal.network import CausalConfig
-from export.causal.train import Recipe, Run, random_curves
+from export.causal.train import LiveLesson, Recipe, random_curves
 from export.causal.write import live_spec, read_live, verify_live, write_live
 from export.data.manifest import Track
 from export.errors import CheckpointError, DataError, VerificationError
-from export.training.loop import Budget
+from export.training.checkpoint import read_content
+from export.training.loop import Budget, Trainer
 from streamsep.separation import load_separator
 
 RECIPE = Recipe(
-    network=CausalConfig(patch=64, channels=(8, 8), memory_levels=(1,), hidden=8),
-    batch_size=2, learning_rate=1e-2, valid_every=4, valid_items=2,
+    network=CausalConfig(channels=(4, 4, 4, 4), memory_levels=(3,), hidden=8),
+    batch_size=2, learning_rate=1e-2, valid_every=8, valid_items=2,
 )  # fmt: skip
 
 
@@ -62,6 +64,16 @@ def test_some_items_lack_a_voice_and_some_a_band(mixer):
     assert all(np.isfinite(side).all() for item in items for side in item)
 
 
+def test_a_doubled_voice_is_wide_and_as_loud():
+    rng = np.random.default_rng(0)
+    voice = np.tile(rng.standard_normal(ITEM_SAMPLES).astype(np.float32), (2, 1))
+    doubled = _double(rng, voice)
+    assert doubled.shape == voice.shape
+    left, right = doubled
+    assert np.corrcoef(left, right)[0, 1] < 0.9  # one and the same would be 1
+    assert 0.9 < np.sqrt(np.mean(doubled**2)) < 1.5
+
+
 def test_a_pool_without_voices_is_an_error(tmp_path, tracks):
     with pytest.raises(DataError, match="no voice"):
         StereoMixer(tmp_path, tracks[2:], seed=0)
@@ -74,58 +86,72 @@ def test_equaliser_curves_are_smooth_and_bounded():
     assert np.abs(np.diff(curves, axis=1))[:, 10:].max() < 1.0
 
 
-def make_run(folder, mixer, records):
-    return Run(RECIPE, folder, mixer, mixer, records.append)
+def make_run(folder, mixer, **options):
+    return Trainer(LiveLesson(RECIPE, mixer, mixer), folder, **options)
 
 
 def test_the_loss_falls_and_a_resumed_run_is_the_same(tmp_path, mixer):
-    records = []
-    whole = make_run(tmp_path / "whole", mixer, records)
-    whole.run(Budget(steps=16))
-    assert [r["step"] for r in records] == [4, 8, 12, 16]
-    assert records[-1]["valid_loss"] < 0.9 * records[0]["valid_loss"]
-    # The same steps in two parts. (The schedule looks at the share of 16 in both.)
-    def stop_at_seven(share, step, loss):
-        if step == 7:
+    done = make_run(tmp_path / "whole", mixer).run(Budget(steps=32))
+    assert [r["step"] for r in done.history] == [8, 16, 24, 32]
+    assert done.history[-1]["valid_loss"] < 0.9 * done.history[0]["valid_loss"]
+
+    # The same steps in two parts. (The schedule looks at the share of 32 in both.)
+    def stop_after_sixteen(progress):
+        if progress.step == 16:
             raise KeyboardInterrupt
 
-    part = Run(RECIPE, tmp_path / "parts", mixer, mixer, lambda record: None, stop_at_seven)
     with pytest.raises(KeyboardInterrupt):
-        part.run(Budget(steps=16))
-    part.save()
-    resumed = make_run(tmp_path / "parts", mixer, [])
-    resumed.resume()
-    assert resumed.step == 7
-    resumed.run(Budget(steps=16))
-    for name, value in whole.average.state_dict().items():
-        torch.testing.assert_close(resumed.average.state_dict()[name], value, rtol=0, atol=0)
+        make_run(tmp_path / "parts", mixer, validated=stop_after_sixteen).run(Budget(steps=32))
+    make_run(tmp_path / "parts", mixer).run(Budget(steps=32), resume=True)
+    whole, resumed = (read_content(tmp_path / name / "last.pt") for name in ("whole", "parts"))
+    assert resumed["step"] == whole["step"] == 32
+    for name, value in whole["average"].items():
+        torch.testing.assert_close(resumed["average"][name], value, rtol=0, atol=0)
+
+
+def test_settled_norms_fit_the_averaged_weights(mixer):
+    """What a batch norm divides by must be what it meets: unit variance after it."""
+    lesson = LiveLesson(RECIPE, mixer, mixer)
+    for norm in (m for m in lesson.average.modules() if isinstance(m, torch.nn.BatchNorm2d)):
+        norm.running_var.fill_(1e4)
+    lesson.settle()
+    seen = []
+    norm = lesson.average.encoders[0].norm
+    norm.register_forward_hook(lambda module, given, out: seen.append(out.std().item()))
+    mixture, _ = lesson._spectra(*lesson.batch(3), 3)
+    with torch.no_grad():
+        lesson.average.logits(planes(mixture))
+    assert not norm.training
+    # One batch of two items against the mean over sixteen; 1e4 left as it was would give 0.01.
+    assert 0.3 < seen[0] < 3
 
 
 def test_nothing_to_resume_is_an_error(tmp_path, mixer):
-    with pytest.raises(CheckpointError, match=r"no .*last\.pt"):
-        make_run(tmp_path / "new", mixer, []).resume()
+    with pytest.raises(CheckpointError, match=r"last\.pt"):
+        make_run(tmp_path / "new", mixer).run(Budget(steps=1), resume=True)
 
 
 def test_a_checkpoint_becomes_a_model_that_runs(tmp_path, mixer):
-    make_run(tmp_path / "run", mixer, []).run(Budget(steps=2))
-    live = read_live(tmp_path / "run" / "last.pt")
-    assert live is not None
-    assert live.step == 2
+    make_run(tmp_path / "run", mixer).run(Budget(steps=2))
+    network = read_live(tmp_path / "run" / "last.pt")
+    assert network is not None
     wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)
     path = tmp_path / "live.onnx"
-    write_live(live.network, live_spec(live.network, name="live"), path, wave)
+    write_live(network, live_spec(network, name="live"), path, wave)
     separator = load_separator(path, device="cpu")
     # 46.4 ms at most: the live model's brief.
     assert separator.delay + separator.block_size == 2_048
     with torch.no_grad():
-        live.network.head.bias.add_(0.01)
+        network.head.bias.add_(0.01)
     with pytest.raises(VerificationError, match="differ"):
-        verify_live(path, live.network, wave)
+        verify_live(path, network, wave)
 
 
 def test_other_files_are_no_live_checkpoint(tmp_path):
     (tmp_path / "text.pt").write_text("no checkpoint")
-    torch.save({"weights": {}}, tmp_path / "other.pt")
-    assert read_live(tmp_path / "text.pt") is None
+    torch.save({"schema": 2, "weights": {}}, tmp_path / "other.pt")
+    torch.save({"schema": 2, "average": {}}, tmp_path / "half.pt")
     assert read_live(tmp_path / "other.pt") is None
-    assert read_live(tmp_path / "missing.pt") is None
+    for name in ("text", "missing", "half"):
+        with pytest.raises(CheckpointError, match=f"{name}.pt"):
+            read_live(tmp_path / f"{name}.pt")

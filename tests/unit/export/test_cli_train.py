@@ -113,3 +113,30 @@ def test_a_gpu_that_isnt_there_is_an_error(
     code = fails(arguments(data, tmp_path / "run", "--steps", "1", "--device", "cuda"))
     assert code == BackendError.exit_code
     assert "--device cpu" in capsys.readouterr().err
+
+
+def test_the_live_model_from_stems_to_a_verified_file(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, model = tmp_path / "run", tmp_path / "live.onnx"
+    builtin = ["train", "--recipe", "builtin", "--data", str(data), "--out", str(run),
+               "--valid-excerpts", "4"]  # fmt: skip
+    main([*builtin, "--steps", "1", "--device", "cpu", "--threads", "1"])
+    assert {p.name for p in run.iterdir()} == {"best.pt", "last.pt", "curve.png"}
+    assert "valid_loss" in capsys.readouterr().err
+    main([*builtin, "--steps", "2", "--resume"])
+    main(["onnx", "--checkpoint", str(run / "last.pt"), "--out", str(model)])
+    main(["verify", str(model), "--checkpoint", str(run / "last.pt")])
+    assert fails([*builtin, "--steps", "3"]) == CheckpointError.exit_code
+
+
+def test_the_fixed_recipe_refuses_what_it_would_ignore(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in (["--width", "0.5"], ["--mix"], ["--bf16"], ["--lr", "1"]):
+        out = str(tmp_path / "run")
+        assert fails(["train", "--recipe", "builtin", "--data", str(data), "--out", out,
+                      "--steps", "1", *option]) == 2  # fmt: skip
+        assert option[0] in capsys.readouterr().err
+    assert fails(["train", "--out", out, "--steps", "1"]) == 2
+    assert "--data, --musdb" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import soundfile as sf
 from export.cli import main
 from export.data.manifest import read_manifest
 from export.errors import DataError
+from export.training.checkpoint import read_content
 from tests.unit.export.conftest import tone
 
 needs_ffmpeg = pytest.mark.skipif(
@@ -97,3 +99,20 @@ def test_without_ffmpeg_the_message_says_what_to_install(tmp_path: Path) -> None
     assert result.returncode == DataError.exit_code
     assert "apt install ffmpeg" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@needs_ffmpeg
+def test_the_builtin_recipe_takes_musdb_beside_other_songs(
+    make_song: Callable[..., Path], tmp_path: Path
+) -> None:
+    root, data, run = tmp_path / "musdb18hq", tmp_path / "data", tmp_path / "run"
+    write_song(root / "train" / "Anna - A Song")
+    write_song(root / "train" / "Actions - One Minute Smile")  # officially for validation
+    songs = make_song("own", vocals=880, drums=110)
+    main(["prepare", "--songs", str(songs), "--out", str(data)])
+    main(["train", "--recipe", "builtin", "--musdb", str(root), "--hq", "--data", str(data),
+          "--out", str(run), "--steps", "1", "--threads", "1",
+          "--valid-excerpts", "8"])  # fmt: skip
+    assert (run / "musdb" / "musdb-Anna_A_Song" / "vocals.wav").is_file()
+    # Held out is the official validation song alone, and its voice was heard.
+    assert np.isfinite(read_content(run / "last.pt")["history"][0]["usdr_rest"])

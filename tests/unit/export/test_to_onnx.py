@@ -13,7 +13,7 @@ from export.to_onnx.int8 import quantize
 from export.to_onnx.model import build_model, make_spec
 from export.to_onnx.verify import Parity
 from export.to_onnx.weights import extract_weights
-from export.training.checkpoint import Checkpoint, save_checkpoint
+from export.training.checkpoint import Checkpoint, write_content
 from export.training.config import TrainConfig
 from streamsep.errors import ModelError, OutputError
 
@@ -22,6 +22,12 @@ def make_checkpoint(target: str = "vocals") -> Checkpoint:
     torch.manual_seed(0)
     network = NetworkConfig(width=1 / 64)
     return Checkpoint(network, TrainConfig(target=target), VocalModel(network).state_dict())
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write what a run of the tutorial's lesson leaves."""
+    fields = {"network": checkpoint.network.to_dict(), "train": checkpoint.train.to_dict()}
+    write_content(path, fields | {"weights": checkpoint.weights, "step": 1, "history": []})
 
 
 @pytest.fixture

@@ -1,0 +1,154 @@
+"""MIDI files rendered through a soundfont: bands without a singer, with any instrument in the lead.
+
+Separators take electronic leads and solo winds for voices. The same tune played once as
+written and again with instruments that sing teaches them otherwise.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from export.constants import SAMPLE_RATE
+from export.data.audio import Audio, read_stereo_44k
+from export.data.sources import SourceTrack, track_id
+from export.errors import DataError
+
+if TYPE_CHECKING:
+    import mido
+
+MIDI_SUFFIXES = frozenset({".mid", ".midi"})
+DRUM_CHANNEL = 9
+ALL_SOUND_OFF = 120
+RENDER_TIMEOUT_S = 120.0
+
+# General MIDI programs, counted from 0. Human voices must not count as a band.
+VOICES = frozenset({52, 53, 54, 85, 91})
+SINGING = (
+    *range(80, 85), 86, 87,  # leads
+    *range(64, 72), *range(72, 80), *range(56, 61),  # reeds, pipes, brass
+    40, 41, 42, 22, 16, 18, 26, 27, 29, 30, 62, 63,  # strings, organs, guitars, synth brass
+)  # fmt: skip
+PADS = (0, 4, 5, 11, 24, 48, 50, 88, 89, 90, 92, 94)
+
+SECONDS = 50.0  # of each file: games repeat themselves
+
+
+def find_midi(
+    root: Path, soundfont: Path, takes: int, seed: int, exclude: Sequence[str] = ()
+) -> Iterator[SourceTrack]:
+    """Yield every MIDI file under ``root``, once as written and once more for each further take.
+
+    Raises
+    ------
+    DataError
+        When the folder holds no MIDI file, or the soundfont, fluidsynth or mido is missing.
+    """
+    files = [p for p in sorted(root.rglob("*")) if p.suffix.lower() in MIDI_SUFFIXES]
+    files = [p for p in files if not any(p.relative_to(root).match(e) for e in exclude)]
+    if not files:
+        raise DataError(
+            f"no MIDI file under {root}", expected=".mid files", remedy="check the path"
+        )
+    if not soundfont.is_file() or shutil.which("fluidsynth") is None:
+        raise DataError(
+            f"no {'fluidsynth' if soundfont.is_file() else soundfont}",
+            expected="fluidsynth and a General MIDI soundfont",
+            remedy="apt install fluidsynth fluid-soundfont-gm, or name a file with --soundfont",
+        )
+    for number, path in enumerate(files):
+        for take in range(takes):
+            rng_seed = [seed, number, take]
+            yield SourceTrack(
+                track_id(root, path.with_suffix("")) + (f"-take{take}" if take else ""),
+                "accompaniment",
+                lambda p=path, s=rng_seed, t=take: {
+                    "accompaniment": render(p, soundfont, np.random.default_rng(s), recast=t > 0)
+                },
+                (path,),
+            )
+
+
+def render(path: Path, soundfont: Path, rng: np.random.Generator, *, recast: bool) -> Audio:
+    """Return the first minutes of a MIDI file as sound, float32 of shape (2, samples) at 44.1 kHz.
+
+    Parameters
+    ----------
+    recast
+        Give every part another instrument: leads, winds, strings, pads.
+
+    Raises
+    ------
+    DataError
+        If the file can't be read or gives no sound.
+    """
+    try:
+        import mido
+
+        song = mido.MidiFile(path, clip=True)
+    except (ImportError, OSError, ValueError, EOFError, KeyError) as error:
+        raise DataError(
+            f"{path} can't be read ({error!r})", expected="a MIDI file, and mido installed",
+            remedy="leave it out with --exclude",
+        ) from error  # fmt: skip
+    cast = {c: int(rng.choice(SINGING if rng.random() < 0.6 else PADS)) for c in range(16)}
+    for track in song.tracks:
+        used = {m.channel for m in track if m.type == "note_on"} - {DRUM_CHANNEL}
+        for message in track:
+            if message.type == "program_change" and message.channel != DRUM_CHANNEL:
+                if recast:
+                    message.program = cast[message.channel]
+                elif message.program in VOICES:
+                    message.program = PADS[-1]
+        if recast:  # parts that never say which instrument they want
+            track[:0] = [
+                mido.Message("program_change", channel=c, program=cast[c]) for c in sorted(used)
+            ]
+    cut(song, SECONDS)
+    with tempfile.TemporaryDirectory() as folder:
+        midi, wav = Path(folder) / "song.mid", Path(folder) / "song.wav"
+        song.save(midi)
+        command = ["fluidsynth", "-ni", "-q", "-F", wav, "-r", str(SAMPLE_RATE), "-g", "0.3",
+                   "-T", "wav", "-O", "s16", soundfont, midi]  # fmt: skip
+        try:
+            subprocess.run(command, capture_output=True, check=True, timeout=RENDER_TIMEOUT_S)
+        except subprocess.SubprocessError as error:
+            raise DataError(
+                f"fluidsynth can't play {path} ({error})",
+                expected="a MIDI file and a soundfont", remedy="leave it out with --exclude",
+            ) from error  # fmt: skip
+        return read_stereo_44k(wav)
+
+
+def cut(song: mido.MidiFile, seconds: float) -> None:
+    """Drop every event after ``seconds``, in place: what isn't heard needn't be rendered."""
+    import mido
+
+    ticks, left, tempo = 0, seconds, 500_000  # microseconds a beat until a file says otherwise
+    for message in mido.merge_tracks(song.tracks):
+        tick_s = tempo * 1e-6 / song.ticks_per_beat
+        if message.time * tick_s > left:
+            ticks += int(left / tick_s)
+            break
+        left, ticks = left - message.time * tick_s, ticks + message.time
+        if message.type == "set_tempo":
+            tempo = message.tempo
+    for track in song.tracks:
+        at = 0
+        for index, message in enumerate(track):
+            at += message.time
+            if at > ticks:
+                # Notes that are held here would sound for ever.
+                hush = [
+                    mido.Message("control_change", channel=c, control=ALL_SOUND_OFF, time=0)
+                    for c in range(16)
+                ]
+                hush[0].time = message.time - (at - ticks)
+                track[index:] = hush
+                break
