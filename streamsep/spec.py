@@ -8,6 +8,11 @@ The graph's contract, for C channels, B = n_fft // 2 + 1 bins and T = ``frames_p
 - output ``estimate`` float32 (S, C, B, T), one entry per name in ``stems``, as ``output`` says;
 - stateful only: for each state one input and one output of the same shape, all starting at zero.
 
+``complex`` is the contract of MDX-Net, as feature and output together, for F = ``dim_f`` bins
+from 0 on: one input float32 (1, 2C, F, T) and one output float32 (S, 2C, F, T) of any names,
+planes left real, left imaginary, right real, right imaginary; the output times ``compensate``
+is the stem's own spectrum.
+
 In a *stateful* graph the estimate at position j belongs to the frame ``lag_frames`` before the
 features at position j. In a *sliding* graph estimate j belongs to features j of the same window.
 """
@@ -16,6 +21,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -28,8 +34,8 @@ FEATURES_INPUT = "features"
 ESTIMATE_OUTPUT = "estimate"
 
 WINDOWS = ("hann", "sqrt_hann")
-FEATURES = ("log1p_magnitude", "log1p_magnitude_lrms")
-OUTPUTS = ("mask", "log1p_magnitude")
+FEATURES = ("log1p_magnitude", "log1p_magnitude_lrms", "complex")
+OUTPUTS = ("mask", "log1p_magnitude", "complex")
 MODES = ("stateful", "sliding")
 
 # Bounds against hostile or broken files: a spec decides how much memory we allocate.
@@ -38,7 +44,9 @@ MAX_CHANNELS = 8
 MAX_STEMS = 16
 MAX_FRAMES = 4_096
 MAX_STATE_ELEMENTS = 16_777_216
+MAX_WINDOW_ELEMENTS = 67_108_864
 MAX_METADATA_BYTES = 1_048_576
+STEM_NAME = re.compile(r"[\w-]{1,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,12 @@ class ModelSpec:
         How many later frames the earliest estimate of a stride depends on.
     context_frames
         How many earlier frames an estimate may depend on; 0 when unbounded (recurrent).
+    dim_f
+        Bins that a ``complex`` graph sees, from 0 on; 0 for all. Stems have nothing above.
+    compensate
+        Gain of a ``complex`` graph's stems.
+    origin
+        Where the file came from.
     """
 
     name: str
@@ -90,6 +104,9 @@ class ModelSpec:
     training_data: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
     git_commit: str = ""
+    dim_f: int = 0
+    compensate: float = 1.0
+    origin: str = ""
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -110,7 +127,18 @@ class ModelSpec:
     @property
     def planes(self) -> int:
         """Feature planes that the graph takes."""
-        return self.channels if self.feature == "log1p_magnitude" else 4
+        return {"log1p_magnitude": self.channels, "complex": 2 * self.channels}.get(self.feature, 4)
+
+    @property
+    def features_shape(self) -> tuple[int, int, int]:
+        """Shape of what goes into the graph, (planes, bins, frames)."""
+        return (self.planes, self.dim_f or self.bins, self.frames_per_run)
+
+    @property
+    def estimate_shape(self) -> tuple[int, int, int, int]:
+        """Shape of what comes out of the graph, (stems, channels or planes, bins, frames)."""
+        planes = 2 * self.channels if self.output == "complex" else self.channels
+        return (len(self.stems), planes, *self.features_shape[1:])
 
     @property
     def lag_frames(self) -> int:
@@ -142,7 +170,8 @@ class ModelSpec:
             raise ModelError(
                 "the ONNX file has no streamsep metadata",
                 expected=f"a '{METADATA_KEY}' entry in metadata_props",
-                remedy="export the model with 'python -m export onnx'",
+                remedy="take it in with 'streamsep models import', or export it with "
+                "'python -m export onnx'",
             )
         if len(text) > MAX_METADATA_BYTES:
             raise _bad("metadata", f"{len(text)} bytes", f"at most {MAX_METADATA_BYTES}")
@@ -188,9 +217,11 @@ def _coerce(values: dict[str, Any]) -> dict[str, Any]:
 
 def _check(spec: ModelSpec) -> None:
     """Field by field, so that the message can name the field."""
-    for name in ("name", "licence", "training_data", "git_commit"):
-        if not isinstance(getattr(spec, name), str):
-            raise _bad(name, repr(getattr(spec, name)), "text")
+    for name in ("name", "licence", "training_data", "git_commit", "origin"):
+        text = getattr(spec, name)
+        # It is printed: a terminal would obey what isn't printable.
+        if not isinstance(text, str) or not all(c.isprintable() or c == "\n" for c in text):
+            raise _bad(name, repr(text), "printable text")
     _check_range(spec, "sample_rate", 8_000, 384_000)
     _check_range(spec, "channels", 1, MAX_CHANNELS)
     _check_range(spec, "n_fft", 16, MAX_N_FFT)
@@ -204,12 +235,16 @@ def _check(spec: ModelSpec) -> None:
     ):  # fmt: skip
         if getattr(spec, name) not in allowed:
             raise _bad(name, repr(getattr(spec, name)), " or ".join(allowed))
-    if spec.n_fft % 2 or spec.n_fft % spec.hop_length:
-        raise _bad("n_fft", spec.n_fft, f"an even multiple of hop_length {spec.hop_length}")
+    if spec.n_fft % 2:
+        raise _bad("n_fft", spec.n_fft, "an even number")
     if spec.feature == "log1p_magnitude_lrms" and spec.channels != 2:
         raise _bad("channels", spec.channels, "2 for the feature log1p_magnitude_lrms")
     _check_stems(spec)
     _check_mode(spec)
+    _check_complex(spec)
+    for name, shape in (("input", spec.features_shape), ("output", spec.estimate_shape)):
+        if math.prod(shape) > MAX_WINDOW_ELEMENTS:
+            raise _bad(f"{name} shape", shape, f"at most {MAX_WINDOW_ELEMENTS} numbers")
     if not isinstance(spec.scores, Mapping) or not all(
         isinstance(v, int | float) and math.isfinite(v) for v in spec.scores.values()
     ):
@@ -224,10 +259,26 @@ def _check_range(spec: ModelSpec, name: str, low: int, high: int) -> None:
 
 def _check_stems(spec: ModelSpec) -> None:
     stems = spec.stems
-    if not 1 <= len(stems) <= MAX_STEMS or not all(isinstance(s, str) and s for s in stems):
-        raise _bad("stems", stems, f"1 to {MAX_STEMS} names")
+    # They become parts of file names.
+    if not 1 <= len(stems) <= MAX_STEMS or not all(
+        isinstance(s, str) and STEM_NAME.fullmatch(s) for s in stems
+    ):
+        raise _bad("stems", stems, f"1 to {MAX_STEMS} names of letters, digits, '_' and '-'")
     if len({*stems, spec.residual}) != len(stems) + 1:
         raise _bad("stems", stems, f"distinct names other than '{spec.residual}'")
+
+
+def _check_complex(spec: ModelSpec) -> None:
+    kinds = (spec.feature == "complex", spec.output == "complex", spec.mode == "sliding")
+    if any(kinds[:2]) and not all(kinds):
+        raise _bad(
+            "feature, output and mode", f"{spec.feature}, {spec.output}, {spec.mode}",
+            "complex, complex and sliding together",
+        )  # fmt: skip
+    _check_range(spec, "dim_f", 0, spec.bins if spec.feature == "complex" else 0)
+    gain = spec.compensate
+    if isinstance(gain, bool) or not isinstance(gain, int | float) or not 0.5 <= gain <= 2.0:
+        raise _bad("compensate", repr(gain), "a number from 0.5 to 2")
 
 
 def _check_mode(spec: ModelSpec) -> None:

@@ -1,18 +1,19 @@
-"""Sound files in and out, by libsndfile: WAV, FLAC, OGG, MP3."""
+"""Sound files in and out, by libsndfile (WAV, FLAC, OGG, MP3), and in by what else there is."""
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
+from streamsep.audio import media
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.ring import RingBuffer
 from streamsep.errors import AudioFileError, OutputError, StreamsepError
@@ -33,6 +34,17 @@ FORMATS = {
     ".ogg": ("OGG", "VORBIS"),
     ".mp3": ("MP3", "MPEG_LAYER_III"),
 }
+# Other depths, where the format has them; 32 bits are floating point.
+DEPTHS = {
+    ".wav": {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"},
+    ".flac": {16: "PCM_16", 24: "PCM_24"},
+}
+# Names of tags in libsndfile, where they aren't FFmpeg's.
+TAG_NAMES = {"tracknumber": "track"}
+KNOWN_TAGS = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright")
+# libsndfile commands that soundfile has no method for (sndfile.h).
+SFC_UPDATE_HEADER_NOW = 0x1060
+SFC_RF64_AUTO_DOWNGRADE = 0x1210
 
 
 def match_channels(sound: Float32, channels: int) -> Float32:
@@ -51,7 +63,7 @@ class AudioReader:
     Parameters
     ----------
     path
-        A WAV, FLAC, OGG or MP3 file.
+        A WAV, FLAC, OGG or MP3 file; with the extra ``media`` anything that FFmpeg reads.
 
     Raises
     ------
@@ -65,17 +77,12 @@ class AudioReader:
             raise AudioFileError(
                 f"no sound file at {path}", expected="a file", remedy="check the path"
             )
-        try:
-            self._file = sf.SoundFile(path)
-        except (sf.LibsndfileError, OSError) as error:
-            raise AudioFileError(
-                f"{path} can't be read as sound ({error})",
-                expected="WAV, FLAC, OGG or MP3",
-                remedy="convert it first, e.g. with ffmpeg",
-            ) from error
+        self._file = _open(path)
         self.sample_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
         self.frames: int = self._file.frames
+        # A length that is only guessed is no promise.
+        self._promised = not isinstance(self._file, media.MediaFile) or self._file.promised
         if self.frames > UNKNOWN_FRAMES:
             self.frames = _count_frames(path)
         try:
@@ -98,6 +105,18 @@ class AudioReader:
                 remedy="resample it first, e.g. with sox or ffmpeg",
             )
 
+    @property
+    def start_s(self) -> float:
+        """When the sound begins by the time of the file: a video's picture may begin before."""
+        return self._file.start_s if isinstance(self._file, media.MediaFile) else 0.0
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Title, artist and so on, by FFmpeg's names."""
+        if isinstance(self._file, media.MediaFile):
+            return self._file.tags
+        return {TAG_NAMES.get(key, key): text for key, text in self._file.copy_metadata().items()}
+
     def chunks(self) -> Iterator[Float32]:
         """Yield (C, n) float32 until the end.
 
@@ -109,17 +128,16 @@ class AudioReader:
         size, position = max(1, int(CHUNK_S * self.sample_rate)), 0
         while True:
             try:
-                frames = self._file.read(
-                    min(size, self.frames - position), dtype="float32", always_2d=True
-                )
-            except sf.LibsndfileError as error:
+                left = self.frames - position if self._promised else size
+                frames = self._file.read(min(size, left), dtype="float32", always_2d=True)
+            except (sf.LibsndfileError, media.MediaError) as error:
                 raise self._damaged(position, str(error)) from error
             if not len(frames):
                 break
             position += len(frames)
             yield np.ascontiguousarray(frames.T)
 
-        if self.frames - position > MISSING_S * self.sample_rate:
+        if self._promised and self.frames - position > MISSING_S * self.sample_rate:
             raise self._damaged(position, f"it should last {self.frames / self.sample_rate:.1f} s")
 
     def _damaged(self, position: int, why: str) -> AudioFileError:
@@ -166,6 +184,24 @@ class AudioReader:
         self.close()
 
 
+def _open(path: Path) -> sf.SoundFile | media.MediaFile:
+    """Open by libsndfile, and what it can't read by PyAV."""
+    try:
+        return sf.SoundFile(path)
+    except (sf.LibsndfileError, OSError) as error:
+        why, remedy = str(error), "convert it first, e.g. with ffmpeg"
+    if not media.installed():
+        remedy = f"pip install 'streamsep[media]' for other formats, or {remedy}"
+    else:
+        try:
+            return media.MediaFile(path)
+        except media.MediaError:
+            pass
+    raise AudioFileError(
+        f"{path} can't be read as sound ({why})", expected="WAV, FLAC, OGG or MP3", remedy=remedy
+    )
+
+
 def _count_frames(path: Path) -> int:
     """Decode a file whose header doesn't tell its length, up to its end or its damage.
 
@@ -182,8 +218,28 @@ def _count_frames(path: Path) -> int:
     return frames
 
 
+def subtype_for(suffix: str, bits: int) -> str:
+    """Return libsndfile's sample type for so many bits in the format of ``suffix``.
+
+    Raises
+    ------
+    OutputError
+        If the format has no such depth.
+    """
+    depths = DEPTHS.get(suffix, {})
+    if bits not in depths:
+        raise OutputError(
+            f"{suffix} files don't hold samples of {bits} bits",
+            expected=" or ".join(f"{depth} for {sfx}" for sfx in DEPTHS for depth in DEPTHS[sfx]),
+            remedy="choose another depth or format",
+        )
+    return depths[bits]
+
+
 class AudioWriter:
     """Writes a sound file chunk by chunk; its suffix says the format.
+
+    A WAV file of more than 4 GB becomes RF64, its large form.
 
     Parameters
     ----------
@@ -191,14 +247,26 @@ class AudioWriter:
         Where to; an existing file is overwritten.
     sample_rate, channels
         Of what will be written.
+    bits
+        Per sample, 16, 24, or 32 for floating point; None for 24 where the format has a depth.
+    tags
+        By FFmpeg's names; those that libsndfile doesn't know are left out.
 
     Raises
     ------
     OutputError
-        If the suffix is unknown or the file can't be opened.
+        If the suffix is unknown, its format has no such depth, or the file can't be opened.
     """
 
-    def __init__(self, path: Path, sample_rate: int, channels: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        sample_rate: int,
+        channels: int,
+        *,
+        bits: int | None = None,
+        tags: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.path = path
         if path.suffix.lower() not in FORMATS:
             raise OutputError(
@@ -207,12 +275,22 @@ class AudioWriter:
                 remedy="choose one of these",
             )
         kind, subtype = FORMATS[path.suffix.lower()]
+        if bits is not None:
+            subtype = subtype_for(path.suffix.lower(), bits)
+        self._has_sizes = kind == "WAV"
         try:
             self._file = sf.SoundFile(
-                path, "w", samplerate=sample_rate, channels=channels, format=kind, subtype=subtype
-            )
+                path, "w", samplerate=sample_rate, channels=channels, subtype=subtype,
+                format="RF64" if self._has_sizes else kind,
+            )  # fmt: skip
         except (sf.LibsndfileError, OSError) as error:
             raise _not_writable(path, error) from error
+        if self._has_sizes:
+            self._command(SFC_RF64_AUTO_DOWNGRADE)
+        for name in KNOWN_TAGS:
+            text = tags.get(TAG_NAMES.get(name, name))
+            if text:
+                setattr(self._file, name, text)
 
     def write(self, sound: Float32) -> None:
         """Append (C, n).
@@ -227,6 +305,14 @@ class AudioWriter:
         except (sf.LibsndfileError, OSError) as error:
             raise _not_writable(self.path, error) from error
 
+    def save(self) -> None:
+        """Let the header tell of all that was written: should nothing follow, the file plays."""
+        if self._has_sizes:
+            self._command(SFC_UPDATE_HEADER_NOW)
+
+    def _command(self, number: int) -> None:
+        sf._snd.sf_command(self._file._file, number, sf._ffi.NULL, True)
+
     def close(self) -> None:
         """Finish the file, so that it plays.
 
@@ -239,6 +325,12 @@ class AudioWriter:
             self._file.close()
         except (sf.LibsndfileError, OSError) as error:
             raise _not_writable(self.path, error) from error
+
+    def __enter__(self) -> AudioWriter:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
 
 
 def _not_writable(path: Path, error: Exception) -> OutputError:
@@ -267,13 +359,24 @@ class FileSource:
         The file.
     sample_rate, channels
         Of the model; the file is converted.
+    effect
+        Applied to all sound, (C, N) to (C, N), while it is decoded.
     """
 
     latency = 0
+    drift_ppm = None
     AHEAD_S = 2.0
 
-    def __init__(self, path: Path, *, sample_rate: int, channels: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        sample_rate: int,
+        channels: int,
+        effect: Callable[[Float32], Float32] | None = None,
+    ) -> None:
         self._reader = AudioReader(path)
+        self._effect = effect
         self._channels = channels
         self._resampler = StreamResampler(
             self._reader.sample_rate, sample_rate, self._reader.channels
@@ -304,7 +407,7 @@ class FileSource:
         self._thread.start()
         self._decoded.wait()
 
-    def read(self, out: Float32) -> int:
+    def read(self, out: Float32, due: float | None = None) -> int:
         """Fill (n, C); see `Source.read`. The last block is padded with silence."""
         count = min(len(out), max(self._ring.available, 0))
         out[count:] = 0.0
@@ -337,6 +440,8 @@ class FileSource:
         step = self._ring.capacity // 4
         for start in range(0, sound.shape[-1], step):
             part = sound[:, start : start + step]
+            if self._effect is not None:
+                part = self._effect(part)
             while part.shape[-1] > self._ring.capacity - self._ring.available:
                 self._decoded.set()
                 if self._closing.wait(0.02):

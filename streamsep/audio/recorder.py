@@ -20,6 +20,8 @@ class Recorder:
     """A tap that writes what passes to a file.
 
     A full disk ends the recording, not the music: `fault` tells, and what was written stays.
+    Memory is constant, and a process that is killed leaves a file that plays, to within POLL_S
+    and what the format's encoder holds back.
 
     Parameters
     ----------
@@ -35,6 +37,8 @@ class Recorder:
     limit
         Asked before each write: samples that the file may hold, or None while not known. A
         recorded file ends where its source did.
+    failed
+        Told on the recorder's thread, at once, why a recording ends early.
 
     Raises
     ------
@@ -54,6 +58,7 @@ class Recorder:
         block_size: int,
         skip: int = 0,
         limit: Callable[[], int | None] = lambda: None,
+        failed: Callable[[OutputError], None] = lambda error: None,
     ) -> None:
         self.path = path
         self._writer = AudioWriter(path, sample_rate, channels)
@@ -62,7 +67,7 @@ class Recorder:
         self._chunk = np.zeros((channels, capacity // 4), np.float32)
         self._piece = block_size
         self._skip = skip
-        self._limit = limit
+        self._limit, self._failed = limit, failed
         self.written = 0  # samples in the file
         self.lost = 0  # samples the disk was too slow for
         self.fault: OutputError | None = None
@@ -90,6 +95,7 @@ class Recorder:
             self._drain()
         except OutputError as error:
             self.fault = error
+            self._failed(error)
 
     def _drain(self) -> None:
         while (waiting := self._ring.available) > 0:
@@ -100,6 +106,7 @@ class Recorder:
             part = self._chunk[:, : min(waiting, self._chunk.shape[-1])]
             if self._ring.read(part):
                 self._write(part)
+                self._writer.save()
 
     def _write(self, part: Float32) -> None:
         skipped = min(self._skip, part.shape[-1])

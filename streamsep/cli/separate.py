@@ -2,190 +2,291 @@
 
 from __future__ import annotations
 
-import os
+import math
+import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
+from queue import SimpleQueue
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
-    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
-from streamsep.audio.file import AudioReader, AudioWriter, match_channels
-from streamsep.cli.options import device_option, make_folder, model_option
-from streamsep.dsp.resample import StreamResampler
-from streamsep.errors import OutputError, StreamsepError
-from streamsep.separation import ChunkedSeparator, Separator, load_separator
+from streamsep.audio.file import DEPTHS, subtype_for
+from streamsep.cli.options import Decibels, device_option, model_option
+from streamsep.cli.plan import SOUND_FORMATS, Job, Template, find_songs, plan
+from streamsep.cli.stems import separate_file, stem_gains
+from streamsep.errors import StreamsepError
+from streamsep.realtime.stats import to_db
+from streamsep.separation import Separator, load_separator
 
-Float32 = NDArray[np.float32]
+ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
-@click.option("-o", "--output", "folder", type=click.Path(path_type=Path), metavar="DIR",
-              help="Where the stems go.  [default: beside each file]")
+@click.argument("names", nargs=-1, required=True, metavar="FILE|FOLDER|GLOB…")
+@click.option("-o", "--output", metavar="DIR|TEMPLATE",
+              help="Where the stems go: a folder, or a path with {folder}, {name}, {ext} and "
+                   "{stem} in it, e.g. 'out/{folder}/{name} ({stem}).flac'.  "
+                   "[default: beside each file]")
+@click.option("--stems", metavar="NAME,…",
+              help="Which of the model's stems, e.g. beat,vocals.  [default: all; of a video, "
+                   "beat]")
+@click.option("--format", "form", type=click.Choice([s.lstrip(".") for s in SOUND_FORMATS]),
+              help="Of the stems.  [default: what -o ends in, or wav; a video stays one]")
+@click.option("--bits", type=click.Choice([str(bits) for bits in ALL_DEPTHS]),
+              help="Per sample, in wav (32 is floating point) and flac.  [default: 24]")
+@click.option("--gain", type=Decibels(), default=0.0, show_default=True, metavar="DB",
+              help="Makes all stems louder or quieter; else they are as loud as in the song.")
+@click.option("--jobs", "at_once", type=click.IntRange(min=1), default=1, show_default=True,
+              metavar="N", help="Files at a time; each takes a core and a model's memory.")
+@click.option("--overwrite", is_flag=True, help="Do again what is done already.")
 @model_option
 @device_option
-def command(files: tuple[Path, ...], folder: Path | None, model: Path, device: str) -> None:
-    """Split sound FILES into stems, faster than they play.
+def command(
+    names: tuple[str, ...],
+    output: str | None,
+    stems: str | None,
+    form: str | None,
+    bits: str | None,
+    gain: float,
+    at_once: int,
+    overwrite: bool,
+    model: Path,
+    device: str,
+) -> None:
+    """Split sound files and videos into stems, faster than they play.
 
     song.mp3 becomes song.beat.wav and song.vocals.wav, as long as the song to the sample and at
-    its own sample rate. A file that can't be read doesn't stop the others.
+    its own sample rate, and keeps its tags. clip.mp4 becomes clip.beat.mp4 with the same
+    picture. (Videos, m4a and covers need the extra 'media'.)
+
+    Folders are searched for sound, with all that is in them. A file that is done already (its
+    stems are there, none older than it) is skipped, so that the same command goes on where it
+    was stopped. A file that can't be separated doesn't stop the others; a table at the end says
+    which, and why.
     """
-    _refuse_same_targets(files, folder)
-    separator = load_separator(model, device=device)
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(),
-               TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())  # fmt: skip
-    failures: list[StreamsepError] = []
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        for path in files:
-            task = progress.add_task(path.name, total=1.0)
-            on_progress = partial(_update, progress, task)
-            try:
-                written = separate_file(
-                    separator, path, folder or path.parent, on_progress=on_progress
-                )
-            except StreamsepError as error:
-                if len(files) == 1:
-                    raise
-                failures.append(error)
-                console.print(
-                    f"streamsep: {error}",
-                    style="red", markup=False, highlight=False, soft_wrap=True,
-                )  # fmt: skip
-            else:
-                for target in written:
-                    click.echo(target)
-    if failures:
-        raise type(failures[-1])(
-            f"{len(failures)} of {len(files)} files couldn't be separated",
-            expected="sound files",
-            remedy="the lines above say why",
-        )
+    template = Template(output, f".{form}" if form else None)
+    depth = int(bits) if bits else None
+    songs = find_songs(names)
+    if depth is not None:
+        for suffix in {template.suffix_for(song) for song in songs}:
+            subtype_for(suffix, depth)
+    separator = load_separator(model, device=device, offline=True)
+    wanted = _names(stems) if stems else None
+    jobs = plan(songs, template, wanted, separator.stems)
+    stem_gains(separator, tuple({stem for job in jobs for stem in job.targets}))
+    todo = [job for job in jobs if overwrite or not job.done]
+    separators: list[Separator] = [separator]
+    while len(separators) < min(at_once, len(todo)):
+        separators.append(load_separator(model, device=device, offline=True))
+    report = Report(
+        len(jobs), done_before=len(jobs) - len(todo), left_out=len(songs) - len(jobs),
+        keeps_peaks=depth == 32,
+    )  # fmt: skip
+    work = partial(separate_file, bits=depth, gain=10 ** (gain / 20))
+    with report.closing(), Bars(len(todo)) as bars:
+
+        def separate(separator: Separator, job: Job, check: Callable[[], None]) -> None:
+            with bars.of(job) as show, report.failure_of(job):
+
+                def on_progress(share: float) -> None:
+                    check()
+                    show(share)
+
+                song, targets = job.song.path, job.targets
+                report.add(job, work(separator, song, targets, on_progress=on_progress))
+
+        at_the_same_time(separators, todo, separate)
 
 
-def _refuse_same_targets(files: tuple[Path, ...], folder: Path | None) -> None:
-    """Refuse before any work what would end in one file's stems overwriting another's."""
-    owners: dict[Path, Path] = {}
-    for path in files:
-        owner = owners.setdefault((folder or path.parent) / path.stem, path)
-        if owner is not path:
-            raise OutputError(
-                f"{owner} and {path} would both become {path.stem}.*.wav in one folder",
-                expected="files whose names differ before the suffix",
-                remedy="separate them one after the other, with different -o",
-            )
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",")))
 
 
-def _update(progress: Progress, task: TaskID, share: float) -> None:
-    progress.update(task, completed=share)
+class Stopped(Exception):  # noqa: N818  # no error: the end of a thread that isn't wanted any more
+    """Leaves a file that is under way, the way an error does."""
 
 
-def separate_file(
-    separator: Separator, path: Path, folder: Path, *, on_progress: Callable[[float], object]
-) -> list[Path]:
-    """Write each stem of ``path`` to ``folder`` and return the files.
+def at_the_same_time(
+    separators: list[Separator],
+    jobs: list[Job],
+    separate: Callable[[Separator, Job, Callable[[], None]], None],
+) -> None:
+    """Separate files, as many at a time as there are separators.
+
+    Threads do: onnxruntime and numpy let each other run. Whatever ends the wait (Ctrl-C, SIGTERM,
+    a bug in a thread) ends them all, at the next call of what ``separate`` gets as its last
+    argument, and nothing half-written stays.
+    """
+    free: SimpleQueue[Separator] = SimpleQueue()
+    for separator in separators:
+        free.put(separator)
+    stop = threading.Event()
+
+    def check() -> None:
+        if stop.is_set():
+            raise Stopped
+
+    def one(job: Job) -> None:
+        separator = free.get()
+        try:
+            with suppress(Stopped):
+                check()
+                separate(separator, job, check)
+        finally:
+            free.put(separator)
+
+    with ThreadPoolExecutor(len(separators)) as pool:
+        try:
+            waiting: set[Future[None]] = {pool.submit(one, job) for job in jobs}
+            while waiting:
+                # Windows hears Ctrl-C only between two waits.
+                done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
+                for future in done:
+                    future.result()
+        except BaseException:
+            stop.set()
+            raise
+
+
+class Bars:
+    """A progress bar a file while it is worked on, and one for the lot; on a terminal only."""
+
+    def __init__(self, files: int) -> None:
+        console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
+            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+            console=console, disable=not console.is_terminal,
+            redirect_stdout=sys.stdout.isatty(),  # else what goes to a pipe would come here
+        )  # fmt: skip
+        self._lot = self._progress.add_task(f"{files} files", total=files, visible=files > 1)
+
+    @contextmanager
+    def of(self, job: Job) -> Iterator[Callable[[float], None]]:
+        """Show a bar for a file; call what this gives with the share done, 0 to 1."""
+        task, shown = self._progress.add_task(job.song.path.name, total=1.0), 0.0
+
+        def on_progress(share: float) -> None:
+            nonlocal shown
+            self._progress.update(task, completed=share)
+            self._progress.advance(self._lot, share - shown)
+            shown = share
+
+        try:
+            yield on_progress
+            on_progress(1.0)
+        finally:
+            self._progress.remove_task(task)
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.stop()
+
+
+class Report:
+    """What became of each file: targets on stdout as they come, the rest at the end on stderr.
 
     Parameters
     ----------
-    separator
-        Fresh or reset.
-    path
-        Sound file; its rate is kept, mono stays mono, more than two channels become two.
-    folder
-        Made if missing.
-    on_progress
-        Called with the share done, 0 to 1.
-
-    Raises
-    ------
-    AudioFileError
-        If the file can't be read, or holds NaN or Inf.
-    OutputError
-        If a stem can't be written. Nothing is left under a stem's name in either case.
+    files
+        How many there are.
+    done_before
+        How many of them needed no work.
+    left_out
+        How many more were asked for and are stems themselves.
+    keeps_peaks
+        Whether stems are written in a form that holds more than full scale.
     """
-    make_folder(folder, "-o")
-    targets = [folder / f"{path.stem}.{stem}.wav" for stem in separator.stems]
-    with AudioReader(path) as reader, _written_whole(targets, reader) as writers:
-        done = 0
-        for stems in _separated(separator, reader):
-            for writer, stem in zip(writers, stems, strict=True):
-                writer.write(stem)
-            done += stems.shape[-1]
-            on_progress(done / reader.frames)
-    return targets
 
+    def __init__(
+        self, files: int, *, done_before: int, left_out: int, keeps_peaks: bool
+    ) -> None:
+        self._keeps_peaks = keeps_peaks
+        self._files, self._done_before, self._left_out = files, done_before, left_out
+        self._separated: list[Job] = []
+        self._failures: list[tuple[Path, StreamsepError]] = []
+        self._cut: list[tuple[Path, float]] = []
 
-def _separated(separator: Separator, reader: AudioReader) -> Iterator[Float32]:
-    """Yield stems (S, C, n) at the file's rate, in all as long as the file.
+    def add(self, job: Job, peaks: dict[str, float]) -> None:
+        """Note that a file is done, and how loud its stems are."""
+        self._separated.append(job)
+        for stem, target in job.targets.items():
+            click.echo(target)
+            if peaks[stem] > 1.0 and not self._keeps_peaks:
+                self._cut.append((target, to_db(peaks[stem])))
 
-    C is the file's channels, at most the model's. The residual is taken from the file itself:
-    what the model's sample rate can't hold stays in it, and the stems sum to the file.
-    """
-    spec, rate = separator.spec, reader.sample_rate
-    count, channels = len(separator.stems), min(reader.channels, spec.channels)
-    chunked = ChunkedSeparator(separator)
-    way_in = StreamResampler(rate, spec.sample_rate, spec.channels)
-    way_out = StreamResampler(spec.sample_rate, rate, count * spec.channels)
-    original = np.zeros((channels, 0), np.float32)  # what no stems have come for yet
+    @contextmanager
+    def failure_of(self, job: Job) -> Iterator[None]:
+        """Note an error of a file, and go on."""
+        try:
+            yield
+        except StreamsepError as error:
+            self._failures.append((job.song.path, error))
 
-    def back(stems: Float32, *, last: bool = False) -> Float32:
-        nonlocal original
-        flat = way_out.process(stems.reshape(count * spec.channels, -1), last=last)
-        there = min(flat.shape[-1], original.shape[-1])
-        full = flat[:, :there].reshape(count, spec.channels, there)
-        stems = np.stack([match_channels(stem, channels) for stem in full])
-        stems[-1] = original[:, :there]
-        for stem in stems[:-1]:
-            stems[-1] -= stem
-        original = original[:, there:]
-        return stems
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Say at the end, however it comes, what became of the files.
 
-    for chunk in reader.finite_chunks():
-        original = np.concatenate([original, match_channels(chunk, channels)], axis=-1)
-        mixture = way_in.process(match_channels(chunk, spec.channels))
-        yield back(chunked.feed(mixture))
-    chunked_rest = [chunked.feed(way_in.process(mixture[:, :0], last=True)), chunked.finish()]
-    yield back(np.concatenate(chunked_rest, axis=-1), last=True)
+        Raises
+        ------
+        StreamsepError
+            If files failed; of one kind if all failed in one way.
+        """
+        try:
+            yield
+        finally:
+            self._print()
+        if self._failures:
+            raise self._summary()
 
+    def _print(self) -> None:
+        for target, peak in self._cut:
+            gain = math.ceil(10 * peak) / 10
+            click.echo(
+                f"{target} is up to {peak:.1f} dB beyond full scale, and cut there; "
+                f"--gain -{gain:.1f} or --format wav --bits 32 keeps it whole",
+                err=True,
+            )
+        if self._files + self._left_out > 1 or self._done_before:
+            counts = {
+                "separated": len(self._separated),
+                "done before": self._done_before,
+                "failed": len(self._failures),
+                "left out, as stems of others": self._left_out,
+            }
+            line = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+            plural = "" if self._files == 1 else "s"
+            click.echo(f"{self._files} file{plural}: {line or 'none'}", err=True)
+        if self._files > 1:
+            width = max((len(str(path)) for path, _ in self._failures), default=0)
+            for path, error in sorted(self._failures, key=itemgetter(0)):
+                click.echo(f"  {path!s:{width}}  {error}", err=True)
 
-@contextmanager
-def _written_whole(targets: list[Path], reader: AudioReader) -> Iterator[list[AudioWriter]]:
-    """Writers under temporary names; the final ones appear only when all is written."""
-    parts = [target.with_name(f".{target.stem}.part{target.suffix}") for target in targets]
-    channels = min(reader.channels, 2)
-    try:
-        with ExitStack() as stack:
-            writers = []
-            for part in parts:
-                writers.append(AudioWriter(part, reader.sample_rate, channels))
-                stack.callback(writers[-1].close)
-            yield writers
-        for part, target in zip(parts, targets, strict=True):
-            _rename(part, target)
-    finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
-
-
-def _rename(part: Path, target: Path) -> None:
-    try:
-        os.replace(part, target)
-    except OSError as error:
-        raise OutputError(
-            f"{target} can't be written ({error.strerror})",
-            expected="a name that is free, or an older stem",
-            remedy="choose another folder with -o",
-        ) from error
+    def _summary(self) -> StreamsepError:
+        errors = [error for _, error in self._failures]
+        if self._files == 1:
+            return errors[0]
+        kinds = {type(error) for error in errors}
+        kind = kinds.pop() if len(kinds) == 1 else StreamsepError
+        return kind(
+            f"{len(errors)} of {self._files} files couldn't be separated",
+            expected="sound files",
+            remedy="the lines above say why",
+        )

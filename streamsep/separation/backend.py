@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
@@ -13,6 +14,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from streamsep.errors import BackendError, ModelError
+from streamsep.onnx_file import read_metadata
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, ModelSpec
 
 Float32 = NDArray[np.float32]
@@ -27,8 +29,8 @@ class Backend(Protocol):
 
     spec: ModelSpec
     provider: str
-    features: Float32  # (P, B, T)
-    estimate: Float32  # (S, C, B, T)
+    features: Float32  # spec.features_shape
+    estimate: Float32  # spec.estimate_shape
 
     def run(self) -> None:
         """Run the graph once over the bound arrays, carrying its states on."""
@@ -59,17 +61,15 @@ class OnnxBackend:
     """
 
     def __init__(self, path: Path, *, device: str = "auto") -> None:
-        self._session = _open_session(path, device)
-        self.spec = ModelSpec.from_metadata(
-            self._session.get_modelmeta().custom_metadata_map
-        )
+        self.spec = ModelSpec.from_metadata(read_metadata(path))
+        self._session = _open_session(path, device, _threads(self.spec))
         self.provider: str = self._session.get_providers()[0].removesuffix("ExecutionProvider")
         spec = self.spec
-        feature_shape = (spec.planes, spec.bins, spec.frames_per_run)
-        estimate_shape = (len(spec.stems), spec.channels, spec.bins, spec.frames_per_run)
-        _check_ports(self._session, spec, feature_shape, estimate_shape)
-        self.features: Float32 = np.zeros(feature_shape, np.float32)
-        self.estimate: Float32 = np.zeros(estimate_shape, np.float32)
+        self.features: Float32 = np.zeros(spec.features_shape, np.float32)
+        self.estimate: Float32 = np.zeros(spec.estimate_shape, np.float32)
+        self._ports = _mdx_ports(self._session, spec) if spec.feature == "complex" else None
+        if self._ports is None:
+            _check_ports(self._session, spec)
         self._states = [
             [np.zeros(state.shape, np.float32) for state in spec.states] for _ in range(2)
         ]
@@ -82,9 +82,11 @@ class OnnxBackend:
     def _bind(self, states_in: list[Float32], states_out: list[Float32]) -> Any:
         binding = self._session.io_binding()
         names = self.spec.states
-        inputs = [(FEATURES_INPUT, self.features)]
+        features, estimate = self._ports or (FEATURES_INPUT, ESTIMATE_OUTPUT)
+        batched = self.features[np.newaxis] if self._ports else self.features
+        inputs = [(features, batched)]
         inputs += [(s.input, array) for s, array in zip(names, states_in, strict=True)]
-        outputs = [(ESTIMATE_OUTPUT, self.estimate)]
+        outputs = [(estimate, self.estimate)]
         outputs += [(s.output, array) for s, array in zip(names, states_out, strict=True)]
         for bind, ports in ((binding.bind_input, inputs), (binding.bind_output, outputs)):
             for name, array in ports:
@@ -116,17 +118,29 @@ class OnnxBackend:
             array.fill(0.0)
 
 
-def _open_session(path: Path, device: str) -> Any:
+def graph_ports(path: Path) -> tuple[list[list[object]], list[list[object]]]:
+    """Return the shapes of a graph's inputs and outputs; free sizes are names or None.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing or isn't ONNX.
+    """
+    read_metadata(path)  # refuses what onnxruntime shouldn't see
+    session = _create(path, ["CPUExecutionProvider"], 1)
+    return [p.shape for p in session.get_inputs()], [p.shape for p in session.get_outputs()]
+
+
+def _threads(spec: ModelSpec) -> int:
+    """One hop is too little work to share out; a whole window leaves a core to the sound."""
+    return max(1, (os.cpu_count() or 1) - 1) if spec.feature == "complex" else 1
+
+
+def _open_session(path: Path, device: str, threads: int) -> Any:
     if device not in DEVICES:
         raise ValueError(f"device must be one of {DEVICES}, not {device!r}")
-    if not path.is_file():
-        raise ModelError(
-            f"no model file at {path}",
-            expected="an ONNX file",
-            remedy="check the path, or leave --model out for the built-in model",
-        )
     if device != "cpu" and "CUDAExecutionProvider" in ort.get_available_providers():
-        session = _try_cuda(path)
+        session = _try_cuda(path, threads)
         if session is not None:
             return session
     if device == "cuda":
@@ -135,10 +149,10 @@ def _open_session(path: Path, device: str) -> Any:
             expected="an NVIDIA GPU with its driver and the CUDA and cuDNN libraries",
             remedy="pip install 'streamsep[cuda]', or use --device cpu",
         )
-    return _create(path, ["CPUExecutionProvider"])
+    return _create(path, ["CPUExecutionProvider"], threads)
 
 
-def _try_cuda(path: Path) -> Any | None:
+def _try_cuda(path: Path, threads: int) -> Any | None:
     """Return a session that really runs on CUDA, or None.
 
     The list of available providers names CUDA even where it can't load, and a failed load only
@@ -148,7 +162,7 @@ def _try_cuda(path: Path) -> Any | None:
         if hasattr(ort, "preload_dlls"):
             with redirect_stdout(StringIO()):
                 ort.preload_dlls()
-        session = _create(path, ["CUDAExecutionProvider", "CPUExecutionProvider"])
+        session = _create(path, ["CUDAExecutionProvider", "CPUExecutionProvider"], threads)
     return session if session.get_providers()[0] == "CUDAExecutionProvider" else None
 
 
@@ -161,9 +175,9 @@ def _quiet() -> Iterator[None]:
         ort.set_default_logger_severity(ERRORS_ONLY)
 
 
-def _create(path: Path, providers: list[str]) -> Any:
+def _create(path: Path, providers: list[str], threads: int) -> Any:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1  # one hop is too little work to share out
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
     # Spinning threads would take the core that the audio callback needs.
@@ -182,12 +196,34 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
-def _check_ports(
-    session: Any, spec: ModelSpec, feature_shape: tuple[int, ...], estimate_shape: tuple[int, ...]
-) -> None:
+def _mdx_ports(session: Any, spec: ModelSpec) -> tuple[str, str]:
+    """Return the names of a complex graph's only input and output, of sizes fixed or free."""
+    names = []
+    for kind, ports, wanted in (
+        ("input", session.get_inputs(), (1, *spec.features_shape)),
+        ("output", session.get_outputs(), spec.estimate_shape),
+    ):
+        found = {port.name: (port.type, tuple(port.shape)) for port in ports}
+        if len(ports) != 1 or ports[0].type != "tensor(float)" or not _fits(ports[0].shape, wanted):
+            raise ModelError(
+                f"the graph's {kind}s are {_describe(found)}",
+                expected=f"one {kind}, float32 {wanted}",
+                remedy="import the model again with the parameters it was made with",
+            )
+        names.append(ports[0].name)
+    return names[0], names[1]
+
+
+def _fits(shape: list[object], wanted: tuple[int, ...]) -> bool:
+    return len(shape) == len(wanted) and all(
+        size == want or not isinstance(size, int) for size, want in zip(shape, wanted, strict=True)
+    )
+
+
+def _check_ports(session: Any, spec: ModelSpec) -> None:
     """Refuse a graph whose inputs and outputs aren't what its spec says."""
-    inputs = {FEATURES_INPUT: feature_shape} | {s.input: s.shape for s in spec.states}
-    outputs = {ESTIMATE_OUTPUT: estimate_shape} | {s.output: s.shape for s in spec.states}
+    inputs = {FEATURES_INPUT: spec.features_shape} | {s.input: s.shape for s in spec.states}
+    outputs = {ESTIMATE_OUTPUT: spec.estimate_shape} | {s.output: s.shape for s in spec.states}
     for kind, wanted, ports in (
         ("inputs", inputs, session.get_inputs()),
         ("outputs", outputs, session.get_outputs()),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.dsp.delay import DelayLine
-from streamsep.dsp.sanitize import Sanitizer
+from streamsep.dsp.sanitize import MAX_AMPLITUDE, Sanitizer
 from streamsep.dsp.stft import StreamingSTFT
 from streamsep.separation.backend import Backend
 from streamsep.spec import ModelSpec
@@ -31,14 +31,18 @@ class SpectralEngine(ABC):
         Holds the graph, its spec and its bound buffers.
     stride_frames
         Frames per call, a multiple of ``spec.stride_frames``.
+    lag_frames
+        How many frames the used estimates trail the newest frame.  [default: the spec's]
     """
 
-    def __init__(self, backend: Backend, stride_frames: int) -> None:
+    def __init__(
+        self, backend: Backend, stride_frames: int, *, lag_frames: int | None = None
+    ) -> None:
         spec = backend.spec
         self.spec: ModelSpec = spec
         self._backend = backend
         self._stride = stride_frames
-        self._lag = spec.lag_frames
+        self._lag = spec.lag_frames if lag_frames is None else lag_frames
         self.block_size: int = stride_frames * spec.hop_length
         self._stft = StreamingSTFT(
             spec.n_fft, spec.hop_length, spec.channels, stems=len(spec.stems), window=spec.window
@@ -51,11 +55,14 @@ class SpectralEngine(ABC):
         self._magnitude = np.zeros(shape, np.float32)
         self._ratio = np.zeros((len(spec.stems), *shape), np.float32)
         self._stem_spectra = np.zeros((len(spec.stems), *shape), np.complex64)
-        self._features = np.zeros((spec.planes, spec.bins, stride_frames), np.float32)
-        self._planes = np.zeros((spec.planes, spec.bins), np.float32)
+        planes, bins, _ = spec.features_shape
+        self._features = np.zeros((planes, bins, stride_frames), np.float32)
+        self._planes = np.zeros((planes, bins), np.float32)
         self._mid_side = np.zeros(shape, np.complex64)
-        self._estimate = np.zeros((len(spec.stems), *shape, stride_frames), np.float32)
-        self._sanitizer = Sanitizer(self._estimate.shape)
+        self._estimate = np.zeros((*spec.estimate_shape[:-1], stride_frames), np.float32)
+        # A sample is bounded; a bin of a spectrum sums up to n_fft of them.
+        limit = MAX_AMPLITUDE * (spec.n_fft if spec.output == "complex" else 1)
+        self._sanitizer = Sanitizer(self._estimate.shape, limit)
 
     @property
     def stems(self) -> tuple[str, ...]:
@@ -83,8 +90,7 @@ class SpectralEngine(ABC):
         for index in range(self._stride):
             spectrum = self._spectra[self._lag + index]
             self._stft.analyse(block[:, index * hop : (index + 1) * hop], spectrum)
-            self._extract(spectrum)
-            np.log1p(self._planes, out=self._features[..., index])
+            self._extract(spectrum, self._features[..., index])
         self._run()
         if self._sanitizer.clean(self._estimate):
             # Whatever made it would live on in the states.
@@ -97,15 +103,20 @@ class SpectralEngine(ABC):
         for stem in out[:-1]:
             np.subtract(residual, stem, out=residual)
 
-    def _extract(self, spectrum: NDArray[np.complex64]) -> None:
-        """Write the magnitudes of a frame's (C, B) feature planes."""
+    def _extract(self, spectrum: NDArray[np.complex64], out: Float32) -> None:
+        """Write the feature planes (P, bins) of a frame (C, B)."""
         channels = self.spec.channels
+        if self.spec.feature == "complex":
+            seen = spectrum[:, : out.shape[-1]]
+            out[0::2], out[1::2] = seen.real, seen.imag
+            return
         np.abs(spectrum, out=self._planes[:channels])
         if self.spec.feature == "log1p_magnitude_lrms":
             np.add(spectrum[0], spectrum[1], out=self._mid_side[0])
             np.subtract(spectrum[0], spectrum[1], out=self._mid_side[1])
             np.multiply(self._mid_side, np.float32(0.5), out=self._mid_side)
             np.abs(self._mid_side, out=self._planes[channels:])
+        np.log1p(self._planes, out=out)
 
     @abstractmethod
     def _run(self) -> None:
@@ -113,6 +124,9 @@ class SpectralEngine(ABC):
 
     def _apply(self, estimate: Float32, spectrum: NDArray[np.complex64]) -> None:
         """Write the stems' spectra (S, C, B) for one frame of the mixture (C, B)."""
+        if self.spec.output == "complex":
+            self._place(estimate, spectrum)
+            return
         ratio = estimate
         if self.spec.output == "log1p_magnitude":
             # Wiener-like: the estimated magnitude with the mixture's phase, never above the
@@ -125,6 +139,13 @@ class SpectralEngine(ABC):
             np.divide(ratio, self._magnitude, out=ratio)
             np.minimum(ratio, 1.0, out=ratio)
         np.multiply(spectrum, ratio, out=self._stem_spectra)
+
+    def _place(self, estimate: Float32, spectrum: NDArray[np.complex64]) -> None:
+        """Take the estimated spectra (S, 2C, F) as they are, but silence for silence."""
+        seen = self._stem_spectra[..., : estimate.shape[-1]]
+        seen.real, seen.imag = estimate[:, 0::2], estimate[:, 1::2]
+        gain = np.float32(self.spec.compensate if spectrum.any() else 0.0)
+        np.multiply(seen, gain, out=seen)
 
     def flush(self, out: Float32) -> int:
         """Write the last ``delay`` samples; see `Separator.flush`."""

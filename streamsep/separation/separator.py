@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from streamsep.errors import ModelError
 from streamsep.separation.backend import OnnxBackend
-from streamsep.separation.sliding import SlidingSeparator
+from streamsep.separation.pace import choose_pace, measure_run
+from streamsep.separation.sliding import OverlappedSeparator, SlidingSeparator
 from streamsep.separation.stateful import StatefulSeparator
 from streamsep.spec import ModelSpec
 
@@ -72,8 +73,8 @@ def gains_for(stem: str, stems: tuple[str, ...]) -> dict[str, float]:
 
 
 def load_separator(
-    path: Path, *, device: str = "auto", stride_blocks: int = 1
-) -> StatefulSeparator | SlidingSeparator:
+    path: Path, *, device: str = "auto", stride_blocks: int | None = None, offline: bool = False
+) -> StatefulSeparator | SlidingSeparator | OverlappedSeparator:
     """Load a model file and return the engine that its spec asks for.
 
     Parameters
@@ -83,16 +84,23 @@ def load_separator(
     device
         ``"auto"``, ``"cuda"`` or ``"cpu"``.
     stride_blocks
-        Sliding models only: model strides per run; more is cheaper and later.
+        Sliding models only: model strides per run; more is cheaper and later.  [default: 1;
+        for a ``complex`` model as many as this machine's measured speed needs]
+    offline
+        Nobody waits for the sound: a ``complex`` model may look at it from both sides.
 
     Raises
     ------
     ModelError
         If the file is missing, not ONNX, or breaks its contract.
     BackendError
-        If ``device="cuda"`` can't be had.
+        If ``device="cuda"`` can't be had, or the machine is too slow for a ``complex`` model.
     """
     backend = OnnxBackend(path, device=device)
+    if offline and backend.spec.output == "complex":
+        return OverlappedSeparator(backend)
+    if backend.spec.output == "complex" and stride_blocks is None:
+        return SlidingSeparator(backend, pace=choose_pace(backend.spec, measure_run(backend)))
     if backend.spec.mode == "sliding":
-        return SlidingSeparator(backend, stride_blocks=stride_blocks)
+        return SlidingSeparator(backend, stride_blocks=stride_blocks or 1)
     return StatefulSeparator(backend)

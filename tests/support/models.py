@@ -120,3 +120,29 @@ def reference_mask(features: np.ndarray, lag: int) -> np.ndarray:
     count = features.shape[-1]
     mean = sum(padded[..., k : k + count] for k in range(lag + 1)) / (lag + 1)
     return 1.0 / (1.0 + np.exp(1.0 - mean))
+
+
+def mdx(
+    path: Path, *, kernel: np.ndarray | None = None, n_fft: int = 4096, dim_f: int = 2048,
+    frames: int = 32, batch: str = "batch", spec: bool = True, **changes,
+) -> Path:  # fmt: skip
+    """A graph with the contract of MDX-Net; without a kernel it gives back what it is given.
+
+    ``kernel`` (4, 4, 3) float32 mixes the planes of three successive frames: output plane o of
+    frame t is the sum over i and k of kernel[o, i, k] times input plane i of frame t + k - 1.
+    ``spec=False`` leaves our metadata out, as in files from elsewhere.
+    """
+    if kernel is None:
+        kernel = np.zeros((4, 4, 3), np.float32)
+        kernel[range(4), range(4), 1] = 1.0
+    values = ", ".join(repr(float(value)) for value in kernel.ravel())
+    text = f"""
+    mdx (float[{batch},4,{dim_f},{frames}] input) => (float[{batch},4,{dim_f},{frames}] output)
+    <float[4,4,1,3] kernel = {{{values}}}> {{
+        output = Conv <pads: ints = [0, 1, 0, 1]> (input, kernel)
+    }}"""
+    metadata = make_spec(
+        n_fft=n_fft, dim_f=dim_f, window="hann", feature="complex", output="complex",
+        mode="sliding", frames_per_run=frames, **({"lookahead_frames": 2} | changes),
+    ).to_metadata() if spec else {}  # fmt: skip
+    return save(text, path, metadata)

@@ -1,16 +1,19 @@
 """``streamsep separate``: lengths, sums, names, and nothing half-written."""
 
+import os
+import pty
 import signal
 import subprocess
+from contextlib import suppress
 
 import numpy as np
 import pytest
 import soundfile as sf
 
-from streamsep.audio.file import FORMATS
+from streamsep.audio.file import FORMATS, AudioReader
 from streamsep.separation import ChunkedSeparator, load_separator
 from tests.support import models
-from tests.support.commands import COMMAND, Live, without_sound
+from tests.support.commands import COMMAND, Live, ffmpeg, without_sound
 from tests.support.servers import wait_until
 from tests.support.signals import music
 
@@ -98,8 +101,9 @@ def test_a_bad_file_among_good_ones_stops_only_itself(command, tmp_path, half_mo
     done = command("separate", good[0], bad, good[1], "--model", half_model)
     assert done.code == 3
     assert done.stdout.count(".beat.wav") == 2
-    first, last = done.stderr.splitlines()
-    assert first.startswith(f"streamsep: {bad} can't be read as sound")
+    counts, why, last = done.stderr.splitlines()
+    assert counts == "3 files: 2 separated, 1 failed"
+    assert why.startswith(f"  {bad}  {bad} can't be read as sound")
     assert last.startswith("streamsep: 1 of 3 files couldn't be separated")
     assert sorted(path.name for path in tmp_path.glob("*.beat.wav")) == [
         "one.beat.wav", "two.beat.wav",
@@ -110,8 +114,274 @@ def test_files_that_would_overwrite_each_other_s_stems_are_refused(command, tmp_
     paths = [make(tmp_path / f"song{suffix}", 44_100, 2) for suffix in (".wav", ".flac")]
     done = command("separate", *paths, "--model", half_model)
     assert done.code == 4
-    assert f"{paths[0]} and {paths[1]} would both become song.*.wav" in done.stderr
+    taken = f"both the vocals of {paths[0]} and the vocals of {paths[1]}"
+    assert f"{tmp_path}/song.vocals.wav would be {taken}" in done.stderr
     assert not list(tmp_path.glob("*.beat.wav"))
+
+
+def test_a_file_that_fails_in_its_middle_leaves_nothing_in_the_next(
+    command, tmp_path, unet_shaped_model
+):
+    broken, song = make(tmp_path / "a.flac", 44_100, 2), make(tmp_path / "b.wav", 44_100, 2)
+    broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
+    assert command("separate", broken, song, "--model", unet_shaped_model).code == 3
+    after, _ = read(tmp_path / "b.beat.wav")
+    assert command("separate", song, "--model", unet_shaped_model, "--overwrite").code == 0
+    np.testing.assert_array_equal(after, read(tmp_path / "b.beat.wav")[0])
+
+
+class TestNames:
+    """Which files are separated, and what their stems are called."""
+
+    @pytest.fixture
+    def music_folder(self, tmp_path):
+        folder = tmp_path / "music"
+        (folder / "sub" / "deep").mkdir(parents=True)
+        (folder / ".hidden").mkdir()
+        for name in ("one.wav", "sub/two.flac", "sub/deep/three.mp3", ".hidden/four.wav"):
+            make(folder / name, 44_100, 1)
+        (folder / "cover.jpg").write_bytes(b"no sound, and not asked to be")
+        return folder
+
+    def names(self, folder):
+        return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+    def test_a_folder_is_searched_and_keeps_its_shape(self, command, music_folder, half_model):
+        out = music_folder.parent / "out"
+        done = command("separate", music_folder, "-o", out, "--model", half_model)
+        assert done.code == 0, done.stderr
+        assert done.stderr == "3 files: 3 separated\n"
+        assert self.names(out) == sorted(
+            f"{name}.{stem}.wav"
+            for name in ("one", "sub/two", "sub/deep/three") for stem in ("beat", "vocals")
+        )  # fmt: skip
+
+    def test_globs_are_taken_as_they_are_on_any_system(self, command, music_folder, half_model):
+        pattern = music_folder / "**" / "t*.*"
+        out = music_folder.parent / "out"
+        assert command("separate", pattern, "-o", out, "--model", half_model).code == 0
+        assert {name.split(".")[0] for name in self.names(out)} == {"two", "three"}
+        done = command("separate", music_folder / "x*.wav", "--model", half_model)
+        assert done.code == 3
+        assert f"no sound file at {music_folder}/x*.wav" in done.stderr
+
+    def test_a_template_says_where_and_in_which_format(self, command, music_folder, half_model):
+        out = music_folder.parent / "out"
+        done = command(
+            "separate", music_folder, "-o", f"{out}/{{folder}}/{{ext}}/{{name}} ({{stem}}).flac",
+            "--stems", "beat", "--model", half_model,
+        )  # fmt: skip
+        assert done.code == 0, done.stderr
+        assert self.names(out) == [
+            "sub/deep/mp3/three (beat).flac", "sub/flac/two (beat).flac", "wav/one (beat).flac",
+        ]  # fmt: skip
+        assert sf.info(out / "wav" / "one (beat).flac").format == "FLAC"
+
+    def test_a_file_name_is_enough_for_one_stem_of_one_file(self, command, tmp_path, half_model):
+        song = make(tmp_path / "song.wav", 8_000, 1)
+        done = command(
+            "separate", song, "-o", tmp_path / "beat.ogg", "--stems", "beat", "--model", half_model
+        )
+        assert (done.code, done.stdout) == (0, f"{tmp_path}/beat.ogg\n"), done.stderr
+
+    def test_stems_of_a_song_in_the_same_folder_are_no_songs(
+        self, command, music_folder, half_model
+    ):
+        assert command("separate", music_folder, "--model", half_model).code == 0
+        before = self.names(music_folder)
+        done = command(
+            "separate", music_folder, "--overwrite", "--format", "flac", "--model", half_model
+        )
+        assert done.code == 0
+        assert done.stderr == "3 files: 3 separated, 6 left out, as stems of others\n"
+        added = sorted({*self.names(music_folder)} - {*before})
+        assert added == sorted(
+            name.replace(".wav", ".flac")
+            for name in before
+            if ".beat." in name or ".vocals." in name
+        )
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "line"),
+        [
+            (["-o", "{title}.wav"], 2, "-o knows no {title}; choose among {folder}, {name}"),
+            (["-o", "{name"], 2, "is no template"),
+            (["-o", "{name}.wav", "--format", "flac"], 2, "-o ends in .wav, and --format asks"),
+            (["-o", "{stem}.xyz"], 4, "no sound format has the suffix '.xyz'"),
+            (["-o", "same.wav"], 4, "same.wav would be both the vocals of one.wav and the beat of"),
+            (["--bits", "32", "--format", "flac"], 4, ".flac files don't hold samples of 32 bits"),
+            (["--stems", "drums"], 6, "this model gives vocals, beat and no drums"),
+        ],
+    )
+    def test_what_can_t_be_is_refused_before_any_work(
+        self, command, monkeypatch, music_folder, half_model, arguments, code, line
+    ):
+        monkeypatch.chdir(music_folder)
+        before = self.names(music_folder)
+        done = command("separate", ".", *arguments, "--model", half_model)
+        assert done.code == code
+        assert line in done.stderr
+        assert self.names(music_folder) == before
+
+    def test_a_song_is_never_overwritten_by_its_stem(self, command, tmp_path, half_model):
+        song = make(tmp_path / "song.wav", 8_000, 1)
+        content = song.read_bytes()
+        target = f"{tmp_path}/{{name}}.wav"
+        done = command("separate", song, "--stems", "beat", "-o", target, "--model", half_model)
+        assert done.code == 4
+        assert "would be both a file to separate and the beat of" in done.stderr
+        assert song.read_bytes() == content
+
+    def test_an_empty_folder_is_said(self, command, tmp_path, half_model):
+        (tmp_path / "empty").mkdir()
+        done = command("separate", tmp_path / "empty", "--model", half_model)
+        assert done.code == 3
+        assert f"the folder {tmp_path}/empty holds no sound files" in done.stderr
+
+
+class TestSamples:
+    """Depth and loudness."""
+
+    @pytest.mark.parametrize(
+        ("suffix", "bits", "subtype"),
+        [
+            ("wav", 16, "PCM_16"),
+            ("wav", 32, "FLOAT"),
+            ("flac", 16, "PCM_16"),
+            ("flac", 24, "PCM_24"),
+        ],
+    )
+    def test_depth_is_what_was_asked_for(
+        self, command, tmp_path, half_model, suffix, bits, subtype
+    ):
+        song = make(tmp_path / "song.wav", 44_100, 2)
+        done = command("separate", song, "--format", suffix, "--bits", bits, "--model", half_model)
+        assert done.code == 0, done.stderr
+        beat, vocals = (tmp_path / f"song.{stem}.{suffix}" for stem in ("beat", "vocals"))
+        assert sf.info(beat).subtype == subtype
+        # Half a step of each stem; float32 sums as the 24 bits' step.
+        step = {16: 2.0**-15, 24: 2.0**-23, 32: 2.0**-23}[bits]
+        total = read(beat)[0] + read(vocals)[0]
+        np.testing.assert_allclose(total, read(song)[0], atol=2 * step, rtol=0)
+
+    def test_gain_moves_all_stems_alike_and_what_is_cut_is_said(
+        self, command, tmp_path, identity_model
+    ):
+        song = make(tmp_path / "song.wav", 44_100, 2)
+        run = ["separate", song, "--stems", "beat", "--gain", "9", "--model", identity_model]
+        done = command(*run)
+        assert done.code == 0
+        # Peak 0.5 and 9 dB more.
+        told = f"{tmp_path}/song.beat.wav is up to 3.0 dB beyond full scale, and cut there"
+        assert told in done.stderr
+        assert np.abs(read(tmp_path / "song.beat.wav")[0]).max() <= 1.0
+        done = command(*run, "--bits", "32", "--overwrite")
+        assert done.stderr == ""
+        louder = read(song)[0] * 10 ** (9 / 20)
+        # float32's rounding of a product.
+        np.testing.assert_allclose(read(tmp_path / "song.beat.wav")[0], louder, rtol=1e-6)
+
+
+class TestResume:
+    def test_what_is_done_is_skipped_until_the_song_changes(self, command, tmp_path, half_model):
+        song = make(tmp_path / "song.wav", 44_100, 2)
+        assert command("separate", song, "--model", half_model).code == 0
+        beat = tmp_path / "song.beat.wav"
+        made = beat.stat().st_mtime_ns
+        done = command("separate", song, "--model", half_model)
+        assert (done.code, done.stdout) == (0, "")
+        assert done.stderr == "1 file: 1 done before\n"
+        assert beat.stat().st_mtime_ns == made
+        os.utime(song, ns=(made + 10**9, made + 10**9))
+        assert command("separate", song, "--model", half_model).stdout.count("song.") == 2
+        (tmp_path / "song.vocals.wav").unlink()
+        assert command("separate", song, "--model", half_model).stdout.count("song.") == 2
+
+    def test_twenty_files_three_of_them_bad_killed_and_resumed(self, tmp_path, half_model):
+        folder, out = tmp_path / "music", tmp_path / "out"
+        folder.mkdir()
+        kinds = [".wav", ".flac", ".ogg", ".mp3", ".m4a", ".mka", ".opus", ".wav"]
+        good = []
+        for index, suffix in enumerate(2 * kinds):
+            made = make(tmp_path / "made.wav", 48_000, 1 + index % 2)
+            good.append(folder / f"{index:02}{suffix}")
+            ffmpeg("-i", made, good[-1])
+        # The seventeenth is the one that is under way when the kill comes.
+        long = folder / "08-long.wav"
+        sf.write(long, np.zeros((44_100 * 200, 1), np.int16), 44_100)
+        good.append(long)
+        (folder / "03-text.mp3").write_text("no sound at all")
+        (folder / "07-empty.wav").write_bytes(b"")
+        half = make(folder / "12-half.flac", 44_100, 2)
+        half.write_bytes(half.read_bytes()[: half.stat().st_size // 2])
+
+        run = [*COMMAND, "separate", str(folder), "-o", str(out), "--model", str(half_model)]
+        first = subprocess.Popen(
+            run, env=without_sound(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        wait_until(lambda: list(out.glob(".08-long*part*")), "the long file to be under way")
+        first.kill()
+        first.wait()
+        before = {path.name: path.stat().st_mtime_ns for path in out.glob("[!.]*")}
+        assert {name[:2] for name in before} == {f"{index:02}" for index in range(8)}
+        assert "08-long.beat.wav" not in before
+
+        sf.write(long, np.zeros((44_100, 1), np.int16), 44_100)  # the rest of it proves nothing
+        second = subprocess.run(run, env=without_sound(), capture_output=True, text=True)
+        assert second.returncode == 3
+        # The decoder of MP3 has its own word on a text before that.
+        stderr = second.stderr.splitlines()[-5:]
+        assert stderr[0] == "20 files: 9 separated, 8 done before, 3 failed"
+        assert [line.split()[0] for line in stderr[1:4]] == [
+            str(folder / name) for name in ("03-text.mp3", "07-empty.wav", "12-half.flac")
+        ]
+        assert "is damaged after" in stderr[3]
+        after = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+        assert {name: after[name] for name in before} == before
+        assert sorted(after) == sorted(
+            f"{path.stem}.{stem}.wav" for path in good for stem in ("beat", "vocals")
+        )
+        for path in good:
+            with AudioReader(path) as reader:
+                length = sum(chunk.shape[-1] for chunk in reader.chunks())
+            assert sf.info(out / f"{path.stem}.beat.wav").frames == length
+
+
+def test_jobs_at_a_time_come_to_the_same_files(command, tmp_path, unet_shaped_model):
+    folder = tmp_path / "music"
+    folder.mkdir()
+    for index in range(6):
+        sound = music(1.1, seed=index)
+        sf.write(folder / f"{index}.wav", sound.T, 44_100)
+    (folder / "3.wav").write_bytes(b"no sound")
+    for jobs in (1, 3):
+        run = ["separate", folder, "-o", tmp_path / str(jobs), "--jobs", jobs]
+        done = command(*run, "--model", unet_shaped_model)
+        assert done.code == 3
+        assert done.stderr.startswith("6 files: 5 separated, 1 failed\n")
+    one, three = ({p.name: p.read_bytes() for p in (tmp_path / n).iterdir()} for n in "13")
+    assert len(one) == 10
+    assert one == three
+
+
+def test_bars_go_to_the_terminal_and_names_to_the_pipe(tmp_path, half_model):
+    songs = [make(tmp_path / f"{name}.wav", 44_100, 2) for name in ("one", "two")]
+    master, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "separate", *map(str, songs), "--model", str(half_model)],
+        env=without_sound() | {"TERM": "xterm"}, stdout=subprocess.PIPE, stderr=terminal, text=True,
+    )  # fmt: skip
+    os.close(terminal)
+    shown = b""
+    with suppress(OSError):  # how Linux says that the other end is closed
+        while piece := os.read(master, 4096):
+            shown += piece
+    os.close(master)
+    stdout, _ = process.communicate(timeout=60)
+    assert len(stdout.splitlines()) == 4
+    assert stdout.startswith(str(tmp_path))
+    for name in (b"one.wav", b"two.wav", b"2 files", b"100%"):
+        assert name in shown
 
 
 @pytest.mark.parametrize(

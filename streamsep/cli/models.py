@@ -1,0 +1,270 @@
+"""``streamsep models``: which models there are, and taking in one's own."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from streamsep.errors import BackendError, ModelError, OutputError, StreamsepError
+from streamsep.models import (
+    BUILTIN,
+    SUFFIX,
+    find_model,
+    imported_folder,
+    imported_names,
+    imported_path,
+)
+from streamsep.models.sealed import is_intact, kept_self_test, seal, self_test_entry
+from streamsep.models.uvr import MdxParameters, fingerprint, mdx_spec, read_parameters
+from streamsep.onnx_file import metadata_entry, read_metadata
+from streamsep.separation.backend import OnnxBackend, graph_ports
+from streamsep.separation.pace import choose_pace, measure_run
+from streamsep.separation.probe import agree, probe
+from streamsep.spec import METADATA_KEY, ModelSpec
+
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
+
+
+@click.group()
+def command() -> None:
+    """List, describe, import, check and remove models.
+
+    A model is one ONNX file that holds all that is known about it. What is imported is called
+    by its name, as in: streamsep live --model NAME
+    """
+
+
+@command.command("list")
+def list_() -> None:
+    """List the built-in and the imported models."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "stems", "latency", "licence", "from"):
+        table.add_column(heading, overflow="fold")
+    for name in (*BUILTIN, *imported_names()):
+        path = find_model(name) if name in BUILTIN else imported_path(name)
+        try:
+            spec = ModelSpec.from_metadata(read_metadata(path))
+        except ModelError as error:
+            cells = ["", "", "", f"damaged: {error.what}"]
+        else:
+            cells = [", ".join((*spec.stems, spec.residual)), _latency(spec),
+                     spec.licence or "unknown", _origin(name, spec).split(",")[0]]  # fmt: skip
+        table.add_row(name, *map(escape, cells))  # a licence is no markup
+    Console(highlight=False).print(table)
+
+
+@command.command()
+@click.argument("name", metavar="NAME|FILE")
+def info(name: str) -> None:
+    """Say all that is known about a model, and how fast it runs here."""
+    path = find_model(name)
+    backend = OnnxBackend(path)
+    spec = backend.spec
+    dim_f = f", bins 0 to {spec.dim_f - 1}" if spec.dim_f else ""
+    scores = ", ".join(f"{key} {value:g}" for key, value in spec.scores.items())
+    for what, value in (
+        ("name", spec.name),
+        ("file", f"{path}, {path.stat().st_size / 1e6:.1f} MB"),
+        ("from", _origin(name, spec)),
+        ("licence", spec.licence or "unknown"),
+        ("trained on", spec.training_data or "unknown"),
+        ("stems", ", ".join((*spec.stems, spec.residual))),
+        ("sound", f"{spec.sample_rate} Hz, {spec.channels} channels"),
+        ("transform", f"n_fft {spec.n_fft}, hop {spec.hop_length}, {spec.window}{dim_f}"),
+        ("graph", f"{spec.mode}, {spec.frames_per_run} frames a run, {spec.output}"),
+        ("latency", _latency(spec)),
+        ("speed here", _speed(backend)),
+        ("scores", scores or "none kept"),
+    ):
+        click.echo(f"{what + ':':<12} {value}")
+
+
+@command.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--params", type=click.Path(path_type=Path), metavar="FILE",
+              help="UVR's model_data.json, which says what the file needs.")
+@click.option("--n-fft", type=click.IntRange(2_048, 65_536), metavar="SAMPLES",
+              help="Without --params: samples per frame. Asked for on a terminal.")
+@click.option("--stem", default="vocals", show_default=True,
+              help="Without --params: what the model estimates; beat for the music without voice.")
+@click.option("--compensate", type=click.FloatRange(0.5, 2.0), default=1.0, show_default=True,
+              help="Without --params: gain of what it estimates.")
+@click.option("--name", help="What to call it.  [default: as the file]")
+@click.option("--licence", default="", metavar="TEXT", help="Its licence, for models list.")
+def import_(
+    file: Path, params: Path | None, n_fft: int | None, stem: str, compensate: float,
+    name: str | None, licence: str,
+) -> None:  # fmt: skip
+    """Take in a model FILE: one exported for streamsep, or an MDX-Net model as used by UVR.
+
+    It is copied to your own folder of models, with all that is needed to run it in the copy.
+    """
+    name = name or re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).lstrip(".-")
+    name = _free_name(name.removesuffix(SUFFIX))
+    metadata = read_metadata(file)
+    if METADATA_KEY in metadata:
+        found = ModelSpec.from_metadata(metadata)
+        origin = found.origin or f"{file.name}, exported for streamsep"
+        spec = replace(found, name=name, origin=origin, licence=licence or found.licence)
+    else:
+        inputs, outputs = graph_ports(file)
+        if (len(inputs), len(outputs)) != (1, 1):
+            raise ModelError(
+                f"{file} has {len(inputs)} inputs and {len(outputs)} outputs",
+                expected="one of each, [batch, 4, dim_f, dim_t], as MDX-Net has",
+                remedy="other kinds of models can't be taken in",
+            )
+        if params is not None:
+            known = read_parameters(params, file)
+        else:
+            known = MdxParameters(n_fft or _ask_n_fft(), stem, compensate)
+        told = params.name if params else "its shapes and options"
+        origin = f"{file.name}, MD5 of its end {fingerprint(file)}, parameters from {told}"
+        spec = mdx_spec(name, inputs[0], known, origin=origin, licence=licence)
+    click.echo(f"{_install(file, spec)}: streamsep live --model {name}")
+
+
+@command.command()
+@click.argument("names", nargs=-1, metavar="[NAME|FILE]…")
+def verify(names: tuple[str, ...]) -> None:
+    """Check hash, metadata and numbers of models; of all when none is named."""
+    bad = []
+    for name in names or (*BUILTIN, *imported_names()):
+        click.echo(f"{name}:")
+        try:
+            for line in _verified(find_model(name)):
+                click.echo(f"  ok  {line}")
+        except StreamsepError as error:
+            click.echo(f" bad  {error.what}")
+            bad.append(name)
+    if bad:
+        raise ModelError(
+            f"{', '.join(bad)}: not as it should be",
+            expected="an unchanged file that keeps its contract",
+            remedy="remove it and import it again, or install streamsep again if it is built in",
+        )
+
+
+@command.command()
+@click.argument("name")
+def remove(name: str) -> None:
+    """Remove an imported model."""
+    path = imported_path(name)
+    if name in BUILTIN or name not in imported_names():
+        raise ModelError(
+            f"{name} {'comes with streamsep' if name in BUILTIN else 'was never imported'}",
+            expected=f"an imported model: {', '.join(imported_names()) or 'there is none'}",
+            remedy="choose one of those",
+        )
+    try:
+        path.unlink()
+    except OSError as error:
+        raise OutputError(
+            f"{path} can't be removed ({error.strerror})",
+            expected="a writable folder",
+            remedy="make it so, then try again",
+        ) from error
+    click.echo(f"{path} removed")
+
+
+def _latency(spec: ModelSpec) -> str:
+    frames = spec.lag_frames + spec.stride_frames - 1
+    samples = spec.n_fft + frames * spec.hop_length
+    least = "from " if spec.mode == "sliding" else ""  # the machine's speed decides
+    return f"{least}{1_000 * samples / spec.sample_rate:.0f} ms"
+
+
+def _origin(name: str, spec: ModelSpec) -> str:
+    return spec.origin or ("comes with streamsep" if name in BUILTIN else "unknown")
+
+
+def _speed(backend: OnnxBackend) -> str:
+    spec, run_s = backend.spec, measure_run(backend)
+    hop_s = spec.hop_length / spec.sample_rate
+    line = f"{1_000 * run_s:.1f} ms a run on {backend.provider}"
+    if spec.output != "complex":
+        return f"{line}, every {1_000 * spec.stride_frames * hop_s:.0f} ms"
+    frames = spec.frames_per_run - spec.frames_per_run // 4
+    line += f"; over files {frames * hop_s / run_s:.1f} times faster than it plays; live: "
+    try:
+        return f"{line}{choose_pace(spec, run_s)}"
+    except BackendError as error:
+        return f"{line}{error.what}"
+
+
+def _verified(path: Path) -> Iterator[str]:
+    """Yield what is as it should be; raise a StreamsepError at what isn't."""
+    intact = is_intact(path)
+    if intact is False:
+        raise ModelError(
+            "the file isn't what was imported", expected="the hash kept in it", remedy=""
+        )
+    yield "hash: as imported" if intact else "hash: none kept, it wasn't imported"
+    backend = OnnxBackend(path, device="cpu")
+    spec = backend.spec
+    yield f"metadata: {spec.feature} to {spec.output}, {spec.mode}, fits the graph"
+    result, kept = probe(backend), kept_self_test(path)
+    if not agree(result, probe(backend)) or (kept is not None and not agree(kept, result)):
+        raise ModelError(
+            f"the self-test gives {result}", expected=f"{kept or 'the same twice'}", remedy=""
+        )
+    yield f"self-test: {'as at the import' if kept else 'finite, and the same twice'}"
+
+
+def _free_name(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ModelError(
+            f"{name!r} is no name for a model",
+            expected="letters, digits, '.', '_' and '-', at most 100, not first '.' or '-'",
+            remedy="choose another with --name",
+        )
+    if name in BUILTIN or imported_path(name).exists():
+        raise ModelError(
+            f"there is a model {name} already",
+            expected="a new name",
+            remedy=f"choose another with --name, or: streamsep models remove {name}",
+        )
+    return name
+
+
+def _ask_n_fft() -> int:
+    if not sys.stdin.isatty():
+        raise click.UsageError(
+            "the file doesn't say its n_fft; expected --params model_data.json, or --n-fft"
+        )
+    asked: int = click.prompt(
+        "n_fft, samples per frame, as its maker says", type=click.IntRange(2_048, 65_536)
+    )
+    return asked
+
+
+def _install(source: Path, spec: ModelSpec) -> Path:
+    """Copy a model with its spec, self-test and hash; all of it, or nothing under its name."""
+    target = imported_path(spec.name)
+    part = imported_folder() / f".{spec.name}.part"
+    try:
+        imported_folder().mkdir(parents=True, exist_ok=True)
+        (entry,) = spec.to_metadata().items()
+        content = source.read_bytes() + metadata_entry(*entry)
+        part.write_bytes(content)
+        content += self_test_entry(probe(OnnxBackend(part, device="cpu")))
+        part.write_bytes(content + seal(content))
+        os.replace(part, target)
+    except OSError as error:
+        raise OutputError(
+            f"{target} can't be written ({error.strerror})",
+            expected="a writable folder with room for it",
+            remedy="make it so, then try again",
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
+    return target

@@ -1,0 +1,164 @@
+"""One file through a separator, into files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsep.audio.file import FORMATS, AudioReader, AudioWriter, match_channels
+from streamsep.audio.media import ENCODERS, MediaWriter, installed
+from streamsep.cli.options import make_folder
+from streamsep.dsp.resample import StreamResampler
+from streamsep.errors import OutputError
+from streamsep.separation import ChunkedSeparator, Separator, gains_for
+
+Float32 = NDArray[np.float32]
+
+
+def separate_file(
+    separator: Separator,
+    path: Path,
+    targets: dict[str, Path],
+    *,
+    bits: int | None = None,
+    gain: float = 1.0,
+    on_progress: Callable[[float], object],
+) -> dict[str, float]:
+    """Write stems of a file and return the peak of each, where 1.0 is full scale.
+
+    Parameters
+    ----------
+    separator
+        Of any state: it starts anew.
+    path
+        Sound or video; its rate is kept, mono stays mono, more than two channels become two.
+    targets
+        File for each stem; its folder is made if missing.
+    bits
+        See `AudioWriter`.
+    gain
+        Factor on every stem.
+    on_progress
+        Called with the share done, 0 to 1.
+
+    Raises
+    ------
+    AudioFileError
+        If the file can't be read, or holds NaN or Inf.
+    OutputError
+        If a stem can't be written. Nothing is left under a stem's name in either case.
+    ModelError
+        If the model doesn't give such a stem.
+    """
+    separator.reset()  # a file that failed leaves its sound inside
+    mixer = gain * stem_gains(separator, tuple(targets))
+    peaks = np.zeros(len(targets))
+    with AudioReader(path) as reader, _written_whole(targets, reader, bits) as writers:
+        done = 0
+        for stems in _separated(separator, reader):
+            mixed = np.tensordot(mixer, stems, axes=1)
+            for writer, stem in zip(writers, mixed, strict=True):
+                writer.write(stem)
+            if mixed.size:
+                peaks = np.maximum(peaks, np.abs(mixed).max(axis=(1, 2)))
+            done += stems.shape[-1]
+            on_progress(min(done / reader.frames, 1.0))
+    return dict(zip(targets, peaks.tolist(), strict=True))
+
+
+def stem_gains(separator: Separator, names: tuple[str, ...]) -> Float32:
+    """Return (names, S): how the stems asked for are made of those of the separator.
+
+    Raises
+    ------
+    ModelError
+        If the model doesn't give one of them.
+    """
+    gains = [gains_for(name, separator.stems) for name in names]
+    rows = [[gain.get(stem, 0.0) for stem in separator.stems] for gain in gains]
+    return np.array(rows, np.float32)
+
+
+def _separated(separator: Separator, reader: AudioReader) -> Iterator[Float32]:
+    """Yield stems (S, C, n) at the file's rate, in all as long as the file.
+
+    C is the file's channels, at most the model's. The residual is taken from the file itself:
+    what the model's sample rate can't hold stays in it, and the stems sum to the file.
+    """
+    spec, rate = separator.spec, reader.sample_rate
+    count, channels = len(separator.stems), min(reader.channels, spec.channels)
+    chunked = ChunkedSeparator(separator)
+    way_in = StreamResampler(rate, spec.sample_rate, spec.channels)
+    way_out = StreamResampler(spec.sample_rate, rate, count * spec.channels)
+    original = np.zeros((channels, 0), np.float32)  # what no stems have come for yet
+
+    def back(stems: Float32, *, last: bool = False) -> Float32:
+        nonlocal original
+        flat = way_out.process(stems.reshape(count * spec.channels, -1), last=last)
+        there = min(flat.shape[-1], original.shape[-1])
+        full = flat[:, :there].reshape(count, spec.channels, there)
+        stems = np.stack([match_channels(stem, channels) for stem in full])
+        stems[-1] = original[:, :there]
+        for stem in stems[:-1]:
+            stems[-1] -= stem
+        original = original[:, there:]
+        return stems
+
+    for chunk in reader.finite_chunks():
+        original = np.concatenate([original, match_channels(chunk, channels)], axis=-1)
+        mixture = way_in.process(match_channels(chunk, spec.channels))
+        yield back(chunked.feed(mixture))
+    chunked_rest = [chunked.feed(way_in.process(mixture[:, :0], last=True)), chunked.finish()]
+    yield back(np.concatenate(chunked_rest, axis=-1), last=True)
+
+
+@contextmanager
+def _written_whole(
+    targets: dict[str, Path], reader: AudioReader, bits: int | None
+) -> Iterator[list[AudioWriter | MediaWriter]]:
+    """Writers under temporary names; the final ones appear only when all is written."""
+    parts = [t.with_name(f".{t.stem}.part{t.suffix}") for t in targets.values()]
+    channels = min(reader.channels, 2)
+    try:
+        with ExitStack() as stack:
+            writers: list[AudioWriter | MediaWriter] = []
+            for part in parts:
+                make_folder(part.parent, "-o")
+                writer = _open_writer(part, reader, channels, bits)
+                stack.push(writer)
+                writers.append(writer)
+            yield writers
+        for part, target in zip(parts, targets.values(), strict=True):
+            _rename(part, target)
+    finally:
+        for part in parts:
+            with suppress(NotADirectoryError):  # where even the folder couldn't be made
+                part.unlink(missing_ok=True)
+
+
+def _open_writer(
+    part: Path, reader: AudioReader, channels: int, bits: int | None
+) -> AudioWriter | MediaWriter:
+    """Choose who writes: PyAV where it can carry a cover or a picture along."""
+    suffix, rate = part.suffix.lower(), reader.sample_rate
+    if suffix in ENCODERS and (suffix not in FORMATS or installed()):
+        return MediaWriter(
+            part, rate, channels, source=reader.path, start_s=reader.start_s, bits=bits
+        )
+    return AudioWriter(part, rate, channels, bits=bits, tags=reader.tags)
+
+
+def _rename(part: Path, target: Path) -> None:
+    try:
+        os.replace(part, target)
+    except OSError as error:
+        raise OutputError(
+            f"{target} can't be written ({error.strerror})",
+            expected="a name that is free, or an older stem",
+            remedy="choose another folder with -o",
+        ) from error

@@ -1,0 +1,207 @@
+"""An ONNX file as data: read before onnxruntime sees it, refused if it wants more than to be data.
+
+Only the protobuf wire format is needed for that, so nothing has to be installed. What is refused:
+weights outside the file (a path that a file chooses), operators that aren't onnxruntime's own,
+and sizes that no model has.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+
+from streamsep.errors import ModelError
+
+MAX_FILE_BYTES = 2**30
+MAX_TENSOR_ELEMENTS = 2**28
+MAX_DEPTH = 16
+DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+
+# Field numbers of onnx.proto3.
+GRAPH, METADATA, FUNCTIONS = 7, 14, 25
+NODES, INITIALIZERS, SPARSE_INITIALIZERS = 1, 5, 15
+ATTRIBUTES, DOMAIN = 5, 7
+TENSOR_VALUES, GRAPH_VALUES, SPARSE_VALUES = (5, 10), (6, 11), (22, 23)
+DIMS, EXTERNAL_DATA, DATA_LOCATION = 1, 13, 14
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
+
+Message = memoryview
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the ``metadata_props`` of a model file that is fit to be loaded.
+
+    Raises
+    ------
+    ModelError
+        If it is missing, isn't ONNX, or wants more than to be data.
+    """
+    try:
+        return _read_model(_mapped(path))
+    except ValueError as error:
+        raise ModelError(
+            f"{path} can't be loaded as a model ({error})",
+            expected="an ONNX file exported for streamsep",
+            remedy="check the path, or export it again with 'python -m export onnx'",
+        ) from error
+    except _UnfitError as error:
+        raise ModelError(
+            f"{path} {error}",
+            expected="one file that holds the whole model and nothing but onnxruntime's operators",
+            remedy="get the model in another form, or from someone you trust",
+        ) from error
+
+
+def metadata_entry(key: str, value: str) -> bytes:
+    """Return what adds an entry to ``metadata_props`` when appended to a model file.
+
+    Repeated fields of a protobuf message merge when messages are joined, so the model needn't
+    be parsed to be given metadata.
+    """
+    entry = _text(1, key) + _text(2, value)
+    return _varint_bytes(METADATA << 3 | BYTES) + _varint_bytes(len(entry)) + entry
+
+
+class _UnfitError(Exception):
+    """A model that could be loaded and must not be."""
+
+
+def _mapped(path: Path) -> Message:
+    if not path.is_file():
+        raise ModelError(
+            f"no model file at {path}",
+            expected="an ONNX file",
+            remedy="check the name, or choose one of 'streamsep models list'",
+        )
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            if not 0 < size <= MAX_FILE_BYTES:
+                raise OSError(0, f"{size} bytes")
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except OSError as error:
+        raise ModelError(
+            f"{path} can't be loaded as a model ({error.strerror})",
+            expected="an ONNX file exported for streamsep, "
+            f"readable and of at most {MAX_FILE_BYTES} bytes",
+            remedy="check the path, or export it again with 'python -m export onnx'",
+        ) from error
+
+
+def _read_model(model: Message) -> dict[str, str]:
+    metadata, graphs = {}, 0
+    for number, value in _messages(model):
+        if number == GRAPH:
+            _check_graph(value, 0)
+            graphs += 1
+        elif number == METADATA:
+            texts = {n: bytes(text).decode() for n, text in _messages(value)}
+            metadata[texts.get(1, "")] = texts.get(2, "")
+        elif number == FUNCTIONS:
+            raise _UnfitError("has functions of its own")
+    if not graphs:
+        raise ValueError("no graph in it")
+    return metadata
+
+
+def _check_graph(graph: Message, depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise _UnfitError(f"has graphs more than {MAX_DEPTH} deep")
+    for number, value in _messages(graph):
+        if number == NODES:
+            _check_node(value, depth)
+        elif number == INITIALIZERS:
+            _check_tensor(value)
+        elif number == SPARSE_INITIALIZERS:
+            raise _UnfitError("has sparse weights")
+
+
+def _check_node(node: Message, depth: int) -> None:
+    for number, value in _messages(node):
+        if number == DOMAIN and bytes(value).decode() not in DOMAINS:
+            raise _UnfitError(f"has operators of the domain {bytes(value[:80]).decode()!r}")
+        if number != ATTRIBUTES:
+            continue
+        for kind, attribute in _messages(value):
+            if kind in TENSOR_VALUES:
+                _check_tensor(attribute)
+            elif kind in GRAPH_VALUES:
+                _check_graph(attribute, depth + 1)
+            elif kind in SPARSE_VALUES:
+                raise _UnfitError("has sparse weights")
+
+
+def _check_tensor(tensor: Message) -> None:
+    dims: list[int] = []
+    for number, value in _fields(tensor):
+        if number == EXTERNAL_DATA or (number == DATA_LOCATION and value != 0):
+            raise _UnfitError("keeps weights in other files")
+        if number == DIMS:
+            dims += [value] if isinstance(value, int) else _varints(value)
+    # Negative ones are huge here.
+    if math.prod(dims) > MAX_TENSOR_ELEMENTS or max(dims, default=0) > MAX_TENSOR_ELEMENTS:
+        raise _UnfitError(f"has a tensor of {' x '.join(map(str, dims[:8]))} numbers")
+
+
+def _messages(message: Message) -> Iterator[tuple[int, Message]]:
+    """Yield the fields that are texts, bytes or messages."""
+    for number, value in _fields(message):
+        if not isinstance(value, int):
+            yield number, value
+
+
+def _fields(message: Message) -> Iterator[tuple[int, Message | int]]:
+    position, end = 0, len(message)
+    while position < end:
+        key, position = _varint(message, position)
+        number, wire = key >> 3, key & 7
+        if wire == VARINT:
+            value, position = _varint(message, position)
+            yield number, value
+            continue
+        if wire == BYTES:
+            size, position = _varint(message, position)
+        elif wire in (FIXED64, FIXED32):
+            size = 8 if wire == FIXED64 else 4
+        else:
+            raise ValueError("not protobuf")
+        if position + size > end:
+            raise ValueError("it ends too soon")
+        if wire == BYTES:
+            yield number, message[position : position + size]
+        position += size
+
+
+def _varints(message: Message) -> Iterator[int]:
+    position = 0
+    while position < len(message):
+        value, position = _varint(message, position)
+        yield value
+
+
+def _varint(message: Message, position: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if position >= len(message):
+            raise ValueError("it ends too soon")
+        byte = message[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise ValueError("not protobuf")
+
+
+def _varint_bytes(value: int) -> bytes:
+    out = bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def _text(number: int, text: str) -> bytes:
+    data = text.encode()
+    return _varint_bytes(number << 3 | BYTES) + _varint_bytes(len(data)) + data

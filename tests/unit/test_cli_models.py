@@ -1,0 +1,208 @@
+"""``streamsep models``: taking in, listing, describing, checking and removing."""
+
+import hashlib
+import json
+
+import numpy as np
+import onnx
+import pytest
+import soundfile as sf
+
+from streamsep.models import find_model, imported_path
+from streamsep.separation import load_separator
+from tests.support import models
+from tests.support.signals import music
+
+MODEL, USAGE = 6, 2
+MODEL_DATA = {
+    "compensate": 1.03, "mdx_dim_f_set": 2048, "mdx_dim_t_set": 5, "mdx_n_fft_scale_set": 6144,
+    "primary_stem": "Instrumental",
+}  # fmt: skip
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A file as UVR has them: no word about its transform in it."""
+    return models.mdx(tmp_path / "UVR-MDX-NET Inst 1.onnx", spec=False)
+
+
+def table(tmp_path, path, entry, key=None):
+    digest = key or hashlib.md5(path.read_bytes()[-10_000 * 1024 :]).hexdigest()
+    (tmp_path / "model_data.json").write_text(json.dumps({"0" * 32: {}, digest: entry}))
+    return tmp_path / "model_data.json"
+
+
+def one_line(done, code=MODEL):
+    assert (done.code, done.stdout) == (code, ""), done
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+class TestImport:
+    def test_with_uvr_s_parameters(self, command, tmp_path, published):
+        params = table(tmp_path, published, MODEL_DATA)
+        before = published.read_bytes()
+        done = command("models", "import", published, "--params", params, "--licence", "MIT")
+        assert done.code == 0, done.stderr
+        path = imported_path("UVR-MDX-NET-Inst-1")
+        assert done.stdout == f"{path}: streamsep live --model UVR-MDX-NET-Inst-1\n"
+        assert published.read_bytes() == before
+        assert path.read_bytes().startswith(before)
+        assert sorted(path.parent.iterdir()) == [path]
+        spec = load_separator(path, offline=True, device="cpu").spec
+        assert (spec.n_fft, spec.dim_f, spec.frames_per_run) == (6144, 2048, 32)
+        assert (spec.stems, spec.residual) == (("beat",), "vocals")
+        assert (spec.compensate, spec.lookahead_frames, spec.licence) == (1.03, 3, "MIT")
+        assert "UVR-MDX-NET Inst 1.onnx, MD5 of its end " in spec.origin
+        onnx.checker.check_model(onnx.load(path))
+
+    def test_only_the_end_of_a_long_file_is_hashed(self, command, tmp_path):
+        path = models.mdx(tmp_path / "long.onnx", spec=False)
+        path.write_bytes(models_filler(10_240_000) + path.read_bytes())
+        params = table(tmp_path, path, MODEL_DATA)
+        assert command("models", "import", path, "--params", params).code == 0
+
+    @pytest.mark.parametrize("name", ["mine", "mine.onnx"])
+    def test_the_name_is_what_separate_and_live_take(self, command, tmp_path, published, name):
+        done = command("models", "import", published, "--n-fft", 4096, "--name", name)
+        assert done.code == 0, done.stderr
+        sf.write(tmp_path / "song.wav", music(1.0).T, 44_100, subtype="FLOAT")
+        done = command("separate", tmp_path / "song.wav", "--model", "mine")
+        assert done.code == 0, done.stderr
+        stems = [sf.read(tmp_path / f"song.{stem}.wav")[0] for stem in ("vocals", "beat")]
+        np.testing.assert_allclose(sum(stems), sf.read(tmp_path / "song.wav")[0], atol=1e-6)
+        assert np.std(stems[0]) > 10 * np.std(stems[1])  # it gives back what it gets
+        assert find_model("mine") == find_model("mine.onnx") == imported_path("mine")
+        assert find_model("elsewhere/mine.onnx") != imported_path("mine")
+
+    def test_one_of_our_own(self, command, identity_model):
+        assert command("models", "import", identity_model, "--name", "quiet").code == 0
+        done = command("models", "verify", "quiet")
+        assert (done.code, done.stdout.count("  ok  ")) == (0, 3)
+
+    @pytest.mark.parametrize(
+        ("entry", "says"),
+        [
+            (None, "knows no model"),
+            ({"config_yaml": "model_2_stem_full_band_8k.yaml"}, "other kinds of models"),
+            (MODEL_DATA | {"mdx_dim_t_set": 8}, "with dim_t 256"),
+            (MODEL_DATA | {"mdx_dim_f_set": 3072}, "with dim_f 3072"),
+            (MODEL_DATA | {"mdx_n_fft_scale_set": 2048}, "model dim_f is 2048"),
+            (MODEL_DATA | {"primary_stem": "../../x"}, "model stems"),
+            ("x" * 9, "other kinds of models"),
+        ],
+    )
+    def test_parameters_that_don_t_fit(self, command, tmp_path, published, entry, says):
+        params = table(tmp_path, published, entry or MODEL_DATA, key=None if entry else "f" * 32)
+        line = one_line(command("models", "import", published, "--params", params))
+        assert says in line
+        assert not imported_path("UVR-MDX-NET-Inst-1").exists()
+
+    @pytest.mark.parametrize("content", ["", "[]", "[" * 100_000])
+    def test_parameters_that_are_none(self, command, tmp_path, published, content):
+        (tmp_path / "bad.json").write_text(content)
+        line = one_line(command("models", "import", published, "--params", tmp_path / "bad.json"))
+        assert "can't be read as parameters of models" in line
+
+    def test_without_parameters(self, command, published):
+        done = command("models", "import", published)
+        assert done.code == USAGE
+        assert "expected --params model_data.json, or --n-fft" in done.stderr
+
+    @pytest.mark.parametrize("name", ["../mine", ".mine", "live", "", "a b"])
+    def test_names_that_can_t_be(self, command, published, name):
+        arguments = ["models", "import", published, "--n-fft", 4096, "--name", name]
+        done = command(*arguments)
+        if name == "":  # as if there were none
+            assert done.code == 0
+            done = command(*arguments)
+        assert one_line(done).startswith("streamsep: ")
+
+    def test_a_hostile_file(self, command, published):
+        model = onnx.load(published)
+        model.graph.node[0].domain = "my.ops"
+        published.write_bytes(model.SerializeToString())
+        line = one_line(command("models", "import", published, "--n-fft", 4096))
+        assert "has operators of the domain 'my.ops'" in line
+
+    def test_a_model_that_gives_nan_leaves_nothing(self, command, tmp_path):
+        kernel = np.full((4, 4, 3), 3e38, np.float32)
+        path = models.mdx(tmp_path / "inf.onnx", kernel=kernel, spec=False)
+        line = one_line(command("models", "import", path, "--n-fft", 4096))
+        assert "gives NaN or Inf" in line
+        assert list(imported_path("inf").parent.iterdir()) == []
+
+
+class TestInstalled:
+    @pytest.fixture(autouse=True)
+    def mine(self, command, published):
+        arguments = ("--n-fft", 4096, "--name", "mine", "--licence", "[bold]free")
+        assert command("models", "import", published, *arguments).code == 0
+        return imported_path("mine")
+
+    def test_list(self, command, mine, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "200")
+        mine.with_name("broken.onnx").write_bytes(b"no model")
+        done = command("models", "list")
+        assert done.code == 0
+        rows = {line.split()[0]: line for line in done.stdout.splitlines()}
+        assert list(rows) == ["name", "live", "tutorial", "broken", "mine"]
+        assert "46 ms" in rows["live"]
+        assert "GPL-3.0" in rows["live"]
+        # 4,096 samples of one frame and two trimmed: at least that, the machine adds its own.
+        assert "from 139 ms" in rows["mine"]
+        assert "[bold]free" in rows["mine"]
+        assert "damaged: " in rows["broken"]
+
+    @pytest.mark.parametrize("name", ["mine", "live"])
+    def test_info(self, command, name):
+        done = command("models", "info", name)
+        assert done.code == 0, done.stderr
+        for said in ("name:", "from:", "licence:", "stems:", "latency:", "speed here:", "scores:"):
+            assert f"\n{said}" in f"\n{done.stdout}"
+        assert " ms a run on " in done.stdout
+        if name == "mine":
+            assert "times faster than it plays; live: runs in " in done.stdout
+
+    def test_verify_all(self, command):
+        done = command("models", "verify")
+        assert done.code == 0, done.stdout
+        assert [line for line in done.stdout.splitlines() if not line.startswith(" ")] == [
+            "live:", "tutorial:", "mine:",
+        ]  # fmt: skip
+        assert done.stdout.count("self-test: as at the import") == 1
+
+    @pytest.mark.parametrize("place", [0.3, 0.6, 0.95])
+    def test_one_changed_bit_is_found(self, command, mine, place):
+        content = bytearray(mine.read_bytes())
+        content[int(len(content) * place)] ^= 1
+        mine.write_bytes(content)
+        done = command("models", "verify", "mine")
+        assert done.code == MODEL
+        assert " bad  " in done.stdout
+        assert "mine: not as it should be" in done.stderr
+
+    def test_numbers_that_changed_are_found(self, command, mine, monkeypatch):
+        monkeypatch.setattr("streamsep.cli.models.probe", lambda backend: (0.5, 0.0, 0.0))
+        done = command("models", "verify", "mine")
+        assert done.code == MODEL
+        assert " bad  the self-test gives (0.5, 0.0, 0.0)" in done.stdout
+
+    def test_remove(self, command, mine):
+        assert command("models", "remove", "mine").code == 0
+        assert not mine.exists()
+        assert "mine was never imported" in one_line(command("models", "remove", "mine"))
+
+    @pytest.mark.parametrize("name", ["live", "../models/mine", "../../song"])
+    def test_only_what_was_imported_is_removed(self, command, mine, name):
+        assert "expected an imported model: mine" in one_line(command("models", "remove", name))
+        assert mine.exists()
+
+
+def models_filler(size: int) -> bytes:
+    """A doc_string that makes a model file longer."""
+    length, out = size, bytearray([6 << 3 | 2])
+    while length >= 0x80:
+        out.append(length & 0x7F | 0x80)
+        length >>= 7
+    return bytes([*out, length]) + b" " * size

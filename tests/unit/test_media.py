@@ -1,0 +1,237 @@
+"""Videos, M4A, tags and covers through FFmpeg's real codecs, and what happens without PyAV."""
+
+import subprocess
+import sys
+from hashlib import sha256
+
+import av
+import numpy as np
+import pytest
+import soundfile as sf
+
+from streamsep.audio.file import AudioReader
+from streamsep.audio.media import VIDEO_SUFFIXES
+from streamsep.errors import AudioFileError
+from tests.support import models
+from tests.support.commands import ffmpeg
+from tests.support.signals import music
+
+SECONDS = 2.0
+TAGS = {"title": "Tïtle", "artist": "Someone", "album": "Songs", "track": "3", "genre": "Pop"}
+CODECS = {
+    ".mp4": ["-c:v", "libx264", "-bf", "2", "-c:a", "aac"],
+    ".mov": ["-c:v", "libx264", "-bf", "2", "-c:a", "aac"],
+    ".mkv": ["-c:v", "libx264", "-bf", "2", "-c:a", "flac"],
+    ".webm": ["-c:v", "libvpx", "-c:a", "libopus", "-b:a", "256k"],
+}
+
+
+@pytest.fixture
+def half_model(tmp_path):
+    (tmp_path / "models").mkdir()
+    return models.constant_mask(tmp_path / "models" / "half.onnx", 0.5)
+
+
+@pytest.fixture
+def song(tmp_path):
+    path = tmp_path / "made" / "song.wav"
+    path.parent.mkdir(exist_ok=True)
+    sf.write(path, music(SECONDS, sample_rate=48_000).T, 48_000, subtype="FLOAT")
+    return path
+
+
+@pytest.fixture
+def cover(tmp_path):
+    path = tmp_path / "made" / "cover.png"
+    path.parent.mkdir(exist_ok=True)
+    ffmpeg("-f", "lavfi", "-i", "testsrc=s=64x64", "-frames:v", 1, path)
+    return path
+
+
+def make_video(path, song, *options):
+    picture = ["-f", "lavfi", "-i", f"testsrc=s=64x48:r=25:d={SECONDS}", "-pix_fmt", "yuv420p"]
+    ffmpeg(*picture[:-2], *options, "-i", song, *picture[-2:], *CODECS[path.suffix], path)
+    return path
+
+
+def read(path):
+    with AudioReader(path) as reader:
+        return np.concatenate(list(reader.chunks()), axis=-1), reader.sample_rate
+
+
+def pictures(path):
+    """Time stamps and hashes of all packets that aren't sound."""
+    with av.open(str(path)) as container:
+        tracks = [stream for stream in container.streams if stream.type != "audio"]
+        return [
+            (stream.codec_context.name, packet.pts and float(packet.pts * packet.time_base),
+             packet.is_keyframe, sha256(bytes(packet)).hexdigest())
+            for stream in tracks
+            for packet in (container.seek(0), *container.demux(stream))[1:]
+            if packet.size
+        ]  # fmt: skip
+
+
+def close_to(sound, other, share):
+    """Whether two sounds are aligned and the same but for a share of their level."""
+    count = min(sound.shape[-1], other.shape[-1])
+    return np.std(sound[:, :count] - other[:, :count]) < share * np.std(other)
+
+
+class TestReading:
+    @pytest.mark.parametrize("suffix", [".m4a", ".mka", ".mp4", ".mkv", ".webm", ".mov"])
+    def test_what_libsndfile_can_t(self, tmp_path, song, suffix):
+        path = tmp_path / f"song{suffix}"
+        if suffix in CODECS:
+            make_video(path, song)
+        else:
+            ffmpeg("-i", song, path)
+        sound, rate = read(path)
+        assert (rate, len(sound)) == (48_000, 2)
+        whole, _ = read(song)
+        if suffix in (".m4a", ".mp4", ".mov"):  # these say how much of the last frame is sound
+            assert sound.shape == whole.shape
+        # Lossy, and tuned to hearing (Opus 0.11); off by one sample it would be 0.17. At most two
+        # frames longer than the song.
+        assert close_to(sound, whole, 0.15)
+        assert 0 <= sound.shape[-1] - whole.shape[-1] <= 2 * 1024
+
+    def test_six_channels_become_two_with_the_middle_in_both(self, tmp_path):
+        six = tmp_path / "six.wav"
+        sound = np.zeros((48_000, 6), np.float32)
+        sound[:, 2] = music(1.0, sample_rate=48_000, channels=1)[0]  # the centre: FL FR FC …
+        sf.write(six, sound, 48_000, subtype="FLOAT")
+        ffmpeg("-i", six, "-c:a", "flac", tmp_path / "six.mka")
+        stereo, _ = read(tmp_path / "six.mka")
+        np.testing.assert_array_equal(stereo[0], stereo[1])
+        assert np.std(stereo[0]) > 0.2 * np.std(sound[:, 2])
+
+    def test_half_a_file_is_damaged(self, tmp_path, song):
+        path = tmp_path / "song.m4a"
+        ffmpeg("-i", song, "-movflags", "+faststart", path)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        with pytest.raises(AudioFileError, match=r"is damaged after [01]\.\d s"):
+            read(path)
+
+    def test_a_picture_alone_is_no_sound(self, tmp_path, cover):
+        ffmpeg("-i", cover, "-c:v", "ffv1", tmp_path / "silent.mkv")
+        with pytest.raises(AudioFileError, match=r"silent\.mkv holds no sound"):
+            read(tmp_path / "silent.mkv")
+
+    def test_a_gap_in_the_time_stamps_is_silence(self, tmp_path, song):
+        ffmpeg(
+            "-i", song, "-af", "aselect='not(between(t,0.5,1.0))'", "-c:a", "flac",
+            tmp_path / "gap.mka",
+        )  # fmt: skip
+        sound, _ = read(tmp_path / "gap.mka")
+        whole, _ = read(song)
+        # Time stamps are in milliseconds, and the cut is by frames.
+        assert abs(sound.shape[-1] - whole.shape[-1]) <= 48
+        assert not sound[:, 30_000:44_000].any()
+        assert np.std(sound[:, 60_000:]) > 0.5 * np.std(whole[:, 60_000:])
+
+
+class TestTags:
+    @pytest.fixture
+    def tagged(self, tmp_path, song, cover):
+        path = tmp_path / "song.mp3"
+        tags = [part for key, text in TAGS.items() for part in ("-metadata", f"{key}={text}")]
+        ffmpeg(
+            "-i", song, "-i", cover, "-map", 0, "-map", 1, "-c:v", "copy", *tags,
+            "-metadata", "replaygain_track_gain=-7.5 dB", path,
+        )  # fmt: skip
+        return path
+
+    @pytest.mark.parametrize("form", ["flac", "mp3", "m4a", "wav", "ogg"])
+    def test_tags_and_cover_are_kept(self, command, tmp_path, tagged, half_model, cover, form):
+        run = ["separate", tagged, "--format", form, "-o", tmp_path / "out", "--model", half_model]
+        done = command(*run)
+        assert done.code == 0, done.stderr
+        for stem in ("beat", "vocals"):
+            path = tmp_path / "out" / f"song.{stem}.{form}"
+            with av.open(str(path)) as container:
+                found = {**container.streams.audio[0].metadata, **container.metadata}
+            found = {key.lower(): text for key, text in found.items()}
+            assert {key: found.get(key) for key in TAGS} == TAGS
+            assert not any("replaygain" in key for key in found)
+            if form in ("flac", "mp3", "m4a"):
+                ((codec, _, _, digest),) = pictures(path)
+                assert (codec, digest) == ("png", sha256(cover.read_bytes()).hexdigest())
+            if form == "flac":
+                assert sf.info(path).frames == sf.info(tagged).frames
+
+
+class TestVideos:
+    @pytest.mark.parametrize("suffix", CODECS)
+    def test_the_picture_is_kept_bit_by_bit_and_the_sound_is_the_beat(
+        self, command, tmp_path, song, half_model, suffix
+    ):
+        path = make_video(tmp_path / f"clip{suffix}", song)
+        done = command("separate", path, "--model", half_model)
+        assert done.code == 0, done.stderr
+        beat = tmp_path / f"clip.beat{suffix}"
+        assert done.stdout == f"{beat}\n"
+        assert len(pictures(path)) == 25 * SECONDS
+        assert pictures(beat) == pictures(path)
+        whole, _ = read(path)
+        sound, rate = read(beat)
+        assert rate == 48_000
+        assert close_to(sound, 0.5 * whole, 0.1)
+        assert not close_to(sound, whole, 0.4)
+
+    def test_sound_that_starts_later_than_the_picture_stays_there(
+        self, command, tmp_path, song, half_model
+    ):
+        path = make_video(tmp_path / "clip.mkv", song, "-itsoffset", 0.5)
+        assert command("separate", path, "--model", half_model).code == 0
+        assert pictures(tmp_path / "clip.beat.mkv") == pictures(path)
+        with AudioReader(path) as before, AudioReader(tmp_path / "clip.beat.mkv") as after:
+            # By two milliseconds, the container's steps; the encoder's head start of 1,024
+            # samples stands before it.
+            assert before.start_s == pytest.approx(0.5, abs=2e-3)
+            assert after.start_s == pytest.approx(0.5, abs=1024 / 48_000 + 2e-3)
+
+    def test_with_a_format_it_is_sound_alone(self, command, tmp_path, song, half_model):
+        path = make_video(tmp_path / "clip.mp4", song)
+        done = command("separate", path, "--format", "wav", "--model", half_model)
+        names = [f"{tmp_path}/clip.{stem}.wav" for stem in ("vocals", "beat")]
+        assert (done.code, done.stdout.splitlines()) == (0, names)
+        assert sf.info(names[0]).duration == SECONDS
+
+    def test_all_video_suffixes_are_tried(self):
+        assert set(VIDEO_SUFFIXES) - set(CODECS) == {".m4v"}  # MP4 by another name
+
+
+class TestWithoutPyAV:
+    @pytest.fixture
+    def light(self, half_model):
+        def run(*arguments):
+            code = (
+                "import sys; sys.modules['av'] = None\n"
+                f"given = ['--model', {str(half_model)!r}, *sys.argv[1:]]\n"
+                "sys.argv = ['streamsep', 'separate', *given]\n"
+                "from streamsep.cli import main; main()"
+            )
+            return subprocess.run(
+                [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True
+            )
+
+        return run
+
+    @pytest.mark.parametrize("form", ["flac", "mp3"])
+    def test_what_libsndfile_knows_needs_none(self, tmp_path, song, light, form):
+        ffmpeg("-i", song, "-metadata", "title=Light", tmp_path / "song.flac")
+        done = light(tmp_path / "song.flac", "--format", form, "-o", tmp_path / "out")
+        assert done.returncode == 0, done.stderr
+        with AudioReader(tmp_path / "out" / f"song.beat.{form}") as reader:
+            assert (reader.frames, reader.tags["title"]) == (96_000, "Light")
+
+    def test_the_rest_names_the_extra(self, tmp_path, song, light):
+        ffmpeg("-i", song, tmp_path / "song.m4a")
+        done = light(tmp_path / "song.m4a")
+        assert done.returncode == 3
+        assert "pip install 'streamsep[media]' for other formats, or convert it" in done.stderr
+        done = light(song, "--format", "m4a")
+        assert done.returncode == 4
+        assert "expected the extra 'media' to be installed" in done.stderr
+        assert not list(song.parent.glob(".*part*"))
