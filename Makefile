@@ -10,7 +10,8 @@ demo: .venv-demo/.installed
 	@.venv-demo/bin/python tools/demo.py $(if $(SONG),"$(SONG)")
 
 test: .venv/.installed
-	@sh tools/debian.sh required libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils ffmpeg
+	@sh tools/debian.sh required libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils \
+	    pipewire pipewire-pulse wireplumber dbus-daemon ffmpeg tmux fluidsynth timgm6mb-soundfont
 	.venv/bin/python -m pytest
 
 lint: .venv/.installed

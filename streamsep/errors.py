@@ -63,6 +63,24 @@ class SessionError(StreamsepError):
     exit_code = 8
 
 
+class ConfigError(StreamsepError):
+    """A configuration file that can't be read, or that says what no option knows."""
+
+    exit_code = 9
+
+
+class LyricsError(StreamsepError):
+    """Lyrics that can't be read, or have no times."""
+
+    exit_code = 10
+
+
+class EffectError(StreamsepError):
+    """An effect or plugin that can't be loaded, or whose parameter can't be set."""
+
+    exit_code = 11
+
+
 EXIT_USAGE = 2  # what click itself uses
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
 EXIT_TERMINATED = 143  # 128 + SIGTERM

@@ -5,6 +5,13 @@ import pytest
 from tests.support import models
 
 
+@pytest.fixture(autouse=True)
+def config_home(tmp_path, monkeypatch):
+    """Keep the configuration of whoever runs the tests out of them; commands run inherit it."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    return tmp_path / "config"
+
+
 @pytest.fixture
 def identity_model(tmp_path):
     """One hop a run, vocals estimated as nothing: the beat is the input, delayed."""

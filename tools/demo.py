@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamsep.audio.device import find_device
-from streamsep.cli.live import run_live
+from streamsep.cli.performance import LiveOptions, run_live
 from streamsep.errors import DeviceError, StreamsepError
 from streamsep.evaluation.report import draw_spectrograms
 from streamsep.metrics import usdr
@@ -63,9 +63,11 @@ def demo(song: Path | None) -> None:
     separator = load_separator(find_model(None))
     stats = run_live(
         separator,
-        input_name=str(OUT / "song.wav"),
-        output_name="speakers" if speakers else "null",
-        record=OUT / "beat.flac",
+        LiveOptions(
+            input_name=str(OUT / "song.wav"),
+            output_name="speakers" if speakers else "null",
+            record=OUT / "beat.flac",
+        ),
     )
     beat = sf.read(OUT / "beat.flac", dtype="float32", always_2d=True)[0].T
     # Recorded in step with the song, so what was taken out is the difference.

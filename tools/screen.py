@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-COLUMNS, ROWS = 80, 8
+COLUMNS, ROWS = 80, 24
 NAME = "streamsep-screen"
 # Monospaced fonts that systems have, in place of one fetched from elsewhere.
 FRAME = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">
@@ -25,13 +25,14 @@ font-size: {char_height}px; line-height: {line_height}px }}</style>
 <defs>{lines}</defs>
 <rect fill="#0c0c0c" width="{width}" height="{height}" rx="8"/>
 <g transform="translate({terminal_x}, {terminal_y})">{backgrounds}
-<g class="{unique_id}-matrix">{matrix}</g></g></svg>"""
+<g class="{unique_id}-matrix" xml:space="preserve">{matrix}</g></g></svg>"""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("song", type=Path)
     parser.add_argument("picture", type=Path)
+    parser.add_argument("--lyrics", type=Path)
     parser.add_argument("--seconds", type=float, default=6.0, help="when to look")
     args = parser.parse_args()
     live = Path(sys.executable).with_name("streamsep")
@@ -44,6 +45,8 @@ def main() -> None:
     try:
         time.sleep(0.5)  # the prompt first
         command = f"streamsep live --input {shlex.quote(song.name)} --output null"
+        if args.lyrics:
+            command += f" --lyrics {shlex.quote(str(args.lyrics.resolve()))}"
         subprocess.run(["tmux", "send-keys", "-t", NAME, command, "Enter"], check=True)
         time.sleep(args.seconds)
         screen = subprocess.run(

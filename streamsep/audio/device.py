@@ -6,8 +6,12 @@ with a small ring between them don't, on any system.
 
 from __future__ import annotations
 
+import os
 import threading
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,15 +19,17 @@ from numpy.typing import NDArray
 
 from streamsep.audio.endpoint import Pull
 from streamsep.audio.file import match_channels
+from streamsep.audio.jitter import JitterBuffer
+from streamsep.audio.kept_stream import KeptStream, keep_time, note_stream
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.ring import RingBuffer
 from streamsep.errors import DeviceError, StreamsepError
+from streamsep.events import EventLog
 from streamsep.priority import AUDIO, promote
 
 Float32 = NDArray[np.float32]
 
 DEFAULT_NAMES = {"input": ("mic", "default"), "output": ("speakers", "default")}
-WATCH_S = 0.05
 
 
 def portaudio() -> Any:
@@ -58,6 +64,8 @@ class DeviceInfo:
     sample_rate: int
     default_input: bool
     default_output: bool
+    # Of a sound server's plug-in: the sink or source behind it, None for the server's default.
+    target: str | None = None
 
 
 def list_devices() -> list[DeviceInfo]:
@@ -127,15 +135,33 @@ def find_device(name: str, kind: str) -> DeviceInfo:
     )
 
 
+@contextmanager
+def _aimed_at(target: str | None) -> Iterator[None]:
+    """Have a sound server's plug-in take this sink or source; it asks the environment."""
+    names = ("PULSE_SINK", "PULSE_SOURCE") if target is not None else ()
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, target or ""))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def _open(stream_class: Any, device: DeviceInfo, kind: str, rate: int, **options: Any) -> Any:
     """Open a stream at ``rate`` or, where the device can't, at its own default rate."""
     sd = portaudio()
     errors = []
     for candidate in dict.fromkeys((rate, device.sample_rate)):
         try:
-            return stream_class(
-                device=device.index, samplerate=candidate, dtype="float32", **options
-            )
+            with _aimed_at(device.target):
+                stream = stream_class(
+                    device=device.index, samplerate=candidate, dtype="float32", **options
+                )
+            return note_stream(stream)
         except (sd.PortAudioError, ValueError) as error:
             errors.append(f"{candidate} Hz: {error}")
     raise DeviceError(
@@ -145,8 +171,44 @@ def _open(stream_class: Any, device: DeviceInfo, kind: str, rate: int, **options
     )
 
 
+def keep_open(
+    stream_class: Any, device: DeviceInfo, kind: str, rate: int, *, events: EventLog,
+    returned: Callable[[], None] = lambda: None, **options: Any,
+) -> KeptStream:  # fmt: skip
+    """Open a stream that is opened again, at the same rate, whenever its device comes back."""
+    first: list[int] = []  # the rate it was opened at
+
+    def opening() -> Any:
+        if not first:
+            stream = _open(stream_class, device, kind, rate, **options)
+            first.append(int(stream.samplerate))
+            return stream
+        same = [
+            d for d in list_devices() if (d.name, d.host_api) == (device.name, device.host_api)
+        ]
+        found = same[0] if same else device
+        again = replace(device, index=found.index, sample_rate=first[0])
+        return _open(stream_class, again, kind, first[0], **options)
+
+    return KeptStream(portaudio(), opening, f"{kind} '{device.name}'", events, returned)
+
+
+def share_a_clock(source: DeviceInfo, sink: DeviceInfo) -> bool:
+    """Say whether two devices run on one clock for certain.
+
+    All of JACK does, and so do both ends of one piece of hardware. Behind the name of a sound
+    server (pulse, pipewire, default) there may be any two.
+    """
+    if source.host_api != sink.host_api:
+        return False
+    hardware = source.host_api == "Core Audio" or "(hw:" in source.name
+    return source.host_api.startswith("JACK") or (source.index == sink.index and hardware)
+
+
 class DeviceInput:
     """An input device as a source and, where nothing is played, as the clock too.
+
+    Without its device it gives silence, until the device is back.
 
     Parameters
     ----------
@@ -156,177 +218,160 @@ class DeviceInput:
         Of the model; the device's own are converted.
     device_frames
         Samples per block, at the model's rate.
+    two_clocks
+        Whether what reads it has another clock, whose drift is to be resampled away.
+    events
+        Where it is noted that the device has gone or come back.
     """
 
-    # Sound servers hand over up to a whole buffer at once, and none before: the ring starts with
-    # as much, and these blocks more, before anything is read from it.
-    HEAD_START_BLOCKS = 2
-    LEVEL_S = 1.0
-
     def __init__(
-        self, device: DeviceInfo, *, sample_rate: int, channels: int, device_frames: int
+        self,
+        device: DeviceInfo,
+        *,
+        sample_rate: int,
+        channels: int,
+        device_frames: int,
+        two_clocks: bool = False,
+        events: EventLog | None = None,
     ) -> None:
-        sd = portaudio()
         self.fault: StreamsepError | None = None
-        self._device, self._channels, self._frames = device, channels, device_frames
-        self._stream = _open(
-            sd.InputStream, device, "input", sample_rate,
+        self._channels, self._frames = channels, device_frames
+        self._period_s = device_frames / sample_rate
+        self._kept = keep_open(
+            portaudio().InputStream, device, "input", sample_rate,
+            events=events or EventLog(), returned=self._returned,
             channels=min(device.inputs, channels), blocksize=device_frames,
             callback=self._callback,
         )  # fmt: skip
-        self._resampler = StreamResampler(
-            int(self._stream.samplerate), sample_rate, self._stream.channels
-        )
-        self._ring = RingBuffer((channels,), max(4 * sample_rate, 16 * device_frames))
-        buffered: int = round(self._stream.latency * sample_rate)
-        self._head_start = buffered + self.HEAD_START_BLOCKS * device_frames
-        self._reading = False
-        self._too_full = self._head_start + buffered
-        self._level_reads = max(1, round(self.LEVEL_S * sample_rate / device_frames))
-        self._reads = 0
-        self._lowest = self._ring.capacity  # level of the ring, over LEVEL_S
-        self._lost = 0
+        stream = self._kept.stream
+        self._rate = int(stream.samplerate)
+        self._resampler = StreamResampler(self._rate, sample_rate, stream.channels)
+        self._buffer = JitterBuffer(
+            channels, device_frames, sample_rate=sample_rate,
+            buffered=round(stream.latency * sample_rate), two_clocks=two_clocks,
+        )  # fmt: skip
+        self._promoted = False
         self._pull: Pull | None = None
         self._outdata = np.zeros((device_frames, channels), np.float32)
-        # Reading begins that far from the newest sample, however much the device has buffered;
-        # the newest has waited for its block to be full.
-        self.latency = self._head_start + device_frames
+        self.latency = self._buffer.latency
 
     @property
     def finished(self) -> bool:
         """A device never ends by itself."""
         return False
 
+    @property
+    def drift_ppm(self) -> float | None:
+        """See `Source.drift_ppm`."""
+        return self._buffer.drift_ppm
+
     def start(self) -> None:
         """Start the stream."""
-        self._stream.start()
+        self._kept.start()
 
-    def _callback(self, indata: Float32, frames: int, time: object, status: Any) -> None:
-        if not self._ring.write_position:
-            promote(AUDIO)
-        self._lost += bool(status)
+    def _returned(self) -> None:
+        self._promoted = False
+        self._buffer.restart()
+
+    def _callback(self, indata: Float32, frames: int, times: Any, status: Any) -> None:
+        if not self._promoted:
+            self._promoted = promote(AUDIO) or True
+        self._kept.touch()
+        if status:
+            self._buffer.lost()
+        newest = _stamp(times, times.inputBufferAdcTime) + frames / self._rate
         sound = self._resampler.process(indata.T)
-        self._ring.write(match_channels(sound, self._channels))
-        if self._pull is not None:
-            while self._ring.available >= self._frames:
+        self._buffer.write(match_channels(sound, self._channels), newest)
+        if self._pull is not None and not self._kept.replaced:
+            while self._buffer.available >= self._frames:
                 self._pull(self._outdata, 0)
 
     def ready(self) -> bool:
-        """Wait for the first blocks, so that later bursts find a filled ring."""
-        return self._reading or self._go_to_head_start()
+        """Wait for the first blocks, so that later bursts find a filled buffer."""
+        return self._buffer.ready()
 
-    def _go_to_head_start(self) -> bool:
-        """Begin at the usual distance from the newest sample, once there are that many."""
-        if self._ring.available >= self._head_start:
-            self._ring.advance(self._ring.available - self._head_start)
-            self._reading = True
-            self._reads, self._lowest = 0, self._ring.capacity
-        return self._reading
-
-    def read(self, out: Float32) -> int:
-        """Fill (n, C); see `Source.read`.
-
-        After samples were lost on either side the distance to the newest one would stay wrong:
-        too small, and every burst is late from then on; too large, and the latency has grown.
-        Silence while the ring fills anew, or a skip, puts it back.
-        """
-        lost, self._lost = self._lost, 0
-        if not self._reading and not self._go_to_head_start():
-            out.fill(0.0)
-            return lost + 1
-        if self._stays_too_full():
-            self._go_to_head_start()
-            lost += 1
-        if not self._ring.read(out.T):
-            out.fill(0.0)
-            self._reading = False
-            lost += 1
-        return lost
-
-    def _stays_too_full(self) -> bool:
-        """Say whether for LEVEL_S a whole buffer more than the head start has been waiting."""
-        if self._pull is not None:
-            return False  # its own clock: read as it comes
-        self._lowest = min(self._lowest, self._ring.available)
-        self._reads += 1
-        if self._reads < self._level_reads:
-            return False
-        too_full = self._lowest > self._too_full
-        self._reads, self._lowest = 0, self._ring.capacity
-        return too_full
+    def read(self, out: Float32, due: float | None = None) -> int:
+        """Fill (n, C); see `Source.read`."""
+        return self._buffer.read(out, due)
 
     def run(self, pull: Pull, stop: threading.Event) -> None:
         """Be the clock: every device block asks for one; see `Clock.run`."""
-        self._head_start = self._frames
+        self._buffer.be_read_as_it_comes()
         self._pull = pull
-        watch(self._stream, self._device, stop)
+        keep_time(self._kept, lambda: pull(self._outdata, 0), self._period_s, stop)
 
     def close(self) -> None:
         """Close the stream."""
-        self._stream.close()
+        self._kept.close()
 
 
 class DeviceOutput:
     """An output device, the clock of all that is played on it.
 
+    Without its device the blocks are asked for all the same, until the device is back.
+
     Parameters
     ----------
-    device, sample_rate, channels, device_frames
+    device, sample_rate, channels, device_frames, events
         As for `DeviceInput`.
     """
 
     def __init__(
-        self, device: DeviceInfo, *, sample_rate: int, channels: int, device_frames: int
-    ) -> None:
-        sd = portaudio()
-        self._device = device
-        self._stream = _open(
-            sd.OutputStream, device, "output", sample_rate,
+        self, device: DeviceInfo, *, sample_rate: int, channels: int, device_frames: int,
+        events: EventLog | None = None,
+    ) -> None:  # fmt: skip
+        self._kept = keep_open(
+            portaudio().OutputStream, device, "output", sample_rate,
+            events=events or EventLog(), returned=self._returned,
             channels=min(device.outputs, max(channels, 1)), blocksize=device_frames,
             callback=self._callback,
         )  # fmt: skip
-        rate = int(self._stream.samplerate)
-        self._resampler = StreamResampler(sample_rate, rate, channels)
+        stream = self._kept.stream
+        self._rate, self._channels = int(stream.samplerate), stream.channels
+        self._period_s = device_frames / sample_rate
+        self._resampler = StreamResampler(sample_rate, self._rate, channels)
         self._block = np.zeros((device_frames, channels), np.float32)
-        self._ring = RingBuffer((self._stream.channels,), 4 * rate)
+        self._ring = RingBuffer((self._channels,), 4 * self._rate)
+        self._promoted = False
         self._pull: Pull | None = None
-        self.latency = round(self._stream.latency * sample_rate)
+        self.latency = round(stream.latency * sample_rate)
 
-    def _callback(self, outdata: Float32, frames: int, time: object, status: Any) -> None:
+    def _returned(self) -> None:
+        self._promoted = False
+
+    def _callback(self, outdata: Float32, frames: int, times: Any, status: Any) -> None:
         assert self._pull is not None  # set before the stream starts
-        if not self._ring.write_position:
-            promote(AUDIO)
+        if not self._promoted:
+            self._promoted = promote(AUDIO) or True
+        self._kept.touch()
+        if self._kept.replaced:
+            outdata.fill(0.0)
+            return
         lost = int(bool(status))
+        due = _stamp(times, times.outputBufferDacTime)
         while self._ring.available < frames:
-            self._pull(self._block, lost)
+            self._pull(self._block, lost, due + self._ring.available / self._rate)
             lost = 0
             sound = self._resampler.process(self._block.T)
-            self._ring.write(match_channels(sound, self._stream.channels))
+            self._ring.write(match_channels(sound, self._channels))
         self._ring.read(outdata.T)
 
     def run(self, pull: Pull, stop: threading.Event) -> None:
         """Play until ``stop``; see `Clock.run`."""
         self._pull = pull
-        self._stream.start()
-        watch(self._stream, self._device, stop)
+        self._kept.start()
+        keep_time(self._kept, lambda: pull(self._block, 0), self._period_s, stop)
 
     def close(self) -> None:
         """Close the stream."""
-        self._stream.close()
+        self._kept.close()
 
 
-def watch(stream: Any, device: DeviceInfo, stop: threading.Event) -> None:
-    """Wait for ``stop`` while the stream runs.
+def _stamp(times: Any, stamp: float) -> float:
+    """Return one of PortAudio's time stamps by `time.monotonic`; now, where it gives none.
 
-    Raises
-    ------
-    DeviceError
-        If the stream ends by itself.
+    The moment of the callback would not do: a server's blocks and ours don't match, and what
+    waits on either side for one of ours to be full swings by a whole block, over seconds.
     """
-    while not stop.wait(WATCH_S):
-        if not stream.active:
-            raise DeviceError(
-                f"device '{device.name}' stopped",
-                expected="a device that stays connected",
-                remedy="plug it in again and restart, or choose another with 'streamsep devices'",
-            )
+    ahead: float = stamp - times.currentTime if stamp else 0.0
+    return time.monotonic() + ahead

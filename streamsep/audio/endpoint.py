@@ -15,7 +15,16 @@ from streamsep.errors import StreamsepError
 Float32 = NDArray[np.float32]
 
 ProcessBlock = Callable[[Float32, Float32, int], None]  # indata, outdata (n, C), lost samples
-Pull = Callable[[Float32, int], None]  # fill (n, C); non-zero when the clock lost samples
+
+
+class Pull(Protocol):
+    """What a clock calls for every block."""
+
+    def __call__(self, outdata: Float32, lost: int, due: float | None = None) -> None:
+        """Fill (n, C); ``lost`` is non-zero when the clock lost samples.
+
+        ``due`` is when the first sample will be heard, by `time.monotonic`, where known.
+        """
 
 
 class AudioEndpoint(Protocol):
@@ -39,14 +48,21 @@ class Source(Protocol):
     def finished(self) -> bool:
         """Whether all sound has been read."""
 
+    @property
+    def drift_ppm(self) -> float | None:
+        """By how much its clock is found to be fast, in ppm; None where it has none of its own."""
+
     def ready(self) -> bool:
         """Say whether sound has begun to come; until then nothing is asked of the session."""
 
     def start(self) -> None:
         """Begin to collect sound."""
 
-    def read(self, out: Float32) -> int:
-        """Fill (n, C) and return how many samples were lost; silence where there are none."""
+    def read(self, out: Float32, due: float | None = None) -> int:
+        """Fill (n, C) and return how many samples were lost; silence where there are none.
+
+        ``due`` as for `Pull`.
+        """
 
     def close(self) -> None:
         """Release what is held."""
@@ -85,25 +101,31 @@ class LivePath:
         self.device_in, self.device_out = source.latency, clock.latency
         self._indata = np.zeros((device_frames, channels), np.float32)
 
+    def drift_ppm(self) -> float | None:
+        """See `Source.drift_ppm`."""
+        return self._source.drift_ppm
+
     def run(self, process_block: ProcessBlock, stop: threading.Event, *, tail: int = 0) -> None:
         """See `AudioEndpoint.run`.
 
         Raises
         ------
         StreamsepError
-            If a device stops on its own or a file turns out to be damaged.
+            If a file turns out to be damaged.
         """
         # A device plays what it has buffered only while blocks go on coming, and so does the
         # sound server behind it, which keeps about as much again.
         left = tail + 2 * self._clock.latency
+        ready = False  # once it was, time goes on whatever becomes of the source
 
-        def pull(outdata: Float32, lost: int) -> None:
-            nonlocal left
-            if not self._source.ready():
+        def pull(outdata: Float32, lost: int, due: float | None = None) -> None:
+            nonlocal left, ready
+            ready = ready or self._source.ready()
+            if not ready:
                 outdata.fill(0.0)
                 return
             ended = self._source.finished
-            process_block(self._indata, outdata, self._source.read(self._indata) + lost)
+            process_block(self._indata, outdata, self._source.read(self._indata, due) + lost)
             if ended:
                 left -= self.device_frames
                 if left <= 0:

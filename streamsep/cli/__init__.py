@@ -16,6 +16,8 @@ COMMANDS = {
     "live": "Take the voice out of what plays now, and play the rest.",
     "separate": "Split sound files into stems, faster than they play.",
     "evaluate": "Score a model on songs whose true stems are known.",
+    "models": "List, describe, import, check and remove models.",
+    "config": "Keep options of live under names of your own.",
     "devices": "List the audio devices.",
     "doctor": "Check sound, model and speed on this machine, and say what to do.",
 }

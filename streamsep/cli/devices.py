@@ -14,7 +14,9 @@ def command() -> None:
     """List the audio devices: use a number, a name or part of a name with live."""
     devices = list_devices()
     Console(highlight=False).print(devices_table(devices))
-    if not devices:
+    if devices:
+        click.echo("'live --input loopback' hears other programs: see 'streamsep doctor'.")
+    else:
         click.echo("No devices: connect one, or start a sound server (PulseAudio, PipeWire, JACK).")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,13 +16,17 @@ from numpy.typing import NDArray
 
 from streamsep.audio.device import list_devices, portaudio
 from streamsep.audio.endpoint import TimerClock
+from streamsep.audio.loopback import leftover_names
+from streamsep.audio.virtual_cable import VirtualCable
 from streamsep.cli.options import device_option, model_option
 from streamsep.errors import BackendError, StreamsepError
 from streamsep.realtime import Session
 from streamsep.separation import Separator, load_separator
+from streamsep.separation.sliding import SlidingSeparator
 
 CHECK_S = 0.5
 BLOCK = 512
+SLACK = 1024  # as in live
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,7 @@ def examine(model: Path, device: str) -> Iterator[Finding]:
         yield from _sound()
     except StreamsepError as error:
         yield Finding("bad", error.what, error.remedy)
+    yield from _loopback()
     yield Finding("ok", f"onnxruntime {ort.__version__}: CPU")
     try:
         separator = load_separator(model, device=device)
@@ -79,6 +85,25 @@ def _sound() -> Iterator[Finding]:
             yield Finding("note", f"{kind} devices: none", f"{hint}; files work without")
 
 
+def _loopback() -> Iterator[Finding]:
+    """Say whether ``--input loopback`` works here, and what a killed run has left."""
+    try:
+        if sys.platform == "linux":
+            left = leftover_names()
+            yield Finding("ok", "loopback: through the sound server")
+        else:
+            left = []
+            yield Finding("ok", f"loopback: '{VirtualCable(sys.platform).input.name}'")
+    except StreamsepError as error:
+        yield Finding("note", f"loopback: {error.what}", f"only if you want it: {error.remedy}")
+        return
+    for name in left:
+        yield Finding(
+            "note", f"loopback: the output '{name}' was left by a killed streamsep",
+            "the next 'streamsep live' puts everything back",
+        )  # fmt: skip
+
+
 def _cuda(model: Path) -> Finding:
     try:
         load_separator(model, device="cuda")
@@ -89,12 +114,16 @@ def _cuda(model: Path) -> Finding:
 
 def _speed(separator: Separator) -> Finding:
     """Run half a second of noise through a real session, in real time."""
-    session = Session(separator, device_frames=BLOCK, gains=dict.fromkeys(separator.stems, 1.0))
+    pace = separator.pace if isinstance(separator, SlidingSeparator) else None
+    session = Session(
+        separator, device_frames=BLOCK, slack=max(SLACK, pace.slack if pace else 0),
+        gains=dict.fromkeys(separator.stems, 1.0),
+    )  # fmt: skip
     spec, stop = separator.spec, threading.Event()
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (BLOCK, spec.channels)).astype(np.float32)
     left = max(int(CHECK_S * spec.sample_rate), 4 * session.latency.session) // BLOCK
 
-    def pull(outdata: NDArray[np.float32], lost: int) -> None:
+    def pull(outdata: NDArray[np.float32], lost: int, due: float | None = None) -> None:
         nonlocal left
         session.process_block(noise, outdata, lost)
         left -= 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,7 +15,19 @@ model_option = click.option(
     "--model",
     callback=lambda context, option, name: find_model(name),
     metavar="NAME|FILE",
-    help=f"Model to run: {' or '.join(BUILTIN)}, or an ONNX file.  [default: {BUILTIN[0]}]",
+    help=f"Model to run: {' or '.join(BUILTIN)}, one of 'streamsep models list', or an ONNX file.  "
+    f"[default: {BUILTIN[0]}]",
+)
+models_option = click.option(
+    "--model",
+    "models",
+    callback=lambda context, option, names: tuple(
+        find_model(name.strip() or None) for name in (names or "").split(",")
+    ),
+    metavar="NAME|FILE,…",
+    help=f"Model to run: {' or '.join(BUILTIN)}, one of 'streamsep models list', or an ONNX "
+    "file; several with commas between them to change over while it plays.  "
+    f"[default: {BUILTIN[0]}]",
 )
 device_option = click.option(
     "--device",
@@ -22,6 +36,45 @@ device_option = click.option(
     show_default=True,
     help="Where the model runs; cuda fails if it can't be had.",
 )
+
+
+class Decibels(click.FloatRange):
+    """A gain of at most +24 dB; ``-inf`` mutes."""
+
+    name = "gain in dB"
+
+    def __init__(self) -> None:
+        super().__init__(max=24.0)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Refuse NaN besides what the range refuses."""
+        gain_db: float = super().convert(value, param, ctx)
+        if math.isnan(gain_db):
+            self.fail(f"{value!r} is no gain", param, ctx)
+        return gain_db
+
+
+class NamesOf(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
+    """Some of a few names, separated by commas."""
+
+    name = "names"
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the names, each once, refusing unknown ones and none at all."""
+        if isinstance(value, tuple):
+            return value
+        asked = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+        for name in asked:
+            if name not in self._names:
+                self.fail(f"{name!r} is not one of {', '.join(self._names)}", param, ctx)
+        return asked
 
 
 def make_folder(folder: Path, option: str) -> None:

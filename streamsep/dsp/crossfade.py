@@ -1,4 +1,4 @@
-"""Choosing between the separated (wet) and the delayed original (dry) signal without clicks."""
+"""From what was separated to the delayed original and back, where a block was missed: no clicks."""
 
 from __future__ import annotations
 
@@ -9,43 +9,40 @@ Float32 = NDArray[np.float32]
 
 
 class DryWetSwitch:
-    """Fades over one block whenever the choice changes; otherwise copies nothing.
+    """Fades over one block whenever separated (wet) sound stops or returns; else copies nothing.
 
     Parameters
     ----------
-    channels, block_size
-        Sizes C, N of every block.
+    shape
+        Shape of every block, samples last: (C, N) or (S, C, N).
     """
 
-    def __init__(self, channels: int, block_size: int) -> None:
-        self._rise = (np.arange(1, block_size + 1) / block_size).astype(np.float32)
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        size = shape[-1]
+        self._rise = (np.arange(1, size + 1) / size).astype(np.float32)
         self._fall = np.float32(1.0) - self._rise
-        self._out = np.zeros((channels, block_size), np.float32)
-        self._part = np.zeros((channels, block_size), np.float32)
-        self._step = np.zeros((channels, 1), np.float32)  # last wet sample minus last dry one
+        self._out = np.zeros(shape, np.float32)
+        self._part = np.zeros(shape, np.float32)
+        # Last wet sample minus last dry one.
+        self._step = np.zeros((*shape[:-1], 1), np.float32)
         self._was_wet = True
 
-    def choose(self, wet: Float32 | None, dry: Float32, *, bypass: bool) -> Float32:
-        """Return the block to play, (C, N): ``wet``, ``dry`` or a fade between them.
+    def choose(self, wet: Float32 | None, dry: Float32) -> Float32:
+        """Return the block to play: ``wet``, ``dry`` or a fade between them.
 
         Parameters
         ----------
         wet
-            (C, N), or None where it was missed.
+            Of the given shape, or None where it was missed.
         dry
-            (C, N) of the same moment.
-        bypass
-            Play dry although there is wet.
+            The same moment of what stands in for it.
         """
-        go_wet = wet is not None and not bypass
         if wet is None:
             out = self._leave_the_last_sample(dry) if self._was_wet else dry
-        elif go_wet == self._was_wet:
-            out = wet if go_wet else dry
         else:
-            out = self._fade(wet, dry) if bypass else self._fade(dry, wet)
-        self._was_wet = go_wet
-        np.subtract(out[:, -1:], dry[:, -1:], out=self._step)
+            out = wet if self._was_wet else self._fade(dry, wet)
+        self._was_wet = wet is not None
+        np.subtract(out[..., -1:], dry[..., -1:], out=self._step)
         return out
 
     def _fade(self, old: Float32, new: Float32) -> Float32:

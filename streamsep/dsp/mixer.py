@@ -1,11 +1,16 @@
-"""Mixing stems with gains that move without clicks."""
+"""Mixing with gains that move without clicks."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 Float32 = NDArray[np.float32]
+
+# A gain moves by one in no less than this: 12 ms at 44.1 kHz, however small the blocks.
+RAMP_SAMPLES = 512
 
 
 def db_to_gain(gain_db: float) -> float:
@@ -13,40 +18,47 @@ def db_to_gain(gain_db: float) -> float:
     return float(10.0 ** (gain_db / 20.0))
 
 
-class StemMixer:
-    """Weighted sum of stems; a changed gain is reached over one block, along a straight line.
+class RampedMixer:
+    """Weighted sum of sounds; a changed gain is reached along straight lines.
+
+    A gain of one leaves its sound as it is to the bit, and a gain of zero costs nothing.
 
     Parameters
     ----------
-    stems, channels, block_size
-        Fixed sizes S, C, N of what is mixed.
+    channels, block_size
+        Fixed sizes C, N of what is mixed.
     gains
-        (S,) initial linear gains.
+        (S,) initial linear gains, one for each sound.
     """
 
-    def __init__(self, stems: int, channels: int, block_size: int, gains: Float32) -> None:
+    def __init__(self, channels: int, block_size: int, gains: Float32) -> None:
         self._gains = gains.astype(np.float32)  # reached
         self._targets = self._gains.copy()  # asked for; single float writes are atomic
         self._slope = (np.arange(1, block_size + 1) / block_size).astype(np.float32)
+        self._most = np.float32(max(block_size / RAMP_SAMPLES, 1e-6))  # change in one block
         self._ramp = np.zeros(block_size, np.float32)
         self._scaled = np.zeros((channels, block_size), np.float32)
 
-    def set_gain(self, stem: int, gain: float) -> None:
+    def set_gain(self, index: int, gain: float) -> None:
         """Ask for a linear gain; any thread may call this."""
-        self._targets[stem] = gain
+        self._targets[index] = gain
 
-    def mix(self, stems: Float32, out: Float32) -> None:
-        """Mix (S, C, N) into ``out`` (C, N), overwriting it."""
+    def mix(self, sounds: Float32 | Sequence[Float32], out: Float32) -> None:
+        """Mix S sounds of (C, N) into ``out`` (C, N), overwriting it."""
         out.fill(0.0)
-        for index in range(len(stems)):
+        for index, sound in enumerate(sounds):
             gain, target = self._gains[index], self._targets[index]
             if gain == target:
                 if gain == 0.0:
                     continue
-                np.multiply(stems[index], gain, out=self._scaled)
+                np.multiply(sound, gain, out=self._scaled)
             else:
-                np.multiply(self._slope, target - gain, out=self._ramp)
+                change = target - gain
+                if abs(change) > self._most:
+                    change = self._most if change > 0 else -self._most
+                    target = gain + change
+                np.multiply(self._slope, change, out=self._ramp)
                 np.add(self._ramp, gain, out=self._ramp)
-                np.multiply(stems[index], self._ramp, out=self._scaled)
+                np.multiply(sound, self._ramp, out=self._scaled)
                 self._gains[index] = target
             np.add(out, self._scaled, out=out)

@@ -20,14 +20,20 @@ class StreamResampler:
         Sample rates in Hz.
     channels
         Channels, C.
+    quality
+        soxr's name for it.
     """
 
-    def __init__(self, source_rate: int, target_rate: int, channels: int) -> None:
+    def __init__(
+        self, source_rate: int, target_rate: int, channels: int, *, quality: str = "HQ"
+    ) -> None:
         self.source_rate, self.target_rate, self.channels = source_rate, target_rate, channels
         self._stream = (
             None
             if source_rate == target_rate
-            else soxr.ResampleStream(source_rate, target_rate, channels, dtype="float32")
+            else soxr.ResampleStream(
+                source_rate, target_rate, channels, dtype="float32", quality=quality
+            )
         )
 
     def process(self, chunk: Float32, *, last: bool = False) -> Float32:

@@ -18,9 +18,12 @@ class Sanitizer:
     ----------
     shape
         Shape of every array that will come.
+    limit
+        Largest amplitude that may stay.
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], limit: float = MAX_AMPLITUDE) -> None:
+        self._limit = np.float32(limit)
         self._finite = np.zeros(shape, np.bool_)
 
     def clean(self, samples: Float32) -> int:
@@ -30,5 +33,5 @@ class Sanitizer:
         if bad:
             np.logical_not(self._finite, out=self._finite)
             np.copyto(samples, np.float32(0.0), where=self._finite)
-        np.clip(samples, -MAX_AMPLITUDE, MAX_AMPLITUDE, out=samples)
+        np.clip(samples, -self._limit, self._limit, out=samples)
         return bad

@@ -46,14 +46,17 @@ def dual_window(window: Float32, hop_length: int) -> Float32:
     Parameters
     ----------
     window
-        (n_fft,) analysis window; n_fft a multiple of ``hop_length``.
+        (n_fft,) analysis window.
 
     Returns
     -------
     (n_fft,) float32
     """
-    squares = (window.astype(np.float64) ** 2).reshape(-1, hop_length).sum(axis=0)
-    dual: Float32 = (window / np.tile(squares, len(window) // hop_length)).astype(np.float32)
+    hops = -(-len(window) // hop_length)
+    squares = np.zeros(hops * hop_length)
+    squares[: len(window)] = window.astype(np.float64) ** 2
+    sums = np.tile(squares.reshape(hops, hop_length).sum(axis=0), hops)
+    dual: Float32 = (window / sums[: len(window)]).astype(np.float32)
     return dual
 
 
@@ -68,7 +71,7 @@ class StreamingSTFT:
     Parameters
     ----------
     n_fft, hop_length
-        Sizes in samples; n_fft is a multiple of hop_length.
+        Sizes in samples, hop_length at most half of n_fft.
     channels
         Channels in, C.
     stems

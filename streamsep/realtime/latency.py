@@ -29,6 +29,8 @@ class LatencyReport:
         Overlap of the analysis and synthesis frames.
     lookahead
         Later frames that the network waits for.
+    effects
+        What the key and plugins on the song hold back.
     """
 
     sample_rate: int
@@ -38,11 +40,12 @@ class LatencyReport:
     stft: int
     lookahead: int
     device_out: int
+    effects: int = 0
 
     @property
     def session(self) -> int:
         """Samples from ``indata`` to ``outdata``, exact."""
-        return self.buffering + self.slack + self.stft + self.lookahead
+        return self.buffering + self.slack + self.stft + self.lookahead + self.effects
 
     @property
     def total(self) -> int:

@@ -4,39 +4,52 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsep.dsp.crossfade import DryWetSwitch
-from streamsep.dsp.delay import DelayLine
-from streamsep.dsp.mixer import StemMixer, db_to_gain
-from streamsep.dsp.ring import RingBuffer
 from streamsep.dsp.sanitize import Sanitizer
-from streamsep.errors import SessionError, StreamsepError
-from streamsep.realtime.latency import LatencyMeter, LatencyReport, buffering_samples
+from streamsep.errors import ModelError, SessionError, StreamsepError
+from streamsep.events import EventLog
+from streamsep.realtime.desk import Desk, Microphone, Tap
+from streamsep.realtime.lane import Lane
+from streamsep.realtime.latency import LatencyReport
 from streamsep.realtime.stats import SessionStats, to_db
-from streamsep.realtime.worker import Worker
+from streamsep.realtime.swap import Changeover
 from streamsep.separation import Separator
 
 Float32 = NDArray[np.float32]
 
 # With Python's 5 ms a busy thread holds the audio callback up for longer than a device block.
 SWITCH_INTERVAL_S = 0.0005
-INPUT_RING_S = 4.0
 WARM_UP_RUNS = 8
 MEASURE_EVERY_S = 1.0
+SWAP_PATIENCE_S = 15.0  # for a model that is too slow to be faded in
 
 
-class Tap(Protocol):
-    """Something that listens to the output, such as a recorder."""
+class Key(Protocol):
+    """What can play the song in another key."""
 
-    def push(self, block: Float32) -> None:
-        """Take (C, N) on the audio thread: no waiting, no I/O."""
+    @property
+    def semitones(self) -> int:
+        """The key that was asked for last."""
+
+    def set_key(self, semitones: int) -> None:
+        """Ask for another."""
+
+
+class Rig(NamedTuple):
+    """A separator with what was put after it; see `Session` for each."""
+
+    separator: Separator
+    key: Key | None = None
+    effects_delay: int = 0
+    slack: int = 1024
 
 
 class Session:
@@ -54,16 +67,22 @@ class Session:
     slack
         Samples of time that a run may take beyond one device block.
     gains
-        Linear gain for each stem by name; stems not named are silent.
+        Linear gain of each stem in the song by name; stems not named are silent.
+    microphone
+        Mixed in by the desk; never goes through the model.
+    key
+        Moved by `set_key`: a part of ``separator``.
+    effects_delay
+        The part of ``separator.delay`` that key and plugins add, for the report.
     device_in, device_out
         Latency of the endpoint in samples, for the report.
+    events
+        Where to note what happens; the endpoint may add to it too.
 
     Attributes
     ----------
-    taps
-        Listeners to the output; set before the first block.
-    latency
-        The report, known from the start.
+    drift_ppm
+        Asked for the drift of the endpoint's clocks; set before the first block.
 
     Raises
     ------
@@ -78,66 +97,58 @@ class Session:
         device_frames: int,
         slack: int = 1024,
         gains: Mapping[str, float] | None = None,
+        microphone: Microphone | None = None,
+        key: Key | None = None,
+        effects_delay: int = 0,
         device_in: int = 0,
         device_out: int = 0,
+        events: EventLog | None = None,
     ) -> None:
         if device_frames < 1 or slack < 0:
             raise ValueError(f"device_frames {device_frames} and slack {slack} must be positive")
         spec = separator.spec
-        self._separator, self._frames = separator, device_frames
-        self.taps: Sequence[Tap] = ()
-        # A separator may do without an STFT and its delay.
-        stft = min(spec.n_fft - spec.hop_length, separator.delay)
-        self.latency = LatencyReport(
-            sample_rate=spec.sample_rate,
-            device_in=device_in,
-            buffering=buffering_samples(separator.block_size, device_frames),
-            slack=slack,
-            stft=stft,
-            lookahead=separator.delay - stft,
-            device_out=device_out,
-        )
+        self._frames, self._key = device_frames, key
+        self._device_in, self._device_out = device_in, device_out
+        self._lane = self._new_lane(Rig(separator, key, effects_delay, slack))
         shape = (spec.channels, device_frames)
-        self._input_ring = RingBuffer((spec.channels,), int(INPUT_RING_S * spec.sample_rate))
-        lead = self.latency.buffering + slack
-        self._output_ring = RingBuffer(
-            (len(separator.stems), spec.channels), lead + 2 * separator.block_size + device_frames
-        )
-        self._output_ring.skip_to(0)
-        self._output_ring.write(np.zeros((len(separator.stems), spec.channels, lead), np.float32))
-        self._worker = Worker(separator, self._input_ring, self._output_ring)
-        self._dry_delay = DelayLine(spec.channels, self.latency.session, device_frames)
-        self._mixer = StemMixer(
-            len(separator.stems), spec.channels, device_frames, self._initial_gains(gains)
-        )
+        self._change: Changeover | None = None
+        self._changing: threading.Thread | None = None
+        self._closing = threading.Event()
+        self._desk = Desk(
+            separator.stems, *shape, gains={"beat": 1.0} if gains is None else gains,
+            microphone=microphone,
+        )  # fmt: skip
         self._sanitizer = Sanitizer(shape)
-        self._meter = LatencyMeter(self.latency.session, device_frames)
-        self._switch = DryWetSwitch(spec.channels, device_frames)
-        self._in, self._dry, self._wet, self._scratch = (
-            np.zeros(shape, np.float32) for _ in range(4)
-        )
-        self._stems = np.zeros((len(separator.stems), *shape), np.float32)
-        self._bypass = False
+        self._in, self._scratch = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self.drift_ppm: Callable[[], float | None] = lambda: None
+        self.events = events or EventLog()
+        self.events.clock = lambda: self._blocks * device_frames / spec.sample_rate
         self._fault: Exception | None = None
         self._blocks = self._dropouts = self._glitches = self._bad_samples = 0
         self._peak_in = self._peak_out = 0.0
         self._measured: int | None = None
         self._measured_at = 0.0
 
-    def _initial_gains(self, gains: Mapping[str, float] | None) -> Float32:
-        names = self._separator.stems
-        asked = {"beat": 1.0} if gains is None else dict(gains)
-        if unknown := sorted(asked.keys() - set(names)):
-            raise ValueError(f"no stem {', '.join(unknown)} among {', '.join(names)}")
-        return np.array([asked.get(name, 0.0) for name in names], np.float32)
+    def _new_lane(self, rig: Rig) -> Lane:
+        return Lane(
+            rig.separator, device_frames=self._frames,
+            slack=rig.slack,
+            device_in=self._device_in, device_out=self._device_out,
+            effects_delay=rig.effects_delay,
+        )  # fmt: skip
+
+    @property
+    def latency(self) -> LatencyReport:
+        """The report, known from the start; another one once another model plays."""
+        return self._lane.latency
 
     def __enter__(self) -> Session:
-        self._worker.warm_up(WARM_UP_RUNS)
+        self._lane.worker.warm_up(WARM_UP_RUNS)
         self._switch_interval = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.collect()
         gc.freeze()
-        self._worker.start()
+        self._lane.worker.start()
         return self
 
     def __exit__(
@@ -146,7 +157,10 @@ class Session:
         value: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._worker.stop()
+        self._closing.set()
+        if self._changing is not None:
+            self._changing.join()
+        self._lane.worker.stop()
         gc.unfreeze()
         sys.setswitchinterval(self._switch_interval)
 
@@ -173,47 +187,135 @@ class Session:
         np.copyto(self._in, indata.T)
         self._bad_samples += self._sanitizer.clean(self._in)
         self._peak_in = max(self._peak_in, self._peak(self._in))
-        self._input_ring.write(self._in)
-        self._worker.wake()
-        self._dry_delay.process(self._in, self._dry)
-        out = self._switch.choose(self._next_wet(), self._dry, bypass=self._bypass)
-        self._meter.push(self._in, self._scratch)
+        lane, change = self._lane, self._change
+        lane.feed(self._in)
+        stems = lane.stems if lane.take(self._in) else None
+        self._dropouts += stems is None
+        np.copyto(self._desk.dry, lane.dry)
+        if change is not None:
+            change.feed(self._in)
+            if change.mix(self._in, stems, lane.dry):
+                stems = change.stems
+                np.copyto(self._desk.dry, change.dry)
+            if change.complete:
+                self._lane, self._change = change.new, None
+        out = self._desk.process(stems)
         self._peak_out = max(self._peak_out, self._peak(out))
-        for tap in self.taps:
-            tap.push(out)
         np.copyto(outdata, out.T)
         self._blocks += 1
-
-    def _next_wet(self) -> Float32 | None:
-        """Return the mix of the stems that are due, or None; their plain sum goes to scratch."""
-        if not self._output_ring.read(self._stems):
-            self._output_ring.advance(self._frames)
-            self._dropouts += 1
-            self._scratch.fill(0.0)
-            return None
-        np.sum(self._stems, axis=0, out=self._scratch)
-        self._mixer.mix(self._stems, self._wet)
-        return self._wet
 
     def _peak(self, block: Float32) -> float:
         np.abs(block, out=self._scratch)
         return float(self._scratch.max())
 
-    def set_gain(self, stem: str, gain_db: float) -> None:
-        """Move a stem's fader, in decibels (``-inf`` mutes); reached within one device block.
+    def set_gain(self, fader: str, gain_db: float) -> None:
+        """Move a fader, in decibels (``-inf`` mutes), without a click.
+
+        ``guide`` is what is heard of the vocals, ``beat`` the song, ``mic`` the microphone and
+        ``master`` all of it.
 
         Raises
         ------
         ValueError
-            For an unknown stem.
+            For an unknown fader, NaN or +inf.
         """
-        if stem not in self._separator.stems:
-            raise ValueError(f"no stem {stem} among {', '.join(self._separator.stems)}")
-        self._mixer.set_gain(self._separator.stems.index(stem), db_to_gain(gain_db))
+        self._desk.set_gain(fader, gain_db)
+
+    @property
+    def key(self) -> int | None:
+        """The key that was asked for last, in semitones; None where it can't be changed."""
+        return None if self._key is None else self._key.semitones
+
+    def set_key(self, semitones: int) -> None:
+        """Play the song in another key, -6 to 6 semitones away; latency stays as it is.
+
+        Raises
+        ------
+        ValueError
+            For any other key, or where the session was made without one.
+        """
+        if self._key is None:
+            raise ValueError("the key can't be changed: the session was made without one")
+        self._key.set_key(semitones)
 
     def set_bypass(self, bypass: bool) -> None:
-        """Play the delayed original instead, at the same moment in the music."""
-        self._bypass = bypass
+        """Play the delayed original in the song's place, at the same moment in the music.
+
+        The beat fader, the microphone and the master fader go on as before.
+        """
+        self._desk.set_bypass(bypass)
+
+    def add_tap(self, bus: str, tap: Tap) -> None:
+        """Let ``tap`` listen to ``beat``, ``vocals``, ``mic`` (before the faders) or ``mix``.
+
+        Raises
+        ------
+        ValueError
+            For an unknown bus.
+        """
+        self._desk.add_tap(bus, tap)
+
+    @property
+    def changing(self) -> bool:
+        """Whether another model is about to take over."""
+        return self._changing is not None and self._changing.is_alive()
+
+    def swap(self, load: Callable[[], Rig]) -> None:
+        """Change over to another model while the music plays; returns at once.
+
+        On a thread of its own the model is loaded and warmed up. It listens for a second before
+        it is faded in. What came of it is an event.
+
+        Parameters
+        ----------
+        load
+            Returns a separator with the same stems, channels and sample rate, and what belongs
+            to it; all becomes the session's own. Not called while another change is under way.
+        """
+        if self.changing:
+            return
+        self._changing = threading.Thread(
+            target=self._swap, args=(load,), name="streamsep-swap", daemon=True
+        )
+        self._changing.start()
+
+    def _swap(self, load: Callable[[], Rig]) -> None:
+        old = self._lane
+        try:
+            rig = load()
+            self._check_alike(rig.separator)
+            new = self._new_lane(rig)
+            new.worker.warm_up(WARM_UP_RUNS)
+        except StreamsepError as error:
+            self.events.add(f"the model stays: {error}")
+            return
+        name = rig.separator.spec.name
+        new.worker.start()
+        self._change = Changeover(old, new, self._frames)
+        deadline = time.monotonic() + SWAP_PATIENCE_S
+        while self._change is not None and not self._closing.wait(0.02):
+            if time.monotonic() > deadline or new.worker.fault is not None:
+                self._change = None
+                break
+        self._closing.wait(0.02)  # the block that may have begun with it
+        if self._lane is not new:
+            new.worker.stop()
+            self.events.add(f"the model stays: {name} doesn't keep up here")
+            return
+        old.worker.stop()
+        self._measured, self._key = None, rig.key
+        self.events.add(f"{name} plays now, {new.latency.ms(new.latency.total):.0f} ms in all")
+
+    def _check_alike(self, separator: Separator) -> None:
+        old, new = self._lane.separator, separator
+        has = (new.stems, new.spec.channels, new.spec.sample_rate)
+        needs = (old.stems, old.spec.channels, old.spec.sample_rate)
+        if has != needs:
+            raise ModelError(
+                f"{new.spec.name} gives {', '.join(has[0])} in {has[1]} channels at {has[2]} Hz",
+                expected=f"{', '.join(needs[0])} in {needs[1]} channels at {needs[2]} Hz",
+                remedy="start anew with that model",
+            )
 
     def wait_idle(self, timeout_s: float = 10.0) -> None:
         """Wait until the worker has caught up: for endpoints that keep no real time.
@@ -224,7 +326,7 @@ class Session:
             If it doesn't within ``timeout_s`` seconds.
         """
         deadline = time.monotonic() + timeout_s
-        while not self._worker.idle:
+        while not all(lane.worker.idle for lane in self._lanes()):
             if time.monotonic() > deadline:
                 raise SessionError(
                     f"a block took more than {timeout_s:g} s",
@@ -232,6 +334,10 @@ class Session:
                     remedy="try a lighter model",
                 )
             time.sleep(0.0001)
+
+    def _lanes(self) -> tuple[Lane, ...]:
+        change = self._change
+        return (self._lane,) if change is None else (self._lane, change.new)
 
     def check(self) -> None:
         """Raise what went wrong on the audio or worker thread, if anything did.
@@ -241,7 +347,7 @@ class Session:
         StreamsepError
             The fault itself, or a SessionError around it.
         """
-        fault = self._fault or self._worker.fault
+        fault = self._fault or self._lane.worker.fault
         if fault is None:
             return
         if isinstance(fault, StreamsepError):
@@ -256,24 +362,32 @@ class Session:
         """Return the state of things now; call it from one thread, at most 10 times a second."""
         now = time.monotonic()
         if now - self._measured_at > MEASURE_EVERY_S:
-            latest, self._measured_at = self._meter.measure(), now
+            latest, self._measured_at = self._lane.meter.measure(), now
             # Silence measures nothing; the last figure still stands.
             self._measured = self._measured if latest is None else latest
-        p50, p99 = self._worker.hop_times.percentiles_ms(50, 99)
+        p50, p99 = self._lane.worker.hop_times.percentiles_ms(50, 99)
         peak_in, peak_out, self._peak_in, self._peak_out = self._peak_in, self._peak_out, 0.0, 0.0
         rate = self.latency.sample_rate
         return SessionStats(
             seconds=self._blocks * self._frames / rate,
             level_in_db=to_db(peak_in),
             level_out_db=to_db(peak_out),
+            level_mic_db=to_db(self._desk.take_mic_peak()),
+            faders=self._desk.faders,
+            bypass=self._desk.bypass,
+            key=self.key,
             latency=self.latency,
             measured_latency=self._measured,
             hop_p50_ms=p50,
             hop_p99_ms=p99,
-            hop_budget_ms=1_000.0 * self._separator.block_size / rate,
+            hop_budget_ms=1_000.0 * self._lane.separator.block_size / rate,
             dropouts=self._dropouts,
             device_glitches=self._glitches,
+            mic_latency=self._desk.mic_latency,
+            mic_glitches=self._desk.mic_lost,
             bad_samples=self._bad_samples,
-            provider=self._separator.provider,
-            model=self._separator.spec.name,
+            provider=self._lane.separator.provider,
+            model=self._lane.separator.spec.name,
+            drift_ppm=self.drift_ppm(),
+            events=self.events.latest(),
         )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsep.events import Event
 from streamsep.realtime.latency import LatencyReport
 
 
@@ -17,6 +19,10 @@ class SessionStats:
     seconds: float
     level_in_db: float
     level_out_db: float
+    level_mic_db: float  # after its effects, before its fader; -inf without one
+    faders: Mapping[str, float]  # dB: guide (vocals), beat (the song), mic, master
+    key: int | None  # semitones; None where the session can't change it
+    bypass: bool  # the delayed original plays in the song's place
     latency: LatencyReport
     measured_latency: int | None  # samples from indata to outdata
     hop_p50_ms: float
@@ -24,9 +30,13 @@ class SessionStats:
     hop_budget_ms: float
     dropouts: int  # blocks that inference missed
     device_glitches: int  # under- and overflows that the audio system told of
+    mic_latency: int | None  # samples from the voice to outdata; None without a microphone
+    mic_glitches: int  # blocks in which the microphone lost samples
     bad_samples: int  # NaN and Inf that came in
     provider: str
     model: str
+    drift_ppm: float | None = None  # input clock against output clock; None: they are one
+    events: tuple[Event, ...] = ()  # the latest, oldest first
 
 
 class HopTimes:
@@ -53,6 +63,22 @@ class HopTimes:
         if not len(known):
             return tuple(float("nan") for _ in percentiles)
         return tuple(float(p) / 1e6 for p in np.percentile(known, percentiles))
+
+
+class LateSeconds:
+    """Tells when blocks have been missed in three seconds in a row."""
+
+    def __init__(self) -> None:
+        self._second = self._dropouts = self._row = 0
+
+    def three_in_a_row(self, seconds: float, dropouts: int) -> bool:
+        """Take in the session's time and its count; True once for each such row."""
+        second = int(seconds)
+        if second == self._second:
+            return False
+        self._row = self._row + 1 if dropouts > self._dropouts else 0
+        self._second, self._dropouts = second, dropouts
+        return self._row == 3
 
 
 def to_db(peak: float) -> float:

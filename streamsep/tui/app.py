@@ -1,56 +1,91 @@
-"""Shows the live line: redrawn in place on a terminal, once a second anywhere else."""
+"""Shows a running session: a screen with keys, or lines for logs or for programs."""
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from types import TracebackType
 
 from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
+from streamsep.events import Event
 from streamsep.realtime.session import Session
-from streamsep.tui.view import status_lines
+from streamsep.realtime.spectrum import Spectrum
+from streamsep.realtime.stats import SessionStats
+from streamsep.tui.prompter import Prompter
+from streamsep.tui.view import Shown, ascii_only, event_line, plain_line, record, video_settings
 
 
-class StatusDisplay:
-    """Draws a session; a context manager.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """What is shown of a performance, and what keys do to it, besides the session itself.
+
+    What isn't given isn't offered.
+
+    Attributes
+    ----------
+    quit
+        Ends it.
+    microphone
+        Whether there is one.
+    video
+        Whether the sound may be that of a video.
+    next_model
+        Changes over to another one.
+    spectrum
+        Tap on what is taken out.
+    recorded_s
+        Asked for the length of the recording; None without one.
+    """
+
+    quit: Callable[[], None]
+    microphone: bool = False
+    video: bool = False
+    next_model: Callable[[], None] | None = None
+    spectrum: Spectrum | None = None
+    prompter: Prompter | None = None
+    recorded_s: Callable[[], float | None] = lambda: None
+
+
+class Display:
+    """Shows a session again and again; a context manager.
 
     Parameters
     ----------
     session
         What to show.
+    controls
+        What there is besides.
     console
         Where; standard output unless told otherwise.
     """
 
-    def __init__(self, session: Session, console: Console | None = None) -> None:
-        self._session = session
-        self._console = console or Console(highlight=False)
-        self._live: Live | None = None
-        self.seconds = 0.0  # of sound processed so far
+    period_s = 1.0
 
-    @property
-    def period_s(self) -> float:
-        """Seconds to wait between updates: 10 a second to look at, one to log."""
-        return 0.1 if self._console.is_terminal else 1.0
+    def __init__(
+        self, session: Session, controls: Controls, console: Console | None = None
+    ) -> None:
+        self._session, self._controls = session, controls
+        self._console = console or Console(highlight=False, markup=False, emoji=False)
+        encoding = self._console.encoding.lower()
+        self._blocks = encoding.startswith("utf")  # whether it can show them
+        self._told: Event | None = None  # the last one
 
-    def __enter__(self) -> StatusDisplay:
-        stats = self._session.snapshot()
-        self._console.print(f"{stats.model} on {stats.provider}; Ctrl-C ends", markup=False)
-        if self._console.is_terminal:
-            self._live = Live(console=self._console, auto_refresh=False)
-            self._live.__enter__()
+    def __enter__(self) -> Display:
         return self
 
-    def update(self) -> None:
-        """Draw the present state."""
-        stats = self._session.snapshot()
-        self.seconds = stats.seconds
-        text = Text(status_lines(stats), no_wrap=True)
-        if self._live is not None:
-            self._live.update(text, refresh=True)
-        else:
-            self._console.print(text.plain.replace("\n", "  "), markup=False, soft_wrap=True)
+    def update(self) -> SessionStats:
+        """Show the present state and return it."""
+        shown = self._look()
+        self._draw(shown)
+        return shown.stats
+
+    def wait(self, running: Future[None]) -> None:
+        """Wait until it is time for the next update, or until the performance has ended."""
+        wait([running], timeout=self.period_s)
 
     def __exit__(
         self,
@@ -59,5 +94,71 @@ class StatusDisplay:
         trace: TracebackType | None,
     ) -> None:
         self.update()
-        if self._live is not None:
-            self._live.__exit__(kind, value, trace)
+
+    def _look(self) -> Shown:
+        stats, controls = self._session.snapshot(), self._controls
+        prompter = controls.prompter
+        return Shown(
+            stats,
+            spectrum_db=controls.spectrum.levels_db() if controls.spectrum else (),
+            microphone=controls.microphone,
+            recorded_s=controls.recorded_s(),
+            lyrics=prompter.at(stats) if prompter else None,
+            lyrics_offset_s=prompter.offset_s if prompter else 0.0,
+            news=self._news(stats.events),
+        )
+
+    def _news(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
+        told, self._told = self._told, events[-1] if events else None
+        return events[events.index(told) + 1 :] if told in events else events
+
+    def _draw(self, shown: Shown) -> None:
+        raise NotImplementedError
+
+    def _print(self, line: str) -> None:
+        self._console.print(line if self._blocks else ascii_only(line), soft_wrap=True)
+
+
+class PlainDisplay(Display):
+    """One line a second, for logs."""
+
+    def __enter__(self) -> Display:
+        stats = self._session.snapshot()
+        self._print(f"{stats.model} on {stats.provider}; Ctrl-C ends")
+        if self._controls.video:
+            self._print(video_settings(stats.latency))
+        return self
+
+    def _draw(self, shown: Shown) -> None:
+        for event in shown.news:
+            self._print(event_line(event))
+        self._print(plain_line(shown))
+
+
+class JsonDisplay(Display):
+    """One object a second, for programs; the last one says that it is."""
+
+    def _draw(self, shown: Shown, *, final: bool = False) -> None:
+        self._print(json.dumps(record(shown, final=final)))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._draw(self._look(), final=True)
+
+
+def choose_display(
+    session: Session, controls: Controls, *, plain: bool = False, as_json: bool = False
+) -> Display:
+    """Return what was asked for; unasked, a screen where there is a terminal, else lines."""
+    from streamsep.tui.screen import ScreenDisplay
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    if as_json:
+        return JsonDisplay(session, controls, console)
+    if plain or not sys.stdout.isatty() or console.is_dumb_terminal:
+        return PlainDisplay(session, controls, console)
+    return ScreenDisplay(session, controls, console)

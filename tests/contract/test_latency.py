@@ -1,8 +1,11 @@
 """Invariant 2: the reported latency is the measured one, to the sample, device by model."""
 
+import threading
+
 import numpy as np
 import pytest
 
+from streamsep.audio.simulated import SimulatedDevices
 from streamsep.realtime import Session
 from streamsep.realtime.latency import LatencyMeter, buffering_samples
 from streamsep.separation import load_separator
@@ -10,6 +13,7 @@ from tests.support import models
 from tests.support.sessions import play
 from tests.support.signals import music
 
+RATE = 44_100
 DEVICE_FRAMES = [64, 256, 441, 512, 1000, 1024, 4096, 6000]
 MODELS = {
     "causal": dict(),
@@ -30,6 +34,26 @@ def test_reported_is_measured(tmp_path, model, frames, slack):
     output = play(session, signal, frames)
     assert session.snapshot().dropouts == 0
     assert np.flatnonzero(output[0]).tolist() == [777 + session.latency.session]
+
+
+@pytest.mark.parametrize("frames", [64, 441, 512, 1024])
+def test_between_two_devices_reported_is_measured(tmp_path, frames):
+    """The buffer between two clocks, with its resampler's delay, is part of the report."""
+    separator = load_separator(models.constant_mask(tmp_path / "m.onnx", 0.0))
+    signal = np.zeros((2, RATE), np.float32)
+    signal[:, 10_777] = 1.0
+    devices = SimulatedDevices(
+        lambda start, stop: np.pad(signal[:, start:stop], ((0, 0), (0, stop - start)))[
+            :, : stop - start
+        ],
+        2, frames, sample_rate=RATE, seconds=1.0, drift_ppm=0.0,
+        between=lambda index: session.wait_idle(),
+    )  # fmt: skip
+    session = Session(separator, device_frames=frames, device_in=devices.device_in)
+    with session:
+        devices.run(session.process_block, threading.Event())
+        session.check()
+    assert np.flatnonzero(devices.output[0]).tolist() == [10_777 + session.latency.total]
 
 
 @pytest.mark.parametrize(("block", "frames"), [(1024, 512), (1024, 441), (4096, 6000), (512, 512)])

@@ -9,9 +9,8 @@ import pytest
 from streamsep.errors import BackendError, SessionError
 from streamsep.realtime import Session
 from streamsep.separation import ChunkedSeparator, load_separator
-from streamsep.separation.backend import OnnxBackend
-from streamsep.separation.stateful import StatefulSeparator
 from tests.support import models
+from tests.support.backends import SlowBackend
 from tests.support.sessions import play
 from tests.support.signals import music
 
@@ -61,26 +60,10 @@ def test_switching_bypass_is_a_fade_not_a_step(tmp_path):
 def test_faders_reach_their_gain(unet_shaped_model):
     mixture = music(1.0)
     session = Session(load_separator(unet_shaped_model), device_frames=FRAMES)
-    session.set_gain("vocals", 0.0)
+    session.set_gain("guide", 0.0)
     live = aligned(session, play(session, mixture, FRAMES), mixture.shape[-1])
     # Both stems at one give the mixture, once the fader has moved.
     np.testing.assert_allclose(live[:, FRAMES:], mixture[:, FRAMES:], atol=3e-7)
-
-
-class SlowBackend:
-    """Stands at the backend seam: a real one whose chosen runs take until they are let go."""
-
-    def __init__(self, real, gate):
-        self.spec, self.provider = real.spec, real.provider
-        self.features, self.estimate = real.features, real.estimate
-        self._real, self._gate = real, gate
-
-    def run(self):
-        self._gate()
-        self._real.run()
-
-    def reset(self):
-        self._real.reset()
 
 
 def test_missed_blocks_play_dry_and_shift_nothing(tmp_path):
@@ -88,7 +71,7 @@ def test_missed_blocks_play_dry_and_shift_nothing(tmp_path):
     path = models.constant_mask(tmp_path / "m.onnx", 0.5)
     open_gate = threading.Event()
     open_gate.set()
-    separator = StatefulSeparator(SlowBackend(OnnxBackend(path), lambda: open_gate.wait(20)))
+    separator = SlowBackend.separator(path, lambda: open_gate.wait(20))
     session = Session(separator, device_frames=FRAMES)
     mixture = music(2.0)
 
@@ -120,7 +103,7 @@ def test_a_worker_too_far_behind_starts_anew_in_place(tmp_path):
     path = models.lookahead_mask(tmp_path / "m.onnx", frames=4, lookahead=8)
     open_gate = threading.Event()
     open_gate.set()
-    separator = StatefulSeparator(SlowBackend(OnnxBackend(path), lambda: open_gate.wait(20)))
+    separator = SlowBackend.separator(path, lambda: open_gate.wait(20))
     session = Session(separator, device_frames=FRAMES)
     mixture = music(10.0)
     hung = range(40, 40 + int(5.0 * 44_100 / FRAMES))  # the ring holds four seconds
@@ -166,9 +149,7 @@ def test_a_failing_backend_is_raised_by_the_main_thread_and_plays_dry(tmp_path):
             raise BackendError("the GPU is gone", expected="a GPU", remedy="use --device cpu")
 
     path = models.constant_mask(tmp_path / "m.onnx", 1.0)
-    session = Session(
-        StatefulSeparator(SlowBackend(OnnxBackend(path), gate)), device_frames=FRAMES
-    )
+    session = Session(SlowBackend.separator(path, gate), device_frames=FRAMES)
     mixture = music(1.0)
     outputs = []
     with session:

@@ -8,7 +8,7 @@ import pytest
 import soundfile as sf
 
 from tests.support.commands import streamsep
-from tests.support.servers import PACKAGES, pulse_server
+from tests.support.servers import PACKAGES, pipewire_server, pulse_server
 from tests.support.signals import music
 
 RATE = 44_100
@@ -43,6 +43,17 @@ def server():
             f"apt-get install --no-install-recommends {PACKAGES}\n{listed.stderr}"
         )
         yield running
+
+
+@pytest.fixture(scope="session")
+def pipewire():
+    with pipewire_server() as running:
+        yield running
+
+
+@pytest.fixture(params=["server", "pipewire"])
+def each_server(request):
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,11 @@ def streamsep(
     )  # fmt: skip
 
 
+def ffmpeg(*arguments) -> None:
+    """Run ffmpeg; an existing file is overwritten."""
+    subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, arguments)], check=True)
+
+
 @dataclass
 class Losses:
     """What was lost, by the session's account and by the server's."""
@@ -88,7 +93,7 @@ class Live:
         assert self.process.poll() is None, self.stderr
 
     def _runs_or_ended(self) -> bool:
-        return re.search(r"hop \d", self.stdout) is not None or self.process.poll() is not None
+        return re.search(r"hop p50 \d", self.stdout) is not None or self.process.poll() is not None
 
     def end(self, number: int = signal.SIGINT) -> int:
         """Send a signal and return the exit code."""

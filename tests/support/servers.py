@@ -1,10 +1,12 @@
-"""A private, real PulseAudio server with null sinks, and the players and recorders around it."""
+"""Private, real sound servers with null sinks, and the players and recorders around them."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -14,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 PACKAGES = "pulseaudio pulseaudio-utils libasound2-plugins libportaudio2"
-PROGRAMS = ("pulseaudio", "pactl", "paplay", "parec")
+CLIENTS = ("pactl", "paplay", "parec")
+PIPEWIRE_PACKAGES = "pipewire pipewire-pulse wireplumber dbus-daemon pulseaudio-utils"
 
 # Null sinks by name, each with its rate; AB is one sink of four channels on one clock, whose
 # front pair is also the sink FRONT and the source FRONT_IN, and whose rear pair is the sink REAR.
@@ -33,91 +36,69 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.02)
 
 
-class PulseServer:
-    """A running server; `pulse_server` starts and stops one."""
+def listens(path: Path) -> bool:
+    """Say whether a socket takes connections: it is there before that."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
-    def __init__(self, folder: Path) -> None:
-        missing = [name for name in PROGRAMS if shutil.which(name) is None]
+
+class SoundServer:
+    """A running server that speaks PulseAudio's protocol.
+
+    Parameters
+    ----------
+    folder
+        Its own, for the sockets and all it writes.
+    programs, packages
+        What it needs, and where that comes from.
+    """
+
+    processes: list[subprocess.Popen]  # the last one speaks the protocol
+    socket: Path
+
+    def __init__(self, folder: Path, programs: tuple[str, ...], packages: str) -> None:
+        missing = [name for name in (*programs, *CLIENTS) if shutil.which(name) is None]
         if missing:
             raise AssertionError(
                 f"the tests against a real sound server need {', '.join(missing)}: "
-                f"apt-get install --no-install-recommends {PACKAGES}"
+                f"apt-get install --no-install-recommends {packages}"
             )
         self.folder = folder
         folder.chmod(0o700)
-        self._own = {
-            "XDG_RUNTIME_DIR": str(folder),
-            "PULSE_RUNTIME_PATH": str(folder / "pulse"),
-            "PULSE_STATE_PATH": str(folder / "state"),
-            "PULSE_COOKIE": str(folder / "cookie"),
-            "PULSE_CONFIG": str(folder / "daemon.conf"),
-        }
-        for name in ("pulse", "state"):
-            (folder / name).mkdir(mode=0o700)
-        (folder / "default.pa").write_text(self._script())
-        # By default the kernel ends it when it computes for 200 ms under real-time scheduling.
-        (folder / "daemon.conf").write_text("rlimit-rttime = -1\n")
-        outside = {k: v for k, v in os.environ.items() if not k.startswith(("PULSE_", "DISPLAY"))}
-        self.log = folder / "log"
-        self.process = subprocess.Popen(
-            [
-                "pulseaudio", "-n", "-F", str(folder / "default.pa"), "--daemonize=no",
-                "--exit-idle-time=-1", "--use-pid-file=no",
-                "--log-level=debug", f"--log-target=file:{self.log}",
-            ],
-            env=outside | self._own, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            wait_until(self._is_up, f"PulseAudio (its log: {self.log})")
-        except BaseException:
-            self.kill()
-            raise
-        self._promote()
+        self._own = {"XDG_RUNTIME_DIR": str(folder)}
+        self.processes = []
 
-    def _script(self) -> str:
-        lines = [f"load-module module-native-protocol-unix auth-anonymous=1 socket={self.socket}"]
-        lines += [
-            f"load-module module-null-sink sink_name={name} rate={rate} channels=2 format=float32le"
-            for name, rate in SINKS.items()
-        ]
-        lines.append(
-            "load-module module-null-sink sink_name=AB rate=44100 channels=4 format=float32le "
-            f"channel_map={FRONT},{REAR}"
-        )
-        pair = "channels=2 channel_map=front-left,front-right remix=no"
-        lines += [
-            f"load-module module-remap-sink sink_name=FRONT master=AB {pair} "
-            f"master_channel_map={FRONT}",
-            f"load-module module-remap-sink sink_name=REAR master=AB {pair} "
-            f"master_channel_map={REAR}",
-            f"load-module module-remap-source source_name=FRONT_IN master=AB.monitor {pair} "
-            f"master_channel_map={FRONT}",
-            "set-default-sink B",
-            "set-default-source A.monitor",
-        ]
-        return "\n".join(lines) + "\n"
+    def _outside(self) -> dict[str, str]:
+        return {k: v for k, v in os.environ.items() if not k.startswith(("PULSE_", "DISPLAY"))}
+
+    def _start(self, *command: str | Path) -> None:
+        self.processes.append(subprocess.Popen(
+            command, env=self._outside() | self._own, stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ))  # fmt: skip
+
+    def start(self) -> None:
+        """Start it and wait until it answers; whatever comes of it, `stop` must follow."""
+        raise NotImplementedError
+
+    def _wait_until_up(self) -> None:
+        wait_until(self._is_up, f"{type(self).__name__} in {self.folder}")
 
     def _is_up(self) -> bool:
-        if self.process.poll() is not None:
-            raise AssertionError(f"PulseAudio ended at once: {self.log.read_text()}")
+        ended = [process.args for process in self.processes if process.poll() is not None]
+        if ended:
+            raise AssertionError(f"ended at once: {ended}")
         return self.pactl("info", check=False).returncode == 0
 
-    def _promote(self) -> None:
-        """Put the server above the tests, as desktops do; refused without the right to."""
-        with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{self.process.pid}/task"):
-                os.sched_setscheduler(int(task), os.SCHED_RR, os.sched_param(5))
+    def env(self, *, source: str | None = "A.monitor", sink: str | None = "B") -> dict[str, str]:
+        """Environment of a program that listens to ``source`` and plays on ``sink``.
 
-    @property
-    def socket(self) -> Path:
-        return self.folder / "native"
-
-    def env(self, *, source: str = "A.monitor", sink: str = "B") -> dict[str, str]:
-        """Environment of a program that listens to ``source`` and plays on ``sink``."""
+        None leaves it to the server.
+        """
+        chosen = {"PULSE_SOURCE": source, "PULSE_SINK": sink}
         return {
-            **os.environ, **self._own,
-            "PULSE_SERVER": f"unix:{self.socket}", "PULSE_SOURCE": source, "PULSE_SINK": sink,
+            **self._outside(), **self._own, "PULSE_SERVER": f"unix:{self.socket}",
+            **{name: device for name, device in chosen.items() if device is not None},
         }  # fmt: skip
 
     def pactl(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -131,6 +112,36 @@ class PulseServer:
         index = next(d.split()[0] for d in devices.stdout.splitlines() if d.split()[1] == on)
         listed = self.pactl("list", "short", kind).stdout.splitlines()
         return [line for line in listed if line.split()[1] == index]
+
+    def sink_names(self) -> list[str]:
+        listed = self.pactl("list", "short", "sinks").stdout.splitlines()
+        return [line.split()[1] for line in listed]
+
+    def default_sink(self) -> str:
+        return self.pactl("get-default-sink").stdout.strip()
+
+    def sink_of(self, process: subprocess.Popen) -> str | None:
+        """Return the name of the sink that a process plays on, None if it doesn't play."""
+        names = {sink["index"]: sink["name"] for sink in self._listed("sinks")}
+        for stream in self._listed("sink-inputs"):
+            if stream["properties"].get("application.process.id") == str(process.pid):
+                return names.get(stream["sink"])
+        return None
+
+    def _listed(self, kind: str) -> list[dict]:
+        return json.loads(self.pactl("--format=json", "list", kind).stdout)
+
+    @contextlib.contextmanager
+    def player(self, song: Path, sink: str | None, *, name: str = "paplay"):
+        """Play a file until the context ends; yields the process, heard by the server."""
+        with subprocess.Popen(
+            ["paplay", f"--client-name={name}", str(song)], env=self.env(sink=sink)
+        ) as process:
+            try:
+                wait_until(lambda: self.sink_of(process), f"the player's stream on {sink}")
+                yield process
+            finally:
+                process.kill()
 
     @contextlib.contextmanager
     def playing(self, song: Path, sink: str):
@@ -166,19 +177,92 @@ class PulseServer:
             recorder.terminate()
             recorder.wait()
 
+    def stop(self) -> None:
+        for process in reversed(self.processes):
+            process.terminate()
+            process.wait()
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        for process in reversed(self.processes):
+            process.kill()
+            process.wait()
+
+
+class PulseServer(SoundServer):
+    """PulseAudio; `pulse_server` starts and stops one.
+
+    Parameters
+    ----------
+    folder
+        Its own.
+    sinks
+        Whether it has the sinks that are described above, or none.
+    """
+
+    def __init__(self, folder: Path, *, sinks: bool = True) -> None:
+        super().__init__(folder, ("pulseaudio",), PACKAGES)
+        self.socket = folder / "native"
+        self._own |= {
+            "PULSE_RUNTIME_PATH": str(folder / "pulse"),
+            "PULSE_STATE_PATH": str(folder / "state"),
+            "PULSE_COOKIE": str(folder / "cookie"),
+            "PULSE_CONFIG": str(folder / "daemon.conf"),
+        }
+        for name in ("pulse", "state"):
+            (folder / name).mkdir(mode=0o700)
+        (folder / "default.pa").write_text(self._script(sinks))
+        # By default the kernel ends it when it computes for 200 ms under real-time scheduling.
+        (folder / "daemon.conf").write_text("rlimit-rttime = -1\n")
+        self.log = folder / "log"
+
+    def start(self) -> None:
+        """Start it, for the first time or again after `kill`."""
+        self.socket.unlink(missing_ok=True)
+        self.processes.clear()
+        self._start(
+            "pulseaudio", "-n", "-F", self.folder / "default.pa", "--daemonize=no",
+            "--exit-idle-time=-1", "--use-pid-file=no",
+            "--log-level=debug", f"--log-target=file:{self.log}",
+        )  # fmt: skip
+        self._wait_until_up()
+        self._promote()
+
+    def _script(self, sinks: bool) -> str:
+        lines = [f"load-module module-native-protocol-unix auth-anonymous=1 socket={self.socket}"]
+        if not sinks:
+            return f"{lines[0]}\nload-module module-always-sink\n"
+        lines += [
+            f"load-module module-null-sink sink_name={name} rate={rate} channels=2 format=float32le"
+            for name, rate in SINKS.items()
+        ]
+        lines.append(
+            "load-module module-null-sink sink_name=AB rate=44100 channels=4 format=float32le "
+            f"channel_map={FRONT},{REAR}"
+        )
+        pair = "channels=2 channel_map=front-left,front-right remix=no"
+        lines += [
+            f"load-module module-remap-sink sink_name=FRONT master=AB {pair} "
+            f"master_channel_map={FRONT}",
+            f"load-module module-remap-sink sink_name=REAR master=AB {pair} "
+            f"master_channel_map={REAR}",
+            f"load-module module-remap-source source_name=FRONT_IN master=AB.monitor {pair} "
+            f"master_channel_map={FRONT}",
+            "set-default-sink B",
+            "set-default-source A.monitor",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _promote(self) -> None:
+        """Put the server above the tests, as desktops do; refused without the right to."""
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{self.processes[0].pid}/task"):
+                os.sched_setscheduler(int(task), os.SCHED_RR, os.sched_param(5))
+
     @property
     def underruns(self) -> int:
         """How often any stream's sound hasn't come in time, by the server's own account."""
         return self.log.read_text(errors="replace").count("underrun of '")
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait()
-
-    def kill(self) -> None:
-        """End it as a crash would."""
-        self.process.kill()
-        self.process.wait()
 
 
 class Take:
@@ -204,14 +288,53 @@ class Take:
         ).T  # fmt: skip
 
 
+class PipeWireServer(SoundServer):
+    """PipeWire in PulseAudio's place, with WirePlumber, as today's desktops have it."""
+
+    def __init__(self, folder: Path) -> None:
+        programs = ("dbus-daemon", "pipewire", "wireplumber", "pipewire-pulse")
+        super().__init__(folder, programs, PIPEWIRE_PACKAGES)
+        self.socket = folder / "pulse" / "native"
+        bus = f"unix:path={folder / 'bus'}"
+        self._own |= {
+            "XDG_CONFIG_HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"),
+            "DBUS_SESSION_BUS_ADDRESS": bus, "DBUS_SYSTEM_BUS_ADDRESS": bus,
+        }  # fmt: skip
+
+    def start(self) -> None:
+        bus = self._own["DBUS_SESSION_BUS_ADDRESS"]
+        self._start("dbus-daemon", "--session", "--nofork", f"--address={bus}")
+        wait_until(lambda: listens(self.folder / "bus"), "the message bus")
+        self._start("pipewire")
+        wait_until(lambda: listens(self.folder / "pipewire-0"), "PipeWire")
+        self._start("wireplumber")
+        self._start("pipewire-pulse")
+        self._wait_until_up()
+        for name in ("A", "B"):
+            self.pactl("load-module", "module-null-sink", f"sink_name={name}", "rate=44100")
+        wait_until(lambda: {"A", "B"} <= set(self.sink_names()), "the null sinks")
+        self.pactl("set-default-sink", "B")
+        wait_until(lambda: self.default_sink() == "B", "the default sink")
+
+
 @contextlib.contextmanager
-def pulse_server() -> Iterator[PulseServer]:
+def running(kind: Callable[..., SoundServer], **options) -> Iterator[SoundServer]:
     """Start a server of one's own, and stop it."""
     # Not pytest's folders: a socket's path may be no longer than 107 characters.
-    with tempfile.TemporaryDirectory(prefix="pulse-") as folder:
-        server = PulseServer(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="sound-", ignore_cleanup_errors=True) as folder:
+        server = kind(Path(folder), **options)
         try:
+            server.start()
             yield server
         finally:
-            if server.process.poll() is None:
-                server.stop()
+            server.stop()
+
+
+def pulse_server(**options) -> contextlib.AbstractContextManager[PulseServer]:
+    """Start PulseAudio, and stop it."""
+    return running(PulseServer, **options)
+
+
+def pipewire_server() -> contextlib.AbstractContextManager[PipeWireServer]:
+    """Start PipeWire, and stop it."""
+    return running(PipeWireServer)

@@ -51,9 +51,11 @@ class TestSoundFiles:
         path = tmp_path / "missing.wav"
         assert refused(path) == f"no sound file at {path}; expected a file; check the path"
 
-    def test_a_folder(self, refused, tmp_path):
-        assert refused(tmp_path) == (
-            f"no sound file at {tmp_path}; expected a file; check the path"
+    def test_a_folder_without_sound(self, refused, tmp_path):
+        (tmp_path / "empty").mkdir()
+        message = refused(tmp_path / "empty")
+        assert message.startswith(
+            (f"no sound file at {tmp_path}/empty;", f"the folder {tmp_path}/empty holds no sound")
         )
 
     @pytest.mark.parametrize(
@@ -136,7 +138,8 @@ class TestModels:
         self.rewrite(identity_model, lambda spec: None)
         assert refused(identity_model) == (
             "the ONNX file has no streamsep metadata; expected a 'streamsep' entry in "
-            "metadata_props; export the model with 'python -m export onnx'"
+            "metadata_props; take it in with 'streamsep models import', or export it with "
+            "'python -m export onnx'"
         )
 
     @pytest.mark.parametrize(
@@ -288,6 +291,15 @@ class TestDevices:
             "devices'\n"
         )
 
+    def test_loopback_without_a_sound_server(self, identity_model):
+        done = streamsep("live", "--input", "loopback", "--model", identity_model)
+        assert (done.returncode, done.stdout) == (DEVICE, "")
+        assert done.stderr == (
+            "streamsep: no PulseAudio or PipeWire server answers; expected one that runs for this "
+            "user; start it ('systemctl --user start pipewire-pulse' or 'pulseaudio --start'), or "
+            "name a device instead, see 'streamsep devices'\n"
+        )
+
     def test_a_machine_without_devices_can_be_asked(self, identity_model):
         listed = streamsep("devices")
         assert (listed.returncode, listed.stderr) == (0, "")
@@ -298,6 +310,7 @@ class TestDevices:
         assert (checked.returncode, checked.stderr) == (0, "")
         assert "note  input devices: none\n" in checked.stdout
         assert "note  output devices: none\n" in checked.stdout
+        assert "note  loopback: no PulseAudio or PipeWire server answers\n" in checked.stdout
         assert re.search(r"  ok  speed: .* ms \(p99\) of 23 ms a block", checked.stdout)
 
     @pytest.fixture
@@ -343,9 +356,17 @@ class TestDevices:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["separate"], "Missing argument 'FILE…'"),
+        (["separate"], "Missing argument 'FILE|FOLDER|GLOB…'"),
         (["live", "--block", "7"], "7 is not in the range 32<=x<=8192"),
         (["live", "--stem", "kazoo"], "'kazoo' is not one of 'beat', 'vocals'"),
+        (["live", "--record-stems", "beat,drums"], "'drums' is not one of beat, vocals, mic, mix"),
+        (["live", "--record-stems", "mic"], "there is no microphone to record; expected --mic"),
+        (["live", "--mic-effect", "Gain"], "there is no microphone for an effect; expected --mic"),
+        (["live", "--key", "7"], "7 is not in the range -6<=x<=6"),
+        (["live", "--guide", "101"], "101.0 is not in the range 0<=x<=100"),
+        (["live", "--beat-gain", "nan"], "'nan' is no gain"),
+        (["live", "--master-gain", "30"], "30.0 is not in the range x<=24.0"),
+        (["live", "--capture", "mpv"], "--capture needs --input loopback"),
         (["sing"], "No such command 'sing'"),
     ],
 )

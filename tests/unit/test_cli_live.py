@@ -1,14 +1,18 @@
 """``streamsep live`` without a sound server: signals, full disks, damaged files."""
 
+import json
 import re
 import signal
+import subprocess
 import time
 
 import numpy as np
 import pytest
 import soundfile as sf
 
+from streamsep.audio.file import AudioReader
 from streamsep.separation import ChunkedSeparator, load_separator
+from tests.support.alignment import locate
 from tests.support.commands import Live, streamsep
 from tests.support.servers import wait_until
 from tests.support.signals import music
@@ -71,11 +75,14 @@ def test_a_full_disk_ends_the_recording_and_not_the_music(song, unet_shaped_mode
     ) as live:  # fmt: skip
         code = live.wait()
     assert code == 4
+    # The limit also keeps libpulse from its shared memory, and it says so.
+    (line,) = [line for line in live.stderr.splitlines() if not line.startswith("ftruncate")]
     assert re.fullmatch(
         rf"streamsep: {full} can't be written \(.*\); expected a writable folder with room; "
-        r"choose another place\n",
-        live.stderr,
+        r"choose another place",
+        line,
     )
+    assert f"a recording has ended: {full} can't be written" in live.stdout  # while it plays
     sound = read(full)
     assert 0 < full.stat().st_size <= 200_000
     assert sound.shape[-1] > 30_000  # 6 bytes a sample pair: 33,000 fit
@@ -115,6 +122,98 @@ def test_nan_in_a_file_is_silenced_and_played_on(identity_model, tmp_path):
     np.testing.assert_allclose(read(recorded), np.nan_to_num(sound), atol=PCM_24, rtol=0)
 
 
+def test_guide_and_gains_are_in_what_is_played(song, unet_shaped_model, tmp_path):
+    played = tmp_path / "played.wav"
+    done = streamsep(
+        "live", "--input", song, "--output", played, "--seconds", 1.5, "--guide", 50,
+        "--beat-gain", -3, "--master-gain", -6, "--model", unet_shaped_model, *PATIENT,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    beat, mixture, sound = beat_of(unet_shaped_model, song), read(song), read(played)
+    count = sound.shape[-1]
+    assert count > 22_050
+    expected = 10 ** (-9 / 20) * (beat + 0.5 * (mixture - beat))[:, :count]
+    np.testing.assert_allclose(sound, expected, atol=PCM_24 + 1e-6, rtol=0)
+
+
+def test_a_sound_file_can_sing_along(song, identity_model, tmp_path):
+    """From the first block on, beside the song's latency, at its fader and in the recordings."""
+    voice = music(1.0, seed=9)
+    sf.write(tmp_path / "voice.wav", voice.T, 44_100, subtype="FLOAT")
+    done = streamsep(
+        "live", "--input", song, "--output", "null", "--seconds", 2.5, "--mic",
+        tmp_path / "voice.wav", "--voice-effects", "off", "--mic-gain", -6, "--guide", 100,
+        "--record", tmp_path / "take.flac", "--record-stems", "beat,vocals,mic,mix",
+        "--model", identity_model, *PATIENT,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    beat, vocals, mic, mix = (read(tmp_path / f"take{name}.flac") for name in (
+        ".beat", ".vocals", ".mic", ""))  # fmt: skip
+    np.testing.assert_allclose(
+        beat + vocals + 10 ** (-6 / 20) * mic, mix, atol=4 * PCM_24 + 1e-6, rtol=0
+    )
+    # The files begin with the song, and by then the singer had been heard for its latency.
+    late = locate(mic[0], voice[0], 8_192)
+    reported_ms = int(re.search(r"latency (\d+) ms", done.stdout)[1])
+    assert abs(late / 44.1 - reported_ms) < 1
+    rest = voice.shape[-1] - late
+    np.testing.assert_allclose(mic[:, :rest], voice[:, late:], atol=PCM_24, rtol=0)
+    assert not mic[:, rest:].any()
+
+
+@pytest.mark.parametrize("key", [0, 4])
+def test_key_and_effects_leave_the_song_in_its_place(song, unet_shaped_model, tmp_path, key):
+    """What is written lines up with the song, the effects' delay left out like all of it."""
+    played = tmp_path / "played.wav"
+    done = streamsep(
+        "live", "--input", song, "--output", played, "--seconds", 2.5, "--key", key,
+        "--beat-effect", "Gain:gain_db=-6", "--model", unet_shaped_model, *PATIENT,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    beat, sound = 10 ** (-6 / 20) * beat_of(unet_shaped_model, song), read(played)
+    count = sound.shape[-1]
+    assert count > 44_100
+    same = np.abs(sound - beat[:, :count]).max() < PCM_24 + 1e-5
+    assert same == (key == 0)
+    # Shifted or not it is as loud, moment by moment (a tenth of a second each).
+    levels = [x[0, : count // 4_410 * 4_410].reshape(-1, 4_410).std(axis=1) for x in (sound, beat)]
+    assert np.corrcoef(levels)[0, 1] > 0.95
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
+def test_recordings_of_a_killed_process_play(song, unet_shaped_model, tmp_path, suffix):
+    """kill -9 in the middle: all but the last moments are in each file, in step with the song."""
+    recorded = tmp_path / f"take{suffix}"
+    with Live(
+        tmp_path, "--input", song, "--output", "null", "--record", recorded,
+        "--record-stems", "beat,vocals,mix", "--model", unet_shaped_model, *PATIENT,
+    ) as live:  # fmt: skip
+        live.wait_until_running()
+        # Ogg packs a second into a page; the header alone is written at once.
+        wait_until(lambda: recorded.stat().st_size > 100_000, "some sound in the file")
+        assert live.end(signal.SIGKILL) == -signal.SIGKILL
+    mixture = read(song)
+    sounds = {}
+    for bus in ("beat", "vocals", "mix"):
+        path = recorded if bus == "mix" else tmp_path / f"take.{bus}{suffix}"
+        with AudioReader(path) as reader:
+            sounds[bus] = np.concatenate(list(reader.chunks()), axis=-1)
+        # Another player than ours takes it too, to its end.
+        played = subprocess.run(
+            ["ffmpeg", "-v", "error", "-i", path, "-f", "f32le", "-"], capture_output=True
+        )
+        assert played.returncode == 0, played.stderr
+        assert len(played.stdout) // 8 >= sounds[bus].shape[-1] - 4_096
+    count = min(sound.shape[-1] for sound in sounds.values())
+    assert count > 11_025
+    beat, vocals, mix = (sounds[bus][:, :count] for bus in ("beat", "vocals", "mix"))
+    assert np.abs(vocals).max() > 0.01
+    # Vorbis keeps what is heard and not the samples: there, the same sound in the same place.
+    tolerance = 2 * PCM_24 + 1e-6 if suffix != ".ogg" else 0.05
+    np.testing.assert_allclose(beat, mix, atol=tolerance, rtol=0)
+    np.testing.assert_allclose(beat + vocals, mixture[:, :count], atol=tolerance, rtol=0)
+
+
 def test_seconds_ends_it(song, identity_model, tmp_path):
     with Live(
         tmp_path, "--input", song, "--output", "null", "--seconds", 0.5,
@@ -134,3 +233,39 @@ def test_a_recording_that_can_t_start_leaves_no_empty_one_beside_it(
     assert done.returncode == 4
     assert "nowhere/beat.flac can't be written (no folder" in done.stderr
     assert not (tmp_path / "beat.wav").exists()
+
+
+def test_a_program_reads_objects_and_nothing_else(song, identity_model, tmp_path):
+    recorded, lyrics = tmp_path / "take.wav", tmp_path / "song.lrc"
+    lyrics.write_text("[00:00.00]first\n[00:59.00]last")
+    done = streamsep(
+        "live", "--input", song, "--output", "null", "--seconds", 2.5, "--json",
+        "--slack", 4_410,
+        "--record", recorded, "--lyrics", lyrics, "--guide", 50, "--model", identity_model,
+    )  # fmt: skip
+    assert done.returncode == 0
+    objects = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [o["final"] for o in objects] == [False] * (len(objects) - 1) + [True]
+    assert len(objects) >= 3
+    assert all(o.keys() == objects[0].keys() for o in objects)
+    last = objects[-1]
+    assert last["time_s"] >= 2.5
+    assert last["latency_ms"] == last["measured_latency_ms"] == -last["av_offset_ms"]
+    assert last["hop_p50_ms"] > 0
+    assert (last["model"], last["provider"], last["bypass"]) == ("test", "CPU", False)
+    assert last["faders_db"] == {"guide": -6.02, "beat": 0.0, "mic": 0.0, "master": 0.0}
+    # In the last there may be nothing since the one before.
+    assert all(-60 < o["level_in_db"] < 0 for o in objects[1:-1])
+    assert (last["lyric"], last["next_lyric"]) == ("first", "last")
+    assert last["recorded_s"] > 0.5
+    # What is said of the recording would be no object.
+    assert done.stderr.startswith(f"{recorded}: ")
+
+
+def test_lyrics_that_can_t_be_read_are_told_before_the_music(command, song, tmp_path):
+    lyrics = tmp_path / "song.txt"
+    lyrics.write_text("la la la")
+    done = command("live", "--input", song, "--output", tmp_path / "b.wav", "--lyrics", lyrics)
+    assert (done.code, done.stdout) == (10, "")
+    assert done.stderr.startswith(f"streamsep: {lyrics} has no time stamps; expected LRC lines")
+    assert not (tmp_path / "b.wav").exists()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from streamsep.dsp.delay import DelayLine
-from streamsep.dsp.mixer import StemMixer, db_to_gain
+from streamsep.dsp.mixer import RAMP_SAMPLES, RampedMixer, db_to_gain
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.ring import RingBuffer
 from streamsep.dsp.sanitize import MAX_AMPLITUDE, Sanitizer
@@ -99,17 +99,36 @@ def test_delay_line_is_exact(delay):
     assert not out[:, :delay].any()
 
 
-def test_mixer_reaches_a_new_gain_within_one_block_without_a_step():
-    mixer = StemMixer(2, 1, 100, np.array([1.0, 0.0]))
-    stems, out = np.ones((2, 1, 100), np.float32), np.zeros((1, 100), np.float32)
-    mixer.mix(stems, out)
-    assert (out == 1.0).all()
-    mixer.set_gain(1, 1.0)
-    mixer.mix(stems, out)
-    steps = np.diff(np.concatenate([[1.0], out[0]]))
-    np.testing.assert_allclose(steps, 0.01, atol=1e-6)
-    mixer.mix(stems, out)
+@pytest.mark.parametrize("size", [32, 500, 512, 4_096])
+def test_a_gain_moves_along_a_line_whatever_the_block(size):
+    """From one to three: no step is larger than the ramp's, and it arrives."""
+    mixer = RampedMixer(1, size, np.array([1.0, 1.0]))
+    sounds, out = np.ones((2, 1, size), np.float32), np.zeros((1, size), np.float32)
+    mixer.mix(sounds, out)
     assert (out == 2.0).all()
+    mixer.set_gain(1, 2.0)
+    heard = [2.0]
+    for _ in range(RAMP_SAMPLES // size + 1):
+        mixer.mix(sounds, out)
+        heard.extend(out[0])
+    steps = np.diff(heard)
+    assert steps.min() >= 0
+    assert steps.max() < 1 / RAMP_SAMPLES + 1e-6  # float32 near three rounds to 2.4e-7
+    assert heard[-1] == 3.0
+    mixer.mix(sounds, out)
+    assert (out == 3.0).all()
+
+
+def test_a_ramp_that_is_turned_back_makes_no_step():
+    mixer = RampedMixer(1, 64, np.array([0.0]))
+    out, heard = np.zeros((1, 64), np.float32), [0.0]
+    for gain in (1.0, 0.0, 0.5, 0.0, 1.0):
+        mixer.set_gain(0, gain)
+        for _ in range(3):
+            mixer.mix(np.ones((1, 1, 64), np.float32), out)
+            heard.extend(out[0])
+    assert np.abs(np.diff(heard)).max() < 1 / RAMP_SAMPLES + 1e-6
+    assert max(heard) > 0.3
 
 
 def test_decibels():

@@ -1,0 +1,211 @@
+"""A device's stream that is opened again when the device has gone and come back."""
+
+from __future__ import annotations
+
+import atexit
+import math
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from streamsep.errors import DeviceError
+from streamsep.events import EventLog
+
+WATCH_S = 0.05
+RETRY_S = 0.25
+# An output that has just been opened may ask for a little and then for nothing for two seconds.
+# One that is silent for longer stands still; one that calls again is trusted after a while.
+STALL_S = 3.0
+PAUSE_S, TRUST_S = 0.25, 0.3
+HANG_S = 1.0  # how long PortAudio may take to close a stream
+# What was missed while everything stood still follows this much faster than it would have come,
+# and no more than so much of it: recorders hold ten seconds.
+HURRY, MOST_MISSED_S = 10, 5.0
+
+_OPENING = threading.Lock()
+_STREAMS: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def note_stream(stream: Any) -> Any:
+    """Remember a PortAudio stream: while any is open, PortAudio can't be started anew."""
+    _STREAMS.add(stream)
+    return stream
+
+
+def _open_again(sounddevice: Any, opening: Callable[[], Any]) -> Any:
+    """Open a stream; where that fails and no other is open, look for new devices first.
+
+    PortAudio lists devices when it starts and never again.
+
+    Raises
+    ------
+    DeviceError
+        If it still can't be opened.
+    """
+    with _OPENING:
+        try:
+            return opening()
+        except DeviceError:
+            if any(not stream.closed for stream in _STREAMS):
+                raise
+            sounddevice._terminate()
+            sounddevice._initialize()
+            return opening()
+
+
+class KeptStream:
+    """Keeps a stream open, on a thread of its own: whatever PortAudio does there hangs nobody.
+
+    Parameters
+    ----------
+    sounddevice
+        The module.
+    opening
+        Opens the stream; raises DeviceError while that can't be done.
+    name
+        For messages, e.g. ``input 'pulse'``.
+    events
+        Where a loss and a return are noted.
+    returned
+        Called before another stream starts in the place of one that was lost.
+
+    Raises
+    ------
+    DeviceError
+        If the stream can't be opened now.
+    """
+
+    def __init__(
+        self,
+        sounddevice: Any,
+        opening: Callable[[], Any],
+        name: str,
+        events: EventLog,
+        returned: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._sd, self._opening, self.name, self.events = sounddevice, opening, name, events
+        self._returned = returned
+        self.stream: Any = opening()
+        self.replaced = False  # whether something else keeps the time, see `keep_time`
+        self.called = self._calls_since = time.monotonic()
+        self.back_since = -math.inf  # when another stream took the place of a lost one
+        self._there = True
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="streamsep-device", daemon=True)
+
+    def start(self) -> None:
+        """Start the stream, and keep it."""
+        self.called = time.monotonic()
+        self.stream.start()
+        self._thread.start()
+
+    def touch(self) -> None:
+        """Note that the device has called; audio thread only."""
+        now = time.monotonic()
+        if now - self.called > PAUSE_S:
+            self._calls_since = now
+        self.called = now
+
+    @property
+    def steady(self) -> bool:
+        """Whether it has been calling for a while without a pause."""
+        now = time.monotonic()
+        trusted = now - self._calls_since > TRUST_S
+        return self._there and trusted and now - self.called < PAUSE_S
+
+    @property
+    def flowing(self) -> bool:
+        """Whether the device is there and calls."""
+        return self._there and time.monotonic() - self.called < STALL_S
+
+    def close(self) -> None:
+        """Close the stream; where PortAudio hangs, leave it to its fate."""
+        self._closing.set()
+        if self._thread.ident is None:
+            self._thread = threading.Thread(target=self._shut, daemon=True)
+            self._thread.start()
+        self._thread.join(HANG_S)
+        if self._thread.is_alive():
+            atexit.unregister(self._sd._exit_handler)  # it would hang too
+
+    def _keep(self) -> None:
+        while not self._closing.wait(WATCH_S):
+            if self.stream.active:
+                continue
+            self._there, lost_at = False, self.called
+            self.events.add(f"{self.name} is gone: silence until it is back")
+            self._shut()
+            self._wait_for_return(lost_at)
+        self._shut()
+
+    def _wait_for_return(self, lost_at: float) -> None:
+        while not self._closing.wait(RETRY_S):
+            with suppress(DeviceError, self._sd.PortAudioError):
+                self.stream = _open_again(self._sd, self._opening)
+                self._returned()
+                self.back_since = time.monotonic()
+                self.stream.start()
+                self._there = True
+                gap_s = self.back_since - lost_at
+                self.events.add(f"{self.name} is back after {gap_s:.1f} s", gap_s=gap_s)
+                return
+
+    def _shut(self) -> None:
+        with suppress(self._sd.PortAudioError):  # gone with its device
+            self.stream.close()
+
+
+def keep_time(
+    kept: KeptStream, tick: Callable[[], None], period_s: float, stop: threading.Event
+) -> None:
+    """Wait for ``stop``; while the stream is no clock, be one in its place.
+
+    Parameters
+    ----------
+    kept
+        Its callbacks must do nothing but `KeptStream.touch` while it is ``replaced``.
+    tick
+        Does what the stream's callback does for a block.
+    period_s
+        Length of a block.
+    """
+    asleep_s = _asleep_s()
+    while not stop.wait(WATCH_S):
+        if (slept := _asleep_s() - asleep_s) > STALL_S:
+            asleep_s += slept
+            kept.events.add(f"the machine slept for {slept:.0f} s, which recordings leave out")
+        if not kept.flowing:
+            _stand_in(kept, tick, period_s, stop)
+
+
+def _stand_in(
+    kept: KeptStream, tick: Callable[[], None], period_s: float, stop: threading.Event
+) -> None:
+    kept.replaced, began = True, kept.called
+    done = began + max(time.monotonic() - began - MOST_MISSED_S, 0.0)
+    while not stop.is_set():
+        behind = time.monotonic() - done
+        if behind < period_s:
+            if kept.steady:
+                break
+            time.sleep(period_s - behind)
+            continue
+        tick()
+        done += period_s
+        if behind > 2 * period_s:
+            time.sleep(period_s / HURRY)
+    kept.replaced = False
+    if kept.back_since < began and not stop.is_set():
+        gap_s = time.monotonic() - began
+        kept.events.add(f"{kept.name} stood still for {gap_s:.1f} s: silence", gap_s=gap_s)
+
+
+def _asleep_s() -> float:
+    """Seconds for which the machine has been suspended since it started, where that is known."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    if clock is None:
+        return 0.0
+    return time.clock_gettime(clock) - time.clock_gettime(time.CLOCK_MONOTONIC)

@@ -1,0 +1,75 @@
+"""The models of a live run: which one plays, which comes next, which is lighter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from streamsep.events import EventLog
+from streamsep.models import BUILTIN, find_model
+from streamsep.realtime import Session, SessionStats
+from streamsep.realtime.session import Rig
+from streamsep.realtime.stats import LateSeconds
+
+
+class Repertoire:
+    """Changes over from model to model, and says when a lighter one would do better.
+
+    Parameters
+    ----------
+    models
+        Their files; the first one plays.
+    load
+        Makes of a file what a session runs.
+    events
+        Where the advice goes.
+    """
+
+    def __init__(
+        self, models: Sequence[Path], load: Callable[[Path], Rig], events: EventLog
+    ) -> None:
+        self._models, self._load, self._events = tuple(models), load, events
+        self._playing = 0
+        self._late = LateSeconds()
+
+    @property
+    def several(self) -> bool:
+        """Whether there is one to change to."""
+        return len(self._models) > 1
+
+    def next(self, session: Session) -> None:
+        """Change over to the next one, unless a change is under way."""
+        if session.changing:
+            return
+        follower = (self._playing + 1) % len(self._models)
+
+        def load() -> Rig:
+            rig = self._load(self._models[follower])
+            self._playing = follower
+            return rig
+
+        session.swap(load)
+
+    def watch(self, stats: SessionStats) -> None:
+        """Look at the latest figures; advise after three late seconds in a row."""
+        if not self._late.three_in_a_row(stats.seconds, stats.dropouts):
+            return
+        lighter = lighter_model(self._models[self._playing], self._models)
+        if lighter is None:
+            advice = "a larger --slack may help, or closing other programs"
+        elif lighter in self._models:
+            advice = f"the model {lighter.stem} is lighter: m changes over"
+        else:
+            advice = f"the model {lighter.stem} is lighter: --model {lighter.stem}"
+        self._events.add(f"late for three seconds: {advice}")
+
+
+def lighter_model(playing: Path, others: Sequence[Path]) -> Path | None:
+    """Return the lightest of ``others`` and the built-in models, if it is lighter than ``playing``.
+
+    All networks do their whole work once a frame or less, so the smaller file is the lighter.
+    """
+    known = {*others, *map(find_model, BUILTIN)}
+    sizes = {path: path.stat().st_size for path in known if path.is_file()}
+    lightest = min(sizes, key=lambda path: sizes[path])
+    return lightest if sizes[lightest] < playing.stat().st_size else None

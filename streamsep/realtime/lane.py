@@ -1,0 +1,94 @@
+"""One model's way through a session: what it is fed, when its answer is due, what stands in."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsep.dsp.delay import DelayLine
+from streamsep.dsp.ring import RingBuffer
+from streamsep.realtime.latency import LatencyMeter, LatencyReport, buffering_samples
+from streamsep.realtime.worker import Worker
+from streamsep.separation import Separator
+
+Float32 = NDArray[np.float32]
+
+INPUT_RING_S = 4.0
+
+
+class Lane:
+    """A separator with its worker, its rings and the original delayed by as much as it takes.
+
+    All but `start` and `stop` is for the audio thread.
+
+    Parameters
+    ----------
+    separator
+        Becomes the lane's own.
+    device_frames, slack, device_in, device_out, effects_delay
+        As for `Session`.
+
+    Attributes
+    ----------
+    latency
+        The report, known from the start.
+    stems
+        (S, C, n): the latest block that `take` brought.
+    dry
+        (C, n): the original of the same moment.
+    """
+
+    def __init__(
+        self, separator: Separator, *, device_frames: int, slack: int, device_in: int,
+        device_out: int, effects_delay: int,
+    ) -> None:  # fmt: skip
+        spec = separator.spec
+        self.separator, self._frames = separator, device_frames
+        # A separator may do without an STFT and its delay.
+        own_delay = separator.delay - effects_delay
+        stft = min(spec.n_fft - spec.hop_length, own_delay)
+        self.latency = LatencyReport(
+            sample_rate=spec.sample_rate,
+            device_in=device_in,
+            buffering=buffering_samples(separator.block_size, device_frames),
+            slack=slack,
+            stft=stft,
+            lookahead=own_delay - stft,
+            device_out=device_out,
+            effects=effects_delay,
+        )
+        shape = (spec.channels, device_frames)
+        stems = (len(separator.stems), spec.channels)
+        self._input = RingBuffer((spec.channels,), int(INPUT_RING_S * spec.sample_rate))
+        lead = self.latency.buffering + slack
+        self._output = RingBuffer(stems, lead + 2 * separator.block_size + device_frames)
+        self._output.skip_to(0)
+        self._output.write(np.zeros((*stems, lead), np.float32))
+        self.worker = Worker(separator, self._input, self._output)
+        self._delay = DelayLine(spec.channels, self.latency.session, device_frames)
+        self.meter = LatencyMeter(self.latency.session, device_frames)
+        self.stems = np.zeros((*stems, device_frames), np.float32)
+        self.dry = np.zeros(shape, np.float32)
+        self._sum = np.zeros(shape, np.float32)
+        self.fed = 0  # samples
+
+    def feed(self, block: Float32) -> None:
+        """Take in (C, n)."""
+        self._input.write(block)
+        self.worker.wake()
+        self._delay.process(block, self.dry)
+        self.fed += self._frames
+
+    def take(self, block: Float32) -> bool:
+        """Bring the stems that are due to ``stems``; False where they are late.
+
+        ``block`` is what has just been fed, for the meter.
+        """
+        there = self._output.read(self.stems)
+        if there:
+            np.sum(self.stems, axis=0, out=self._sum)
+        else:
+            self._output.advance(self._frames)
+            self._sum.fill(0.0)
+        self.meter.push(block, self._sum)
+        return there

@@ -1,0 +1,127 @@
+"""A real microphone path: a file played into a PulseAudio source, sung over a beat from a file."""
+
+import re
+import subprocess
+import time
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from tests.integration.conftest import RATE, make_song
+from tests.integration.takes import PCM_24, span, until_clean
+from tests.support.alignment import locate
+from tests.support.commands import Live
+from tests.support.servers import FRONT, REAR, wait_until
+
+BLOCK = 512
+
+
+def read(path):
+    sound, rate = sf.read(path, dtype="float32", always_2d=True)
+    assert rate == RATE
+    return sound.T
+
+
+def mic_losses(live):
+    """Blocks that the last status line says the microphone lost."""
+    last = re.findall(r"dropouts \d+(?:, mic (\d+))?", live.stdout)[-1]
+    return int(last or 0)
+
+
+def singing(server, folder, beat, model, *options, source="FRONT_IN"):
+    """A live run that listens to a source, plays on REAR and records its buses."""
+    return Live(
+        folder, "--input", beat.path, "--output", "pulse", "--mic", "pulse",
+        "--record", folder / "take.wav", "--record-stems", "beat,mic,mix", "--model", model,
+        "--block", BLOCK, *options, env=server.env(source=source, sink="REAR"),
+    )  # fmt: skip
+
+
+def test_the_voice_is_heard_soon_and_whole_and_in_the_mix(
+    server, short_song, long_song, identity_model, tmp_path
+):
+    def take(number):
+        place = tmp_path / f"take{number}"
+        place.mkdir()
+        with (
+            server.recording("AB.monitor", channels=f"{FRONT},{REAR}") as sound,
+            singing(server, place, long_song, identity_model, "--voice-effects", "off") as live,
+        ):
+            with live.losses_while(server):
+                time.sleep(2.0)  # until the microphone's buffer knows the bursts
+                before = mic_losses(live)
+                server.play(short_song.path, "FRONT")
+                sound.wait_for(RATE // 4)
+            assert live.end() == 0, live.stderr
+        live.losses.session += mic_losses(live) - before
+        return live.losses, (sound.sound(), place, live.stdout)
+
+    heard, place, said = until_clean(take)
+    beat, mic, mix = (read(place / f"take{bus}.wav") for bus in (".beat", ".mic", ""))
+    # The files sum up, whatever the microphone did.
+    np.testing.assert_allclose(beat + mic, mix, atol=3 * PCM_24 + 1e-6, rtol=0)
+    count = min(beat.shape[-1], long_song.sound.shape[-1])
+    np.testing.assert_allclose(
+        beat[:, RATE // 4 :][:, : count - RATE // 4], long_song.sound[:, : count - RATE // 4],
+        atol=PCM_24, rtol=0,
+    )  # fmt: skip
+    # All of the voice, without a hole, as the one channel that a microphone has.
+    voice = short_song.sound.mean(axis=0)
+    start = locate(voice, mic[0])
+    whole = span(mic, start, voice.size)
+    np.testing.assert_allclose(whole, np.stack([voice, voice]), atol=PCM_24 + 1e-6, rtol=0)
+    # From the source to the sink, both on one clock.
+    way_in = locate(short_song.sound[0], heard[0])
+    way_out = locate(whole[0], heard[2], least=0.3)
+    reported = float(re.search(r"microphone: (\d+) ms", said)[1]) * RATE / 1000
+    # As between any two of the server's devices, see test_pulse: blocks of chance phase.
+    assert abs(way_out - way_in - reported) <= 3 * BLOCK, (way_out - way_in, reported)
+
+
+@pytest.fixture(scope="module")
+def beat(tmp_path_factory):
+    """Long enough to go on for as long as anything here takes."""
+    return make_song(tmp_path_factory.mktemp("songs") / "beat.wav", 30.0)
+
+
+def suspend(server, module):
+    server.pactl("suspend-source", "VOICE", "1")
+
+
+def unplug(server, module):
+    server.pactl("unload-module", module)
+
+
+@pytest.mark.parametrize("trouble", [suspend, unplug])
+def test_a_microphone_that_stalls_or_goes_away_costs_the_beat_nothing(
+    server, long_song, beat, identity_model, tmp_path, trouble
+):
+    def take(number):
+        place = tmp_path / f"take{number}"
+        place.mkdir()
+        module = server.pactl(
+            "load-module", "module-remap-source", "source_name=VOICE", "master=A.monitor"
+        ).stdout.strip()
+        mic_file = place / "take.mic.wav"
+        with singing(server, place, beat, identity_model, source="VOICE") as live:
+            with live.losses_while(server):
+                with subprocess.Popen(
+                    ["paplay", long_song.path], env=server.env(sink="A"),
+                    stderr=subprocess.DEVNULL,
+                ) as player:  # fmt: skip
+                    wait_until(lambda: np.abs(read(mic_file)).max(initial=0.0) > 0.05, "the voice")
+                    trouble(server, module)
+                    player.kill()
+                gone = read(mic_file).shape[-1]
+                wait_until(lambda: read(mic_file).shape[-1] > gone + 2 * RATE, "two more seconds")
+            assert live.end() == 0, live.stderr
+        server.pactl("unload-module", module, check=False)
+        return live.losses, place
+
+    place = until_clean(take)
+    sung, mic = read(place / "take.beat.wav"), read(place / "take.mic.wav")
+    # Heard before, and now silent: a reverb keeps itself from denormals with less than a bit.
+    assert np.abs(mic[:, -RATE // 4 :]).max() < 1e-6
+    count = sung.shape[-1] - RATE // 4
+    np.testing.assert_allclose(sung[:, RATE // 4 :], beat.sound[:, :count], atol=PCM_24, rtol=0)

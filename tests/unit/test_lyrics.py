@@ -1,0 +1,162 @@
+"""Lyrics files of both kinds, written here, and what is sung when."""
+
+import pytest
+
+from streamsep.errors import LyricsError
+from streamsep.lyrics import Line, load_lyrics, parse_lyrics
+
+
+def lines(*rows: str) -> list[tuple[float, str]]:
+    parsed = parse_lyrics("\n".join(rows), "song")
+    # Times are sums of decimal fractions: a microsecond is far below what a file can say.
+    return [(round(line.start_s, 6), line.text) for line in parsed.lines]
+
+
+class TestLrc:
+    def test_lines_and_tags_that_are_no_times(self):
+        assert lines(
+            "[ar:Nobody]", "[length:0:30]", "", "[00:01.50]First", "[01:02]Second  line ", "no time"
+        ) == [(1.5, "First"), (62.0, "Second line")]
+
+    @pytest.mark.parametrize(
+        ("stamp", "seconds"),
+        [("0:07", 7.0), ("00:07.5", 7.5), ("00:07.05", 7.05), ("00:07.005", 7.005),
+         ("00:07:05", 7.05), ("100:00.00", 6_000.0)],
+    )  # fmt: skip
+    def test_ways_to_write_a_time(self, stamp, seconds):
+        assert lines(f"[{stamp}]la") == [(seconds, "la")]
+
+    def test_a_line_sung_several_times(self):
+        assert lines("[00:10.00][00:30.00] Chorus", "[00:20.00]Verse") == [
+            (10.0, "Chorus"), (20.0, "Verse"), (30.0, "Chorus"),
+        ]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("tag", "seconds"),
+        [("[offset:+500]", 9.5), ("[offset: -500]", 10.5), ("[OFFSET:250]", 9.75),
+         ("[offset:]", 10.0)],
+    )  # fmt: skip
+    def test_a_positive_offset_is_sooner(self, tag, seconds):
+        assert lines("[00:10.00]la", tag) == [(seconds, "la")]
+
+    def test_words_with_times(self):
+        (line,) = parse_lyrics("[00:12.00] <00:12.50> When <00:13.00> the moon", "song").lines
+        assert line == Line(12.0, "When the moon", ((12.5, 0), (13.0, 5)))
+        assert [line.sung(t) for t in (12.0, 12.5, 12.9, 13.0)] == [0, 5, 5, 13]
+
+    def test_words_before_the_first_tag_begin_with_the_line(self):
+        (line,) = parse_lyrics("[00:12.00]When <00:13.00>the <00:14.00>", "song").lines
+        assert line == Line(12.0, "When the", ((12.0, 0), (13.0, 5)))
+
+    def test_words_of_a_repeated_line_move_with_it(self):
+        again = parse_lyrics("[00:10.00][00:30.00]la <00:11.00>lu", "song").lines[1]
+        assert again == Line(30.0, "la lu", ((30.0, 0), (31.0, 3)))
+
+    def test_the_offset_moves_words_too(self):
+        (line,) = parse_lyrics("[offset:-1000]\n[00:10.00]la <00:11.00>lu", "song").lines
+        assert line == Line(11.0, "la lu", ((11.0, 0), (12.0, 3)))
+
+
+ULTRASTAR = """#TITLE:Song
+#BPM:150
+#GAP:2000
+: 0 4 0 Hel
+: 4 4 2 lo
+* 10 4 0  world
+- 20
+F 30 2 0 Sec
+R 34 2 0 ~
+G 38 2 0 ond
+E
+: 50 1 0 after the end
+"""  # a beat is 60 / 150 / 4 = 0.1 s
+
+
+class TestUltraStar:
+    def test_syllables_become_words_and_breaks_lines(self):
+        first, second = parse_lyrics(ULTRASTAR, "song").lines
+        assert (first.text, second.text) == ("Hello world", "Second")
+        times = [(round(t, 6), index) for t, index in first.words]
+        assert times == [(2.0, 0), (2.4, 3), (3.0, 6)]
+        assert (round(first.start_s, 6), round(second.start_s, 6)) == (2.0, 5.0)
+
+    def test_spaces_after_words_are_as_good_as_before(self):
+        assert lines("#BPM:150", ": 0 1 0 one ", ": 2 1 0 two", "- 4 ") == [(0.0, "one two")]
+
+    def test_a_comma_in_numbers_and_a_negative_gap(self):
+        assert lines("#BPM:187,5", "#GAP:-500", ": 100 1 0 la") == [(7.5, "la")]
+
+    def test_relative_beats_count_from_the_line(self):
+        assert lines(
+            "#BPM:150", "#GAP:1000", "#RELATIVE:yes", ": 0 4 0 one", "- 6 10", ": 0 4 0 two",
+            "- 5 8", ": 2 4 0 three",
+        ) == [(1.0, "one"), (2.0, "two"), (3.0, "three")]  # fmt: skip
+
+    def test_without_the_header_a_break_s_second_number_says_nothing(self):
+        assert lines("#BPM:150", ": 0 4 0 one", "- 6 10", ": 12 4 0 two") == [
+            (0.0, "one"), (1.2, "two"),
+        ]  # fmt: skip
+
+    def test_the_voices_of_a_duet_are_told_in_time(self):
+        assert lines(
+            "#BPM:150", "#RELATIVE:yes", "P1", ": 0 1 0 one", "- 10 20", ": 0 1 0 three", "P2",
+            ": 10 1 0 two", "- 20 30", ": 0 1 0 four",
+        ) == [(0.0, "one"), (1.0, "two"), (2.0, "three"), (3.0, "four")]  # fmt: skip
+
+    @pytest.mark.parametrize(
+        ("rows", "complaint"),
+        [
+            ([": 0 4 0 la"], "the #BPM of song is 'missing'"),
+            (["#BPM:fast", ": 0 4 0 la"], "the #BPM of song is 'fast'"),
+            (["#BPM:0", ": 0 4 0 la"], "the #BPM of song is '0'"),
+            (["#BPM:100", "#GAP:x", ": 0 4 0 la"], "the #GAP of song is 'x'"),
+            (["#BPM:100", ": 0 4 0 la", ": zero 4 0 la"],
+             "line 3 of song is no UltraStar note: ': zero 4 0 la'"),
+            (["#BPM:100", ": 0 4 0 la", "- later"], "line 3 of song is no UltraStar note"),
+            (["#BPM:100", "E"], "song has no time stamps"),
+        ],
+    )  # fmt: skip
+    def test_what_makes_no_sense_is_named(self, rows, complaint):
+        with pytest.raises(LyricsError) as raised:
+            lines(*rows)
+        assert raised.value.what.startswith(complaint)
+
+
+class TestFiles:
+    def test_plain_text_has_no_time_stamps(self, tmp_path):
+        (tmp_path / "song.txt").write_text("Only words\n[Chorus]\nand words")
+        with pytest.raises(LyricsError, match=r"song.txt has no time stamps; expected LRC lines"):
+            load_lyrics(tmp_path / "song.txt")
+
+    def test_an_offset_that_is_no_number(self):
+        with pytest.raises(LyricsError, match=r"offset in line 2 of song is 'soon'"):
+            parse_lyrics("[00:01.00]la\n[offset:soon]", "song")
+
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
+    def test_encodings(self, tmp_path, encoding):
+        (tmp_path / "song.lrc").write_bytes("[00:01.00]Füße\r\n".encode(encoding))
+        assert load_lyrics(tmp_path / "song.lrc").lines == (Line(1.0, "Füße"),)
+
+    @pytest.mark.parametrize("content", ["[00:01.00]la".encode("utf-16"), b"[00:01.00]\x81\xff"])
+    def test_other_encodings_are_refused(self, tmp_path, content):
+        (tmp_path / "song.lrc").write_bytes(content)
+        with pytest.raises(LyricsError, match=r"song.lrc is no text .* expected UTF-8 or"):
+            load_lyrics(tmp_path / "song.lrc")
+
+    def test_control_characters_don_t_reach_the_terminal(self):
+        assert lines("[00:01.00]la\x1b[2J\tlu\x07") == [(1.0, "la[2J lu")]
+
+    def test_missing_and_unreadable(self, tmp_path):
+        with pytest.raises(LyricsError, match=r"none.lrc can't be read \(No such file"):
+            load_lyrics(tmp_path / "none.lrc")
+        with pytest.raises(LyricsError, match=r"can't be read \(Is a directory\)"):
+            load_lyrics(tmp_path)
+
+
+def test_now_and_next():
+    lyrics = parse_lyrics("[00:10.00]one\n[00:20.00]\n[00:30.00]two <00:31.00>words", "song")
+    before, first, pause, last = (lyrics.at(t) for t in (4.0, 10.0, 25.0, 30.5))
+    assert (before.current, before.next, before.wait_s) == ("", "one", 6.0)
+    assert (first.current, first.sung, first.next, first.wait_s) == ("one", 3, "two words", 20.0)
+    assert (pause.current, pause.next, pause.wait_s) == ("", "two words", 5.0)
+    assert (last.current, last.sung, last.next, last.wait_s) == ("two words", 4, "", None)

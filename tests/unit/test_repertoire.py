@@ -1,0 +1,79 @@
+"""Which model comes next, and when another one is recommended."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from streamsep.cli.repertoire import Repertoire, lighter_model
+from streamsep.events import EventLog
+from streamsep.models import find_model
+from streamsep.realtime.stats import LateSeconds
+from tests.unit.test_tui import STATS
+
+
+def stats(seconds, dropouts):
+    return replace(STATS, seconds=seconds, dropouts=dropouts)
+
+
+def test_three_late_seconds_in_a_row_are_told_once():
+    late = LateSeconds()
+    told = [late.three_in_a_row(t / 10, max(0, t - 20)) for t in range(100)]
+    assert [index / 10 for index, value in enumerate(told) if value] == [5.0]  # 2 to 5 were late
+
+
+def test_a_good_second_in_between_starts_anew():
+    late = LateSeconds()
+    counts = [0, 1, 2, 2, 3, 4, 4, 5]
+    assert not any(late.three_in_a_row(second, count) for second, count in enumerate(counts))
+
+
+@pytest.fixture
+def files(tmp_path):
+    def make(name, size):
+        path = tmp_path / f"{name}.onnx"
+        path.write_bytes(bytes(size))
+        return path
+
+    return make
+
+
+def test_the_lightest_known_model_is_named(files):
+    heavy, small = files("heavy", 20_000_000), files("small", 10)
+    assert lighter_model(heavy, [heavy]) == find_model("tutorial")
+    assert lighter_model(heavy, [heavy, small]) == small
+    assert lighter_model(small, [heavy, small]) is None
+
+
+def advice(models):
+    events = EventLog()
+    repertoire = Repertoire(models, lambda model: None, events)
+    for second in range(6):
+        repertoire.watch(stats(second, dropouts=10 * second))
+    return [event.text for event in events.latest()]
+
+
+def test_what_is_advised(files):
+    heavy, small = files("heavy", 20_000_000), files("small", 10)
+    assert advice([heavy]) == [
+        "late for three seconds: the model tutorial is lighter: --model tutorial"
+    ]
+    assert advice([heavy, small]) == [
+        "late for three seconds: the model small is lighter: m changes over"
+    ]
+    assert advice([small, heavy]) == [
+        "late for three seconds: a larger --slack may help, or closing other programs"
+    ]
+
+
+def test_models_follow_each_other_in_a_circle(files):
+    models = [files(name, 1) for name in "abc"]
+    played = []
+    session = SimpleNamespace(changing=False, swap=lambda load: load())
+    repertoire = Repertoire(models, lambda model: played.append(model.stem), EventLog())
+    for _ in range(4):
+        repertoire.next(session)
+    assert played == ["b", "c", "a", "b"]
+    session.changing = True
+    repertoire.next(session)
+    assert len(played) == 4
