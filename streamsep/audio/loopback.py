@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import secrets
 import threading
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
-from types import TracebackType
 from urllib.parse import parse_qsl, urlencode
 
 from streamsep.audio.device import DEFAULT_NAMES, DeviceInfo, find_device
@@ -90,14 +90,11 @@ def put_back_leftovers() -> list[str]:
     except DeviceError:
         return []
     done = []
-    try:
+    # A server that has gone took all that was left there with it.
+    with closing(server), suppress(ServerGoneError):
         for sink in leftovers(server):
             put_back(server, sink, Origins.marked_on(sink))
             done.append(f"removed the output '{sink.name}' that a killed streamsep had left")
-    except ServerGoneError:
-        pass  # with all that was left there
-    finally:
-        server.close()
     return done
 
 
@@ -191,20 +188,11 @@ class Loopback:
         self._follower.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._stop.set()
         self._follower.join()
-        try:
+        with closing(self._server), suppress(ServerGoneError):
             put_back(self._server, self._sink, self._origins)
-        except ServerGoneError:
-            pass  # and our sink with it
-        finally:
-            self._server.close()
 
     def _set_up(self) -> None:
         """Make the sink, its mark telling what is about to be moved there."""

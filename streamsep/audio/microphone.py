@@ -45,8 +45,9 @@ class MicrophoneBuffer:
 
     Every second it looks at the least that was left over after a read. If that is so little that
     one block less would leave a hole, the reader jumps back, faded over a block; if it has been
-    too much for PATIENCE such seconds, that was delay for nothing, and it jumps on. So the drift
-    of two clocks is made up for as well: it shows as that one block more or less.
+    too much for PATIENCE such seconds, that was delay for nothing, and it jumps on: at once if it
+    was BACKLOG_S, which no bursts leave but a device that stood still and then gave all it had.
+    So the drift of two clocks is made up for as well: it shows as that one block more or less.
 
     Parameters
     ----------
@@ -66,6 +67,7 @@ class MicrophoneBuffer:
     MOST_S = 0.010
     LARGEST_BURST = 128
     LEVEL_S = 1.0
+    BACKLOG_S = 0.1
     PATIENCE = 5  # a busy machine is late now and then, and a jump on would be taken back at once
 
     def __init__(self, channels: int, sample_rate: int, block_size: int) -> None:
@@ -74,6 +76,7 @@ class MicrophoneBuffer:
         self.burst = min(self.LARGEST_BURST, most // 3, block_size)
         self._least, self._most = self.burst, most - self.burst
         self._aim = (self._most + self._least) // 2
+        self._backlog = int(self.BACKLOG_S * sample_rate)
         self._level_reads = max(2, round(self.LEVEL_S * sample_rate / block_size))
         self._rise = (np.arange(1, block_size + 1) / block_size).astype(np.float32)
         self._jumped = np.zeros((channels, block_size), np.float32)
@@ -132,7 +135,7 @@ class MicrophoneBuffer:
             self._too_much.append(lowest)
         if lowest < self._least:
             self._jump = lowest - self._aim
-        elif len(self._too_much) == self.PATIENCE:
+        elif len(self._too_much) == self.PATIENCE or lowest > self._backlog:
             self._jump = min(self._too_much) - self._aim
             self._too_much.clear()
         self.added = lowest - self._jump

@@ -8,28 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsep.errors import EffectError
+from streamsep.effects.extra import pedalboard
 
 Float32 = NDArray[np.float32]
-
-
-def pedalboard() -> Any:
-    """Return the ``pedalboard`` module.
-
-    Raises
-    ------
-    EffectError
-        If the extra that brings it isn't installed.
-    """
-    try:
-        import pedalboard
-    except ImportError as error:
-        raise EffectError(
-            f"effects need pedalboard, and it can't be loaded ({error})",
-            expected="the extra 'voice' to be installed",
-            remedy="pip install 'streamsep[voice]', or do without: --voice-effects off",
-        ) from error
-    return pedalboard
 
 
 class Board:

@@ -9,30 +9,11 @@ from numpy.typing import NDArray
 
 from streamsep.dsp.delay import DelayLine
 from streamsep.dsp.ring import RingBuffer
-from streamsep.errors import EffectError
+from streamsep.effects.extra import pylibrb
 
 Float32 = NDArray[np.float32]
 
 LOWEST, HIGHEST = -6, 6  # semitones
-
-
-def pylibrb() -> Any:
-    """Return the ``pylibrb`` module, Rubber Band's binding.
-
-    Raises
-    ------
-    EffectError
-        If the extra that brings it isn't installed.
-    """
-    try:
-        import pylibrb
-    except ImportError as error:
-        raise EffectError(
-            f"another key needs pylibrb, and it can't be loaded ({error})",
-            expected="the extra 'voice' to be installed",
-            remedy="pip install 'streamsep[voice]', or do without --key",
-        ) from error
-    return pylibrb
 
 
 def _stretcher(semitones: int, sample_rate: int, channels: int) -> Any:

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.dsp.delay import DelayLine
-from streamsep.effects.board import Board, pedalboard
+from streamsep.effects.board import Board
+from streamsep.effects.extra import pedalboard
 from streamsep.errors import EffectError
 
 Float32 = NDArray[np.float32]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from streamsep.effects.board import Board, pedalboard
+from streamsep.effects.board import Board
+from streamsep.effects.extra import pedalboard
 
 # Below lie steps, handling and hum; the lowest sung notes are above.
 HIGH_PASS_HZ = 90.0

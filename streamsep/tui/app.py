@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from types import TracebackType
 
 from rich.console import Console
 
@@ -50,7 +50,7 @@ class Controls:
     recorded_s: Callable[[], float | None] = lambda: None
 
 
-class Display:
+class Display(ABC):
     """Shows a session again and again; a context manager.
 
     Parameters
@@ -87,12 +87,7 @@ class Display:
         """Wait until it is time for the next update, or until the performance has ended."""
         wait([running], timeout=self.period_s)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.update()
 
     def _look(self) -> Shown:
@@ -112,8 +107,9 @@ class Display:
         told, self._told = self._told, events[-1] if events else None
         return events[events.index(told) + 1 :] if told in events else events
 
+    @abstractmethod
     def _draw(self, shown: Shown) -> None:
-        raise NotImplementedError
+        """Show it."""
 
     def _print(self, line: str) -> None:
         self._console.print(line if self._blocks else ascii_only(line), soft_wrap=True)
@@ -141,12 +137,7 @@ class JsonDisplay(Display):
     def _draw(self, shown: Shown, *, final: bool = False) -> None:
         self._print(json.dumps(record(shown, final=final)))
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._draw(self._look(), final=True)
 
 

@@ -7,7 +7,6 @@ import select
 import sys
 import time
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, TextIO
 
 if sys.platform != "win32":
@@ -120,12 +119,7 @@ class Keyboard:
                 self.active = False
             return characters.decode(errors="ignore")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.active = False
         if sys.platform != "win32" and self._before is not None:
             with suppress(termios.error):  # the terminal is gone

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import NamedTuple
 
 from rich.console import Console
@@ -127,12 +127,7 @@ class ScreenDisplay(Display):
         self._take_terminal()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._terminal.close()
         self._print(last_line(self._look()))  # the screen is gone; its figures stay
 

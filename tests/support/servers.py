@@ -10,6 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def listens(path: Path) -> bool:
         return probe.connect_ex(str(path)) == 0
 
 
-class SoundServer:
+class SoundServer(ABC):
     """A running server that speaks PulseAudio's protocol.
 
     Parameters
@@ -77,9 +78,9 @@ class SoundServer:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         ))  # fmt: skip
 
+    @abstractmethod
     def start(self) -> None:
         """Start it and wait until it answers; whatever comes of it, `stop` must follow."""
-        raise NotImplementedError
 
     def _wait_until_up(self) -> None:
         wait_until(self._is_up, f"{type(self).__name__} in {self.folder}")

@@ -79,6 +79,18 @@ def test_a_stall_is_silence_and_then_the_voice_is_back():
     assert np.abs(heard[-RATE:]).max() > 0.49
 
 
+def test_what_comes_at_once_after_a_stall_is_skipped_within_two_seconds():
+    """Nobody sings along with a voice that is a second late."""
+    buffer = MicrophoneBuffer(1, RATE, BLOCK)
+    second = RATE // BLOCK
+    run(buffer, 3.0)
+    buffer.write(tone(np.arange(RATE)))
+    _, losses, left = run(buffer, 3.0)
+    assert left[: second // 2].min() > RATE // 2  # it was late
+    assert left[2 * second :].min() <= MOST
+    assert not losses.any()
+
+
 def test_before_the_first_sound_nothing_is_lost():
     out = np.ones((BLOCK, 1), np.float32)
     assert MicrophoneBuffer(1, RATE, BLOCK).read(out) == 0
