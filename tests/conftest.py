@@ -1,5 +1,7 @@
 """Fixtures shared by all tests."""
 
+import os
+
 import pytest
 
 from tests.support import models
@@ -10,6 +12,15 @@ def config_home(tmp_path, monkeypatch):
     """Keep the configuration of whoever runs the tests out of them; commands run inherit it."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     return tmp_path / "config"
+
+
+@pytest.fixture(autouse=True)
+def ordinary_priority():
+    """Nothing may leave the tests themselves above the sound server that they listen to."""
+    policy = getattr(os, "sched_getscheduler", lambda process: None)
+    before = policy(0)
+    yield
+    assert policy(0) == before
 
 
 @pytest.fixture

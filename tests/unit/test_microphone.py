@@ -1,5 +1,6 @@
 """The microphone's buffer: little delay, no holes, no clicks, whatever device and clocks do."""
 
+import threading
 from types import SimpleNamespace
 
 import numpy as np
@@ -116,8 +117,14 @@ def test_a_broken_effect_is_silence_on_this_path(monkeypatch):
     microphone = DeviceMicrophone(
         None, sample_rate=RATE, channels=2, device_frames=BLOCK, effect=effect
     )
-    for _ in range(20):
-        microphone._callback(np.ones((128, 1), np.float32), 128, None, None)
+
+    def device():
+        for _ in range(20):
+            microphone._callback(np.ones((128, 1), np.float32), 128, None, None)
+
+    thread = threading.Thread(target=device)  # it is promoted, which tests mustn't be
+    thread.start()
+    thread.join()
     out = np.ones((BLOCK, 2), np.float32)
     microphone.read(out)
     assert not out.any()

@@ -9,7 +9,7 @@ from streamsep.cli.repertoire import Repertoire, lighter_model
 from streamsep.events import EventLog
 from streamsep.models import find_model
 from streamsep.realtime.stats import LateSeconds
-from tests.unit.test_tui import STATS
+from tests.support.shows import STATS
 
 
 def stats(seconds, dropouts):
