@@ -1,7 +1,7 @@
 """streamsep takes the voice out of music while it plays."""
 
 from streamsep.errors import StreamsepError
-from streamsep.spec import ModelSpec, StateSpec
+from streamsep.spec import ModelSpec, SeparatorSpec, StateSpec
 
-__all__ = ["ModelSpec", "StateSpec", "StreamsepError"]
+__all__ = ["ModelSpec", "SeparatorSpec", "StateSpec", "StreamsepError"]
 __version__ = "0.1.0"

@@ -27,6 +27,12 @@ class StreamsepError(Exception):
         super().__init__(f"{what}; expected {expected}; {remedy}")
 
 
+def first_line(error: BaseException) -> str:
+    """Return what a foreign error says, as part of one line of ours."""
+    line = (str(error).splitlines() or [""])[0] or type(error).__name__
+    return "".join(c if c.isprintable() else "?" for c in line[:200])
+
+
 class AudioFileError(StreamsepError):
     """An audio file that can't be read: missing, not audio, empty, or of no use."""
 

@@ -46,6 +46,7 @@ MAX_FRAMES = 4_096
 MAX_STATE_ELEMENTS = 16_777_216
 MAX_WINDOW_ELEMENTS = 67_108_864
 MAX_METADATA_BYTES = 1_048_576
+MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 8_000, 384_000
 STEM_NAME = re.compile(r"[\w-]{1,40}")
 
 
@@ -59,7 +60,31 @@ class StateSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class ModelSpec:
+class SeparatorSpec:
+    """What a session needs to know of a separator, whatever it works by.
+
+    Attributes
+    ----------
+    name
+        What the screen and reports call it.
+    sample_rate
+        In Hz.
+    channels
+        Of the mixture, and of each stem.
+    """
+
+    name: str
+    sample_rate: int
+    channels: int
+
+    @property
+    def transform_delay(self) -> int:
+        """Samples of the separator's delay that a transform takes; the rest is look-ahead."""
+        return 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec(SeparatorSpec):
     """What a model is and needs. Frames count STFT frames, all else is named in its unit.
 
     Attributes
@@ -85,9 +110,6 @@ class ModelSpec:
         Where the file came from.
     """
 
-    name: str
-    sample_rate: int
-    channels: int
     stems: tuple[str, ...]
     n_fft: int
     hop_length: int
@@ -123,6 +145,11 @@ class ModelSpec:
     def bins(self) -> int:
         """Number of frequency bins, ``n_fft // 2 + 1``."""
         return self.n_fft // 2 + 1
+
+    @property
+    def transform_delay(self) -> int:
+        """Overlap of the analysis and synthesis frames, in samples."""
+        return self.n_fft - self.hop_length
 
     @property
     def planes(self) -> int:
@@ -222,7 +249,7 @@ def _check(spec: ModelSpec) -> None:
         # It is printed: a terminal would obey what isn't printable.
         if not isinstance(text, str) or not all(c.isprintable() or c == "\n" for c in text):
             raise _bad(name, repr(text), "printable text")
-    _check_range(spec, "sample_rate", 8_000, 384_000)
+    _check_range(spec, "sample_rate", MIN_SAMPLE_RATE, MAX_SAMPLE_RATE)
     _check_range(spec, "channels", 1, MAX_CHANNELS)
     _check_range(spec, "n_fft", 16, MAX_N_FFT)
     _check_range(spec, "hop_length", 1, spec.n_fft // 2)

@@ -7,7 +7,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 import numpy as np
@@ -20,9 +19,11 @@ from streamsep.audio.loopback import leftover_names
 from streamsep.audio.virtual_cable import VirtualCable
 from streamsep.cli.options import device_option, model_option
 from streamsep.errors import BackendError, StreamsepError
+from streamsep.models import Model, model_name
 from streamsep.realtime import Session
 from streamsep.separation import Separator, load_separator
 from streamsep.separation.sliding import SlidingSeparator
+from streamsep.spec import ModelSpec
 
 CHECK_S = 0.5
 BLOCK = 512
@@ -41,7 +42,7 @@ class Finding:
 @click.command()
 @model_option
 @device_option
-def command(model: Path, device: str) -> None:
+def command(model: Model, device: str) -> None:
     """Check sound, model and speed on this machine, and say what to do about each."""
     worst = 0
     for finding in examine(model, device):
@@ -53,7 +54,7 @@ def command(model: Path, device: str) -> None:
         raise SystemExit(1)
 
 
-def examine(model: Path, device: str) -> Iterator[Finding]:
+def examine(model: Model, device: str) -> Iterator[Finding]:
     """Yield the findings, cheapest first."""
     try:
         yield from _sound()
@@ -67,7 +68,8 @@ def examine(model: Path, device: str) -> Iterator[Finding]:
         yield Finding("bad", f"model: {error.what}", error.remedy)
         return
     spec = separator.spec
-    yield Finding("ok", f"model: {spec.name} {model} ({spec.licence}), on {separator.provider}")
+    known = f"{model} ({spec.licence})" if isinstance(spec, ModelSpec) else model_name(model)
+    yield Finding("ok", f"model: {spec.name} {known}, on {separator.provider}")
     yield _cuda(model)
     yield _speed(separator)
 
@@ -104,7 +106,7 @@ def _loopback() -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def _cuda(model: Path) -> Finding:
+def _cuda(model: Model) -> Finding:
     try:
         load_separator(model, device="cuda")
     except BackendError as error:

@@ -17,7 +17,7 @@ from streamsep.audio.microphone import DeviceMicrophone, Effect, MicrophoneSourc
 from streamsep.audio.virtual_cable import VirtualCable
 from streamsep.errors import DeviceError
 from streamsep.events import EventLog
-from streamsep.spec import ModelSpec
+from streamsep.spec import SeparatorSpec
 
 LOOPBACK = "loopback"  # what other programs play
 LoopbackDevices = Loopback | VirtualCable
@@ -31,7 +31,7 @@ def is_file_name(name: str) -> bool:
 
 @contextmanager
 def loopback(
-    input_name: str, capture: str | None, spec: ModelSpec
+    input_name: str, capture: str | None, spec: SeparatorSpec
 ) -> Iterator[LoopbackDevices | None]:
     """Have for a while what ``--input loopback`` means here; None for other inputs.
 
@@ -68,7 +68,7 @@ def loopback(
 
 
 def open_source(
-    name: str, spec: ModelSpec, block: int, devices: LoopbackDevices | None, *, output: str,
+    name: str, spec: SeparatorSpec, block: int, devices: LoopbackDevices | None, *, output: str,
     events: EventLog,
 ) -> Source:
     """Open what ``--input`` names, or the loopback's own device, for an output device or null.
@@ -89,7 +89,7 @@ def open_source(
 
 
 def open_microphone(
-    name: str, spec: ModelSpec, block: int, effect: Effect | None, *, events: EventLog
+    name: str, spec: SeparatorSpec, block: int, effect: Effect | None, *, events: EventLog
 ) -> MicrophoneSource:
     """Open what ``--mic`` names, with its effects.
 
@@ -109,7 +109,7 @@ def open_microphone(
 
 
 def open_clock(
-    name: str, source: Source, spec: ModelSpec, block: int, devices: LoopbackDevices | None,
+    name: str, source: Source, spec: SeparatorSpec, block: int, devices: LoopbackDevices | None,
     *, events: EventLog,
 ) -> Clock:  # fmt: skip
     """Open the output device that ``--output`` names, or what paces a run without one (null).

@@ -29,6 +29,7 @@ from streamsep.evaluation import (
 )
 from streamsep.evaluation.report import write_page, write_song
 from streamsep.evaluation.scores import scores_table
+from streamsep.models import Model
 from streamsep.separation import load_separator
 
 
@@ -41,7 +42,7 @@ from streamsep.separation import load_separator
 @click.option("--report", type=click.Path(path_type=Path), metavar="DIR",
               help="Write a page with scores, spectrograms and sound there.")
 def command(
-    folder: Path, model: Path, device: str, museval: bool, report: Path | None
+    folder: Path, model: Model, device: str, museval: bool, report: Path | None
 ) -> None:  # fmt: skip
     """Score a model on the songs in DIR.
 

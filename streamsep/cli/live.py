@@ -12,6 +12,7 @@ from streamsep.cli.performance import LiveOptions, run_live
 from streamsep.cli.profiles import profile_option
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
+from streamsep.models import Model
 from streamsep.realtime.desk import BUSES
 from streamsep.separation import load_separator
 from streamsep.separation.sliding import SlidingSeparator
@@ -75,7 +76,7 @@ from streamsep.separation.sliding import SlidingSeparator
               help="Print one line a second and no screen, as without a terminal.")
 @click.option("--json", "as_json", is_flag=True,
               help="Print one JSON object a second; README says what is in it.")
-def command(models: tuple[Path, ...], device: str, **options: Any) -> None:
+def command(models: tuple[Model, ...], device: str, **options: Any) -> None:
     """Take the voice out of what plays now, and play the rest.
 
     End it with Ctrl-C; a recording is finished and plays. With a file as input and a file as

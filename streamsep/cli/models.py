@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import click
+import numpy as np
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -18,19 +21,23 @@ from streamsep.errors import BackendError, ModelError, OutputError, StreamsepErr
 from streamsep.models import (
     BUILTIN,
     SUFFIX,
+    Model,
     find_model,
     imported_folder,
     imported_names,
     imported_path,
+    known_models,
 )
 from streamsep.models.sealed import is_intact, kept_self_test, seal, self_test_entry
 from streamsep.models.uvr import MdxParameters, fingerprint, mdx_spec, read_parameters
 from streamsep.onnx_file import metadata_entry, read_metadata
+from streamsep.separation import Separator, load_separator
 from streamsep.separation.backend import OnnxBackend, graph_ports
 from streamsep.separation.pace import choose_pace, measure_run
 from streamsep.separation.probe import agree, probe
 from streamsep.spec import METADATA_KEY, ModelSpec
 
+TIMED_BLOCKS = 50
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
@@ -38,40 +45,65 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 def command() -> None:
     """List, describe, import, check and remove models.
 
-    A model is one ONNX file that holds all that is known about it. What is imported is called
-    by its name, as in: streamsep live --model NAME
+    A model is one ONNX file that holds all that is known about it, or a separator that an
+    installed package brings. Each is called by its name, as in: streamsep live --model NAME
     """
 
 
 @command.command("list")
 def list_() -> None:
-    """List the built-in and the imported models."""
+    """List the built-in models, the imported ones and those of installed packages."""
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "stems", "latency", "licence", "from"):
         table.add_column(heading, overflow="fold")
-    for name in (*BUILTIN, *imported_names()):
-        path = find_model(name) if name in BUILTIN else imported_path(name)
+    for name, model in known_models().items():
         try:
-            spec = ModelSpec.from_metadata(read_metadata(path))
-        except ModelError as error:
+            cells = _cells(name, model)
+        except StreamsepError as error:
             cells = ["", "", "", f"damaged: {error.what}"]
-        else:
-            cells = [", ".join((*spec.stems, spec.residual)), _latency(spec),
-                     spec.licence or "unknown", _origin(name, spec).split(",")[0]]  # fmt: skip
         table.add_row(name, *map(escape, cells))  # a licence is no markup
     Console(highlight=False).print(table)
+
+
+def _cells(name: str, model: Model) -> list[str]:
+    """Return stems, latency, licence and origin of a model."""
+    if isinstance(model, EntryPoint):
+        separator = load_separator(model)
+        return [", ".join(separator.stems), _plugin_latency(separator), *_package(model)]
+    spec = ModelSpec.from_metadata(read_metadata(model))
+    return [", ".join((*spec.stems, spec.residual)), _latency(spec), spec.licence or "unknown",
+            _origin(name, spec).split(",")[0]]  # fmt: skip
 
 
 @command.command()
 @click.argument("name", metavar="NAME|FILE")
 def info(name: str) -> None:
     """Say all that is known about a model, and how fast it runs here."""
-    path = find_model(name)
+    model = find_model(name)
+    known = _of_plugin(model) if isinstance(model, EntryPoint) else _of_file(name, model)
+    for what, value in known:
+        click.echo(f"{what + ':':<12} {value}")
+
+
+def _of_plugin(entry: EntryPoint) -> Iterator[tuple[str, str]]:
+    separator = load_separator(entry)
+    licence, package = _package(entry)
+    yield "name", separator.spec.name
+    yield "from", package
+    yield "licence", licence
+    yield "stems", ", ".join(separator.stems)
+    yield "sound", f"{separator.spec.sample_rate} Hz, {separator.spec.channels} channels"
+    yield "blocks", f"{separator.block_size} samples, out {separator.delay} samples late"
+    yield "latency", _plugin_latency(separator)
+    yield "speed here", _plugin_speed(separator)
+
+
+def _of_file(name: str, path: Path) -> Iterator[tuple[str, str]]:
     backend = OnnxBackend(path)
     spec = backend.spec
     dim_f = f", bins 0 to {spec.dim_f - 1}" if spec.dim_f else ""
     scores = ", ".join(f"{key} {value:g}" for key, value in spec.scores.items())
-    for what, value in (
+    yield from (
         ("name", spec.name),
         ("file", f"{path}, {path.stat().st_size / 1e6:.1f} MB"),
         ("from", _origin(name, spec)),
@@ -84,8 +116,7 @@ def info(name: str) -> None:
         ("latency", _latency(spec)),
         ("speed here", _speed(backend)),
         ("scores", scores or "none kept"),
-    ):
-        click.echo(f"{what + ':':<12} {value}")
+    )
 
 
 @command.command("import")
@@ -136,9 +167,12 @@ def import_(
 @command.command()
 @click.argument("names", nargs=-1, metavar="[NAME|FILE]…")
 def verify(names: tuple[str, ...]) -> None:
-    """Check hash, metadata and numbers of models; of all when none is named."""
+    """Check hash, metadata and numbers of models; of all when none is named.
+
+    A separator that a package brings is tried on noise and on silence.
+    """
     bad = []
-    for name in names or (*BUILTIN, *imported_names()):
+    for name in names or known_models():
         click.echo(f"{name}:")
         try:
             for line in _verified(find_model(name)):
@@ -150,7 +184,7 @@ def verify(names: tuple[str, ...]) -> None:
         raise ModelError(
             f"{', '.join(bad)}: not as it should be",
             expected="an unchanged file that keeps its contract",
-            remedy="remove it and import it again, or install streamsep again if it is built in",
+            remedy="remove it and import it again, or install again the package it came with",
         )
 
 
@@ -187,6 +221,35 @@ def _origin(name: str, spec: ModelSpec) -> str:
     return spec.origin or ("comes with streamsep" if name in BUILTIN else "unknown")
 
 
+def _package(entry: EntryPoint) -> tuple[str, str]:
+    """Return licence and name of the package that brings a separator."""
+    if entry.dist is None:
+        return "unknown", entry.value
+    kept = entry.dist.metadata
+    licence = kept["License-Expression"] or kept["License"] or "unknown"
+    return licence, f"{entry.dist.name} {entry.dist.version}"
+
+
+def _plugin_latency(separator: Separator) -> str:
+    """Return what `_latency` does for a file: a block, and by how much it comes late."""
+    samples = separator.block_size + separator.delay
+    return f"{1_000 * samples / separator.spec.sample_rate:.0f} ms"
+
+
+def _plugin_speed(separator: Separator) -> str:
+    spec, size = separator.spec, separator.block_size
+    block = np.zeros((spec.channels, size), np.float32)
+    out = np.zeros((len(separator.stems), *block.shape), np.float32)
+    started = time.perf_counter()
+    for _ in range(TIMED_BLOCKS):
+        separator.process(block, out)
+    block_s = (time.perf_counter() - started) / TIMED_BLOCKS
+    return (
+        f"{1_000 * block_s:.2f} ms a block on {separator.provider}, "
+        f"every {1_000 * size / spec.sample_rate:.1f} ms"
+    )
+
+
 def _speed(backend: OnnxBackend) -> str:
     spec, run_s = backend.spec, measure_run(backend)
     hop_s = spec.hop_length / spec.sample_rate
@@ -201,18 +264,24 @@ def _speed(backend: OnnxBackend) -> str:
         return f"{line}{error.what}"
 
 
-def _verified(path: Path) -> Iterator[str]:
+def _verified(model: Model) -> Iterator[str]:
     """Yield what is as it should be; raise a StreamsepError at what isn't."""
-    intact = is_intact(path)
+    if isinstance(model, EntryPoint):
+        separator = load_separator(model)
+        stems = ", ".join(separator.stems)
+        yield f"contract: {stems} sum to what came {separator.delay} samples ago"
+        yield "silence: stays silence"
+        return
+    intact = is_intact(model)
     if intact is False:
         raise ModelError(
             "the file isn't what was imported", expected="the hash kept in it", remedy=""
         )
     yield "hash: as imported" if intact else "hash: none kept, it wasn't imported"
-    backend = OnnxBackend(path, device="cpu")
+    backend = OnnxBackend(model, device="cpu")
     spec = backend.spec
     yield f"metadata: {spec.feature} to {spec.output}, {spec.mode}, fits the graph"
-    result, kept = probe(backend), kept_self_test(path)
+    result, kept = probe(backend), kept_self_test(model)
     if not agree(result, probe(backend)) or (kept is not None and not agree(kept, result)):
         raise ModelError(
             f"the self-test gives {result}", expected=f"{kept or 'the same twice'}", remedy=""
@@ -227,7 +296,7 @@ def _free_name(name: str) -> str:
             expected="letters, digits, '.', '_' and '-', at most 100, not first '.' or '-'",
             remedy="choose another with --name",
         )
-    if name in BUILTIN or imported_path(name).exists():
+    if name in known_models():
         raise ModelError(
             f"there is a model {name} already",
             expected="a new name",

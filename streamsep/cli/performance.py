@@ -31,6 +31,7 @@ from streamsep.effects.plugins import BeatEffects, load_plugin
 from streamsep.effects.voice import voice_board
 from streamsep.events import EventLog
 from streamsep.lyrics import load_lyrics
+from streamsep.models import Model
 from streamsep.priority import OTHERS, promoted
 from streamsep.realtime import Session, SessionStats
 from streamsep.realtime.session import Rig
@@ -39,7 +40,7 @@ from streamsep.realtime.stats import to_db
 from streamsep.separation import Separator, gains_for, load_separator
 from streamsep.separation.processed import ProcessedSeparator, StemEffect
 from streamsep.separation.sliding import SlidingSeparator
-from streamsep.spec import ModelSpec
+from streamsep.spec import SeparatorSpec
 from streamsep.tui.app import Controls, choose_display
 from streamsep.tui.prompter import Prompter
 
@@ -51,7 +52,7 @@ class LiveOptions:
     The first of ``models`` is the one that is handed to `run_live`, or there are none.
     """
 
-    models: tuple[Path, ...] = ()
+    models: tuple[Model, ...] = ()
     device: str = "auto"
 
     input_name: str = "mic"
@@ -159,7 +160,7 @@ def _run_live(
         return session.snapshot()
 
 
-def _spectrum(session: Session, spec: ModelSpec, block: int) -> Spectrum:
+def _spectrum(session: Session, spec: SeparatorSpec, block: int) -> Spectrum:
     spectrum = Spectrum(spec.sample_rate, spec.channels, block)
     session.add_tap("vocals", spectrum)
     return spectrum
@@ -181,7 +182,7 @@ def _rig(separator: Separator, options: LiveOptions, semitones: int | None) -> R
 
 
 def _open_microphone(
-    options: LiveOptions, spec: ModelSpec, events: EventLog
+    options: LiveOptions, spec: SeparatorSpec, events: EventLog
 ) -> MicrophoneSource | None:
     if options.mic is None:
         return None

@@ -13,7 +13,7 @@ from streamsep.audio.file import FileSource
 from streamsep.audio.recorder import Recorder
 from streamsep.errors import StreamsepError
 from streamsep.realtime import Session
-from streamsep.spec import ModelSpec
+from streamsep.spec import SeparatorSpec
 
 
 def recorded_files(path: Path, buses: Sequence[str]) -> dict[Path, str]:
@@ -26,7 +26,7 @@ def recorded_files(path: Path, buses: Sequence[str]) -> dict[Path, str]:
 
 @contextmanager
 def recording(
-    files: Mapping[Path, str], session: Session, source: Source, spec: ModelSpec, block: int,
+    files: Mapping[Path, str], session: Session, source: Source, spec: SeparatorSpec, block: int,
     *, to_stderr: bool = False,
 ) -> Iterator[list[Recorder]]:  # fmt: skip
     """Record a bus to each file, and finish the files whatever happens in between.
@@ -60,7 +60,7 @@ def recording(
         raise faults[0]
 
 
-def _finish(recorder: Recorder, spec: ModelSpec, to_stderr: bool) -> StreamsepError | None:
+def _finish(recorder: Recorder, spec: SeparatorSpec, to_stderr: bool) -> StreamsepError | None:
     """Close a recorder, say what is in its file, and return why it isn't all."""
     recorder.close()
     if not recorder.written:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from streamsep.events import EventLog
-from streamsep.models import BUILTIN, find_model
+from streamsep.models import BUILTIN, Model, find_model, model_name
 from streamsep.realtime import Session, SessionStats
 from streamsep.realtime.session import Rig
 from streamsep.realtime.stats import LateSeconds
@@ -18,15 +18,15 @@ class Repertoire:
     Parameters
     ----------
     models
-        Their files; the first one plays.
+        What they are; the first one plays.
     load
-        Makes of a file what a session runs.
+        Makes of one what a session runs.
     events
         Where the advice goes.
     """
 
     def __init__(
-        self, models: Sequence[Path], load: Callable[[Path], Rig], events: EventLog
+        self, models: Sequence[Model], load: Callable[[Model], Rig], events: EventLog
     ) -> None:
         self._models, self._load, self._events = tuple(models), load, events
         self._playing = 0
@@ -57,19 +57,23 @@ class Repertoire:
         lighter = lighter_model(self._models[self._playing], self._models)
         if lighter is None:
             advice = "a larger --slack may help, or closing other programs"
-        elif lighter in self._models:
-            advice = f"the model {lighter.stem} is lighter: m changes over"
+        elif lighter in [m for m in self._models if isinstance(m, Path)]:  # others don't compare
+            advice = f"the model {model_name(lighter)} is lighter: m changes over"
         else:
-            advice = f"the model {lighter.stem} is lighter: --model {lighter.stem}"
+            name = model_name(lighter)
+            advice = f"the model {name} is lighter: --model {name}"
         self._events.add(f"late for three seconds: {advice}")
 
 
-def lighter_model(playing: Path, others: Sequence[Path]) -> Path | None:
+def lighter_model(playing: Model, others: Sequence[Model]) -> Path | None:
     """Return the lightest of ``others`` and the built-in models, if it is lighter than ``playing``.
 
-    All networks do their whole work once a frame or less, so the smaller file is the lighter.
+    All networks do their whole work once a frame or less, so the smaller file is the lighter. Of
+    what plugins do, nothing is known.
     """
+    if not isinstance(playing, Path):
+        return None
     known = {*others, *map(find_model, BUILTIN)}
-    sizes = {path: path.stat().st_size for path in known if path.is_file()}
+    sizes = {p: p.stat().st_size for p in known if isinstance(p, Path) and p.is_file()}
     lightest = min(sizes, key=lambda path: sizes[path])
     return lightest if sizes[lightest] < playing.stat().st_size else None

@@ -29,6 +29,7 @@ from streamsep.cli.options import Decibels, device_option, model_option
 from streamsep.cli.plan import SOUND_FORMATS, Job, Template, find_songs, plan
 from streamsep.cli.stems import separate_file, stem_gains
 from streamsep.errors import StreamsepError
+from streamsep.models import Model
 from streamsep.realtime.stats import to_db
 from streamsep.separation import Separator, load_separator
 
@@ -64,7 +65,7 @@ def command(
     gain: float,
     at_once: int,
     overwrite: bool,
-    model: Path,
+    model: Model,
     device: str,
 ) -> None:
     """Split sound files and videos into stems, faster than they play.

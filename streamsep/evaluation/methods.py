@@ -13,6 +13,7 @@ from streamsep.evaluation.songs import Song
 from streamsep.realtime import Session
 from streamsep.separation import ChunkedSeparator, Separator, gains_for
 from streamsep.separation.center_cut import CenterCut
+from streamsep.spec import ModelSpec, SeparatorSpec
 
 Float32 = NDArray[np.float32]
 
@@ -40,10 +41,15 @@ def separate_song(method: str, song: Song, separator: Separator) -> tuple[Float3
     elif method == "centre cut":
         vocals = _offline_vocals(CenterCut(sample_rate=separator.spec.sample_rate), mixture)
     elif method == "ideal mask":
-        vocals = _ideal_vocals(song, separator.spec.n_fft, separator.spec.hop_length)
+        vocals = _ideal_vocals(song, *_transform_of(separator.spec))
     else:
         raise ValueError(f"unknown method {method!r}")
     return mixture - vocals, vocals
+
+
+def _transform_of(spec: SeparatorSpec) -> tuple[int, int]:
+    """Return n_fft and hop_length: the model's own, or the usual ones where it has none."""
+    return (spec.n_fft, spec.hop_length) if isinstance(spec, ModelSpec) else (2048, 1024)
 
 
 def _live_beat(separator: Separator, mixture: Float32) -> Float32:

@@ -1,14 +1,20 @@
-"""The models that come along, and the user's own folder of imported ones.
+"""The models that come along, the user's own folder of imported ones, and plugins' separators.
 
 MODEL_CARD.md tells where the built-in ones come from and what they are bad at.
 """
 
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import click
 
+from streamsep.errors import ModelError
+
 BUILTIN = ("live", "tutorial")  # the first is what runs when none is named
 SUFFIX = ".onnx"
+GROUP = "streamsep.separators"  # of entry points; each names a factory of separators
+
+Model = Path | EntryPoint
 
 
 def imported_folder() -> Path:
@@ -26,9 +32,44 @@ def imported_names() -> list[str]:
     return sorted(path.stem for path in imported_folder().glob(f"[!.]*{SUFFIX}"))
 
 
-def find_model(name: str | None) -> Path:
-    """Return the path of a built-in model by its name, of a file, or of an imported model."""
+def known_models() -> dict[str, Model]:
+    """Return by their names the built-in models, the imported ones, and those of packages."""
+    plugins: dict[str, Model] = {entry.name: entry for entry in entry_points(group=GROUP)}
+    files: dict[str, Model] = {name: imported_path(name) for name in imported_names()}
+    files = {name: find_model(name) for name in BUILTIN} | files
+    return files | {name: plugins[name] for name in sorted(plugins.keys() - files.keys())}
+
+
+def find_model(name: str | None) -> Model:
+    """Return a built-in model's path by its name, a file, an imported model, or a plugin.
+
+    What isn't there is taken for a file.
+
+    Raises
+    ------
+    ModelError
+        If two packages have a separator of this name.
+    """
     if name is None or name in BUILTIN:
         return Path(__file__).with_name(f"{name or BUILTIN[0]}{SUFFIX}")
     path, own = Path(name), imported_path(name)
-    return own if path.name == name and not path.is_file() and own.is_file() else path
+    if path.name != name or path.is_file():
+        return path
+    return own if own.is_file() else _find_plugin(name) or path
+
+
+def _find_plugin(name: str) -> EntryPoint | None:
+    entries = set(entry_points(group=GROUP, name=name))
+    if len(entries) > 1:
+        makers = sorted(entry.dist.name if entry.dist else entry.value for entry in entries)
+        raise ModelError(
+            f"{' and '.join(makers)} have a separator {name} each",
+            expected="one of that name",
+            remedy="uninstall all but one",
+        )
+    return entries.pop() if entries else None
+
+
+def model_name(model: Model) -> str:
+    """Return what `find_model` knows a model by."""
+    return model.stem if isinstance(model, Path) else model.name

@@ -44,16 +44,14 @@ class Lane:
     ) -> None:  # fmt: skip
         spec = separator.spec
         self.separator, self._frames = separator, device_frames
-        # A separator may do without an STFT and its delay.
         own_delay = separator.delay - effects_delay
-        stft = min(spec.n_fft - spec.hop_length, own_delay)
         self.latency = LatencyReport(
             sample_rate=spec.sample_rate,
             device_in=device_in,
             buffering=buffering_samples(separator.block_size, device_frames),
             slack=slack,
-            stft=stft,
-            lookahead=own_delay - stft,
+            stft=spec.transform_delay,
+            lookahead=own_delay - spec.transform_delay,
             device_out=device_out,
             effects=effects_delay,
         )

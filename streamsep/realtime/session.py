@@ -294,7 +294,8 @@ class Session:
         self._closing.wait(0.02)  # the block that may have begun with it
         if self._lane is not new:
             new.worker.stop()
-            self.events.add(f"the model stays: {name} doesn't keep up here")
+            why = new.worker.fault or f"{name} doesn't keep up here"
+            self.events.add(f"the model stays: {why}")
             return
         old.worker.stop()
         self._measured, self._key = None, rig.key

@@ -2,6 +2,15 @@
 
 from streamsep.separation.backend import Backend, OnnxBackend
 from streamsep.separation.chunked import ChunkedSeparator
-from streamsep.separation.separator import Separator, gains_for, load_separator
+from streamsep.separation.separator import (
+    Separator,
+    SeparatorFactory,
+    SeparatorOptions,
+    gains_for,
+    load_separator,
+)
 
-__all__ = ["Backend", "ChunkedSeparator", "OnnxBackend", "Separator", "gains_for", "load_separator"]
+__all__ = [
+    "Backend", "ChunkedSeparator", "OnnxBackend", "Separator", "SeparatorFactory",
+    "SeparatorOptions", "gains_for", "load_separator",
+]  # fmt: skip

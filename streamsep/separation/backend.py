@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from streamsep.errors import BackendError, ModelError
+from streamsep.errors import BackendError, ModelError, first_line
 from streamsep.onnx_file import read_metadata
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, ModelSpec
 
@@ -105,7 +105,7 @@ class OnnxBackend:
             self._session.run_with_iobinding(self._bindings[self._turn], self._run_options)
         except Exception as error:  # onnxruntime's errors share no narrower public base
             raise BackendError(
-                f"the model failed while running on {self.provider}: {_first_line(error)}",
+                f"the model failed while running on {self.provider}: {first_line(error)}",
                 expected="a run without errors",
                 remedy="try --device cpu, or another model",
             ) from error
@@ -186,14 +186,10 @@ def _create(path: Path, providers: list[str], threads: int) -> Any:
         return ort.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime's errors share no narrower public base
         raise ModelError(
-            f"{path} can't be loaded as a model ({_first_line(error)})",
+            f"{path} can't be loaded as a model ({first_line(error)})",
             expected="an ONNX file exported for streamsep",
             remedy="check the path, or export it again with 'python -m export onnx'",
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
 
 
 def _mdx_ports(session: Any, spec: ModelSpec) -> tuple[str, str]:

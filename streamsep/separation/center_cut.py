@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsep.spec import ModelSpec
+from streamsep.errors import BackendError
+from streamsep.spec import SeparatorSpec
+
+if TYPE_CHECKING:
+    from streamsep.separation.separator import SeparatorOptions
 
 Float32 = NDArray[np.float32]
 
 CROSSOVER_HZ = 120.0
 TAPS = 1_024
 DESIGN_SIZE = 16_384
+LIVE_BLOCK, OFFLINE_BLOCK = 64, 4_096  # soon, or in few calls
 
 
 def high_pass(sample_rate: int, cutoff_hz: float = CROSSOVER_HZ, taps: int = TAPS) -> Float32:
@@ -52,12 +59,7 @@ class CenterCut:
     provider = "CPU"
 
     def __init__(self, *, sample_rate: int = 44_100, block_size: int = 512) -> None:
-        # It needs no STFT; the fields say what a session needs to know of rate and channels.
-        self.spec = ModelSpec(
-            name="center-cut", sample_rate=sample_rate, channels=2, stems=("vocals",), n_fft=32,
-            hop_length=16, window="sqrt_hann", feature="log1p_magnitude", output="mask",
-            mode="stateful", frames_per_run=1, stride_frames=1, lookahead_frames=0,
-        )  # fmt: skip
+        self.spec = SeparatorSpec("center-cut", sample_rate, channels=2)
         self.block_size = block_size
         self._taps = high_pass(sample_rate)
         self._past = np.zeros(len(self._taps) - 1 + block_size, np.float32)
@@ -71,10 +73,23 @@ class CenterCut:
         out[0] = np.convolve(self._past, self._taps, mode="valid")
         np.subtract(block, out[0], out=out[1])
 
-    def flush(self, out: Float32) -> int:
-        """Nothing is held back."""
-        return 0
-
     def reset(self) -> None:
         """Forget the past."""
         self._past.fill(0.0)
+
+
+def create(options: SeparatorOptions) -> CenterCut:
+    """Return the separator of the name ``center-cut``; see `SeparatorFactory`.
+
+    Raises
+    ------
+    BackendError
+        If ``options`` insist on CUDA.
+    """
+    if options.device == "cuda":
+        raise BackendError(
+            "CUDA was asked for, and center-cut has no use for it",
+            expected="--device auto or cpu",
+            remedy="leave --device out, or choose another with --model",
+        )
+    return CenterCut(block_size=OFFLINE_BLOCK if options.offline else LIVE_BLOCK)

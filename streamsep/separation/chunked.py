@@ -45,18 +45,16 @@ class ChunkedSeparator:
 
     def finish(self) -> Float32:
         """Return what is still inside, (S, C, m); in all as many samples as were fed."""
+        inside = self._separator.delay + self._filled
+        due = inside - self._surplus
         ready = []
-        owed = self._separator.delay + self._filled
-        if self._filled:
-            self._pending[:, self._filled :] = 0.0
+        self._pending[:, self._filled :] = 0.0
+        for _ in range(0, inside, self._separator.block_size):
             ready.append(self._process())
-        tail = np.zeros((*self._stem_shape, self._separator.delay), np.float32)
-        self._separator.flush(tail)
-        ready.append(tail)
-        whole = np.concatenate(ready, axis=-1)[..., :owed]
+            self._pending.fill(0.0)  # silence pushes out what is held back
         self._separator.reset()
         self._filled = 0
-        return self._trim([whole])
+        return self._trim(ready)[..., :due]
 
     def _process(self) -> Float32:
         out = np.zeros((*self._stem_shape, self._separator.block_size), np.float32)

@@ -147,17 +147,6 @@ class SpectralEngine(ABC):
         gain = np.float32(self.spec.compensate if spectrum.any() else 0.0)
         np.multiply(seen, gain, out=seen)
 
-    def flush(self, out: Float32) -> int:
-        """Write the last ``delay`` samples; see `Separator.flush`."""
-        size = self.block_size
-        silence = np.zeros((self.spec.channels, size), np.float32)
-        block = np.zeros((len(self.stems), *silence.shape), np.float32)
-        for start in range(0, self.delay, size):
-            count = min(size, self.delay - start)
-            self.process(silence, block)
-            out[..., start : start + count] = block[..., :count]
-        return self.delay
-
     def reset(self) -> None:
         """Start anew."""
         self._backend.reset()

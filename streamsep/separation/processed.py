@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.separation.separator import Separator
-from streamsep.spec import ModelSpec
+from streamsep.spec import SeparatorSpec
 
 Float32 = NDArray[np.float32]
 
@@ -52,8 +52,8 @@ class ProcessedSeparator:
         self._raw = np.zeros(shape, np.float32)
 
     @property
-    def spec(self) -> ModelSpec:
-        """The model's."""
+    def spec(self) -> SeparatorSpec:
+        """The separator's."""
         return self._separator.spec
 
     @property
@@ -81,17 +81,6 @@ class ProcessedSeparator:
                 np.add(out[1], stem, out=out[1])
         for effect in self._effects:
             effect.process(out)
-
-    def flush(self, out: Float32) -> int:
-        """Write the last ``delay`` samples; see `Separator.flush`."""
-        size = self.block_size
-        silence = np.zeros((self.spec.channels, size), np.float32)
-        block = np.zeros((2, *silence.shape), np.float32)
-        for start in range(0, self.delay, size):
-            count = min(size, self.delay - start)
-            self.process(silence, block)
-            out[..., start : start + count] = block[..., :count]
-        return self.delay
 
     def reset(self) -> None:
         """Start anew."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Protocol
 
@@ -11,23 +13,27 @@ from numpy.typing import NDArray
 from streamsep.errors import ModelError
 from streamsep.separation.backend import OnnxBackend
 from streamsep.separation.pace import choose_pace, measure_run
+from streamsep.separation.plugins import CheckedSeparator, load_plugin
 from streamsep.separation.sliding import OverlappedSeparator, SlidingSeparator
 from streamsep.separation.stateful import StatefulSeparator
-from streamsep.spec import ModelSpec
+from streamsep.spec import SeparatorSpec
 
 Float32 = NDArray[np.float32]
 
 
 class Separator(Protocol):
-    """Turns blocks of a mixture into blocks of stems that sum to the delayed mixture."""
+    """Turns blocks of a mixture into blocks of stems that sum to the delayed mixture.
+
+    Nothing of what the properties say changes. Silence gives silence.
+    """
 
     @property
-    def spec(self) -> ModelSpec:
-        """What the model is."""
+    def spec(self) -> SeparatorSpec:
+        """What it is; for a model file its whole ModelSpec."""
 
     @property
     def stems(self) -> tuple[str, ...]:
-        """Names of what `process` gives: the model's stems, then the residual."""
+        """Names of what `process` gives, two or more; the last one is what the others leave."""
 
     @property
     def block_size(self) -> int:
@@ -39,16 +45,37 @@ class Separator(Protocol):
 
     @property
     def provider(self) -> str:
-        """Where the model runs, e.g. ``CPU`` or ``CUDA``."""
+        """Where it runs, e.g. ``CPU`` or ``CUDA``."""
 
     def process(self, block: Float32, out: Float32) -> None:
         """Separate (C, N) float32 into ``out`` (S, C, N) float32, which is overwritten."""
 
-    def flush(self, out: Float32) -> int:
-        """Write the last ``delay`` samples to ``out`` (S, C, at least delay); return how many."""
-
     def reset(self) -> None:
         """Start anew, as if nothing had been heard."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeparatorOptions:
+    """What a plugin is told when a separator is asked of it.
+
+    Attributes
+    ----------
+    device
+        ``"auto"``, ``"cuda"`` (to be refused with a BackendError where it can't be had) or
+        ``"cpu"``.
+    offline
+        Nobody waits for the sound: long blocks and look-ahead cost nothing.
+    """
+
+    device: str = "auto"
+    offline: bool = False
+
+
+class SeparatorFactory(Protocol):
+    """What an entry point of the group ``streamsep.separators`` names."""
+
+    def __call__(self, options: SeparatorOptions) -> Separator:
+        """Return a separator of its own for whoever asks."""
 
 
 def gains_for(stem: str, stems: tuple[str, ...]) -> dict[str, float]:
@@ -73,14 +100,18 @@ def gains_for(stem: str, stems: tuple[str, ...]) -> dict[str, float]:
 
 
 def load_separator(
-    path: Path, *, device: str = "auto", stride_blocks: int | None = None, offline: bool = False
-) -> StatefulSeparator | SlidingSeparator | OverlappedSeparator:
-    """Load a model file and return the engine that its spec asks for.
+    model: Path | EntryPoint,
+    *,
+    device: str = "auto",
+    stride_blocks: int | None = None,
+    offline: bool = False,
+) -> StatefulSeparator | SlidingSeparator | OverlappedSeparator | CheckedSeparator:
+    """Load a model file into the engine that its spec asks for, or a separator from a plugin.
 
     Parameters
     ----------
-    path
-        ONNX file with a ModelSpec in its metadata.
+    model
+        ONNX file with a ModelSpec in its metadata, or a plugin's entry point.
     device
         ``"auto"``, ``"cuda"`` or ``"cpu"``.
     stride_blocks
@@ -92,11 +123,13 @@ def load_separator(
     Raises
     ------
     ModelError
-        If the file is missing, not ONNX, or breaks its contract.
+        If the file is missing, not ONNX, or breaks its contract; or if the plugin does.
     BackendError
         If ``device="cuda"`` can't be had, or the machine is too slow for a ``complex`` model.
     """
-    backend = OnnxBackend(path, device=device)
+    if isinstance(model, EntryPoint):
+        return load_plugin(model, SeparatorOptions(device=device, offline=offline))
+    backend = OnnxBackend(model, device=device)
     if offline and backend.spec.output == "complex":
         return OverlappedSeparator(backend)
     if backend.spec.output == "complex" and stride_blocks is None:

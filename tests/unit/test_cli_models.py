@@ -109,7 +109,7 @@ class TestImport:
         assert done.code == USAGE
         assert "expected --params model_data.json, or --n-fft" in done.stderr
 
-    @pytest.mark.parametrize("name", ["../mine", ".mine", "live", "", "a b"])
+    @pytest.mark.parametrize("name", ["../mine", ".mine", "live", "center-cut", "", "a b"])
     def test_names_that_can_t_be(self, command, published, name):
         arguments = ["models", "import", published, "--n-fft", 4096, "--name", name]
         done = command(*arguments)
@@ -146,7 +146,7 @@ class TestInstalled:
         done = command("models", "list")
         assert done.code == 0
         rows = {line.split()[0]: line for line in done.stdout.splitlines()}
-        assert list(rows) == ["name", "live", "tutorial", "broken", "mine"]
+        assert list(rows) == ["name", "live", "tutorial", "broken", "mine", "center-cut"]
         assert "46 ms" in rows["live"]
         assert "GPL-3.0" in rows["live"]
         # 4,096 samples of one frame and two trimmed: at least that, the machine adds its own.
@@ -168,7 +168,7 @@ class TestInstalled:
         done = command("models", "verify")
         assert done.code == 0, done.stdout
         assert [line for line in done.stdout.splitlines() if not line.startswith(" ")] == [
-            "live:", "tutorial:", "mine:",
+            "live:", "tutorial:", "mine:", "center-cut:",
         ]  # fmt: skip
         assert done.stdout.count("self-test: as at the import") == 1
 

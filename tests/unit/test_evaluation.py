@@ -17,6 +17,7 @@ from streamsep.evaluation import (
     separate_song,
 )
 from streamsep.separation import gains_for, load_separator
+from streamsep.separation.center_cut import CenterCut
 from tests.support import models
 from tests.support.commands import streamsep
 from tests.support.signals import music
@@ -119,6 +120,14 @@ def test_the_centre_cut_takes_the_middle_and_leaves_the_bass(identity_model):
     separator = load_separator(identity_model)
     # The filter's own phase near its corner keeps this from being perfect.
     assert score("centre cut", song, separator).beat_usdr > 12
+
+
+def test_the_ideal_mask_does_without_a_model_s_transform(identity_model):
+    """A separator that has none is measured against the mask of the usual one."""
+    song = make_song(2)
+    ours = separate_song("ideal mask", song, CenterCut(sample_rate=RATE))
+    models = separate_song("ideal mask", song, load_separator(identity_model))
+    np.testing.assert_array_equal(ours, models)  # n_fft 2048, hop 1024
 
 
 def test_museval_of_a_mixture_with_quiet_vocals():

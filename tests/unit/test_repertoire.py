@@ -66,6 +66,17 @@ def test_what_is_advised(files):
     ]
 
 
+def test_a_plugin_is_never_weighed_against_a_file(files):
+    small, heavy = files("small", 10), files("heavy", 20_000_000)
+    cut = find_model("center-cut")
+    assert advice([cut, small]) == [
+        "late for three seconds: a larger --slack may help, or closing other programs"
+    ]
+    assert advice([heavy, cut, small]) == [
+        "late for three seconds: the model small is lighter: m changes over"
+    ]
+
+
 def test_models_follow_each_other_in_a_circle(files):
     models = [files(name, 1) for name in "abc"]
     played = []
