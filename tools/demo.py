@@ -22,7 +22,8 @@ from rich.table import Table
 from streamsep.audio.device import find_device
 from streamsep.cli.performance import LiveOptions, run_live
 from streamsep.errors import DeviceError, StreamsepError
-from streamsep.evaluation.report import draw_spectrograms
+from streamsep.evaluation.overview import overview_of
+from streamsep.evaluation.picture import draw_picture
 from streamsep.metrics import usdr
 from streamsep.models import find_model
 from streamsep.realtime import SessionStats
@@ -74,7 +75,8 @@ def demo(song: Path | None) -> None:
     vocals = mixture - beat
     sf.write(OUT / "vocals.flac", vocals.T, RATE, subtype="PCM_24")
     sounds = {"song": mixture, "beat": beat, "vocals taken out": vocals}
-    draw_spectrograms(sounds, OUT / "spectrograms.png", RATE)
+    overviews = {name: overview_of(sound, RATE) for name, sound in sounds.items()}
+    draw_picture(overviews, OUT / "spectrograms.png")
     report(stats)
     if true_vocals is not None:
         report_sdr(mixture, beat, vocals, true_vocals)

@@ -15,6 +15,7 @@ from streamsep.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, StreamsepError
 COMMANDS = {
     "live": "Take the voice out of what plays now, and play the rest.",
     "separate": "Split sound files into stems, faster than they play.",
+    "inspect": "Draw spectrograms and levels of a file, its beat and its vocals.",
     "evaluate": "Score a model on songs whose true stems are known.",
     "models": "List, describe, import, check and remove models.",
     "config": "Keep options of live under names of your own.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
@@ -14,17 +13,9 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import click
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from streamsep.audio.file import DEPTHS, subtype_for
+from streamsep.cli.bars import Bars
 from streamsep.cli.options import Decibels, device_option, model_option
 from streamsep.cli.plan import SOUND_FORMATS, Job, Template, find_songs, plan
 from streamsep.cli.stems import separate_file, stem_gains
@@ -101,7 +92,7 @@ def command(
     with report.closing(), Bars(len(todo)) as bars:
 
         def separate(separator: Separator, job: Job, check: Callable[[], None]) -> None:
-            with bars.of(job) as show, report.failure_of(job):
+            with bars.of(job.song.path) as show, report.failure_of(job):
 
                 def on_progress(share: float) -> None:
                     check()
@@ -161,44 +152,6 @@ def at_the_same_time(
         except BaseException:
             stop.set()
             raise
-
-
-class Bars:
-    """A progress bar a file while it is worked on, and one for the lot; on a terminal only."""
-
-    def __init__(self, files: int) -> None:
-        console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
-            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-            console=console, disable=not console.is_terminal,
-            redirect_stdout=sys.stdout.isatty(),  # else what goes to a pipe would come here
-        )  # fmt: skip
-        self._lot = self._progress.add_task(f"{files} files", total=files, visible=files > 1)
-
-    @contextmanager
-    def of(self, job: Job) -> Iterator[Callable[[float], None]]:
-        """Show a bar for a file; call what this gives with the share done, 0 to 1."""
-        task, shown = self._progress.add_task(job.song.path.name, total=1.0), 0.0
-
-        def on_progress(share: float) -> None:
-            nonlocal shown
-            self._progress.update(task, completed=share)
-            self._progress.advance(self._lot, share - shown)
-            shown = share
-
-        try:
-            yield on_progress
-            on_progress(1.0)
-        finally:
-            self._progress.remove_task(task)
-
-    def __enter__(self) -> Bars:
-        self._progress.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.stop()
 
 
 class Report:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def separate_file(
     peaks = np.zeros(len(targets))
     with AudioReader(path) as reader, _written_whole(targets, reader, bits) as writers:
         done = 0
-        for stems in _separated(separator, reader):
+        for stems in separated(separator, reader, reader.finite_chunks()):
             mixed = np.tensordot(mixer, stems, axes=1)
             for writer, stem in zip(writers, mixed, strict=True):
                 writer.write(stem)
@@ -84,8 +84,10 @@ def stem_gains(separator: Separator, names: tuple[str, ...]) -> Float32:
     return np.array(rows, np.float32)
 
 
-def _separated(separator: Separator, reader: AudioReader) -> Iterator[Float32]:
-    """Yield stems (S, C, n) at the file's rate, in all as long as the file.
+def separated(
+    separator: Separator, reader: AudioReader, chunks: Iterable[Float32]
+) -> Iterator[Float32]:
+    """Yield stems (S, C, n) at the file's rate, in all as long as ``chunks`` (C, n) of the file.
 
     C is the file's channels, at most the model's. The residual is taken from the file itself:
     what the model's sample rate can't hold stays in it, and the stems sum to the file.
@@ -109,7 +111,7 @@ def _separated(separator: Separator, reader: AudioReader) -> Iterator[Float32]:
         original = original[:, there:]
         return stems
 
-    for chunk in reader.finite_chunks():
+    for chunk in chunks:
         original = np.concatenate([original, match_channels(chunk, channels)], axis=-1)
         mixture = way_in.process(match_channels(chunk, spec.channels))
         yield back(chunked.feed(mixture))

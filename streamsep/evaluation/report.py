@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.audio.file import AudioWriter
-from streamsep.errors import StreamsepError
+from streamsep.evaluation.overview import overview_of
+from streamsep.evaluation.picture import draw_picture
 from streamsep.evaluation.scores import FIGURES, Score, mean_scores, scores_tsv
 from streamsep.evaluation.songs import Song
 
@@ -37,37 +38,9 @@ def write_song(folder: Path, song: Song, beat: Float32, vocals: Float32, rate: i
         writer = AudioWriter(folder / f"{song.name}.{name}.ogg", rate, len(sound))
         writer.write(sound)
         writer.close()
-    draw_spectrograms(sounds | {"true vocals": song.vocals}, folder / f"{song.name}.png", rate)
-
-
-def draw_spectrograms(sounds: dict[str, Float32], path: Path, rate: int) -> None:
-    """Draw sounds (C, N) by name, one below the other, as a picture.
-
-    Raises
-    ------
-    StreamsepError
-        If matplotlib isn't installed.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise StreamsepError(
-            "matplotlib isn't installed",
-            expected="the eval extra",
-            remedy="pip install 'streamsep[eval]'",
-        ) from error
-    figure = Figure(figsize=(10, 9), layout="constrained")
-    axes = figure.subplots(len(sounds), 1, sharex=True)
-    for axis, (name, sound) in zip(axes, sounds.items(), strict=True):
-        with np.errstate(divide="ignore"):  # silence is -inf dB, which stays background
-            axis.specgram(
-                sound.mean(axis=0), NFFT=2048, noverlap=1024, Fs=rate, vmin=-130, vmax=-30
-            )
-        axis.set_facecolor("#440154")  # the colour map's lowest
-        axis.set(title=name, ylabel="Hz", yscale="symlog", ylim=(40, 16_000))
-        axis.set_yticks([100, 300, 1_000, 3_000, 10_000], ["100", "300", "1k", "3k", "10k"])
-    axes[-1].set_xlabel("seconds")
-    figure.savefig(path, dpi=80)
+    pictured = sounds | {"true vocals": song.vocals}
+    overviews = {name: overview_of(sound, rate) for name, sound in pictured.items()}
+    draw_picture(overviews, folder / f"{song.name}.png")
 
 
 def write_page(folder: Path, model: str, scores: Sequence[Score]) -> Path:

@@ -23,7 +23,7 @@ SPECTRUM_ROWS, MIN_SPECTRUM_ROWS = 16, 2  # at most; with fewer it says nothing
 WIDE = 72  # columns from which faders stand two in a row
 EIGHTHS = " ▁▂▃▄▅▆▇█"
 # Where a terminal can't show blocks.
-ASCII = str.maketrans("█░│▁▂▃▄▅▆▇▸●←→↑↓…♪", "#-|__..ooO>*<>^v.~")
+ASCII = str.maketrans("█▓▒░│▁▂▃▄▅▆▇▸●←→↑↓…♪", "#%+-|__..ooO>*<>^v.~")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,132 @@
+"""``streamsep inspect``: what a model makes of a file, to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.text import Text
+
+from streamsep.audio.file import AudioReader
+from streamsep.cli.bars import Bars
+from streamsep.cli.options import device_option, make_folder, model_option
+from streamsep.cli.stems import separated, stem_gains
+from streamsep.errors import AudioFileError, OutputError, StreamsepError
+from streamsep.evaluation.overview import Overview
+from streamsep.evaluation.picture import draw_picture
+from streamsep.separation import load_separator
+from streamsep.tui.overview import OCTAVE_EDGES_HZ, axis, columns_for, picture
+from streamsep.tui.view import ascii_only
+
+Float32 = NDArray[np.float32]
+
+STEMS = ("beat", "vocals")
+SILENCE_DB = -120.0  # shades tell nothing apart below
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE.png|DIR",
+              help="Where the picture goes.  [default: FILE.spectrogram.png beside the file]")
+@click.option("--start", "start_s", type=click.FloatRange(min=0.0), default=0.0, metavar="SECONDS",
+              show_default=True, help="Where to begin.")
+@click.option("--seconds", type=click.FloatRange(min=0.0, min_open=True), metavar="SECONDS",
+              help="How much to look at.  [default: up to the end]")
+@model_option
+@device_option
+def command(
+    file: Path, output: Path | None, start_s: float, seconds: float | None, model: Path, device: str
+) -> None:
+    """Draw spectrograms and levels of a file, its beat and its vocals.
+
+    Into a PNG, and here in coarser form: a row an octave, the denser the louder. (The PNG
+    needs the extra 'eval'.) Takes any file that separate takes.
+    """
+    target = _target(file, output)
+    separator = load_separator(model, device=device, offline=True)
+    with AudioReader(file) as reader, Bars(1) as bars, bars.of(file) as on_progress:
+        start, samples = _excerpt(reader, start_s, seconds)
+        sounds = {name: Overview(samples, reader.sample_rate) for name in ("mixture", *STEMS)}
+        gains = stem_gains(separator, STEMS)
+        done = 0
+        for stems in separated(separator, reader, _cut(reader, start, samples)):
+            mixture = stems.sum(axis=0)
+            parts = np.tensordot(gains, stems, axes=1)
+            for sound, overview in zip((mixture, *parts), sounds.values(), strict=True):
+                overview.add(sound)
+            done += stems.shape[-1]
+            on_progress(min(done / samples, 1.0))
+    for overview in sounds.values():
+        overview.finish()
+    _print(sounds, start_s)
+    try:
+        draw_picture(sounds, target, start_s=start_s)
+    except StreamsepError as error:
+        if output is not None or isinstance(error, OutputError):
+            raise
+        click.echo(f"streamsep: {error}", err=True)
+    else:
+        click.echo(target)
+
+
+def _target(file: Path, output: Path | None) -> Path:
+    name = f"{file.stem}.spectrogram.png"
+    if output is None:
+        return file.with_name(name)
+    if output.suffix.lower() == ".png" and not output.is_dir():
+        target = output
+    elif output.suffix and not output.is_dir():
+        raise OutputError(
+            f"the picture can't be {output}", expected="a name that ends in .png, or a folder",
+            remedy="choose another with -o",
+        )  # fmt: skip
+    else:
+        target = output / name
+    make_folder(target.parent, "-o")
+    return target
+
+
+def _excerpt(reader: AudioReader, start_s: float, seconds: float | None) -> tuple[int, int]:
+    """Return the first sample to look at, and how many."""
+    rate = reader.sample_rate
+    start = round(start_s * rate)
+    if start >= reader.frames:
+        raise AudioFileError(
+            f"{reader.path} lasts {reader.frames / rate:.1f} s",
+            expected=f"more than the {start_s:g} s of --start",
+            remedy="begin earlier",
+        )
+    left = reader.frames - start
+    return start, left if seconds is None else min(left, max(round(seconds * rate), 1))
+
+
+def _cut(reader: AudioReader, start: int, samples: int) -> Iterator[Float32]:
+    """Yield chunks of an excerpt; what is before is decoded and dropped, which any format can."""
+    for chunk in reader.finite_chunks():
+        kept = chunk[:, start : start + samples]
+        start = max(start - chunk.shape[-1], 0)
+        samples -= kept.shape[-1]
+        if kept.shape[-1]:
+            yield kept
+        if not samples:
+            return
+
+
+def _print(sounds: dict[str, Overview], start_s: float) -> None:
+    console = Console(highlight=False)
+    columns = columns_for(console.width)
+    octaves = {name: sound.bands_db(OCTAVE_EDGES_HZ, columns) for name, sound in sounds.items()}
+    top_db = max(float(octaves["mixture"].max()), SILENCE_DB)
+    lines = [
+        picture(name, octaves[name], sound.levels_db(columns), mean_db=sound.mean_db, top_db=top_db)
+        for name, sound in sounds.items()
+    ]
+    lines.append(axis(start_s, sounds["mixture"].seconds, columns))
+    text = Text("\n").join(lines)
+    if not console.encoding.lower().startswith("utf"):
+        text.plain = ascii_only(text.plain)
+    console.print(text)
