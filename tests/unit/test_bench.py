@@ -1,0 +1,102 @@
+"""tools/bench.py: real contenders in short rounds; the record, its invariants and the document."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).parents[2] / "tools" / "bench.py"
+CONTENDERS = ["live", "center-cut", "htdemucs"]
+DOCUMENT = "before\n<!-- bench -->\nyesterday's table\n<!-- end of bench -->\nafter\n"
+
+
+def bench(*arguments, env=None) -> str:
+    done = subprocess.run(
+        [sys.executable, str(TOOL), *map(str, arguments)], env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """The record of a quick run in which one contender isn't installed."""
+    folder = tmp_path_factory.mktemp("bench")
+    absent = folder / "absent" / "demucs.py"
+    absent.parent.mkdir()
+    absent.write_text("raise ModuleNotFoundError('no demucs', name='demucs')\n")
+    env = os.environ | {"PYTHONPATH": str(absent.parent)}
+    path = folder / "figures.json"
+    only = ",".join([*CONTENDERS, "help"])
+    bench("--quick", "--only", only, "--json", path, "--note", "A test ran it.", env=env)
+    return path
+
+
+@pytest.fixture(scope="module")
+def record(recorded):
+    return json.loads(recorded.read_text())
+
+
+def test_the_times_of_a_contender_are_in_order(record):
+    assert [row["name"] for row in record["contenders"]] == CONTENDERS
+    for row in record["contenders"][:2]:
+        times = [row[f"{name}_ms"] for name in ("p50", "p90", "p99", "p999", "max")]
+        assert times[0] > 0
+        assert times == sorted(times)
+        assert row["steps"] >= 2
+        assert row["first_ms"] > 0
+        assert 0 < row["cpu_share"]
+        # Python with numpy, and no second copy of anything large.
+        assert 20 < row["peak_mb"] < 2_000
+        assert 0 <= row["misses"] <= row["paced_blocks"]
+        assert row["paced_blocks"] >= 1
+
+
+def test_ratios_are_those_of_the_same_rounds(record):
+    live, cut = record["contenders"][:2]
+    assert live["ratio"] == 1.0
+    pairs = zip(cut["round_factors"], live["round_factors"], strict=True)
+    ratios = [mine / theirs for mine, theirs in pairs]
+    assert min(ratios) <= cut["ratio"] <= max(ratios)
+    # A filter against a network with both their transforms: no load turns that around.
+    assert cut["ratio"] < 1.0
+    for row in (live, cut):
+        assert min(row["round_factors"]) <= row["real_time_factor"] <= max(row["round_factors"])
+
+
+def test_what_is_not_installed_is_said_and_has_no_figures(record):
+    missing = record["contenders"][2]
+    assert missing["unavailable"] == "not installed: demucs"
+    assert set(missing) == {"name", "what", "unavailable"}
+
+
+def test_the_record_says_where_it_was_made_and_which_goals_hold(record):
+    about = record["about"]
+    assert about["versions"]["numpy"]
+    assert about["machine"]["cores"] == os.cpu_count()
+    assert about["quick"] is True
+    assert about["note"] == "A test ran it."
+    (goal,) = record["goals"]
+    assert goal["what"] == "streamsep --help"
+    assert goal["measured"] == record["program"]["help"]["help_s"] > 0
+    assert goal["holds"] == (goal["measured"] <= 0.3)
+
+
+def test_document_and_chart_come_from_the_record(recorded, record, tmp_path):
+    document, chart = tmp_path / "bench.md", tmp_path / "bench.png"
+    document.write_text(DOCUMENT)
+    shown = bench("--from", recorded, "--markdown", document, "--chart", chart)
+    text = document.read_text()
+    assert text.startswith("before\n<!-- bench -->\n")
+    assert text.endswith("\n<!-- end of bench -->\nafter\n")
+    assert "yesterday" not in text
+    factor = f"{record['contenders'][0]['real_time_factor']:.2g}"
+    row = next(line for line in text.splitlines() if line.startswith("| live ("))
+    assert f" {factor} |" in row
+    assert row.endswith("| not measured |")
+    assert "not installed: demucs" in text
+    assert "not installed: demucs" in shown
+    assert chart.read_bytes().startswith(b"\x89PNG")
