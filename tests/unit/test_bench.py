@@ -48,7 +48,7 @@ def test_the_times_of_a_contender_are_in_order(record):
         assert times == sorted(times)
         assert row["steps"] >= 2
         assert row["first_ms"] > 0
-        assert 0 < row["cpu_share"]
+        assert row["cpu_share"] > 0
         # Python with numpy, and no second copy of anything large.
         assert 20 < row["peak_mb"] < 2_000
         assert 0 <= row["misses"] <= row["paced_blocks"]
