@@ -8,6 +8,22 @@ from numpy.typing import NDArray
 Float32 = NDArray[np.float32]
 
 
+def end_to_front(sound: Float32, count: int) -> list[tuple[Float32, Float32]]:
+    """Return what to copy where, to have the last ``count`` samples at the front.
+
+    Row by row: of overlapping arrays with more than one axis numpy makes a copy first.
+
+    Parameters
+    ----------
+    sound
+        (..., N) float32, contiguous.
+    count
+        At most N.
+    """
+    rows = sound.reshape(-1, sound.shape[-1])
+    return [(row[:count], row[len(row) - count :]) for row in rows]
+
+
 class DelayLine:
     """Delays a stream of equal blocks by a fixed number of samples.
 
@@ -23,14 +39,15 @@ class DelayLine:
 
     def __init__(self, channels: int, delay: int, block_size: int) -> None:
         self._history = np.zeros((channels, delay + block_size), np.float32)
-        self._block_size = block_size
+        self._newest, self._oldest = self._history[:, delay:], self._history[:, :block_size]
+        self._moves = end_to_front(self._history, delay)
 
     def process(self, block: Float32, out: Float32) -> None:
         """Push (C, N) and write the samples from ``delay`` ago to ``out`` (C, N)."""
-        size = self._block_size
-        self._history[:, :-size] = self._history[:, size:]
-        self._history[:, -size:] = block
-        out[...] = self._history[:, :size]
+        for front, end in self._moves:
+            np.copyto(front, end)
+        np.copyto(self._newest, block)
+        np.copyto(out, self._oldest)
 
     def reset(self) -> None:
         """Forget everything."""

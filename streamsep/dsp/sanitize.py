@@ -28,10 +28,12 @@ class Sanitizer:
 
     def clean(self, samples: Float32) -> int:
         """Mend ``samples`` in place and return how many were NaN or Inf."""
+        # What is right, nearly always, takes two passes; NaN compares false.
+        if samples.min() >= -self._limit and samples.max() <= self._limit:
+            return 0
         np.isfinite(samples, out=self._finite)
         bad = int(self._finite.size - np.count_nonzero(self._finite))
-        if bad:
-            np.logical_not(self._finite, out=self._finite)
-            np.copyto(samples, np.float32(0.0), where=self._finite)
+        np.logical_not(self._finite, out=self._finite)
+        np.copyto(samples, np.float32(0.0), where=self._finite)
         np.clip(samples, -self._limit, self._limit, out=samples)
         return bad

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsep.dsp.delay import end_to_front
+
 Float32 = NDArray[np.float32]
 Complex64 = NDArray[np.complex64]
 
@@ -61,7 +63,7 @@ def dual_window(window: Float32, hop_length: int) -> Float32:
 
 
 class StreamingSTFT:
-    """Analysis and synthesis for one stream, one hop at a time, without allocation.
+    """Analysis and synthesis for one stream, block by block, without allocation.
 
     Analysis frame q (counted from 1) covers input samples [q·hop − n_fft, q·hop), zeros before
     the start: librosa's centred frame q − 1 for ``n_fft == 2 * hop_length`` and zero padding.
@@ -78,55 +80,74 @@ class StreamingSTFT:
         Stems out, S: synthesis keeps one overlap-add buffer per stem and channel.
     window
         Name of the analysis window, see `analysis_window`.
+    frames
+        Frames a call, T.
     """
 
     def __init__(
-        self, n_fft: int, hop_length: int, channels: int, *, stems: int = 1, window: str
-    ) -> None:
+        self, n_fft: int, hop_length: int, channels: int, *, stems: int = 1, window: str,
+        frames: int = 1,
+    ) -> None:  # fmt: skip
         self.n_fft, self.hop_length = n_fft, hop_length
-        self._analysis = analysis_window(window, n_fft)
-        self._synthesis = dual_window(self._analysis, hop_length)
-        self._input = np.zeros((channels, n_fft), np.float32)
-        self._windowed = np.zeros((channels, n_fft), np.float32)
-        self._overlap = np.zeros((stems, channels, n_fft), np.float32)
-        self._frame = np.zeros((stems, channels, n_fft), np.float32)
+        analysis = analysis_window(window, n_fft)
+        self._synthesis = dual_window(analysis, hop_length)
+        # numpy transforms float32 in float64, five times slower, unless a factor of float32
+        # stands before the sum: "forward" has 1/n_fft there, which the window takes back.
+        self._analysis = analysis * np.float32(n_fft)
+        size = self.delay + frames * hop_length
+        self._input = np.zeros((channels, size), np.float32)
+        shifts = np.lib.stride_tricks.sliding_window_view(self._input, n_fft, axis=1)
+        self._framed = shifts[:, ::hop_length].transpose(1, 0, 2)  # (T, C, n_fft), a view
+        self._windowed = np.zeros((frames, channels, n_fft), np.float32)
+        self._overlap = np.zeros((stems, channels, size), np.float32)
+        starts = range(0, frames * hop_length, hop_length)
+        self._parts = [self._overlap[..., start : start + n_fft] for start in starts]
+        self._done = self._overlap[..., : frames * hop_length]
+        self._rest = self._overlap[..., self.delay :]
+        self._frame = np.zeros((frames, stems, channels, n_fft), np.float32)
+        self._newest = self._input[:, self.delay :]
+        self._moves_in = end_to_front(self._input, self.delay)
+        self._moves_out = end_to_front(self._overlap, self.delay)
 
     @property
     def delay(self) -> int:
         """Samples from a sample's arrival to its reconstruction."""
         return self.n_fft - self.hop_length
 
-    def analyse(self, hop: Float32, out: Complex64) -> None:
-        """Take the next hop in and write the spectrum of the newest n_fft samples.
+    def analyse(self, block: Float32, out: Complex64) -> None:
+        """Take the next hops in and write the spectra of the frames that they complete.
 
         Parameters
         ----------
-        hop
-            (C, hop_length) float32.
+        block
+            (C, T · hop_length) float32.
         out
-            (C, n_fft // 2 + 1) complex64, overwritten.
+            (T, C, n_fft // 2 + 1) complex64, overwritten.
         """
-        self._input[:, : -self.hop_length] = self._input[:, self.hop_length :]
-        self._input[:, -self.hop_length :] = hop
-        np.multiply(self._input, self._analysis, out=self._windowed)
-        np.fft.rfft(self._windowed, axis=-1, out=out)  # type: ignore[arg-type]  # stubs: float64 only
+        for front, end in self._moves_in:
+            np.copyto(front, end)
+        np.copyto(self._newest, block)
+        np.multiply(self._framed, self._analysis, out=self._windowed)
+        np.fft.rfft(self._windowed, axis=-1, norm="forward", out=out)  # type: ignore[arg-type]  # stubs: float64 only
 
-    def synthesise(self, spectrum: Complex64, out: Float32) -> None:
-        """Overlap-add one frame and write the hop that it completes.
+    def synthesise(self, spectra: Complex64, out: Float32) -> None:
+        """Overlap-add frames and write the hops that they complete.
 
         Parameters
         ----------
-        spectrum
-            (S, C, n_fft // 2 + 1) complex64.
+        spectra
+            (T, S, C, n_fft // 2 + 1) complex64.
         out
-            (S, C, hop_length) float32, overwritten.
+            (S, C, T · hop_length) float32, overwritten.
         """
-        np.fft.irfft(spectrum, n=self.n_fft, axis=-1, out=self._frame)  # type: ignore[arg-type]
+        np.fft.irfft(spectra, n=self.n_fft, axis=-1, out=self._frame)  # type: ignore[arg-type]
         np.multiply(self._frame, self._synthesis, out=self._frame)
-        np.add(self._overlap, self._frame, out=self._overlap)
-        out[...] = self._overlap[..., : self.hop_length]
-        self._overlap[..., : -self.hop_length] = self._overlap[..., self.hop_length :]
-        self._overlap[..., -self.hop_length :] = 0.0
+        for part, frame in zip(self._parts, self._frame, strict=True):
+            np.add(part, frame, out=part)
+        np.copyto(out, self._done)
+        for front, end in self._moves_out:
+            np.copyto(front, end)
+        self._rest.fill(0.0)
 
     def reset(self) -> None:
         """Forget everything heard so far."""

@@ -84,7 +84,7 @@ def _ideal_vocals(song: Song, n_fft: int, hop_length: int) -> Float32:
         name: np.pad(sound, ((0, 0), (0, frames * hop_length - count)))
         for name, sound in (("vocals", song.vocals), ("beat", song.beat), ("mixture", song.mixture))
     }
-    shape = (channels, n_fft // 2 + 1)
+    shape = (1, channels, n_fft // 2 + 1)
     spectra = {name: np.zeros(shape, np.complex64) for name in stft}
     out = np.zeros((1, channels, frames * hop_length), np.float32)
     for start in range(0, frames * hop_length, hop_length):

@@ -45,21 +45,24 @@ class SpectralEngine(ABC):
         self._lag = spec.lag_frames if lag_frames is None else lag_frames
         self.block_size: int = stride_frames * spec.hop_length
         self._stft = StreamingSTFT(
-            spec.n_fft, spec.hop_length, spec.channels, stems=len(spec.stems), window=spec.window
-        )
+            spec.n_fft, spec.hop_length, spec.channels, stems=len(spec.stems), window=spec.window,
+            frames=stride_frames,
+        )  # fmt: skip
         self.delay: int = self._stft.delay + self._lag * spec.hop_length
         self._mixture = DelayLine(spec.channels, self.delay, self.block_size)
-        shape = (spec.channels, spec.bins)
+        shape = (stride_frames, spec.channels, spec.bins)
         # Frames wait here, oldest first, until their estimate has seen its look-ahead.
-        self._spectra = np.zeros((self._lag + stride_frames, *shape), np.complex64)
-        self._magnitude = np.zeros(shape, np.float32)
-        self._ratio = np.zeros((len(spec.stems), *shape), np.float32)
-        self._stem_spectra = np.zeros((len(spec.stems), *shape), np.complex64)
+        self._spectra = np.zeros((self._lag + stride_frames, *shape[1:]), np.complex64)
+        self._magnitude = np.zeros((stride_frames, 1, *shape[1:]), np.float32)
+        self._stem_spectra = np.zeros((stride_frames, len(spec.stems), *shape[1:]), np.complex64)
+        self._ratio = np.zeros(self._stem_spectra.shape, np.float32)
         planes, bins, _ = spec.features_shape
         self._features = np.zeros((planes, bins, stride_frames), np.float32)
-        self._planes = np.zeros((planes, bins), np.float32)
+        self._planes = np.zeros((stride_frames, planes, bins), np.float32)
         self._mid_side = np.zeros(shape, np.complex64)
+        self._by_bin = self._planes.transpose(1, 2, 0)  # a view: as the graph wants it
         self._estimate = np.zeros((*spec.estimate_shape[:-1], stride_frames), np.float32)
+        self._estimated = self._estimate.transpose(3, 0, 1, 2)  # a view: frames first
         # A sample is bounded; a bin of a spectrum sums up to n_fft of them.
         limit = MAX_AMPLITUDE * (spec.n_fft if spec.output == "complex" else 1)
         self._sanitizer = Sanitizer(self._estimate.shape, limit)
@@ -85,67 +88,68 @@ class SpectralEngine(ABC):
         expected = (self.spec.channels, self.block_size)
         if block.shape != expected or out.shape != (len(self.stems), *expected):
             raise ValueError(f"got {block.shape} -> {out.shape}, expected {expected} per stem")
-        hop = self.spec.hop_length
-        self._spectra[: self._lag] = self._spectra[self._stride :]
-        for index in range(self._stride):
-            spectrum = self._spectra[self._lag + index]
-            self._stft.analyse(block[:, index * hop : (index + 1) * hop], spectrum)
-            self._extract(spectrum, self._features[..., index])
+        for index in range(self._lag):
+            self._spectra[index] = self._spectra[index + self._stride]
+        newest = self._spectra[self._lag :]
+        self._stft.analyse(block, newest)
+        self._extract(newest)
         self._run()
         if self._sanitizer.clean(self._estimate):
             # Whatever made it would live on in the states.
             self._backend.reset()
-        for index in range(self._stride):
-            self._apply(self._estimate[..., index], self._spectra[index])
-            self._stft.synthesise(self._stem_spectra, out[:-1, :, index * hop : (index + 1) * hop])
+        self._apply(self._spectra[: self._stride])
+        self._stft.synthesise(self._stem_spectra, out[:-1])
         residual = out[-1]
         self._mixture.process(block, residual)
         for stem in out[:-1]:
             np.subtract(residual, stem, out=residual)
 
-    def _extract(self, spectrum: NDArray[np.complex64], out: Float32) -> None:
-        """Write the feature planes (P, bins) of a frame (C, B)."""
-        channels = self.spec.channels
+    def _extract(self, spectra: NDArray[np.complex64]) -> None:
+        """Turn spectra (T, C, B) into ``self._features``."""
+        channels, planes = self.spec.channels, self._planes
         if self.spec.feature == "complex":
-            seen = spectrum[:, : out.shape[-1]]
-            out[0::2], out[1::2] = seen.real, seen.imag
-            return
-        np.abs(spectrum, out=self._planes[:channels])
-        if self.spec.feature == "log1p_magnitude_lrms":
-            np.add(spectrum[0], spectrum[1], out=self._mid_side[0])
-            np.subtract(spectrum[0], spectrum[1], out=self._mid_side[1])
-            np.multiply(self._mid_side, np.float32(0.5), out=self._mid_side)
-            np.abs(self._mid_side, out=self._planes[channels:])
-        np.log1p(self._planes, out=out)
+            seen = spectra[..., : planes.shape[-1]]
+            planes[:, 0::2], planes[:, 1::2] = seen.real, seen.imag
+        else:
+            np.abs(spectra, out=planes[:, :channels])
+            if self.spec.feature == "log1p_magnitude_lrms":
+                mid, side = self._mid_side[:, 0], self._mid_side[:, 1]
+                np.add(spectra[:, 0], spectra[:, 1], out=mid)
+                np.subtract(spectra[:, 0], spectra[:, 1], out=side)
+                np.multiply(self._mid_side, np.float32(0.5), out=self._mid_side)
+                np.abs(self._mid_side, out=planes[:, channels:])
+            np.log1p(planes, out=planes)
+        np.copyto(self._features, self._by_bin)
 
     @abstractmethod
     def _run(self) -> None:
         """Turn ``self._features`` into ``self._estimate`` for the frames ``lag`` earlier."""
 
-    def _apply(self, estimate: Float32, spectrum: NDArray[np.complex64]) -> None:
-        """Write the stems' spectra (S, C, B) for one frame of the mixture (C, B)."""
+    def _apply(self, spectra: NDArray[np.complex64]) -> None:
+        """Make the stems' spectra of the estimate and the mixture's (T, C, B)."""
+        mixture = spectra[:, np.newaxis]
         if self.spec.output == "complex":
-            self._place(estimate, spectrum)
+            self._place(mixture)
             return
-        ratio = estimate
+        ratio = self._estimated
         if self.spec.output == "log1p_magnitude":
             # Wiener-like: the estimated magnitude with the mixture's phase, never above the
             # mixture, so that silence stays silence whatever the network believes.
-            np.abs(spectrum, out=self._magnitude)
+            np.abs(mixture, out=self._magnitude)
             np.maximum(self._magnitude, TINY, out=self._magnitude)
             ratio = self._ratio
-            np.clip(estimate, 0.0, MAX_LOG1P, out=ratio)
+            np.clip(self._estimated, 0.0, MAX_LOG1P, out=ratio)
             np.expm1(ratio, out=ratio)
             np.divide(ratio, self._magnitude, out=ratio)
             np.minimum(ratio, 1.0, out=ratio)
-        np.multiply(spectrum, ratio, out=self._stem_spectra)
+        np.multiply(mixture, ratio, out=self._stem_spectra)
 
-    def _place(self, estimate: Float32, spectrum: NDArray[np.complex64]) -> None:
-        """Take the estimated spectra (S, 2C, F) as they are, but silence for silence."""
-        seen = self._stem_spectra[..., : estimate.shape[-1]]
-        seen.real, seen.imag = estimate[:, 0::2], estimate[:, 1::2]
-        gain = np.float32(self.spec.compensate if spectrum.any() else 0.0)
-        np.multiply(seen, gain, out=seen)
+    def _place(self, mixture: NDArray[np.complex64]) -> None:
+        """Take the estimated spectra (T, S, 2C, F) as they are, but silence for silence."""
+        seen = self._stem_spectra[..., : self._estimated.shape[-1]]
+        seen.real, seen.imag = self._estimated[:, :, 0::2], self._estimated[:, :, 1::2]
+        heard = mixture.any(axis=(1, 2, 3))[:, np.newaxis, np.newaxis, np.newaxis]
+        np.multiply(seen, np.where(heard, np.float32(self.spec.compensate), 0.0), out=seen)
 
     def reset(self) -> None:
         """Start anew."""

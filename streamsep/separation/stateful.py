@@ -11,8 +11,8 @@ class StatefulSeparator(SpectralEngine):
 
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend, backend.spec.frames_per_run)
+        self._features = backend.features
 
     def _run(self) -> None:
-        self._backend.features[...] = self._features
         self._backend.run()
         self._estimate[...] = self._backend.estimate

@@ -13,15 +13,22 @@ from tests.support.signals import music
 
 
 @pytest.mark.parametrize("window", ["sqrt_hann", "hann"])
-@pytest.mark.parametrize(("n_fft", "hop"), [(2048, 1024), (2048, 512), (512, 128)])
-def test_stft_reconstructs_perfectly(window, n_fft, hop):
-    stft = StreamingSTFT(n_fft, hop, 2, window=window)
+@pytest.mark.parametrize(("n_fft", "hop"), [(2048, 1024), (2048, 512), (512, 128), (600, 200)])
+@pytest.mark.parametrize("frames", [1, 5])
+def test_stft_reconstructs_perfectly(window, n_fft, hop, frames):
+    stft = StreamingSTFT(n_fft, hop, 2, window=window, frames=frames)
     sound = np.random.default_rng(0).uniform(-1, 1, (2, hop * 40)).astype(np.float32)
-    spectrum = np.zeros((2, n_fft // 2 + 1), np.complex64)
+    spectra = np.zeros((frames, 2, n_fft // 2 + 1), np.complex64)
     out = np.zeros((1, 2, sound.shape[-1]), np.float32)
-    for start in range(0, sound.shape[-1], hop):
-        stft.analyse(sound[:, start : start + hop], spectrum)
-        stft.synthesise(spectrum[None], out[..., start : start + hop])
+    for start in range(0, sound.shape[-1], hop * frames):
+        block = slice(start, start + hop * frames)
+        stft.analyse(sound[:, block], spectra)
+        stft.synthesise(spectra[:, None], out[..., block])
+        # The last frame of the call is the plain transform of the newest samples.
+        newest = np.pad(sound[:, : block.stop], ((0, 0), (n_fft, 0)))[:, -n_fft:]
+        np.testing.assert_allclose(
+            spectra[-1], np.fft.rfft(newest * analysis_window(window, n_fft)), atol=1e-4
+        )
     # float32 transforms keep about 2^-22 of full scale.
     np.testing.assert_allclose(
         out[0][:, stft.delay :], sound[:, : sound.shape[-1] - stft.delay], atol=2e-6
