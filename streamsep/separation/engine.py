@@ -148,7 +148,7 @@ class SpectralEngine(ABC):
         """Take the estimated spectra (T, S, 2C, F) as they are, but silence for silence."""
         seen = self._stem_spectra[..., : self._estimated.shape[-1]]
         seen.real, seen.imag = self._estimated[:, :, 0::2], self._estimated[:, :, 1::2]
-        heard = mixture.any(axis=(1, 2, 3))[:, np.newaxis, np.newaxis, np.newaxis]
+        heard = np.any(mixture, axis=(1, 2, 3), keepdims=True)
         np.multiply(seen, np.where(heard, np.float32(self.spec.compensate), 0.0), out=seen)
 
     def reset(self) -> None:
