@@ -19,12 +19,12 @@ ITEM_FRAMES = 130  # 3 s
 ITEM_SAMPLES = ITEM_FRAMES * HOP_LENGTH
 
 # What an item is, by chance; the rest is a random mix.
-TRUE_SONG_SHARE = 0.20
+TRUE_SONG_SHARE = 0.14
 VOCAL_FREE_SHARE = 0.12
 VOICE_ONLY_SHARE = 0.05
 
 # Where voices and bands come from; shares of what there is are scaled to sum to 1.
-VOICE_SHARES = {"song": 0.40, "voice": 0.22, "sung": 0.28, "speech": 0.10}
+VOICE_SHARES = {"song": 0.25, "voice": 0.30, "sung": 0.33, "speech": 0.12}
 BAND_SHARES = {"song": 0.30, "accompaniment": 0.70}
 
 SECOND_VOICE_CHANCE = 0.20

@@ -57,7 +57,7 @@ class CausalConfig:
     channels: tuple[int, ...] = (16, 32, 48, 64, 80, 96)
     memory_levels: tuple[int, ...] = (4,)
     hidden: int = 256
-    dropout: float = 0.1
+    dropout: float = 0.2
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields for a checkpoint."""

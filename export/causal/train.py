@@ -23,6 +23,7 @@ from export.training.validate import AUDIBLE_RMS, level, stack
 ITEM_FRAMES = (44, 44, 44, mixing.ITEM_FRAMES)
 AVERAGE = 0.998  # of the weights, an exponential mean over about 500 steps
 SETTLE_STEPS, SETTLE_FROM = 16, 10**8  # batches of their own
+SECOND_RUN_RATE = 0.5  # of the recipe's, for weights that have learnt already
 EQ_POINTS = 8
 EQ_DB = 6.0
 
@@ -34,7 +35,7 @@ class Recipe:
     network: CausalConfig = field(default_factory=CausalConfig)
     batch_size: int = 8
     learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
+    weight_decay: float = 3e-2
     clip_norm: float = 1.0
     seed: int = 0
     valid_every: int = 200
@@ -73,6 +74,12 @@ class LiveLesson:
         self._optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
         )
+
+    def start_from(self, content: dict[str, Any]) -> None:
+        """Begin with the averaged weights of a checkpoint, at a gentler rate."""
+        for network in (self.model, self.average):
+            network.load_state_dict(content["average"])
+        self.learning_rate = self.recipe.learning_rate * SECOND_RUN_RATE
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Return voices and bands, float32 (batch_size, 2, samples)."""

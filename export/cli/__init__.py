@@ -10,6 +10,7 @@ import sys
 
 import click
 
+from export.cli.blend import blend_runs
 from export.cli.prepare import prepare
 from export.cli.to_onnx import to_onnx, verify
 from export.cli.train import train
@@ -18,10 +19,10 @@ from streamsep.errors import EXIT_INTERRUPTED, StreamsepError
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Make a model: prepare stems, train, export to ONNX, verify the export."""
+    """Make a model: prepare stems, train, blend, export to ONNX, verify the export."""
 
 
-for command in (prepare, train, to_onnx, verify):
+for command in (prepare, train, blend_runs, to_onnx, verify):
     cli.add_command(command)
 
 

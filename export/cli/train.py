@@ -50,6 +50,8 @@ BUILTIN_OPTIONS = {
 @click.option("--valid-every", default=200, show_default=True, type=click.IntRange(1))
 @click.option("--valid-excerpts", default=64, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=0, show_default=True)
+@click.option("--start", type=FOLDER, help="A checkpoint of the built-in recipe whose weights a "
+              "new run of it begins with; see 'blend'.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.pt, by its recipe.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto",
               show_default=True)  # fmt: skip
@@ -65,6 +67,7 @@ def train(
     network: str,
     steps: int | None,
     minutes: float | None,
+    start: Path | None,
     resume: bool,
     device: str,
     bf16: bool,
@@ -78,6 +81,8 @@ def train(
         raise click.UsageError("say what to train on: --data, --musdb or both")
     if network == "builtin":
         _refuse(context, recipe.keys() - BUILTIN_OPTIONS.keys() | {"bf16"})
+    elif start is not None:
+        raise click.UsageError("--start is for --recipe builtin")
     import torch
 
     from export.errors import CheckpointError
@@ -96,7 +101,7 @@ def train(
     lesson: Lesson
     if network == "builtin":
         options = {field: recipe[option] for option, field in BUILTIN_OPTIONS.items()}
-        lesson = _live_lesson(folder, groups, options, pick_device(device))
+        lesson = _live_lesson(folder, groups, options, start, pick_device(device))
     else:
         before = out / LAST_NAME if resume else None
         lesson = _tutorial_lesson(folder, groups, recipe, before, pick_device(device), bf16)
@@ -126,14 +131,19 @@ def _tutorial_lesson(
 
 
 def _live_lesson(
-    folder: Path, groups: dict[str, list[Track]], options: dict[str, object], device: torch.device
-) -> Lesson:
+    folder: Path, groups: dict[str, list[Track]], options: dict[str, object], start: Path | None,
+    device: torch.device,
+) -> Lesson:  # fmt: skip
     from export.causal.mixing import StereoMixer
     from export.causal.train import LiveLesson, Recipe
+    from export.training.checkpoint import build_from, read_content
 
     recipe = Recipe(**options)  # type: ignore[arg-type]
     pools = [StereoMixer(folder, g, recipe.seed + place) for place, g in enumerate(groups.values())]
-    return LiveLesson(recipe, *pools, device=device)
+    lesson = LiveLesson(recipe, *pools, device=device)
+    if start is not None:
+        build_from(start, read_content(start), lesson.start_from)
+    return lesson
 
 
 def _run(lesson: Lesson, out: Path, budget: Budget, resume: bool) -> None:

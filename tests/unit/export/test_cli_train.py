@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 import torch
 
@@ -128,6 +129,33 @@ def test_the_live_model_from_stems_to_a_verified_file(
     main(["onnx", "--checkpoint", str(run / "last.pt"), "--out", str(model)])
     main(["verify", str(model), "--checkpoint", str(run / "last.pt")])
     assert fails([*builtin, "--steps", "3"]) == CheckpointError.exit_code
+
+
+def test_a_second_run_begins_with_the_first_and_is_blended_with_it(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second, both = (tmp_path / name for name in ("first", "second", "both.pt"))
+    builtin = ["train", "--recipe", "builtin", "--data", str(data), "--valid-excerpts", "4",
+               "--steps", "1", "--device", "cpu", "--threads", "1"]  # fmt: skip
+    main([*builtin, "--out", str(first), "--seed", "1"])
+    main([*builtin, "--out", str(second), "--seed", "2", "--start", str(first / "last.pt")])
+    main(["blend", str(first / "last.pt"), str(second / "last.pt"), "--out", str(both)])
+    one, two, mean = (
+        torch.load(path)["average"]["back.weight"]
+        for path in (first / "last.pt", second / "last.pt", both)
+    )
+    # One step moves a weight by its rate at most; two seeds' are a hundred times that apart.
+    assert 0 < (one - two).abs().max() < 2e-3
+    torch.testing.assert_close(mean, (one + two) / 2)
+    main(["onnx", "--checkpoint", str(both), "--out", str(tmp_path / "both.onnx")])
+    (tmp_path / "text.pt").write_text("no checkpoint")
+    assert (
+        fails(["blend", str(both), str(tmp_path / "text.pt"), "--out", str(both)])
+        == CheckpointError.exit_code
+    )
+    assert fails([*builtin[:1], "--data", str(data), "--out", str(first), "--steps", "1",
+                  "--start", str(both)]) == click.UsageError.exit_code  # fmt: skip
+    assert "--recipe builtin" in capsys.readouterr().err
 
 
 def test_the_fixed_recipe_refuses_what_it_would_ignore(

@@ -1,0 +1,42 @@
+"""Two runs' weights become one network's: the mean, where the second began with the first's.
+
+Weights that were trained on from one another still do their work when they are averaged, and on
+songs unlike the training's the mean is often better than either (Wortsman et al. 2022, "Robust
+fine-tuning of zero-shot models").
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from export.errors import CheckpointError
+from export.training.checkpoint import build_from, read_content
+
+
+def blend(first: Path, second: Path) -> dict[str, Any]:
+    """Return the second checkpoint's content with the mean of both averaged networks.
+
+    Raises
+    ------
+    CheckpointError
+        If one can't be read, or they aren't two of one live network.
+    """
+    contents = [read_content(path) for path in (first, second)]
+    one, two = (
+        build_from(path, content, lambda c: dict(c["average"]))
+        for path, content in zip((first, second), contents, strict=True)
+    )
+    shapes = [{name: weight.shape for name, weight in side.items()} for side in (one, two)]
+    if shapes[0] != shapes[1]:
+        raise CheckpointError(
+            f"{first} and {second} are of different networks",
+            expected="two runs of one network", remedy="blend a run with the one it began from",
+        )  # fmt: skip
+    mean = {
+        name: torch.lerp(weight, two[name], 0.5) if weight.is_floating_point() else weight
+        for name, weight in one.items()
+    }
+    return {**contents[1], "average": mean}

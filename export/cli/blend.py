@@ -1,0 +1,22 @@
+"""``blend``: the mean of two runs of the live network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command("blend")
+@click.argument("first", type=FILE)
+@click.argument("second", type=FILE)
+@click.option("--out", type=FILE, required=True, help="The checkpoint to write.")
+def blend_runs(first: Path, second: Path, out: Path) -> None:
+    """Average the weights of FIRST and of SECOND, a run that began with them."""
+    from export.causal.blend import blend
+    from export.training.checkpoint import write_content
+
+    write_content(out, blend(first, second))
+    click.echo(f"{out}: the mean of {first} and {second}")
