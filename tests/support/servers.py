@@ -18,6 +18,7 @@ import numpy as np
 
 PACKAGES = "pulseaudio pulseaudio-utils libasound2-plugins libportaudio2"
 CLIENTS = ("pactl", "paplay", "parec")
+JACK_PACKAGES = "jackd2 libportaudio2"
 PIPEWIRE_PACKAGES = "pipewire pipewire-pulse wireplumber dbus-daemon pulseaudio-utils"
 
 # Null sinks by name, each with its rate; AB is one sink of four channels on one clock, whose
@@ -339,3 +340,33 @@ def pulse_server(**options) -> contextlib.AbstractContextManager[PulseServer]:
 def pipewire_server() -> contextlib.AbstractContextManager[PipeWireServer]:
     """Start PipeWire, and stop it."""
     return running(PipeWireServer)
+
+
+class JackServer:
+    """JACK with the dummy driver; `jack_server` starts and stops one."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def env(self) -> dict[str, str]:
+        """Environment of a client."""
+        return os.environ | {"JACK_DEFAULT_SERVER": self._name, "JACK_NO_START_SERVER": "1"}
+
+
+@contextlib.contextmanager
+def jack_server(period: int, *, rate: int = 44_100) -> Iterator[JackServer]:
+    """Start JACK with so many frames a period, and stop it."""
+    if shutil.which("jackd") is None:
+        raise AssertionError(f"no jackd: apt-get install --no-install-recommends {JACK_PACKAGES}")
+    name = f"streamsep-{os.getpid()}"
+    command = ["jackd", "-R", "-P", "15", "-n", name, "-d", "dummy", "-r", rate, "-p", period]
+    with subprocess.Popen(
+        [str(word) for word in command], env=os.environ | {"JACK_NO_AUDIO_RESERVATION": "1"},
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        try:
+            wait = ["jack_wait", "-s", name, "-w", "-t", str(int(PATIENCE_S))]
+            subprocess.run(wait, check=True, capture_output=True)
+            yield JackServer(name)
+        finally:
+            process.terminate()

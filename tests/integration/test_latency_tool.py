@@ -1,0 +1,36 @@
+"""tools/latency_loopback.py: what it measures is what is reported, in memory and through JACK."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+TOOL = Path(__file__).parents[2] / "tools" / "latency_loopback.py"
+
+
+def measured(folder, *arguments):
+    path, document = folder / "takes.json", folder / "latency.md"
+    document.write_text("<!-- latency -->\n<!-- end of latency -->\n")
+    done = subprocess.run(
+        [sys.executable, str(TOOL), "--json", path, "--markdown", document, *arguments],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(path.read_text()), document.read_text()
+
+
+def test_the_simulated_endpoint_is_exact(tmp_path):
+    takes, text = measured(tmp_path, "--only", "simulated", "--blocks", "480,1024", "--takes", "1")
+    # Blocks that don't divide the hop wait longer: 1024 + 480 - 32 samples of buffering.
+    assert [(take["block"], take["reported"]) for take in takes] == [(480, 3520), (1024, 3072)]
+    assert all(take["measured"] == take["reported"] for take in takes)
+    assert "| simulated | 480 | 3520 | 3520 | +0 | ±1 | yes |" in text
+
+
+def test_through_jack_it_is_within_a_block(tmp_path):
+    """A real server on one clock; spoilt takes are taken again by the tool."""
+    (take,), text = measured(tmp_path, "--only", "jack", "--blocks", "512", "--takes", "1")
+    assert abs(take["measured"] - take["reported"]) <= 512
+    # The session's own part and the driver's three periods: nothing was measured past them.
+    assert take["measured"] >= 3_072 + 3 * 512
+    assert "| jack | 512 |" in text

@@ -1,0 +1,383 @@
+"""What the whole way really takes: a chirp through `streamsep live` and real sound servers.
+
+    python tools/latency_loopback.py [--only simulated,pulse,pipewire,jack] [--markdown FILE]
+
+One server's clock plays a chirp into the input of `live` and records, in the same recording, what
+goes in and what comes out. The distance of the two chirps is the latency, whatever anybody
+reports. All of the voice is let through (--guide 100), so that what comes out is what went in.
+Takes in which the session or the server lost a block are taken again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile as sf
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from benchmark.document import replace_section, table
+
+from streamsep.models import find_model
+from streamsep.realtime import Session
+from streamsep.separation import load_separator
+from tests.support.alignment import locate
+from tests.support.servers import (
+    FRONT,
+    REAR,
+    PulseServer,
+    SoundServer,
+    jack_server,
+    pipewire_server,
+    pulse_server,
+    wait_until,
+)
+from tests.support.sessions import play
+
+RATE = 44_100
+CHIRP_S = 0.5
+FROM_HZ, TO_HZ = 200.0, 8_000.0
+PATIENCE_TAKES = 4  # spoilt ones for each that is wanted
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Take:
+    """One measurement, in samples."""
+
+    server: str
+    block: int
+    reported: int
+    measured: int
+
+    @property
+    def allowed(self) -> int:
+        """A device block where a server buffers, a sample where time is simulated."""
+        return 1 if self.server == "simulated" else self.block
+
+    @property
+    def holds(self) -> bool:
+        return abs(self.measured - self.reported) <= self.allowed
+
+
+def chirp() -> np.ndarray:
+    """Return a chirp (2, N) float32: its pitch rises by equal ratios, so it is like no shift."""
+    at = np.arange(round(CHIRP_S * RATE)) / RATE
+    rise = np.log(TO_HZ / FROM_HZ) / CHIRP_S
+    phase = 2 * np.pi * FROM_HZ * (np.exp(rise * at) - 1) / rise
+    return np.tile((0.5 * np.sin(phase) * np.hanning(len(at))).astype(np.float32), (2, 1))
+
+
+class Live:
+    """``streamsep live`` in the background, and the latest of what it says."""
+
+    def __init__(self, block: int, env: dict[str, str], *devices: str) -> None:
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed by __exit__
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "streamsep", "live", "--guide", "100", "--json",
+             "--block", str(block), *devices],
+            env=env, text=True, stdout=subprocess.PIPE, stderr=self._errors,
+        )  # fmt: skip
+        self.seen: dict[str, Any] = {}
+        self._reader = threading.Thread(target=self._read, daemon=True)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.seen = json.loads(line)
+
+    @property
+    def losses(self) -> int:
+        return int(self.seen["dropouts"] + self.seen["device_glitches"])
+
+    def __enter__(self) -> Live:
+        self._reader.start()
+        wait_until(lambda: self._runs() or self._process.poll() is not None, "sound through live")
+        if self._process.poll() is not None:
+            self._errors.seek(0)
+            raise SystemExit(f"live ended: {self._errors.read().strip()}")
+        return self
+
+    def _runs(self) -> bool:
+        return self.seen.get("time_s", 0) > 1.0
+
+    def __exit__(self, *exception: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+        self._reader.join()
+        self._errors.close()
+
+
+def distance(came: np.ndarray, went: np.ndarray) -> int:
+    """Return how much later the chirp is in ``went`` (N,) than in ``came`` (N,), in samples."""
+    sound = chirp()[0]
+    return locate(sound, went, len(sound)) - locate(sound, came, len(sound))
+
+
+def simulated(block: int, takes: int) -> Iterator[Take]:
+    """The session alone, on an endpoint in memory: exact or wrong."""
+    for _ in range(takes):
+        separator = load_separator(find_model(None), device="cpu")
+        gains = dict.fromkeys(separator.stems, 1.0)
+        session = Session(separator, device_frames=block, gains=gains)
+        sound = np.pad(chirp(), ((0, 0), (0, RATE // 2)))
+        out = play(session, sound, block)
+        yield Take("simulated", block, session.latency.total, distance(sound[0], out[0]))
+
+
+def repeated(
+    name: str, block: int, takes: int, once: Callable[[], tuple[int, int] | None]
+) -> Iterator[Take]:
+    """Yield as many takes as asked for; ``once`` gives reported and measured, None if spoilt."""
+    kept = 0
+    for _ in range(takes * PATIENCE_TAKES):
+        result = once()
+        if result is not None:
+            yield Take(name, block, *result)
+            kept += 1
+        if kept == takes:
+            return
+    console.print(f"{name}: only {kept} of {takes} takes without losses", style="yellow")
+
+
+def underruns(server: SoundServer) -> int:
+    """What the server says it lost; PipeWire doesn't, there the session's own count must do."""
+    return server.underruns if isinstance(server, PulseServer) else 0
+
+
+def through(server: SoundServer, name: str, block: int, takes: int) -> Iterator[Take]:
+    """PulseAudio's protocol: both ends are pairs of channels of one sink, recorded together."""
+    env = server.env(source="FRONT_IN", sink="REAR")
+    with tempfile.TemporaryDirectory() as folder:
+        song = Path(folder) / "chirp.wav"
+        sf.write(song, np.pad(chirp(), ((0, 0), (RATE // 4, RATE))).T, RATE, subtype="FLOAT")
+
+        def once() -> tuple[int, int] | None:
+            before = underruns(server)
+            with (
+                server.recording("AB.monitor", channels=f"{FRONT},{REAR}") as recording,
+                Live(block, env, "--input", "pulse", "--output", "pulse") as live,
+            ):
+                lost = live.losses
+                server.play(song, "FRONT")
+                recording.wait_for(RATE)
+                # Its own count may come a second late.
+                time.sleep(1.2)
+                spoilt = live.losses != lost or underruns(server) != before
+                reported = round(live.seen["latency_ms"] * RATE / 1e3)
+            heard = recording.sound()
+            return None if spoilt else (reported, distance(heard[0], heard[2]))
+
+        yield from repeated(name, block, takes, once)
+
+
+def pulse(block: int, takes: int) -> Iterator[Take]:
+    with pulse_server() as server:
+        yield from through(server, "pulse", block, takes)
+
+
+def pipewire(block: int, takes: int) -> Iterator[Take]:
+    with pipewire_server() as server:
+        pairs_of_one_sink(server)
+        yield from through(server, "pipewire", block, takes)
+
+
+def pairs_of_one_sink(server: SoundServer) -> None:
+    """Make the sinks and the source that ``tests/support/servers.py`` has on PulseAudio."""
+    pair = "channels=2 channel_map=front-left,front-right remix=no"
+    for words in (
+        f"module-null-sink sink_name=AB rate={RATE} channels=4 channel_map={FRONT},{REAR}",
+        f"module-remap-sink sink_name=FRONT master=AB {pair} master_channel_map={FRONT}",
+        f"module-remap-sink sink_name=REAR master=AB {pair} master_channel_map={REAR}",
+        f"module-remap-source source_name=FRONT_IN master=AB.monitor {pair} "
+        f"master_channel_map={FRONT}",
+    ):
+        server.pactl("load-module", *words.split())
+    wait_until(lambda: {"AB", "FRONT", "REAR"} <= set(server.sink_names()), "the pairs")
+
+
+def jack(block: int, takes: int) -> Iterator[Take]:
+    """JACK's dummy driver at a period of the block, and clients patched to both ends of `live`.
+
+    What is measured is the way from port to port; the driver's own part, which a sound card would
+    add, is as the server declares it. `live` opens the driver's ports: of those of a client, whose
+    latency is zero, PortAudio reports one of days.
+    """
+    with jack_server(block) as server, patch_bay(server.env()) as bay:
+
+        def once() -> tuple[int, int] | None:
+            with Live(block, server.env(), "--input", "system", "--output", "system") as live:
+                bay.connect()
+                lost, before = live.losses, bay.xruns
+                came, went = bay.play(np.pad(chirp()[0], (RATE // 4, RATE // 2)))
+                time.sleep(1.2)
+                spoilt = live.losses != lost or bay.xruns != before
+                reported = round(live.seen["latency_ms"] * RATE / 1e3)
+            return None if spoilt else (reported, distance(came, went) + declared(server.env()))
+
+        yield from repeated("jack", block, takes, once)
+
+
+def declared(env: dict[str, str]) -> int:
+    """Return the latency that JACK's driver declares for its input and its output, together."""
+    listed = subprocess.run(
+        ["jack_lsp", "-l", "-s", env["JACK_DEFAULT_SERVER"], "system:"], env=env, check=True,
+        capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    return sum(
+        max(int(frames) for frames in re.findall(rf"{kind} latency = \[ \d+ (\d+) \]", listed))
+        for kind in ("capture", "playback")
+    )
+
+
+class PatchBay:
+    """A client that plays, and one that records what it plays and what comes back.
+
+    Two: what one client sent to itself through another would be a period late.
+    """
+
+    def __init__(self, player: Any, recorder: Any) -> None:
+        self._recorder = recorder
+        self._out = player.outports.register("out")
+        self._in = [recorder.inports.register(name) for name in ("came", "went")]
+        self._sound = np.zeros(0, np.float32)
+        self._heard = np.zeros((2, 0), np.float32)
+        self._played = self._recorded = 0
+        self._done = threading.Event()
+        self.xruns = 0
+        player.set_process_callback(self._play)
+        recorder.set_process_callback(self._record)
+        recorder.set_xrun_callback(self._count)
+
+    def connect(self) -> None:
+        """Patch it to `live`."""
+        for wanted in (
+            (self._out, "PortAudio:in_0"), (self._out, "PortAudio:in_1"),
+            ("PortAudio:out_0", self._in[1]),
+        ):  # fmt: skip
+            self._recorder.connect(*wanted)
+        if not self._recorder.get_all_connections(self._in[0]):
+            self._recorder.connect(self._out, self._in[0])
+
+    def play(self, sound: np.ndarray) -> np.ndarray:
+        """Play (N,); return (2, N), how it went out and what came back, of one recording."""
+        self._heard = np.zeros((2, len(sound)), np.float32)
+        self._played = self._recorded = 0
+        self._done.clear()
+        self._sound = sound
+        if not self._done.wait(30.0 + len(sound) / RATE):
+            raise SystemExit("JACK stands still")
+        self._sound = sound[:0]
+        return self._heard
+
+    def _count(self, delayed_us: float) -> None:
+        self.xruns += 1
+
+    def _play(self, frames: int) -> None:
+        out = self._out.get_array()
+        part = self._sound[self._played : self._played + frames]
+        out[: len(part)], out[len(part) :] = part, 0.0
+        self._played += len(part)
+
+    def _record(self, frames: int) -> None:
+        if not len(self._sound):
+            return
+        left = self._heard[:, self._recorded : self._recorded + frames]
+        for port, row in zip(self._in, left, strict=True):
+            row[:] = port.get_array()[: len(row)]
+        self._recorded += frames
+        if self._recorded >= self._heard.shape[-1]:
+            self._done.set()
+
+
+@contextmanager
+def patch_bay(env: dict[str, str]) -> Iterator[PatchBay]:
+    """Clients of a JACK server, as `PatchBay` has them."""
+    os.environ.update({name: env[name] for name in env if name.startswith("JACK_")})
+    import jack as jack_client
+
+    player, recorder = (jack_client.Client(n, no_start_server=True) for n in ("player", "recorder"))
+    bay = PatchBay(player, recorder)
+    with player, recorder:
+        yield bay
+
+
+SERVERS: dict[str, Callable[[int, int], Iterator[Take]]] = {
+    "simulated": simulated,
+    "pulse": pulse,
+    "pipewire": pipewire,
+    "jack": jack,
+}
+HEADINGS = ["server", "block", "reported", "measured", "off by", "allowed", "holds"]
+
+
+def rows(takes: list[Take]) -> list[list[str]]:
+    """Return a row for each server and block."""
+    shown = []
+    for server, block in dict.fromkeys((take.server, take.block) for take in takes):
+        these = [t for t in takes if (t.server, t.block) == (server, block)]
+        off = [take.measured - take.reported for take in these]
+        shown.append([
+            server, str(block), _spread([take.reported for take in these]),
+            _spread([take.measured for take in these]), _spread(off, sign=True),
+            f"±{these[0].allowed}",
+            "yes" if all(t.holds for t in these)
+            else f"**{sum(t.holds for t in these)} of {len(these)} takes**",
+        ])  # fmt: skip
+    return shown
+
+
+def _spread(values: list[int], *, sign: bool = False) -> str:
+    form = "+d" if sign else "d"
+    low, high = format(min(values), form), format(max(values), form)
+    return low if low == high else f"{low} to {high}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", type=lambda text: text.split(","), default=list(SERVERS),
+                        metavar="NAME,…", help=f"of {', '.join(SERVERS)}")
+    parser.add_argument("--blocks", type=lambda text: [int(b) for b in text.split(",")],
+                        default=[256, 512, 1024], metavar="SAMPLES,…")
+    parser.add_argument("--takes", type=int, default=3, help="for each server and block")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--markdown", type=Path, metavar="FILE",
+                        help="put the table into this document, between its marks")  # fmt: skip
+    asked = parser.parse_args()
+    if unknown := sorted(set(asked.only) - set(SERVERS)):
+        parser.error(f"--only: no {', '.join(unknown)} among {', '.join(SERVERS)}")
+    takes: list[Take] = []
+    for name in asked.only:
+        for block in asked.blocks:
+            for take in SERVERS[name](block, asked.takes):
+                takes.append(take)
+                console.print(re.sub(r"^Take", "", str(take)))
+    shown = Table(*HEADINGS, box=None, pad_edge=False)
+    for row in rows(takes):
+        shown.add_row(*row)
+    console.print(shown)
+    if asked.json:
+        asked.json.write_text(json.dumps([asdict(take) for take in takes], indent=1) + "\n")
+    if asked.markdown:
+        replace_section(asked.markdown, "latency", table(HEADINGS, rows(takes)))
+    raise SystemExit(not takes or not all(take.holds for take in takes))
+
+
+if __name__ == "__main__":
+    main()
