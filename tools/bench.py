@@ -1,7 +1,7 @@
 """How fast everything is, beside others on the same machine in the same minutes.
 
     python tools/bench.py [--only NAME,…] [--cores N] [--device cuda] [--json FILE]
-    python tools/bench.py --from FILE --markdown docs/benchmarks.md --chart docs/benchmarks.png
+    python tools/bench.py --from FILE… --markdown docs/benchmarks.md --chart docs/benchmarks.png
 
 Every contender runs in a process of its own, on one core with one thread unless --cores says
 otherwise; they take turns in rounds. Others run on random weights: time doesn't depend on them.
@@ -53,8 +53,9 @@ def arguments() -> argparse.Namespace:
                         help="interpreter whose install the memory of live is measured in")
     parser.add_argument("--note", default="", help="what else was running, for the record")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
-    parser.add_argument("--from", dest="earlier", type=Path, metavar="FILE",
-                        help="measure nothing: take the figures that --json wrote")
+    parser.add_argument("--from", dest="earlier", type=Path, metavar="FILE", nargs="+",
+                        help="measure nothing: take the figures that --json wrote, in one file or "
+                        "in several of the same commit and machine")
     parser.add_argument("--gpu", type=Path, metavar="FILE",
                         help="figures of a run with --device cuda, for the table's column")
     parser.add_argument("--markdown", type=Path, metavar="FILE",
@@ -133,7 +134,7 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     names = [name for name in CONTENDERS if name in asked.only]
     rows = [name for name in ROWS if name in asked.only]
     cpus = tuple(processors()[-asked.cores :])
-    sizes = (2, 0.15, 0.3) if asked.quick else (6, 3.0, 4.0)
+    sizes = (2, 0.15, 0.3) if asked.quick else (5, 2.0, 2.0)
     plan = Plan(*sizes, device=asked.device, cpus=cpus)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TextColumn("left:"), TimeRemainingColumn())  # fmt: skip
@@ -160,9 +161,27 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     return result
 
 
+def joined(paths: list[Path]) -> dict[str, Any]:
+    """Return the figures of several files as one; what they say of themselves is the first's."""
+    result, *others = (json.loads(path.read_text()) for path in paths)
+    for path, other in zip(paths[1:], others, strict=True):
+        if _place(other) != _place(result):
+            raise SystemExit(f"{path} is of another commit, machine or device than {paths[0]}")
+        result["contenders"] += other["contenders"]
+        result["program"] |= other["program"]
+    result["goals"] = report.goals(result)
+    return result
+
+
+def _place(result: dict[str, Any]) -> tuple[object, ...]:
+    about = result["about"]
+    names = ("commit", "versions", "cores", "device", "quick")
+    return about["machine"]["processor"], *(about[name] for name in names)
+
+
 def main() -> None:
     asked = arguments()
-    result = json.loads(asked.earlier.read_text()) if asked.earlier else measure(asked)
+    result = joined(asked.earlier) if asked.earlier else measure(asked)
     gpu = json.loads(asked.gpu.read_text()) if asked.gpu else None
     if asked.json:
         asked.json.write_text(json.dumps(result, indent=1) + "\n")

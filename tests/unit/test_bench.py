@@ -85,10 +85,14 @@ def test_the_record_says_where_it_was_made_and_which_goals_hold(record):
     assert goal["holds"] == (goal["measured"] <= 0.3)
 
 
-def test_document_and_chart_come_from_the_record(recorded, record, tmp_path):
+def test_document_and_chart_come_from_the_records(recorded, tmp_path):
+    record = json.loads(recorded.read_text())
     document, chart = tmp_path / "bench.md", tmp_path / "bench.png"
     document.write_text(DOCUMENT)
-    shown = bench("--from", recorded, "--markdown", document, "--chart", chart)
+    more = tmp_path / "more.json"
+    start = {"contenders": [], "program": {"start": {"first_sound_s": 2.5}}}
+    more.write_text(json.dumps(record | start))
+    shown = bench("--from", recorded, more, "--markdown", document, "--chart", chart)
     text = document.read_text()
     assert text.startswith("before\n<!-- bench -->\n")
     assert text.endswith("\n<!-- end of bench -->\nafter\n")
@@ -97,6 +101,8 @@ def test_document_and_chart_come_from_the_record(recorded, record, tmp_path):
     row = next(line for line in text.splitlines() if line.startswith("| live ("))
     assert f" {factor} |" in row
     assert row.endswith("| not measured |")
+    assert "| start to first sound | ≤ 1 s | 2.5 s | **no** |" in text
+    assert "| streamsep --help |" in text
     assert "not installed: demucs" in text
     assert "not installed: demucs" in shown
     assert chart.read_bytes().startswith(b"\x89PNG")
