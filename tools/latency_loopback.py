@@ -1,6 +1,7 @@
 """What the whole way really takes: a chirp through `streamsep live` and real sound servers.
 
-    python tools/latency_loopback.py [--only simulated,pulse,pipewire,jack] [--markdown FILE]
+    python tools/latency_loopback.py [--only simulated,pulse,pipewire,jack] [--json FILE]
+    python tools/latency_loopback.py --from FILE --markdown docs/benchmarks.md
 
 One server's clock plays a chirp into the input of `live` and records, in the same recording, what
 goes in and what comes out. The distance of the two chirps is the latency, whatever anybody
@@ -54,7 +55,7 @@ RATE = 44_100
 CHIRP_S = 0.5
 FROM_HZ, TO_HZ = 200.0, 8_000.0
 PATIENCE_TAKES = 4  # spoilt ones for each that is wanted
-console = Console(highlight=False)
+console = Console(highlight=False, width=max(Console().width, 100))
 
 
 @dataclass(frozen=True)
@@ -349,6 +350,15 @@ def _spread(values: list[int], *, sign: bool = False) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def measure(servers: list[str], blocks: list[int], count: int) -> Iterator[Take]:
+    """Measure and print take after take."""
+    for name in servers:
+        for block in blocks:
+            for take in SERVERS[name](block, count):
+                console.print(str(take))
+                yield take
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", type=lambda text: text.split(","), default=list(SERVERS),
@@ -356,18 +366,18 @@ def main() -> None:
     parser.add_argument("--blocks", type=lambda text: [int(b) for b in text.split(",")],
                         default=[256, 512, 1024], metavar="SAMPLES,…")
     parser.add_argument("--takes", type=int, default=3, help="for each server and block")
-    parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all takes")
+    parser.add_argument("--from", dest="earlier", type=Path, metavar="FILE",
+                        help="measure nothing: take what --json wrote")
     parser.add_argument("--markdown", type=Path, metavar="FILE",
                         help="put the table into this document, between its marks")  # fmt: skip
     asked = parser.parse_args()
     if unknown := sorted(set(asked.only) - set(SERVERS)):
         parser.error(f"--only: no {', '.join(unknown)} among {', '.join(SERVERS)}")
-    takes: list[Take] = []
-    for name in asked.only:
-        for block in asked.blocks:
-            for take in SERVERS[name](block, asked.takes):
-                takes.append(take)
-                console.print(re.sub(r"^Take", "", str(take)))
+    if asked.earlier:
+        takes = [Take(**take) for take in json.loads(asked.earlier.read_text())]
+    else:
+        takes = list(measure(asked.only, asked.blocks, asked.takes))
     shown = Table(*HEADINGS, box=None, pad_edge=False)
     for row in rows(takes):
         shown.add_row(*row)

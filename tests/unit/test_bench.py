@@ -70,7 +70,7 @@ def test_ratios_are_those_of_the_same_rounds(record):
 def test_what_is_not_installed_is_said_and_has_no_figures(record):
     missing = record["contenders"][2]
     assert missing["unavailable"] == "not installed: demucs"
-    assert set(missing) == {"name", "what", "unavailable"}
+    assert set(missing) == {"name", "unavailable"}
 
 
 def test_the_record_says_where_it_was_made_and_which_goals_hold(record):

@@ -94,7 +94,7 @@ def markdown(result: Result, gpu: Result | None) -> str:
         name, *cells = _cells(row)
         there = on_gpu.get(row["name"])
         factor = f"{there['real_time_factor']:.2g}" if _measured(there) else NOT_MEASURED
-        rows.append([f"{name} ({row['what']})", *cells, factor])
+        rows.append([f"{name} ({CONTENDERS[name].what})", *cells, factor])
     parts += [table([*HEADINGS, "GPU"], rows), "", "### The program", ""]
     parts += [table(["", ""], _program_rows(result))]
     return "\n".join(parts)
@@ -188,7 +188,8 @@ def draw(result: Result, path: Path) -> None:
     colours = ["#c2410c" if row["name"] == "live" else "#1f6f8b" if CONTENDERS[row["name"]].ours
                else "#9aa5ad" for row in rows]  # fmt: skip
     figure, axes = plt.subplots(figsize=(9, 0.36 * len(rows) + 1.3), layout="constrained")
-    axes.barh([f"{row['name']} – {row['what']}" for row in rows], factors, color=colours)
+    names = [f"{row['name']} – {CONTENDERS[row['name']].what}" for row in rows]
+    axes.barh(names, factors, color=colours)
     for index, factor in enumerate(factors):
         axes.text(factor * 1.08, index, f"{factor:.2g}", va="center", fontsize=8)
     axes.axvline(1.0, color="black", linewidth=0.8, linestyle="--")

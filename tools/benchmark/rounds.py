@@ -93,7 +93,7 @@ class Runner:
 
     def result(self, base: Runner | None) -> dict[str, Any]:
         """Return what is reported; ratios are to ``base``'s same rounds."""
-        head = {"name": self.name, "what": CONTENDERS[self.name].what}
+        head = {"name": self.name}
         if not self.available:
             return head | {"unavailable": self.about["unavailable"]}
         period = self.about["period_s"]
