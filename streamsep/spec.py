@@ -14,7 +14,9 @@ planes left real, left imaginary, right real, right imaginary; the output times 
 is the stem's own spectrum.
 
 In a *stateful* graph the estimate at position j belongs to the frame ``lag_frames`` before the
-features at position j. In a *sliding* graph estimate j belongs to features j of the same window.
+features at position j. With ``any_frames`` T is a free size of the name ``frames``, and one run
+of k · T frames gives what k runs of T do. In a *sliding* graph estimate j belongs to features j
+of the same window.
 """
 
 from __future__ import annotations
@@ -23,15 +25,17 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from streamsep.errors import ModelError
 
-SCHEMA = 1
+SCHEMA = 2
+READABLE = (1, SCHEMA)  # 1 lacked any_frames
 METADATA_KEY = "streamsep"
 FEATURES_INPUT = "features"
 ESTIMATE_OUTPUT = "estimate"
+FREE_AXIS = "frames"
 
 WINDOWS = ("hann", "sqrt_hann")
 FEATURES = ("log1p_magnitude", "log1p_magnitude_lrms", "complex")
@@ -102,6 +106,8 @@ class ModelSpec(SeparatorSpec):
         How many later frames the earliest estimate of a stride depends on.
     context_frames
         How many earlier frames an estimate may depend on; 0 when unbounded (recurrent).
+    any_frames
+        Whether a stateful graph takes any multiple of ``frames_per_run`` at once.
     dim_f
         Bins that a ``complex`` graph sees, from 0 on; 0 for all. Stems have nothing above.
     compensate
@@ -126,6 +132,7 @@ class ModelSpec(SeparatorSpec):
     training_data: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
     git_commit: str = ""
+    any_frames: bool = False
     dim_f: int = 0
     compensate: float = 1.0
     origin: str = ""
@@ -171,6 +178,14 @@ class ModelSpec(SeparatorSpec):
     def lag_frames(self) -> int:
         """How many frames an estimate trails the newest frame that went in."""
         return self.lookahead_frames - (self.stride_frames - 1)
+
+    def batched(self, runs: int) -> ModelSpec:
+        """Return what the graph is when it does so many runs in one, as ``any_frames`` allows."""
+        frames = runs * self.frames_per_run
+        return replace(
+            self, frames_per_run=frames, stride_frames=frames,
+            lookahead_frames=self.lag_frames + frames - 1,
+        )  # fmt: skip
 
     @property
     def residual(self) -> str:
@@ -224,8 +239,9 @@ def _coerce(values: dict[str, Any]) -> dict[str, Any]:
     required = {"name", "sample_rate", "channels", "stems", "n_fft", "hop_length", "window",
                 "feature", "output", "mode", "frames_per_run", "stride_frames",
                 "lookahead_frames", "schema"}  # fmt: skip
-    if values.get("schema") != SCHEMA:
-        raise _bad("schema", values.get("schema"), f"{SCHEMA} (this version of streamsep)")
+    if values.get("schema") not in READABLE:
+        allowed = " or ".join(map(str, READABLE))
+        raise _bad("schema", values.get("schema"), f"{allowed} (this version of streamsep)")
     if missing := sorted(required - values.keys()):
         raise _bad("metadata", f"missing {', '.join(missing)}", "every field of ModelSpec")
     if unknown := sorted(values.keys() - known):
@@ -309,6 +325,8 @@ def _check_complex(spec: ModelSpec) -> None:
 
 
 def _check_mode(spec: ModelSpec) -> None:
+    if type(spec.any_frames) is not bool or (spec.any_frames and spec.mode == "sliding"):
+        raise _bad("any_frames", repr(spec.any_frames), "true or false, and false when sliding")
     if spec.mode == "sliding":
         if spec.states:
             raise _bad("states", f"{len(spec.states)} in a sliding graph", "none")

@@ -1,7 +1,8 @@
-"""The live model as an ONNX graph: one frame in, one frame of masks out.
+"""The live model as an ONNX graph: frames in, as many as there are, and their masks out.
 
-Convolutions see values of the shape (1, channels, frames, bands). The GRUs see (bands, 1,
-channels), so that the layers of ``to_onnx`` serve: bands stand where those expect streams.
+Values have the shape (1, channels, frames, bands), but around GRUs: those want frames first. A
+step of one frame and a run of many are one graph, in which ``frames`` is a free size; who loads it
+fixes that, and onnxruntime then plans for it as if it stood in the file.
 """
 
 from __future__ import annotations
@@ -26,9 +27,11 @@ from export.causal.network import (
     Encoder,
 )
 from export.to_onnx.builder import GraphBuilder
-from export.to_onnx.layers import affine, recurrence_cells
+from export.to_onnx.layers import affine, recurrence_scan
 from export.to_onnx.weights import Affine, Recurrence
-from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, ModelSpec, StateSpec
+from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec, StateSpec
+
+END = 2**31 - 1  # beyond any axis
 
 
 def causal_states(model: CausalUNet) -> tuple[StateSpec, ...]:
@@ -38,37 +41,43 @@ def causal_states(model: CausalUNet) -> tuple[StateSpec, ...]:
         f"past{i}": (1, widths[i], 1, config.bands(i)) for i in range(len(config.channels))
     }
     for i in config.memory_levels:
-        shapes[f"memory{i}"] = (config.bands(i), 1, widths[i])
+        shapes[f"memory{i}"] = (1, config.bands(i), widths[i])
     shapes |= {"bottom0": (1, 1, config.hidden), "bottom1": (1, 1, config.hidden)}
     return tuple(StateSpec(name, f"{name}_next", shape) for name, shape in shapes.items())
 
 
 @torch.no_grad()
 def build_causal(model: CausalUNet, spec: ModelSpec) -> ModelProto:
-    """Return the graph; ``spec`` is stateful, one frame a run, with `causal_states`."""
+    """Return the graph; ``spec`` is stateful, of any frames, with `causal_states`."""
     g = GraphBuilder()
-    x = _gather(g, _sharpen(g, g.take(FEATURES_INPUT, 0, BINS)), model.config.planes)
+    bins = g.node("Transpose", g.take(FEATURES_INPUT, 0, BINS), perm=[0, 2, 1])
+    x = _gather(g, _sharpen(g, g.node("Unsqueeze", bins, g.integers(0))))
     skips = []
     for i, encoder in enumerate(model.encoders):
-        skips.append(g.node("Identity", x, out=f"past{i}_next"))
+        skips.append(x)
         x = _encode(g, x, i, encoder)
         if str(i + 1) in model.memories:
             x = _memory(g, x, f"memory{i + 1}", model.memories[str(i + 1)])
     x = _bottom(g, x, model)
     for i in reversed(range(len(model.decoders))):
-        x = _decode(g, x, skips[i], i, model.decoders[i])
+        x = _decode(g, x, skips[i], i, model.decoders[i], model.config.bands(i))
     x = g.node(
         "Conv", x, *_weights(g, "head", model.head.weight, model.head.bias),
         kernel_shape=[1, 3], pads=[0, 1, 0, 1],
     )  # fmt: skip
-    masks = g.node("Sigmoid", x)
-    masks = g.node("Gather", masks, g.constant("band_of_bin", band_of_bin()), axis=3)
-    estimate = (1, spec.channels, spec.bins, 1)
-    g.node("Reshape", masks, g.integers(*estimate), out=ESTIMATE_OUTPUT)
+    masks = g.node("Transpose", g.node("Sigmoid", x), perm=[0, 1, 3, 2])
+    band = g.constant("band_of_bin", band_of_bin())
+    g.node("Gather", masks, band, axis=2, out=ESTIMATE_OUTPUT)
     return g.build(
         spec.name,
-        [(FEATURES_INPUT, (spec.planes, spec.bins, 1)), *((s.input, s.shape) for s in spec.states)],
-        [(ESTIMATE_OUTPUT, estimate), *((s.output, s.shape) for s in spec.states)],
+        [
+            (FEATURES_INPUT, (*spec.features_shape[:-1], FREE_AXIS)),
+            *((s.input, s.shape) for s in spec.states),
+        ],
+        [
+            (ESTIMATE_OUTPUT, (*spec.estimate_shape[:-1], FREE_AXIS)),
+            *((s.output, s.shape) for s in spec.states),
+        ],
         spec.to_metadata(),
     )
 
@@ -81,7 +90,7 @@ def band_of_bin() -> NDArray[np.int64]:
 
 def _sharpen(g: GraphBuilder, features: str) -> str:
     def scalar(name: str, value: float) -> str:
-        return g.constant(name, np.array(value, np.float32))
+        return g.constant(name, np.array([value], np.float32))
 
     # log1p(k (e^x − 1)) = log(k e^x + 1 − k)
     x = g.node("Mul", g.node("Exp", g.node("Relu", features)), scalar("sharpen", SHARPEN))
@@ -89,20 +98,22 @@ def _sharpen(g: GraphBuilder, features: str) -> str:
     return g.node("Mul", x, scalar("feature_scale", FEATURE_SCALE))
 
 
-def _gather(g: GraphBuilder, x: str, planes: int) -> str:
-    """Take bins (planes, 1024, 1) together to bands (1, planes, 1, 512)."""
+def _gather(g: GraphBuilder, x: str) -> str:
+    """Take bins (…, 1024) together to bands (…, 512)."""
     parts, start = [], 0
     for size, count in BAND_SIZES:
-        part = g.take(x, start, start + size * count)
-        part = g.node("Reshape", part, g.integers(1, planes, 1, count, size))
-        parts.append(g.node("ReduceMean", part, g.integers(4), keepdims=0))
+        part = g.take(x, start, start + size * count, axis=3)
         start += size * count
+        if size > 1:
+            part = g.node("AveragePool", part, kernel_shape=[1, size], strides=[1, size])
+        parts.append(part)
     return g.concat(*parts, axis=3)
 
 
 def _encode(g: GraphBuilder, x: str, level: int, encoder: Encoder) -> str:
     weight, bias = _fold(encoder.conv.weight, encoder.norm, axis=0)
     both = g.concat(f"past{level}", x, axis=2)
+    g.take(both, -1, END, axis=2, out=f"past{level}_next")
     half = KERNEL_BANDS // 2
     y = g.node(
         "Conv", both, *_weights(g, f"encoder{level}", weight, bias),
@@ -111,18 +122,42 @@ def _encode(g: GraphBuilder, x: str, level: int, encoder: Encoder) -> str:
     return g.node("LeakyRelu", y, alpha=NEGATIVE_SLOPE)
 
 
-def _decode(g: GraphBuilder, x: str, skip: str, level: int, decoder: Decoder) -> str:
+def _decode(
+    g: GraphBuilder, x: str, skip: str, level: int, decoder: Decoder, bands: int
+) -> str:
     weight, bias = _fold(decoder.up.weight, decoder.norm, axis=1)
+    outs = len(bias)
     y = g.node(
-        "ConvTranspose", x, *_weights(g, f"up{level}", weight, bias),
-        kernel_shape=[1, 4], strides=[1, 2], pads=[0, 1, 0, 1],
+        "Conv", x, *_weights(g, f"up{level}", _paired(weight), bias.repeat_interleave(2)),
+        kernel_shape=[1, 3], pads=[0, 1, 0, 1],
     )  # fmt: skip
+    y = g.node("Reshape", y, g.integers(outs, 2, -1, bands // 2))
+    y = g.node("Transpose", y, perm=[0, 2, 3, 1])
+    y = g.node("Reshape", y, g.integers(1, outs, -1, bands))
     weight, bias = _fold(decoder.skip.weight, decoder.norm, axis=0)
     skip = g.node(
         "Conv", skip, *_weights(g, f"skip{level}", weight, torch.zeros_like(bias)),
         kernel_shape=[1, 1],
     )  # fmt: skip
     return g.node("LeakyRelu", g.node("Add", y, skip), alpha=NEGATIVE_SLOPE)
+
+
+def _paired(weight: torch.Tensor) -> torch.Tensor:
+    """Make a transposed convolution, (in, out, 1, 4) of stride 2, a plain one of two bands a place.
+
+    Runs of many frames take 5 % less time, for all that half as many multiplications come on top.
+
+    Returns
+    -------
+    Tensor
+        (2 · out, in, 1, 3): for each channel the weights of the even band and of the odd one.
+    """
+    first, even, odd, last = weight.unbind(-1)  # (in, out, 1) each
+    nothing = torch.zeros_like(even)
+    pair = torch.stack(
+        [torch.stack([last, even, nothing], -1), torch.stack([nothing, odd, first], -1)], 2
+    )  # (in, out, 2, 1, 3)
+    return pair.flatten(1, 2).transpose(0, 1)
 
 
 def _fold(
@@ -138,29 +173,26 @@ def _fold(
 
 
 def _memory(g: GraphBuilder, x: str, name: str, memory: BandMemory) -> str:
-    bands, channels = memory.place.shape
-    y = g.node("Transpose", g.node("Squeeze", x, g.integers(0)), perm=[2, 1, 0])
+    y = g.node("Transpose", g.node("Squeeze", x, g.integers(0)), perm=[1, 2, 0])
     scale = g.constant(f"{name}_scale", _array(memory.norm.weight))
     y = g.node(
         "LayerNormalization", y, scale, g.constant(f"{name}_bias", _array(memory.norm.bias)),
         axis=-1, epsilon=memory.norm.eps,
     )  # fmt: skip
-    y = g.node("Add", y, g.constant(f"{name}_place", _array(memory.place)[:, None]))
-    (hidden,) = recurrence_cells(g, y, name, 1, f"{name}_gru", _gru(memory.gru, 0))
-    g.node("Identity", hidden, out=f"{name}_next")
-    y = g.node("Transpose", _linear(g, hidden, f"{name}_out", memory.out), perm=[2, 1, 0])
-    return g.node("Add", x, g.node("Reshape", y, g.integers(1, channels, 1, bands)))
+    y = g.node("Add", y, g.constant(f"{name}_place", _array(memory.place)))
+    y = recurrence_scan(g, y, f"{name}_gru", _gru(memory.gru, 0), name, f"{name}_next")
+    y = g.node("Transpose", _linear(g, y, f"{name}_out", memory.out), perm=[2, 0, 1])
+    return g.node("Add", x, g.node("Unsqueeze", y, g.integers(0)))
 
 
 def _bottom(g: GraphBuilder, x: str, model: CausalUNet) -> str:
     config = model.config
-    y = g.node("Reshape", x, g.integers(1, 1, -1))
-    for layer in range(2):
-        (y,) = recurrence_cells(g, y, f"bottom{layer}", 1, f"gru{layer}", _gru(model.gru, layer))
-        g.node("Identity", y, out=f"bottom{layer}_next")
+    y = g.node("Reshape", g.node("Transpose", x, perm=[2, 0, 1, 3]), g.integers(0, 1, -1))
+    for i in range(2):
+        y = recurrence_scan(g, y, f"gru{i}", _gru(model.gru, i), f"bottom{i}", f"bottom{i}_next")
     y = _linear(g, y, "back", model.back)
-    shape = (1, config.channels[-1], 1, config.bands(len(config.channels)))
-    return g.node("Add", x, g.node("Reshape", y, g.integers(*shape)))
+    y = g.node("Reshape", y, g.integers(0, 1, config.channels[-1], -1))
+    return g.node("Add", x, g.node("Transpose", y, perm=[1, 2, 0, 3]))
 
 
 def _weights(g: GraphBuilder, name: str, weight: torch.Tensor, bias: torch.Tensor) -> list[str]:

@@ -12,6 +12,8 @@ OPSET = 18
 # The lowest that has every operator of opset 18: old runtimes refuse newer ones.
 IR_VERSION = 8
 
+Shape = Sequence[int | str]
+
 
 class GraphBuilder:
     """Collects nodes and constants and makes a checked model of them.
@@ -34,12 +36,14 @@ class GraphBuilder:
         return self.constant("int_" + "_".join(map(str, values)), np.array(values, np.int64))
 
     def node(
-        self, operator: str, *inputs: str, out: str | None = None, **attributes: object
-    ) -> str:
-        """Add a node with one output and return that output."""
+        self, operator: str, *inputs: str, out: str | None = None, outputs: Sequence[str] = (),
+        **attributes: object,
+    ) -> str:  # fmt: skip
+        """Add a node and return its first output; ``outputs`` names those that follow it."""
         name = out or f"{operator.lower()}_{len(self._nodes)}"
+        names = [name, *outputs]
         self._nodes.append(
-            helper.make_node(operator, list(inputs), [name], name=f"node_{name}", **attributes)
+            helper.make_node(operator, list(inputs), names, name=f"node_{name}", **attributes)
         )
         return name
 
@@ -69,11 +73,11 @@ class GraphBuilder:
     def build(
         self,
         name: str,
-        inputs: Sequence[tuple[str, Sequence[int]]],
-        outputs: Sequence[tuple[str, Sequence[int]]],
+        inputs: Sequence[tuple[str, Shape]],
+        outputs: Sequence[tuple[str, Shape]],
         metadata: dict[str, str],
     ) -> ModelProto:
-        """Return the model, float32 in and out, shapes fixed.
+        """Return the model, float32 in and out; sizes that are names are free.
 
         Raises
         ------
@@ -81,7 +85,7 @@ class GraphBuilder:
             When the graph isn't sound; a bug of ours.
         """
 
-        def values(pairs: Sequence[tuple[str, Sequence[int]]]) -> list[object]:
+        def values(pairs: Sequence[tuple[str, Shape]]) -> list[object]:
             return [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in pairs]
 
         graph = helper.make_graph(

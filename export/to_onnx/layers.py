@@ -91,11 +91,27 @@ def recurrence_cells(
     return states
 
 
-def recurrence_scan(g: GraphBuilder, x: str, name: str, layer: Recurrence) -> str:
-    """Run a GRU over a whole window from a zero state with ONNX's own operator.
+def recurrence_scan(
+    g: GraphBuilder, x: str, name: str, layer: Recurrence, hidden: str = "", last: str = ""
+) -> str:
+    """Run a GRU over frames with ONNX's own operator.
 
     ONNX orders the gates z, r, n where torch orders them r, z, n; with
     ``linear_before_reset`` the reset gate meets the product with its bias, as in torch.
+
+    Parameters
+    ----------
+    x
+        Input, shape (frames, channels, features).
+    hidden
+        State before the first frame, shape (1, channels, features).  [default: zeros]
+    last
+        Name for the state after the last frame.
+
+    Returns
+    -------
+    str
+        The state after each frame, shape (frames, channels, features).
     """
 
     def reorder(rows: np.ndarray) -> np.ndarray:
@@ -105,10 +121,9 @@ def recurrence_scan(g: GraphBuilder, x: str, name: str, layer: Recurrence) -> st
     weight = g.constant(f"{name}_w", reorder(layer.input.weight.T))
     recurrent = g.constant(f"{name}_r", reorder(layer.hidden.weight.T))
     bias = np.concatenate([reorder(layer.input.bias), reorder(layer.hidden.bias)], axis=1)
-    time_first = g.node("Transpose", x, perm=[1, 0, 2])
+    inputs = [x, weight, recurrent, g.constant(f"{name}_b", bias), "", hidden]
     states = g.node(
-        "GRU", time_first, weight, recurrent, g.constant(f"{name}_b", bias),
+        "GRU", *(inputs if hidden else inputs[:4]), outputs=[last] if last else [],
         hidden_size=layer.hidden.weight.shape[0], linear_before_reset=1,
     )  # fmt: skip
-    flat = g.node("Squeeze", states, g.integers(1))  # (frames, 1 direction, channels, features)
-    return g.node("Transpose", flat, perm=[1, 0, 2])
+    return g.node("Squeeze", states, g.integers(1))  # of (frames, 1 direction, channels, features)

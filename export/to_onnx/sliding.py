@@ -7,7 +7,7 @@ from onnx import ModelProto
 
 from export.to_onnx.builder import GraphBuilder
 from export.to_onnx.layers import convolution, leaky, recurrence_scan, upsampling
-from export.to_onnx.weights import Weights
+from export.to_onnx.weights import Recurrence, Weights
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, ModelSpec
 
 STRIDE = 4
@@ -37,9 +37,9 @@ def build_sliding(weights: Weights, spec: ModelSpec) -> ModelProto:
     b = leaky(g, convolution(g, padded(a, c1), frames + 2, "conv2", w.conv2, stride=2))
     c = leaky(g, convolution(g, padded(b, c2), frames // 2 + 2, "conv3", w.conv3, stride=2))
     d = _up(g, padded(c, c3), frames // 4, ch, "up1", w)
-    d = g.node("Add", d, recurrence_scan(g, b, "gru2", w.gru2))
+    d = g.node("Add", d, _scan(g, b, "gru2", w.gru2))
     e = _up(g, padded(d, c2), frames // 2, ch, "up2", w)
-    e = g.node("Add", e, recurrence_scan(g, a, "gru1", w.gru1))
+    e = g.node("Add", e, _scan(g, a, "gru1", w.gru1))
     y = convolution(g, padded(e, c1), frames + 2, "out", w.out)
     if w.config.head == "gated":
         y = g.node("Mul", x, g.node("Sigmoid", y))
@@ -49,6 +49,12 @@ def build_sliding(weights: Weights, spec: ModelSpec) -> ModelProto:
     return g.build(
         spec.name, [(FEATURES_INPUT, shape)], [(ESTIMATE_OUTPUT, (1, *shape))], spec.to_metadata()
     )
+
+
+def _scan(g: GraphBuilder, x: str, name: str, layer: Recurrence) -> str:
+    """Run a GRU over a window, on values of shape (channels, frames, features)."""
+    states = recurrence_scan(g, g.node("Transpose", x, perm=[1, 0, 2]), name, layer)
+    return g.node("Transpose", states, perm=[1, 0, 2])
 
 
 def _up(g: GraphBuilder, x: str, frames: int, channels: int, name: str, w: Weights) -> str:

@@ -112,7 +112,7 @@ def _of_file(name: str, path: Path) -> Iterator[tuple[str, str]]:
         ("stems", ", ".join((*spec.stems, spec.residual))),
         ("sound", f"{spec.sample_rate} Hz, {spec.channels} channels"),
         ("transform", f"n_fft {spec.n_fft}, hop {spec.hop_length}, {spec.window}{dim_f}"),
-        ("graph", f"{spec.mode}, {spec.frames_per_run} frames a run, {spec.output}"),
+        ("graph", f"{spec.mode}, {_frames(spec)} a run, {spec.output}"),
         ("latency", _latency(spec)),
         ("speed here", _speed(backend)),
         ("scores", scores or "none kept"),
@@ -208,6 +208,10 @@ def remove(name: str) -> None:
             remedy="make it so, then try again",
         ) from error
     click.echo(f"{path} removed")
+
+
+def _frames(spec: ModelSpec) -> str:
+    return f"{spec.frames_per_run}{' or more' if spec.any_frames else ''} frames"
 
 
 def _latency(spec: ModelSpec) -> str:

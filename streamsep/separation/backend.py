@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from streamsep.errors import BackendError, ModelError, first_line
 from streamsep.onnx_file import read_metadata
-from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, ModelSpec
+from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec
 
 Float32 = NDArray[np.float32]
 
@@ -51,6 +51,9 @@ class OnnxBackend:
         ONNX file with a ModelSpec in its metadata.
     device
         ``"auto"`` takes CUDA where it really runs, ``"cuda"`` insists, ``"cpu"`` never tries.
+    runs_at_once
+        Runs that become one, of an ``any_frames`` graph; ``spec`` then says so. Others run one
+        by one.
 
     Raises
     ------
@@ -60,11 +63,11 @@ class OnnxBackend:
         If ``device="cuda"`` can't be had.
     """
 
-    def __init__(self, path: Path, *, device: str = "auto") -> None:
-        self.spec = ModelSpec.from_metadata(read_metadata(path))
-        self._session = _open_session(path, device, _threads(self.spec))
+    def __init__(self, path: Path, *, device: str = "auto", runs_at_once: int = 1) -> None:
+        spec = ModelSpec.from_metadata(read_metadata(path))
+        self.spec = spec = spec.batched(runs_at_once) if spec.any_frames else spec
+        self._session = _open_session(path, device, _options(spec))
         self.provider: str = self._session.get_providers()[0].removesuffix("ExecutionProvider")
-        spec = self.spec
         self.features: Float32 = np.zeros(spec.features_shape, np.float32)
         self.estimate: Float32 = np.zeros(spec.estimate_shape, np.float32)
         self._ports = _mdx_ports(self._session, spec) if spec.feature == "complex" else None
@@ -127,20 +130,30 @@ def graph_ports(path: Path) -> tuple[list[list[object]], list[list[object]]]:
         If the file is missing or isn't ONNX.
     """
     read_metadata(path)  # refuses what onnxruntime shouldn't see
-    session = _create(path, ["CPUExecutionProvider"], 1)
+    session = _create(path, ["CPUExecutionProvider"], ort.SessionOptions())
     return [p.shape for p in session.get_inputs()], [p.shape for p in session.get_outputs()]
 
 
-def _threads(spec: ModelSpec) -> int:
-    """One hop is too little work to share out; a whole window leaves a core to the sound."""
-    return max(1, (os.cpu_count() or 1) - 1) if spec.feature == "complex" else 1
+def _options(spec: ModelSpec) -> Any:
+    options = ort.SessionOptions()
+    # One hop is too little work to share out; a whole window leaves a core to the sound.
+    cores = max(1, (os.cpu_count() or 1) - 1)
+    options.intra_op_num_threads = cores if spec.feature == "complex" else 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = ERRORS_ONLY
+    # Spinning threads would take the core that the audio callback needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if spec.any_frames:
+        # So onnxruntime chooses kernels and places for the size that will come.
+        options.add_free_dimension_override_by_name(FREE_AXIS, spec.frames_per_run)
+    return options
 
 
-def _open_session(path: Path, device: str, threads: int) -> Any:
+def _open_session(path: Path, device: str, options: Any) -> Any:
     if device not in DEVICES:
         raise ValueError(f"device must be one of {DEVICES}, not {device!r}")
     if device != "cpu" and "CUDAExecutionProvider" in ort.get_available_providers():
-        session = _try_cuda(path, threads)
+        session = _try_cuda(path, options)
         if session is not None:
             return session
     if device == "cuda":
@@ -149,10 +162,10 @@ def _open_session(path: Path, device: str, threads: int) -> Any:
             expected="an NVIDIA GPU with its driver and the CUDA and cuDNN libraries",
             remedy="pip install 'streamsep[cuda]', or use --device cpu",
         )
-    return _create(path, ["CPUExecutionProvider"], threads)
+    return _create(path, ["CPUExecutionProvider"], options)
 
 
-def _try_cuda(path: Path, threads: int) -> Any | None:
+def _try_cuda(path: Path, options: Any) -> Any | None:
     """Return a session that really runs on CUDA, or None.
 
     The list of available providers names CUDA even where it can't load, and a failed load only
@@ -162,7 +175,7 @@ def _try_cuda(path: Path, threads: int) -> Any | None:
         if hasattr(ort, "preload_dlls"):
             with redirect_stdout(StringIO()):
                 ort.preload_dlls()
-        session = _create(path, ["CUDAExecutionProvider", "CPUExecutionProvider"], threads)
+        session = _create(path, ["CUDAExecutionProvider", "CPUExecutionProvider"], options)
     return session if session.get_providers()[0] == "CUDAExecutionProvider" else None
 
 
@@ -175,13 +188,7 @@ def _quiet() -> Iterator[None]:
         ort.set_default_logger_severity(ERRORS_ONLY)
 
 
-def _create(path: Path, providers: list[str], threads: int) -> Any:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = ERRORS_ONLY
-    # Spinning threads would take the core that the audio callback needs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+def _create(path: Path, providers: list[str], options: Any) -> Any:
     try:
         return ort.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime's errors share no narrower public base

@@ -20,6 +20,9 @@ from streamsep.spec import SeparatorSpec
 
 Float32 = NDArray[np.float32]
 
+# Offline: few enough that what is passed between layers stays in a core's cache.
+OFFLINE_RUNS = 32
+
 
 class Separator(Protocol):
     """Turns blocks of a mixture into blocks of stems that sum to the delayed mixture.
@@ -118,7 +121,8 @@ def load_separator(
         Sliding models only: model strides per run; more is cheaper and later.  [default: 1;
         for a ``complex`` model as many as this machine's measured speed needs]
     offline
-        Nobody waits for the sound: a ``complex`` model may look at it from both sides.
+        Nobody waits for the sound: a ``complex`` model may look at it from both sides, and a
+        graph of any frames is given many at once.
 
     Raises
     ------
@@ -129,7 +133,7 @@ def load_separator(
     """
     if isinstance(model, EntryPoint):
         return load_plugin(model, SeparatorOptions(device=device, offline=offline))
-    backend = OnnxBackend(model, device=device)
+    backend = OnnxBackend(model, device=device, runs_at_once=OFFLINE_RUNS if offline else 1)
     if offline and backend.spec.output == "complex":
         return OverlappedSeparator(backend)
     if backend.spec.output == "complex" and stride_blocks is None:

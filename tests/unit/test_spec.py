@@ -27,6 +27,23 @@ def test_lag_is_what_remains_of_the_lookahead_within_a_block():
     assert STRIDED.lag_frames == 5
 
 
+def test_runs_taken_together_lag_no_more_than_one():
+    """All that changes is how many frames go in and come out at once."""
+    once, many = replace(STRIDED, any_frames=True), replace(STRIDED, any_frames=True).batched(8)
+    assert (many.frames_per_run, many.stride_frames) == (32, 32)
+    assert many.lag_frames == once.lag_frames == 5
+    assert many.batched(1) == many
+    assert once.batched(1) == once
+
+
+def test_files_of_the_schema_before_any_frames_still_load():
+    values = asdict(CAUSAL)
+    del values["any_frames"]
+    spec = ModelSpec.from_metadata({METADATA_KEY: json.dumps({**values, "schema": 1})})
+    assert not spec.any_frames
+    assert spec == replace(CAUSAL, schema=1)
+
+
 @pytest.mark.parametrize(
     ("stems", "residual"),
     [(("vocals",), "beat"), (("beat",), "vocals"), (("drums", "bass"), "rest")],
@@ -64,6 +81,8 @@ def test_residual_names(stems, residual):
         ({"frames_per_run": 2}, "stride_frames"),
         ({"lookahead_frames": -1}, "lookahead_frames"),
         ({"mode": "sliding"}, "states"),
+        ({"mode": "sliding", "states": (), "any_frames": True}, "any_frames"),
+        ({"any_frames": 1}, "any_frames"),
         ({"states": (StateSpec("h", "n", (2**30,)),)}, "state 'h'"),
         ({"states": (StateSpec("h", "h", (1,)),)}, "states"),
         ({"scores": {"sdr": float("nan")}}, "scores"),

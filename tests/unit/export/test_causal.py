@@ -76,23 +76,24 @@ def make_spec(network):
         name="live", sample_rate=44_100, channels=2, stems=("vocals",), n_fft=2048,
         hop_length=1024, window="sqrt_hann", feature="log1p_magnitude_lrms", output="mask",
         mode="stateful", frames_per_run=1, stride_frames=1, lookahead_frames=0,
-        states=causal_states(network),
+        any_frames=True, states=causal_states(network),
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("config", [SMALL, CausalConfig()])
+@pytest.mark.parametrize("frames", [1, 15])
 @torch.no_grad()
-def test_onnx_is_the_network_over_many_steps(config, tmp_path):
+def test_onnx_is_the_network_over_many_steps(config, frames, tmp_path):
     import onnx
 
     network, features = make_network(config), make_features(60)
     onnx.save(build_causal(network, make_spec(network)), tmp_path / "live.onnx")
-    backend = OnnxBackend(tmp_path / "live.onnx", device="cpu")
+    backend = OnnxBackend(tmp_path / "live.onnx", device="cpu", runs_at_once=frames)
     got = []
-    for frame in features[0].unbind(-1):
-        backend.features[..., 0] = frame.numpy()
+    for part in features[0].split(frames, -1):
+        backend.features[...] = part.numpy()
         backend.run()
-        got.append(backend.estimate[0, ..., 0].copy())
+        got += [backend.estimate[0, ..., index].copy() for index in range(frames)]
     # Sigmoids of sums of up to a thousand float32 products, taken in another order.
     np.testing.assert_allclose(np.stack(got, -1), network(features)[0].numpy(), atol=5e-6)
 
