@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
-from queue import SimpleQueue
 
 import click
 
 from streamsep.audio.file import DEPTHS, subtype_for
+from streamsep.cli.at_once import at_the_same_time
 from streamsep.cli.bars import Bars
 from streamsep.cli.options import Decibels, device_option, model_option
 from streamsep.cli.plan import SOUND_FORMATS, Job, Template, find_songs, plan
@@ -106,52 +104,6 @@ def command(
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name.strip() for name in text.split(",")))
-
-
-class Stopped(Exception):  # noqa: N818  # no error: the end of a thread that isn't wanted any more
-    """Leaves a file that is under way, the way an error does."""
-
-
-def at_the_same_time(
-    separators: list[Separator],
-    jobs: list[Job],
-    separate: Callable[[Separator, Job, Callable[[], None]], None],
-) -> None:
-    """Separate files, as many at a time as there are separators.
-
-    Threads do: onnxruntime and numpy let each other run. Whatever ends the wait (Ctrl-C, SIGTERM,
-    a bug in a thread) ends them all, at the next call of what ``separate`` gets as its last
-    argument, and nothing half-written stays.
-    """
-    free: SimpleQueue[Separator] = SimpleQueue()
-    for separator in separators:
-        free.put(separator)
-    stop = threading.Event()
-
-    def check() -> None:
-        if stop.is_set():
-            raise Stopped
-
-    def one(job: Job) -> None:
-        separator = free.get()
-        try:
-            with suppress(Stopped):
-                check()
-                separate(separator, job, check)
-        finally:
-            free.put(separator)
-
-    with ThreadPoolExecutor(len(separators)) as pool:
-        try:
-            waiting: set[Future[None]] = {pool.submit(one, job) for job in jobs}
-            while waiting:
-                # Windows hears Ctrl-C only between two waits.
-                done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    future.result()
-        except BaseException:
-            stop.set()
-            raise
 
 
 class Report:

@@ -5,6 +5,7 @@ import pty
 import signal
 import subprocess
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -389,8 +390,8 @@ def test_bars_go_to_the_terminal_and_names_to_the_pipe(tmp_path, half_model):
     [(signal.SIGINT, 130, "streamsep: interrupted"), (signal.SIGTERM, 143, "")],
 )
 def test_being_stopped_leaves_nothing_behind(tmp_path, half_model, number, code, line):
-    path = tmp_path / "long.wav"
-    sf.write(path, np.zeros((44_100 * 300, 1), np.int16), 44_100)
+    path = tmp_path / "long.flac"
+    sf.write(path, np.zeros((44_100 * 900, 1), np.int16), 44_100)
     before = sorted(tmp_path.iterdir())
     process = subprocess.Popen(
         [*COMMAND, "separate", str(path), "--model", str(half_model)],
@@ -401,6 +402,31 @@ def test_being_stopped_leaves_nothing_behind(tmp_path, half_model, number, code,
     stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout, stderr.strip()) == (code, "", line)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_two_jobs_being_stopped_leave_whole_files_alone(tmp_path, half_model):
+    folder, out = tmp_path / "music", tmp_path / "out"
+    folder.mkdir()
+    lengths = {"0-short": 1.0, "1-long": 900.0, "2-long": 900.0, "3-never": 1.0}
+    for name, seconds in lengths.items():
+        sf.write(folder / f"{name}.flac", np.zeros((round(44_100 * seconds), 1), np.int16), 44_100)
+    process = subprocess.Popen(
+        [*COMMAND, "separate", str(folder), "-o", str(out), "--jobs", "2",
+         "--model", str(half_model)],
+        env=without_sound(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    wait_until(
+        lambda: all(list(out.glob(f".{name}.*part*")) for name in ("1-long", "2-long")),
+        "two files to be under way",
+    )
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=60)  # as long as one of its threads lives
+    assert process.returncode == 130
+    assert stderr.split("\n", 1)[1].strip() == "streamsep: interrupted"
+    assert stderr.startswith("4 files: 1 separated\n")
+    whole = sorted(out / f"0-short.{stem}.wav" for stem in ("beat", "vocals"))
+    assert sorted(out.iterdir()) == whole == sorted(map(Path, stdout.split()))
+    assert [sf.info(path).frames for path in whole] == [44_100, 44_100]
 
 
 @pytest.fixture
