@@ -18,6 +18,7 @@ from streamsep.cli.stems import separated, stem_gains
 from streamsep.errors import AudioFileError, OutputError, StreamsepError
 from streamsep.evaluation.overview import Overview
 from streamsep.evaluation.picture import draw_picture
+from streamsep.models import Model
 from streamsep.separation import load_separator
 from streamsep.tui.overview import OCTAVE_EDGES_HZ, axis, columns_for, picture
 from streamsep.tui.view import ascii_only
@@ -39,8 +40,9 @@ SILENCE_DB = -120.0  # shades tell nothing apart below
 @model_option
 @device_option
 def command(
-    file: Path, output: Path | None, start_s: float, seconds: float | None, model: Path, device: str
-) -> None:
+    file: Path, output: Path | None, start_s: float, seconds: float | None, model: Model,
+    device: str,
+) -> None:  # fmt: skip
     """Draw spectrograms and levels of a file, its beat and its vocals.
 
     Into a PNG, and here in coarser form: a row an octave, the denser the louder. (The PNG

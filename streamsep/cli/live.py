@@ -7,13 +7,12 @@ from typing import Any
 
 import click
 
-from streamsep.cli.options import Decibels, NamesOf, device_option, models_option
+from streamsep.cli.options import Decibels, Names, device_option, models_option
 from streamsep.cli.performance import LiveOptions, run_live
 from streamsep.cli.profiles import profile_option
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
 from streamsep.models import Model
-from streamsep.realtime.desk import BUSES
 from streamsep.separation import load_separator
 from streamsep.separation.sliding import SlidingSeparator
 
@@ -32,12 +31,12 @@ from streamsep.separation.sliding import SlidingSeparator
               help="Where it goes: a device, 'speakers', a sound file, or nowhere.")
 @click.option("--record", type=click.Path(path_type=Path), metavar="FILE",
               help="Also record what is played (.wav, .flac, .ogg, .mp3).")
-@click.option("--record-stems", type=NamesOf(BUSES), default="mix", show_default=True,
+@click.option("--record-stems", type=Names(), default="mix", show_default=True,
               metavar="NAME,…",
-              help=f"What to record, of {', '.join(BUSES)}: each but the mix in a file of its own, "
-              "FILE.NAME.suffix, aligned to the sample.")
-@click.option("--stem", type=click.Choice(["beat", "vocals"]), default="beat", show_default=True,
-              help="What to play.")
+              help="What to record, of beat, mic, mix and the model's stems (such as vocals): each "
+              "but the mix in a file of its own, FILE.NAME.suffix, aligned to the sample.")
+@click.option("--stem", default="beat", show_default=True, metavar="NAME",
+              help="What to play: beat, which is all but the vocals, or one of the model's stems.")
 @click.option("--guide", type=click.FloatRange(0, 100), metavar="PERCENT",
               help="Let so much of the vocals be heard with the beat.  [default: 0]")
 @click.option("--key", type=click.IntRange(LOWEST, HIGHEST), metavar="SEMITONES",

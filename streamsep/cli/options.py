@@ -56,25 +56,18 @@ class Decibels(click.FloatRange):
         return gain_db
 
 
-class NamesOf(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
-    """Some of a few names, separated by commas."""
+class Names(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
+    """Names separated by commas; which ones there are, only a model or data can tell."""
 
     name = "names"
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self._names = names
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
-        """Return the names, each once, refusing unknown ones and none at all."""
+        """Return the names, each once."""
         if isinstance(value, tuple):
             return value
-        asked = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
-        for name in asked:
-            if name not in self._names:
-                self.fail(f"{name!r} is not one of {', '.join(self._names)}", param, ctx)
-        return asked
+        return tuple(dict.fromkeys(name.strip() for name in value.split(",")))
 
 
 def make_folder(folder: Path, option: str) -> None:

@@ -34,6 +34,7 @@ from streamsep.lyrics import load_lyrics
 from streamsep.models import Model
 from streamsep.priority import OTHERS, promoted
 from streamsep.realtime import Session, SessionStats
+from streamsep.realtime.desk import OWN_BUSES
 from streamsep.realtime.session import Rig
 from streamsep.realtime.spectrum import Spectrum
 from streamsep.realtime.stats import to_db
@@ -102,7 +103,9 @@ def _run_live(
 ) -> SessionStats:
     spec, block, output_file = separator.spec, options.block, options.output_file
     lyrics = load_lyrics(options.lyrics) if options.lyrics else None
-    gains = gains_for(options.stem, separator.stems)
+    rig = _rig(separator, options, options.key)
+    _check_stems(options, separator, rig)
+    gains = gains_for(options.stem, rig.separator.stems)
     events = EventLog()
     output_name = "null" if output_file else options.output_name
     source = open_source(
@@ -111,8 +114,6 @@ def _run_live(
     clock = open_clock(output_name, source, spec, block, devices, events=events)
     path = LivePath(source, clock, device_frames=block, channels=spec.channels)
     microphone = _open_microphone(options, spec, events)
-    rig = _rig(separator, options, options.key)
-    gains = gains_for(options.stem, rig.separator.stems)
     session = Session(
         rig.separator, device_frames=block, slack=rig.slack, gains=gains,
         microphone=microphone, key=rig.key, effects_delay=rig.effects_delay,
@@ -142,7 +143,7 @@ def _run_live(
             video=not from_file,
             microphone=microphone is not None,
             next_model=partial(repertoire.next, session) if repertoire.several else None,
-            spectrum=_spectrum(session, spec, block),
+            spectrum=_spectrum(session, rig.separator, block),
             prompter=Prompter(lyrics, from_start=from_file) if lyrics else None,
             recorded_s=lambda: recorders[-1].written / spec.sample_rate if recorders else None,
         )
@@ -160,7 +161,22 @@ def _run_live(
         return session.snapshot()
 
 
-def _spectrum(session: Session, spec: SeparatorSpec, block: int) -> Spectrum:
+def _check_stems(options: LiveOptions, separator: Separator, rig: Rig) -> None:
+    """Refuse stems that the model doesn't tell apart, or that effects make one of."""
+    for name in {options.stem, *options.record_stems}.difference(OWN_BUSES):
+        gains_for(name, separator.stems)
+        if rig.separator is not separator and name not in ("beat", *rig.separator.stems):
+            raise click.UsageError(
+                f"--key and --beat-effect leave no {name} apart, only "
+                f"{' and '.join(rig.separator.stems)}; record or play these, or leave those out"
+            )
+
+
+def _spectrum(session: Session, separator: Separator, block: int) -> Spectrum | None:
+    """Show the vocals, where there are any."""
+    if "vocals" not in separator.stems:
+        return None
+    spec = separator.spec
     spectrum = Spectrum(spec.sample_rate, spec.channels, block)
     session.add_tap("vocals", spectrum)
     return spectrum
@@ -177,6 +193,7 @@ def _rig(separator: Separator, options: LiveOptions, semitones: int | None) -> R
     pace = separator.pace if isinstance(separator, SlidingSeparator) else None
     slack = max(options.slack, pace.slack if pace else 0)
     if effects:
+        gains_for("vocals", separator.stems)
         separator = ProcessedSeparator(separator, effects)
     return Rig(separator, key, sum(effect.delay for effect in effects), slack)
 

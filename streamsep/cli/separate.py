@@ -14,7 +14,7 @@ import click
 from streamsep.audio.file import DEPTHS, subtype_for
 from streamsep.cli.at_once import at_the_same_time
 from streamsep.cli.bars import Bars
-from streamsep.cli.options import Decibels, device_option, model_option
+from streamsep.cli.options import Decibels, Names, device_option, model_option
 from streamsep.cli.plan import SOUND_FORMATS, Job, Template, find_songs, plan
 from streamsep.cli.stems import separate_file, stem_gains
 from streamsep.errors import StreamsepError
@@ -31,7 +31,7 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
               help="Where the stems go: a folder, or a path with {folder}, {name}, {ext} and "
                    "{stem} in it, e.g. 'out/{folder}/{name} ({stem}).flac'.  "
                    "[default: beside each file]")
-@click.option("--stems", metavar="NAME,…",
+@click.option("--stems", type=Names(), metavar="NAME,…",
               help="Which of the model's stems, e.g. beat,vocals.  [default: all; of a video, "
                    "beat]")
 @click.option("--format", "form", type=click.Choice([s.lstrip(".") for s in SOUND_FORMATS]),
@@ -48,7 +48,7 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
 def command(
     names: tuple[str, ...],
     output: str | None,
-    stems: str | None,
+    stems: tuple[str, ...] | None,
     form: str | None,
     bits: str | None,
     gain: float,
@@ -75,8 +75,7 @@ def command(
         for suffix in {template.suffix_for(song) for song in songs}:
             subtype_for(suffix, depth)
     separator = load_separator(model, device=device, offline=True)
-    wanted = _names(stems) if stems else None
-    jobs = plan(songs, template, wanted, separator.stems)
+    jobs = plan(songs, template, stems, separator.stems)
     stem_gains(separator, tuple({stem for job in jobs for stem in job.targets}))
     todo = [job for job in jobs if overwrite or not job.done]
     separators: list[Separator] = [separator]
@@ -100,10 +99,6 @@ def command(
                 report.add(job, work(separator, song, targets, on_progress=on_progress))
 
         at_the_same_time(separators, todo, separate)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(name.strip() for name in text.split(",")))
 
 
 class Report:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from streamsep.dsp.crossfade import DryWetSwitch
 from streamsep.dsp.mixer import RampedMixer, db_to_gain
 from streamsep.realtime.stats import to_db
+from streamsep.separation import gains_for
 
 Float32 = NDArray[np.float32]
 
 # guide: what is heard of the vocals; beat: the song, guide included; master: song and microphone.
 FADERS = ("guide", "beat", "mic", "master")
-# What a tap can listen to. beat, vocals and mic come before the faders: at gain one they are
-# what the mix is the sum of.
-BUSES = ("beat", "vocals", "mic", "mix")
+# What a tap can listen to besides stems and the beat. All but the mix come before the faders: at
+# gain one they are what the mix is the sum of.
+OWN_BUSES = ("mic", "mix")
 
 
 class Tap(Protocol):
@@ -27,6 +28,13 @@ class Tap(Protocol):
 
     def push(self, block: Float32) -> None:
         """Take (C, N) on the audio thread: no waiting, no I/O. The array is reused."""
+
+
+class _StemTap(NamedTuple):
+    """A tap and the stems, by their places, whose sum it hears."""
+
+    parts: tuple[int, ...]
+    tap: Tap
 
 
 class Microphone(Protocol):
@@ -84,8 +92,8 @@ class Desk:
         self._stand_in = np.zeros((len(stems), *shape), np.float32)
         self.dry = self._stand_in[-1]
         self._switch = DryWetSwitch(self._stand_in.shape)
+        self._stems = stems
         self._vocals = stems.index("vocals") if "vocals" in stems else None
-        self._beat = [index for index in range(len(stems)) if index != self._vocals]
         self._microphone = microphone
         self._song, self._sum, self._out, self._scratch = (
             np.zeros(shape, np.float32) for _ in range(4)
@@ -97,7 +105,9 @@ class Desk:
         self._out_mixer = RampedMixer(channels, block_size, np.array([1.0, 0.0, 1.0], np.float32))
         self._faders = dict.fromkeys(FADERS, 0.0) | {"guide": to_db(gains.get("vocals", 0.0))}
         self._bypass = False
-        self._taps: dict[str, tuple[Tap, ...]] = dict.fromkeys(BUSES, ())
+        # Replaced as a whole: the audio thread may be walking through the old ones.
+        self._stem_taps: tuple[_StemTap, ...] = ()
+        self._taps: dict[str, tuple[Tap, ...]] = dict.fromkeys(OWN_BUSES, ())
         self.mic_lost = 0
         self._peak_mic = 0.0
 
@@ -148,16 +158,18 @@ class Desk:
         self._out_mixer.set_gain(2, mic * master)
 
     def add_tap(self, bus: str, tap: Tap) -> None:
-        """Let ``tap`` listen to one of BUSES from the next block on.
+        """Let ``tap`` listen to a stem, the beat or one of OWN_BUSES from the next block on.
 
         Raises
         ------
-        ValueError
-            For an unknown bus.
+        ModelError
+            If there is no such stem.
         """
-        if bus not in BUSES:
-            raise ValueError(f"no bus {bus} among {', '.join(BUSES)}")
-        self._taps[bus] = (*self._taps[bus], tap)
+        if bus in OWN_BUSES:
+            self._taps[bus] = (*self._taps[bus], tap)
+            return
+        parts = tuple(self._stems.index(stem) for stem in gains_for(bus, self._stems))
+        self._stem_taps = (*self._stem_taps, _StemTap(parts, tap))
 
     def process(self, stems: Float32 | None) -> Float32:
         """Mix one block.
@@ -176,10 +188,8 @@ class Desk:
         self._song_mixer.mix(stems, self._song)
         mic = self._listen()
         self._out_mixer.mix((self._song, self.dry, mic), self._out)
-        for tap in self._taps["beat"]:
-            tap.push(self._beat_of(stems))
-        for tap in self._taps["vocals"]:
-            tap.push(self._silence if self._vocals is None else stems[self._vocals])
+        for parts, tap in self._stem_taps:
+            tap.push(self._sum_of(parts, stems))
         for tap in self._taps["mic"]:
             tap.push(mic)
         for tap in self._taps["mix"]:
@@ -194,13 +204,12 @@ class Desk:
         self._peak_mic = max(self._peak_mic, float(self._scratch.max()))
         return self._mic
 
-    def _beat_of(self, stems: Float32) -> Float32:
-        """Return the sum of all stems but the vocals."""
-        if len(self._beat) == 1:
-            only: Float32 = stems[self._beat[0]]
+    def _sum_of(self, parts: tuple[int, ...], stems: Float32) -> Float32:
+        if len(parts) == 1:
+            only: Float32 = stems[parts[0]]
             return only
         self._sum.fill(0.0)
-        for index in self._beat:
+        for index in parts:
             np.add(self._sum, stems[index], out=self._sum)
         return self._sum
 

@@ -240,12 +240,12 @@ class Session:
         self._desk.set_bypass(bypass)
 
     def add_tap(self, bus: str, tap: Tap) -> None:
-        """Let ``tap`` listen to ``beat``, ``vocals``, ``mic`` (before the faders) or ``mix``.
+        """Let ``tap`` listen to a stem, ``beat``, ``mic`` (before the faders) or ``mix``.
 
         Raises
         ------
-        ValueError
-            For an unknown bus.
+        ModelError
+            If there is no such stem.
         """
         self._desk.add_tap(bus, tap)
 

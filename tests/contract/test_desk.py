@@ -7,8 +7,9 @@ import pytest
 
 from streamsep.dsp.mixer import RAMP_SAMPLES
 from streamsep.effects.key import KeyChanger
+from streamsep.errors import ModelError
 from streamsep.realtime import Session
-from streamsep.realtime.desk import BUSES, FADERS
+from streamsep.realtime.desk import FADERS
 from streamsep.separation import load_separator
 from streamsep.separation.processed import ProcessedSeparator
 from tests.support import models
@@ -16,6 +17,7 @@ from tests.support.backends import SlowBackend
 from tests.support.sessions import play
 from tests.support.signals import music
 
+BUSES = ("beat", "vocals", "mic", "mix")
 FRAMES = 512
 SETTLED = RAMP_SAMPLES + FRAMES  # samples until faders that were set at the start have arrived
 
@@ -222,7 +224,7 @@ def test_what_isn_t_there_is_refused(identity_model):
         session.set_gain("vocals", 0.0)
     with pytest.raises(ValueError, match="nan dB"):
         session.set_gain("beat", float("nan"))
-    with pytest.raises(ValueError, match="no bus drums"):
+    with pytest.raises(ModelError, match="this model gives vocals, beat and no drums"):
         session.add_tap("drums", Singer(None))
 
 

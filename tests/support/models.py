@@ -47,6 +47,19 @@ def constant_mask(path: Path, value: float = 0.0, **changes) -> Path:
     return save(text, path, spec.to_metadata())
 
 
+def stem_masks(path: Path, masks: dict[str, float], **changes) -> Path:
+    """A model with one mask a stem, the same for every bin."""
+    spec = make_spec(stems=tuple(masks), **changes)
+    count, bins = len(masks), spec.bins
+    text = f"""
+    several (float[{spec.planes},{bins},1] features) => (float[{count},2,{bins},1] estimate)
+    <float[{count},1,1,1] masks = {{{", ".join(str(float(m)) for m in masks.values())}}}> {{
+        shape = Constant <value_ints: ints = [{count},2,{bins},1]> ()
+        estimate = Expand(masks, shape)
+    }}"""
+    return save(text, path, spec.to_metadata())
+
+
 def lookahead_mask(path: Path, *, frames: int, lookahead: int, **changes) -> Path:
     """Mask of frame t: sigmoid of the mean feature of frames t to t + lag, minus one.
 

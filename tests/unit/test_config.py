@@ -154,8 +154,8 @@ class TestMistakes:
             ('seconds = "3"', 'seconds is "3"; expected a number, without quotes'),
             ("record = 3", "record is 3; expected text in quotes"),
             (
-                'stem = "drums"',
-                """stem is "drums"; expected another value ('drums'""",
+                'voice-effects = "cave"',
+                """voice-effects is "cave"; expected another value ('cave'""",
             ),
             ("record = [1979-05-27]", "record is "),
         ],
