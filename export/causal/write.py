@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 
 from export.causal.features import planes
@@ -17,8 +16,8 @@ from export.constants import HOP_LENGTH, N_FFT, SAMPLE_RATE
 from export.data.audio import Audio
 from export.errors import VerificationError
 from export.features import make_window, stft
+from export.to_onnx.write import kept_if_proven
 from export.training.checkpoint import build_from, read_content
-from streamsep.errors import OutputError
 from streamsep.separation import OnnxBackend
 from streamsep.separation.separator import OFFLINE_RUNS
 from streamsep.spec import ModelSpec
@@ -68,19 +67,8 @@ def write_live(network: CausalUNet, spec: ModelSpec, path: Path, wave: Audio) ->
     OutputError
         When the file can't be written.
     """
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(build_causal(network, spec), partial)
-    except OSError as error:
-        raise OutputError(f"{path} can't be written ({error})", expected="a writable path",
-                          remedy="choose another --out") from error  # fmt: skip
-    try:
-        error = verify_live(partial, network, wave)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return error
+    with kept_if_proven(build_causal(network, spec), path) as partial:
+        return verify_live(partial, network, wave)
 
 
 @torch.no_grad()

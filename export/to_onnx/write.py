@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import onnx
+from onnx import ModelProto
 
 from export.to_onnx.int8 import quantize
 from export.to_onnx.model import build_model
 from export.to_onnx.verify import Array, Parity, verify
 from export.training.checkpoint import Checkpoint
 from streamsep.errors import OutputError
+from streamsep.models.sealed import sealed
+from streamsep.separation.backend import OnnxBackend
+from streamsep.separation.probe import probe
 from streamsep.spec import ModelSpec
 
 
@@ -37,20 +43,43 @@ def write_model(
     model = build_model(checkpoint, spec)
     if precision == "int8":
         model = quantize(model)
+    with kept_if_proven(model, path) as partial:
+        parity = verify(partial, checkpoint, wave, steps)
+        parity.check()
+    return parity
+
+
+@contextmanager
+def kept_if_proven(model: ModelProto, path: Path) -> Iterator[Path]:
+    """Write a model under another name; if nothing is raised over it, seal it and rename it.
+
+    Raises
+    ------
+    OutputError
+        When the file can't be written.
+    """
     partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(model, partial)
+        with _told_by_us(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            onnx.save(model, partial)
+        yield partial
+        self_test = probe(OnnxBackend(partial, device="cpu"))
+        with _told_by_us(path):
+            partial.write_bytes(sealed(partial.read_bytes(), self_test))
+            partial.replace(path)
+    finally:
+        with suppress(NotADirectoryError):  # where even the folder couldn't be made
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told_by_us(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise OutputError(f"{path} can't be written ({error})", expected="a writable path",
                           remedy="choose another --out") from error  # fmt: skip
-    try:
-        parity = verify(partial, checkpoint, wave, steps)
-        parity.check()
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-    return parity
 
 
 def current_commit() -> str:

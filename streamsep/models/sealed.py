@@ -13,8 +13,13 @@ HASH_KEY = "streamsep_sha256"
 SELF_TEST_KEY = "streamsep_self_test"
 
 
-def seal(model: bytes) -> bytes:
-    """Return what appended to a model file keeps the hash of all before."""
+def sealed(model: bytes, self_test: tuple[float, ...]) -> bytes:
+    """Return a model file's content with its self-test's result, and the hash of all that."""
+    model += metadata_entry(SELF_TEST_KEY, json.dumps(self_test))
+    return model + _seal(model)
+
+
+def _seal(model: bytes) -> bytes:
     return metadata_entry(HASH_KEY, hashlib.sha256(model).hexdigest())
 
 
@@ -30,16 +35,11 @@ def is_intact(path: Path) -> bool | None:
     if kept is None:
         return None
     content, end = path.read_bytes(), metadata_entry(HASH_KEY, kept)
-    return content.endswith(end) and seal(content[: -len(end)]) == end
-
-
-def self_test_entry(values: tuple[float, ...]) -> bytes:
-    """Return what appended to a model file keeps the result of its self-test."""
-    return metadata_entry(SELF_TEST_KEY, json.dumps(values))
+    return content.endswith(end) and _seal(content[: -len(end)]) == end
 
 
 def kept_self_test(path: Path) -> tuple[float, ...] | None:
-    """Return the result that `self_test_entry` kept, or None.
+    """Return the self-test's result that a file keeps, or None.
 
     Raises
     ------
@@ -55,5 +55,5 @@ def kept_self_test(path: Path) -> tuple[float, ...] | None:
         raise ModelError(
             f"the self-test that {path} keeps is {text[:80]!r}",
             expected="a list of numbers",
-            remedy="import the model again",
+            remedy="import or export the model again",
         ) from error

@@ -170,7 +170,8 @@ class TestInstalled:
         assert [line for line in done.stdout.splitlines() if not line.startswith(" ")] == [
             "live:", "tutorial:", "mine:", "center-cut:",
         ]  # fmt: skip
-        assert done.stdout.count("self-test: as at the import") == 1
+        for line in ("hash: as it was made", "self-test: as when it was made"):
+            assert done.stdout.count(f"  ok  {line}\n") == 3
 
     @pytest.mark.parametrize("place", [0.3, 0.6, 0.95])
     def test_one_changed_bit_is_found(self, command, mine, place):
@@ -181,6 +182,20 @@ class TestInstalled:
         assert done.code == MODEL
         assert " bad  " in done.stdout
         assert "mine: not as it should be" in done.stderr
+
+    # Graph, weights, self-test, the hash's name, the hash.
+    @pytest.mark.parametrize("place", [50, 3_000_000, -180, -75, -3])
+    def test_a_damaged_built_in_file_is_refused(self, command, tmp_path, monkeypatch, place):
+        copy = tmp_path / "package" / "live.onnx"
+        copy.parent.mkdir()
+        content = bytearray(find_model("live").read_bytes())
+        content[place] ^= 1
+        copy.write_bytes(content)
+        monkeypatch.setattr("streamsep.models.__file__", str(copy.with_name("__init__.py")))
+        done = command("models", "verify", "live")
+        assert done.code == MODEL
+        assert " bad  " in done.stdout
+        assert "self-test" not in done.stdout
 
     def test_numbers_that_changed_are_found(self, command, mine, monkeypatch):
         monkeypatch.setattr("streamsep.cli.models.probe", lambda backend: (0.5, 0.0, 0.0))

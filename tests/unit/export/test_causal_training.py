@@ -14,6 +14,7 @@ from export.data.manifest import Track
 from export.errors import CheckpointError, DataError, VerificationError
 from export.training.checkpoint import read_content
 from export.training.loop import Budget, Trainer
+from streamsep.models.sealed import is_intact
 from streamsep.separation import load_separator
 
 RECIPE = Recipe(
@@ -138,6 +139,7 @@ def test_a_checkpoint_becomes_a_model_that_runs(tmp_path, mixer):
     wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)
     path = tmp_path / "live.onnx"
     write_live(network, live_spec(network, name="live"), path, wave)
+    assert is_intact(path)
     separator = load_separator(path, device="cpu")
     # 46.4 ms at most: the live model's brief.
     assert separator.delay + separator.block_size == 2_048

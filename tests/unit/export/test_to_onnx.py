@@ -16,6 +16,7 @@ from export.to_onnx.weights import extract_weights
 from export.training.checkpoint import Checkpoint, write_content
 from export.training.config import TrainConfig
 from streamsep.errors import ModelError, OutputError
+from streamsep.models.sealed import is_intact, kept_self_test
 
 
 def make_checkpoint(target: str = "vocals") -> Checkpoint:
@@ -134,6 +135,14 @@ def test_verify_passes_on_its_own_checkpoint(
 ) -> None:
     main_ok("verify", exported, "--checkpoint", trained, "--steps", 4)
     assert "largest error" in capsys.readouterr().out
+
+
+def test_what_is_exported_is_sealed(exported: Path) -> None:
+    assert is_intact(exported)
+    assert kept_self_test(exported) is not None
+    onnx.checker.check_model(onnx.load(exported))
+    exported.write_bytes(exported.read_bytes()[:-1] + b"x")
+    assert not is_intact(exported)
 
 
 def test_verify_fails_on_another_checkpoint(
