@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,14 @@ from numpy.typing import NDArray
 
 from streamsep.audio.file import FORMATS, AudioReader, AudioWriter, match_channels
 from streamsep.audio.media import ENCODERS, MediaWriter, installed
+from streamsep.cli.ahead import ahead
 from streamsep.cli.options import make_folder
 from streamsep.dsp.resample import StreamResampler
 from streamsep.errors import OutputError
 from streamsep.separation import ChunkedSeparator, Separator, gains_for
 
 Float32 = NDArray[np.float32]
+Blocks = Generator[Float32, None, None]
 
 
 def separate_file(
@@ -60,14 +63,16 @@ def separate_file(
     peaks = np.zeros(len(targets))
     with AudioReader(path) as reader, _written_whole(targets, reader, bits) as writers:
         done = 0
-        for stems in separated(separator, reader, reader.finite_chunks()):
-            mixed = np.tensordot(mixer, stems, axes=1)
-            for writer, stem in zip(writers, mixed, strict=True):
-                writer.write(stem)
-            if mixed.size:
-                peaks = np.maximum(peaks, np.abs(mixed).max(axis=(1, 2)))
-            done += stems.shape[-1]
-            on_progress(min(done / reader.frames, 1.0))
+        # Closed before the reader: threads use it.
+        with closing(separated(separator, reader, reader.finite_chunks())) as blocks:
+            for stems in blocks:
+                mixed = np.tensordot(mixer, stems, axes=1)
+                for writer, stem in zip(writers, mixed, strict=True):
+                    writer.write(stem)
+                if mixed.size:
+                    peaks = np.maximum(peaks, np.abs(mixed).max(axis=(1, 2)))
+                done += stems.shape[-1]
+                on_progress(min(done / reader.frames, 1.0))
     return dict(zip(targets, peaks.tolist(), strict=True))
 
 
@@ -84,23 +89,38 @@ def stem_gains(separator: Separator, names: tuple[str, ...]) -> Float32:
     return np.array(rows, np.float32)
 
 
-def separated(
-    separator: Separator, reader: AudioReader, chunks: Iterable[Float32]
-) -> Iterator[Float32]:
+def separated(separator: Separator, reader: AudioReader, chunks: Iterable[Float32]) -> Blocks:
     """Yield stems (S, C, n) at the file's rate, in all as long as ``chunks`` (C, n) of the file.
 
     C is the file's channels, at most the model's. The residual is taken from the file itself:
     what the model's sample rate can't hold stays in it, and the stems sum to the file.
+
+    The file is read on one thread and separated on another; who iterates does the rest.
     """
     spec, rate = separator.spec, reader.sample_rate
     count, channels = len(separator.stems), min(reader.channels, spec.channels)
-    chunked = ChunkedSeparator(separator)
-    way_in = StreamResampler(rate, spec.sample_rate, spec.channels)
     way_out = StreamResampler(spec.sample_rate, rate, count * spec.channels)
+    read: deque[Float32] = deque()  # the file's sound, from one thread to the other
     original = np.zeros((channels, 0), np.float32)  # what no stems have come for yet
+
+    def mixtures() -> Blocks:
+        way_in = StreamResampler(rate, spec.sample_rate, spec.channels)
+        for chunk in chunks:
+            read.append(match_channels(chunk, channels))
+            yield way_in.process(match_channels(chunk, spec.channels))
+        yield way_in.process(np.zeros((spec.channels, 0), np.float32), last=True)
+
+    def separate() -> Blocks:
+        chunked = ChunkedSeparator(separator)
+        with closing(ahead(mixtures())) as sounds:
+            for mixture in sounds:
+                yield chunked.feed(mixture)
+        yield chunked.finish()
 
     def back(stems: Float32, *, last: bool = False) -> Float32:
         nonlocal original
+        while read:
+            original = np.concatenate([original, read.popleft()], axis=-1)
         flat = way_out.process(stems.reshape(count * spec.channels, -1), last=last)
         there = min(flat.shape[-1], original.shape[-1])
         full = flat[:, :there].reshape(count, spec.channels, there)
@@ -111,12 +131,10 @@ def separated(
         original = original[:, there:]
         return stems
 
-    for chunk in chunks:
-        original = np.concatenate([original, match_channels(chunk, channels)], axis=-1)
-        mixture = way_in.process(match_channels(chunk, spec.channels))
-        yield back(chunked.feed(mixture))
-    chunked_rest = [chunked.feed(way_in.process(mixture[:, :0], last=True)), chunked.finish()]
-    yield back(np.concatenate(chunked_rest, axis=-1), last=True)
+    with closing(ahead(separate())) as blocks:
+        for stems in blocks:
+            yield back(stems)
+    yield back(np.zeros((count, spec.channels, 0), np.float32), last=True)
 
 
 @contextmanager
