@@ -134,7 +134,7 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     names = [name for name in CONTENDERS if name in asked.only]
     rows = [name for name in ROWS if name in asked.only]
     cpus = tuple(processors()[-asked.cores :])
-    sizes = (2, 0.15, 0.3) if asked.quick else (5, 2.0, 2.0)
+    sizes = (2, 0.15, 0.3) if asked.quick else (4, 2.0, 2.0)
     plan = Plan(*sizes, device=asked.device, cpus=cpus)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TextColumn("left:"), TimeRemainingColumn())  # fmt: skip
