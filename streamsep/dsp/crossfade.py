@@ -19,7 +19,9 @@ class DryWetSwitch:
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         size = shape[-1]
-        self._rise = (np.arange(1, size + 1) / size).astype(np.float32)
+        # As large as what they are multiplied with: for operands of fewer axes numpy makes a copy.
+        rise = (np.arange(1, size + 1) / size).astype(np.float32)
+        self._rise = np.zeros(shape, np.float32) + rise
         self._fall = np.float32(1.0) - self._rise
         self._out = np.zeros(shape, np.float32)
         self._part = np.zeros(shape, np.float32)
@@ -52,5 +54,6 @@ class DryWetSwitch:
 
     def _leave_the_last_sample(self, dry: Float32) -> Float32:
         """Fade where there is no wet to fade from: let the step at the seam die away."""
-        np.multiply(self._step, self._fall, out=self._out)
+        np.copyto(self._out, self._step)
+        np.multiply(self._out, self._fall, out=self._out)
         return np.add(self._out, dry, out=self._out)

@@ -34,10 +34,12 @@ class RampedMixer:
     def __init__(self, channels: int, block_size: int, gains: Float32) -> None:
         self._gains = gains.astype(np.float32)  # reached
         self._targets = self._gains.copy()  # asked for; single float writes are atomic
-        self._slope = (np.arange(1, block_size + 1) / block_size).astype(np.float32)
-        self._most = np.float32(max(block_size / RAMP_SAMPLES, 1e-6))  # change in one block
-        self._ramp = np.zeros(block_size, np.float32)
         self._scaled = np.zeros((channels, block_size), np.float32)
+        # As large as what it is multiplied with: for operands of fewer axes numpy makes a copy.
+        slope = (np.arange(1, block_size + 1) / block_size).astype(np.float32)
+        self._slope = np.zeros_like(self._scaled) + slope
+        self._most = np.float32(max(block_size / RAMP_SAMPLES, 1e-6))  # change in one block
+        self._ramp = np.zeros_like(self._scaled)
 
     def set_gain(self, index: int, gain: float) -> None:
         """Ask for a linear gain; any thread may call this."""

@@ -90,21 +90,23 @@ class StreamingSTFT:
     ) -> None:  # fmt: skip
         self.n_fft, self.hop_length = n_fft, hop_length
         analysis = analysis_window(window, n_fft)
-        self._synthesis = dual_window(analysis, hop_length)
+        synthesis = dual_window(analysis, hop_length)
         # numpy transforms float32 in float64, five times slower, unless a factor of float32
         # stands before the sum: "forward" has 1/n_fft there, which the window takes back.
-        self._analysis = analysis * np.float32(n_fft)
         size = self.delay + frames * hop_length
         self._input = np.zeros((channels, size), np.float32)
         shifts = np.lib.stride_tricks.sliding_window_view(self._input, n_fft, axis=1)
         self._framed = shifts[:, ::hop_length].transpose(1, 0, 2)  # (T, C, n_fft), a view
         self._windowed = np.zeros((frames, channels, n_fft), np.float32)
+        # As large as what they are multiplied with: for operands of fewer axes numpy makes a copy.
+        self._analysis = np.zeros_like(self._windowed) + analysis * np.float32(n_fft)
         self._overlap = np.zeros((stems, channels, size), np.float32)
         starts = range(0, frames * hop_length, hop_length)
         self._parts = [self._overlap[..., start : start + n_fft] for start in starts]
         self._done = self._overlap[..., : frames * hop_length]
         self._rest = self._overlap[..., self.delay :]
         self._frame = np.zeros((frames, stems, channels, n_fft), np.float32)
+        self._synthesis = np.zeros_like(self._frame) + synthesis
         self._newest = self._input[:, self.delay :]
         self._moves_in = end_to_front(self._input, self.delay)
         self._moves_out = end_to_front(self._overlap, self.delay)
@@ -127,7 +129,8 @@ class StreamingSTFT:
         for front, end in self._moves_in:
             np.copyto(front, end)
         np.copyto(self._newest, block)
-        np.multiply(self._framed, self._analysis, out=self._windowed)
+        np.copyto(self._windowed, self._framed)
+        np.multiply(self._windowed, self._analysis, out=self._windowed)
         np.fft.rfft(self._windowed, axis=-1, norm="forward", out=out)  # type: ignore[arg-type]  # stubs: float64 only
 
     def synthesise(self, spectra: Complex64, out: Float32) -> None:

@@ -73,7 +73,8 @@ class Lane:
     def feed(self, block: Float32) -> None:
         """Take in (C, n)."""
         self._input.write(block)
-        self.worker.wake()
+        if self._input.available >= self.separator.block_size:
+            self.worker.wake()
         self._delay.process(block, self.dry)
         self.fed += self._frames
 

@@ -40,8 +40,10 @@ class Changeover:
         self._fade = round(self.FADE_S * rate)
         self._faded = 0
         self.stems, self.dry = np.zeros_like(old.stems), np.zeros_like(old.dry)
-        self._count = np.arange(1, device_frames + 1, dtype=np.float32)
-        self._ramp = np.zeros(device_frames, np.float32)
+        # As large as what it is multiplied with: for operands of fewer axes numpy makes a copy.
+        self._ramp = np.zeros_like(old.stems)
+        self._count = np.zeros_like(old.stems)
+        self._count += np.arange(1, device_frames + 1, dtype=np.float32)
 
     def feed(self, block: Float32) -> None:
         """Feed the new lane (C, n); the old one goes on as ever."""
@@ -63,10 +65,10 @@ class Changeover:
         np.add(self._count, self._faded, out=self._ramp)
         np.multiply(self._ramp, 1.0 / self._fade, out=self._ramp)
         np.minimum(self._ramp, 1.0, out=self._ramp)
-        self._faded += len(self._count)
-        self._blend(dry, self.new.dry, self.dry)
+        self._faded += self._count.shape[-1]
+        self._blend(dry, self.new.dry, self._ramp[0], self.dry)
         if there and stems is not None:
-            self._blend(stems, self.new.stems, self.stems)
+            self._blend(stems, self.new.stems, self._ramp, self.stems)
         elif there:
             np.copyto(self.stems, self.new.stems)
         else:
@@ -74,9 +76,9 @@ class Changeover:
             np.copyto(self.stems[-1], self.dry)
         return True
 
-    def _blend(self, old: Float32, new: Float32, out: Float32) -> None:
+    def _blend(self, old: Float32, new: Float32, ramp: Float32, out: Float32) -> None:
         np.subtract(new, old, out=out)
-        np.multiply(out, self._ramp, out=out)
+        np.multiply(out, ramp, out=out)
         np.add(out, old, out=out)
 
     @property

@@ -16,8 +16,8 @@ from streamsep.spec import ModelSpec
 Float32 = NDArray[np.float32]
 
 # expm1 of this is 2e8, far above any magnitude of bounded audio, and can't overflow.
-MAX_LOG1P = 19.0
-TINY = np.float32(1e-20)
+MAX_LOG1P = np.float32(19.0)
+TINY, NOTHING, ALL = np.float32(1e-20), np.float32(0.0), np.float32(1.0)
 
 
 class SpectralEngine(ABC):
@@ -53,9 +53,12 @@ class SpectralEngine(ABC):
         shape = (stride_frames, spec.channels, spec.bins)
         # Frames wait here, oldest first, until their estimate has seen its look-ahead.
         self._spectra = np.zeros((self._lag + stride_frames, *shape[1:]), np.complex64)
-        self._magnitude = np.zeros((stride_frames, 1, *shape[1:]), np.float32)
+        self._magnitude = np.zeros(shape, np.float32)
         self._stem_spectra = np.zeros((stride_frames, len(spec.stems), *shape[1:]), np.complex64)
         self._ratio = np.zeros(self._stem_spectra.shape, np.float32)
+        # Views, one a stem.
+        self._spectra_of_stems = [self._stem_spectra[:, i] for i in range(len(spec.stems))]
+        self._ratio_of_stems = [self._ratio[:, i] for i in range(len(spec.stems))]
         planes, bins, _ = spec.features_shape
         self._features = np.zeros((planes, bins, stride_frames), np.float32)
         self._planes = np.zeros((stride_frames, planes, bins), np.float32)
@@ -127,22 +130,27 @@ class SpectralEngine(ABC):
 
     def _apply(self, spectra: NDArray[np.complex64]) -> None:
         """Make the stems' spectra of the estimate and the mixture's (T, C, B)."""
-        mixture = spectra[:, np.newaxis]
         if self.spec.output == "complex":
-            self._place(mixture)
+            self._place(spectra[:, np.newaxis])
             return
-        ratio = self._estimated
+        # Factors are brought into the product's own form: numpy would do it in new buffers.
+        factor = self._estimated
         if self.spec.output == "log1p_magnitude":
+            factor = ratio = self._ratio
+            np.copyto(ratio, self._estimated)
             # Wiener-like: the estimated magnitude with the mixture's phase, never above the
             # mixture, so that silence stays silence whatever the network believes.
-            np.abs(mixture, out=self._magnitude)
+            np.abs(spectra, out=self._magnitude)
             np.maximum(self._magnitude, TINY, out=self._magnitude)
-            ratio = self._ratio
-            np.clip(self._estimated, 0.0, MAX_LOG1P, out=ratio)
+            np.maximum(ratio, NOTHING, out=ratio)
+            np.minimum(ratio, MAX_LOG1P, out=ratio)
             np.expm1(ratio, out=ratio)
-            np.divide(ratio, self._magnitude, out=ratio)
-            np.minimum(ratio, 1.0, out=ratio)
-        np.multiply(mixture, ratio, out=self._stem_spectra)
+            for of_stem in self._ratio_of_stems:
+                np.divide(of_stem, self._magnitude, out=of_stem)
+            np.minimum(ratio, ALL, out=ratio)
+        np.copyto(self._stem_spectra, factor)
+        for stem_spectra in self._spectra_of_stems:
+            np.multiply(stem_spectra, spectra, out=stem_spectra)
 
     def _place(self, mixture: NDArray[np.complex64]) -> None:
         """Take the estimated spectra (T, S, 2C, F) as they are, but silence for silence."""
