@@ -47,6 +47,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", metavar="NAME,…", type=lambda text: text.split(","),
                         default=everything, help=f"of {', '.join(everything)}")
     parser.add_argument("--cores", type=int, default=1, help="a contender's cores and threads")
+    parser.add_argument("--rounds", type=int, default=4, metavar="N", help="of 2 s a contender, "
+                        "and 2 s more at the pace of the sound")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--quick", action="store_true", help="seconds in all; figures mean little")
     parser.add_argument("--light", metavar="PYTHON", default=default_light(),
@@ -64,6 +66,8 @@ def arguments() -> argparse.Namespace:
     asked = parser.parse_args()
     if unknown := sorted(set(asked.only) - set(everything)):
         parser.error(f"--only: no {', '.join(unknown)} among {', '.join(everything)}")
+    if asked.rounds < 1:
+        parser.error("--rounds: at least 1")
     if not 1 <= asked.cores <= len(processors()):
         parser.error(f"--cores: 1 to {len(processors())} here")
     return asked
@@ -134,8 +138,8 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     names = [name for name in CONTENDERS if name in asked.only]
     rows = [name for name in ROWS if name in asked.only]
     cpus = tuple(processors()[-asked.cores :])
-    sizes = (2, 0.15, 0.3) if asked.quick else (4, 2.0, 2.0)
-    plan = Plan(*sizes, device=asked.device, cpus=cpus)
+    rounds, (slice_s, pace_s) = asked.rounds, (0.15, 0.3) if asked.quick else (2.0, 2.0)
+    plan = Plan(rounds, slice_s, pace_s, device=asked.device, cpus=cpus)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TextColumn("left:"), TimeRemainingColumn())  # fmt: skip
     result: dict[str, Any] = {"about": about(asked), "contenders": [], "program": {}}

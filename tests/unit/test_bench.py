@@ -31,7 +31,10 @@ def recorded(tmp_path_factory):
     env = os.environ | {"PYTHONPATH": str(absent.parent)}
     path = folder / "figures.json"
     only = ",".join([*CONTENDERS, "help"])
-    bench("--quick", "--only", only, "--json", path, "--note", "A test ran it.", env=env)
+    bench(
+        "--quick", "--rounds", "2", "--only", only, "--json", path, "--note", "A test ran it.",
+        env=env,
+    )  # fmt: skip
     return path
 
 
