@@ -52,8 +52,8 @@ def command(
     kept" is the uSDR of the beat when the accompaniment plays alone, "voice removed" how far
     down the vocals go when they are sung alone.
     """
-    separator = load_separator(model, device=device)
-    spec = separator.spec
+    live, offline = (load_separator(model, device=device, offline=o) for o in (False, True))
+    spec = live.spec
     songs = find_songs(folder)
     if report is not None:
         make_folder(report, "--report")
@@ -66,12 +66,13 @@ def command(
             song = read_song(path, sample_rate=spec.sample_rate, channels=spec.channels)
             for method in METHODS:
                 progress.update(task, description=f"{song.name}: {method}")
+                separator = offline if method == "model offline" else live
                 beat, vocals = separate_song(method, song, separator)
                 score = score_song(song, method, beat, vocals, spec.sample_rate, museval=museval)
                 if method in DOERS:
 
                     def beat_of(alone: Song, method: str = method) -> NDArray[np.float32]:
-                        return separate_song(method, alone, separator)[0]
+                        return separate_song(method, alone, live)[0]
 
                     score = score_alone(score, song, beat_of)
                 scores.append(score)

@@ -158,6 +158,23 @@ def test_the_command_prints_a_table_and_writes_a_page(tmp_path, folder):
     assert len(lines) == 1 + 3 * len(METHODS)
 
 
+def test_the_offline_row_is_the_engine_for_files(tmp_path, folder):
+    """An MDX graph hears both sides of a frame over files, and the newest window live."""
+    kernel = np.zeros((4, 4, 3), np.float32)
+    kernel[range(4), range(4), 0] = 0.5  # half of the frame before: windows' edges matter
+    model = models.mdx(tmp_path / "mdx.onnx", kernel=kernel, dim_f=2049)
+    arguments = [str(folder), "--model", str(model), "--device", "cpu", "--no-museval"]
+    result = CliRunner().invoke(command, [*arguments, "--report", str(tmp_path / "report")])
+    assert result.exit_code == 0, result.output
+    rows = [line.split("\t") for line in
+            (tmp_path / "report" / "scores.tsv").read_text().splitlines()]  # fmt: skip
+    told = {(row[0], row[1]): row[2] for row in rows}
+    song = read_song(folder / "song1", sample_rate=RATE, channels=2)
+    engine = load_separator(model, device="cpu", offline=True)
+    expected = score("model offline", song, engine).beat_usdr
+    assert told["song1", "model offline"] == f"{expected:.4f}" != told["song1", "model live"]
+
+
 def test_stems_are_cut_to_the_shorter(tmp_path):
     path = tmp_path / "song"
     path.mkdir()
