@@ -30,17 +30,22 @@ class NetworkConfig:
     head
         ``"direct"``: the last convolution is the estimate. ``"gated"``: the estimate is the
         input times a sigmoid of it, so it lies between silence and the mixture.
+    stems
+        How many targets are estimated.
     """
 
     bins: int = BINS
     width: float = 1.0
     head: str = "direct"
+    stems: int = 1
 
     def __post_init__(self) -> None:
         if self.head not in HEADS:
             raise ValueError(f"head {self.head!r}: 'direct' or 'gated'")
-        if self.bins < 1 or min(self.channels) < 1:
-            raise ValueError(f"bins {self.bins}, width {self.width}: both must be positive")
+        if self.bins < 1 or min(self.channels) < 1 or self.stems < 1:
+            raise ValueError(
+                f"bins {self.bins}, width {self.width}, stems {self.stems}: all must be positive"
+            )
 
     @property
     def channels(self) -> tuple[int, int, int]:
@@ -54,7 +59,7 @@ class NetworkConfig:
 
 
 class VocalModel(nn.Module):
-    """Mixture log1p magnitude in, target log1p magnitude out.
+    """Mixture log1p magnitude in, targets' log1p magnitudes out.
 
     Frames must be a multiple of 4: the two strided convolutions halve them twice.
     """
@@ -69,12 +74,12 @@ class VocalModel(nn.Module):
         # A transposed convolution keeps its output channels in dimension 1.
         self.up1 = weight_norm(nn.ConvTranspose1d(c3, c2, 3, 2, 1, output_padding=1), dim=1)
         self.up2 = weight_norm(nn.ConvTranspose1d(c2, c1, 3, 2, 1, output_padding=1), dim=1)
-        self.out = weight_norm(nn.Conv1d(c1, config.bins, 3, padding=1))
+        self.out = weight_norm(nn.Conv1d(c1, config.stems * config.bins, 3, padding=1))
         self.gru1 = nn.GRU(c1, c1, batch_first=True)
         self.gru2 = nn.GRU(c2, c2, batch_first=True)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Estimate the target.
+        """Estimate the targets.
 
         Parameters
         ----------
@@ -84,16 +89,16 @@ class VocalModel(nn.Module):
         Returns
         -------
         Tensor
-            float32 log1p magnitude of the target, same shape. The direct head may go a little
-            below zero; the host takes that as silence.
+            float32 log1p magnitudes of the targets, shape (batch, stems, bins, frames). The
+            direct head may go a little below zero; the host takes that as silence.
         """
         a = leaky_relu(self.conv1(features), NEGATIVE_SLOPE)
         b = leaky_relu(self.conv2(a), NEGATIVE_SLOPE)
         c = leaky_relu(self.conv3(b), NEGATIVE_SLOPE)
         d = leaky_relu(self.up1(c), NEGATIVE_SLOPE) + self.gru2(b.mT)[0].mT
         e = leaky_relu(self.up2(d), NEGATIVE_SLOPE) + self.gru1(a.mT)[0].mT
-        z = self.out(e)
-        return features * z.sigmoid() if self.config.head == "gated" else z
+        z = self.out(e).unflatten(1, (self.config.stems, self.config.bins))
+        return features[:, None] * z.sigmoid() if self.config.head == "gated" else z
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -66,8 +66,9 @@ def build_causal(model: CausalUNet, spec: ModelSpec) -> ModelProto:
         kernel_shape=[1, 3], pads=[0, 1, 0, 1],
     )  # fmt: skip
     masks = g.node("Transpose", g.node("Sigmoid", x), perm=[0, 1, 3, 2])
-    band = g.constant("band_of_bin", band_of_bin())
-    g.node("Gather", masks, band, axis=2, out=ESTIMATE_OUTPUT)
+    masks = g.node("Gather", masks, g.constant("band_of_bin", band_of_bin()), axis=2)
+    estimate = spec.estimate_shape[:-1]
+    g.node("Reshape", masks, g.integers(*estimate, -1), out=ESTIMATE_OUTPUT)
     return g.build(
         spec.name,
         [
@@ -75,7 +76,7 @@ def build_causal(model: CausalUNet, spec: ModelSpec) -> ModelProto:
             *((s.input, s.shape) for s in spec.states),
         ],
         [
-            (ESTIMATE_OUTPUT, (*spec.estimate_shape[:-1], FREE_AXIS)),
+            (ESTIMATE_OUTPUT, (*estimate, FREE_AXIS)),
             *((s.output, s.shape) for s in spec.states),
         ],
         spec.to_metadata(),

@@ -1,4 +1,8 @@
-"""Stereo random mixes: a voice and a band that never met, drawn by seed, step and place."""
+"""Stereo random mixes: a voice and a band that never met, drawn by seed, step and place.
+
+A band comes with the stems in it that are to be told apart: an array (1 + parts, 2, samples), the
+whole and then its parts. What is done to a band is done to all of them alike.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from scipy.signal import fftconvolve
 
 from export.constants import HOP_LENGTH, SAMPLE_RATE
 from export.data.audio import Audio, read_part
+from export.data.excerpts import tracks_with
 from export.data.manifest import Track
 from export.data.mixing import SILENT_RMS, TRIES, draw_track, pools, rms
 from export.errors import DataError
@@ -44,7 +49,7 @@ LEVEL_DBFS = (-32.0, -10.0)
 
 
 class StereoMixer:
-    """Draws (voice, band) pairs from a pool of prepared tracks.
+    """Draws stems and what there is besides them from a pool of prepared tracks.
 
     Parameters
     ----------
@@ -54,26 +59,33 @@ class StereoMixer:
         Tracks of one split.
     seed
         With step and position it decides every draw.
+    stems
+        What to tell apart, by the names of the tracks' files.
 
     Raises
     ------
     DataError
-        If there is no voice or no band.
+        If there is no voice, or no band with these stems.
     """
 
-    def __init__(self, folder: Path, tracks: Sequence[Track], seed: int) -> None:
-        self._folder, self._seed = folder, seed
+    def __init__(
+        self, folder: Path, tracks: Sequence[Track], seed: int, stems: Sequence[str] = ("vocals",)
+    ) -> None:
+        self._folder, self._seed, self._stems = folder, seed, tuple(stems)
+        self._band_files = ["accompaniment", *(stem for stem in stems if stem != "vocals")]
+        known = tracks_with(tracks, stems)
         self._voices = pools(tracks, "vocals", VOICE_SHARES)
-        self._bands = pools(tracks, "accompaniment", BAND_SHARES)
-        self._songs = [t for t in tracks if t.kind == "song"]
-        if not self._voices or not self._bands:
+        self._bands = pools(known, "accompaniment", BAND_SHARES)
+        self._songs = [t for t in known if t.kind == "song"]
+        if not self._voices:
             raise DataError(
-                f"no {'accompaniment' if self._voices else 'voice'} to mix",
-                expected="at least one of each", remedy="prepare some",
+                "no voice to mix", expected="at least one singer, speaker or song",
+                remedy="prepare some",
             )  # fmt: skip
 
-    def sample(self, step: int, position: int) -> tuple[Audio, Audio]:
-        """Return voice and band, float32 of shape (2, ITEM_SAMPLES); their sum is the mixture."""
+    def sample(self, step: int, position: int) -> Audio:
+        """Return the stems and the rest, float32 (S + 1, 2, ITEM_SAMPLES); they sum to the mixture.
+        """
         rng = np.random.default_rng([self._seed, step, position])
         kind = rng.random()
         if self._songs and kind < TRUE_SONG_SHARE:
@@ -89,34 +101,45 @@ class StereoMixer:
                 voice = _pause(rng, voice, PAUSE_CHANCE)
                 band = _pause(rng, band, BREAK_CHANCE)
         if rng.random() < MONO_CHANCE:
-            voice, band = (np.broadcast_to(x.mean(axis=0), x.shape) for x in (voice, band))
+            voice, band = (
+                np.broadcast_to(x.mean(axis=-2, keepdims=True), x.shape) for x in (voice, band)
+            )
         if rng.random() < 0.5:
-            voice, band = voice[::-1], band[::-1]
-        scale = _gain(rng, LEVEL_DBFS) / max(rms(voice + band), SILENT_RMS)
-        return voice * np.float32(scale), band * np.float32(scale)
+            voice, band = voice[::-1], band[:, ::-1]
+        scale = _gain(rng, LEVEL_DBFS) / max(rms(voice + band[0]), SILENT_RMS)
+        return self._apart(voice, band) * np.float32(scale)
+
+    def _apart(self, voice: Audio, band: Audio) -> Audio:
+        """Return the stems in order, and then what is in none of them."""
+        whole, *parts = band
+        known = dict(zip(self._band_files[1:], parts, strict=True)) | {"vocals": voice}
+        stems = np.stack([known.pop(stem) for stem in self._stems])
+        rest = whole - sum(parts) if parts else whole
+        return np.concatenate([stems, (rest + known.get("vocals", np.float32(0)))[None]])
 
     def _true_song(self, rng: np.random.Generator) -> tuple[Audio, Audio]:
         track = self._songs[rng.integers(len(self._songs))]
         start = int(rng.integers(max(track.samples - ITEM_SAMPLES, 0) + 1))
-        voice, band = (
+        voice, *band = (
             read_part(self._folder / track.files[name], start, ITEM_SAMPLES)
-            for name in ("vocals", "accompaniment")
+            for name in ("vocals", *self._band_files)
         )
-        return voice * _gain(rng, (-6.0, 6.0)), band
+        return voice * _gain(rng, (-6.0, 6.0)), np.stack(band)
 
     def _band(self, rng: np.random.Generator) -> Audio:
-        band = np.zeros((2, ITEM_SAMPLES), np.float32)
+        band = np.zeros((len(self._band_files), 2, ITEM_SAMPLES), np.float32)
         for index in range(2 if rng.random() < SECOND_BAND_CHANCE else 1):
             track = draw_track(rng, self._bands)
-            one = self._part(rng, track, "accompaniment", BAND_OCTAVES)
-            band += one * np.float32(_gain(rng, (-9.0 * index, 0.0)) / max(rms(one), SILENT_RMS))
+            one = self._part(rng, track, self._band_files, BAND_OCTAVES)
+            level = max(rms(one[0]), SILENT_RMS)
+            band += one * np.float32(_gain(rng, (-9.0 * index, 0.0)) / level)
         return band
 
     def _voice(self, rng: np.random.Generator) -> Audio:
         voice = np.zeros((2, ITEM_SAMPLES), np.float32)
         for index in range(2 if rng.random() < SECOND_VOICE_CHANCE else 1):
             track = draw_track(rng, self._voices)
-            one = self._part(rng, track, "vocals", VOICE_OCTAVES)
+            (one,) = self._part(rng, track, ["vocals"], VOICE_OCTAVES)
             if track.kind != "song":
                 one = _place(rng, one, index)
             if rng.random() < WIDE_CHANCE:
@@ -130,22 +153,24 @@ class StereoMixer:
         return voice
 
     def _part(
-        self, rng: np.random.Generator, track: Track, name: str, octaves: float
+        self, rng: np.random.Generator, track: Track, names: Sequence[str], octaves: float
     ) -> Audio:
-        """Read a place where something sounds, sometimes at another speed."""
+        """Read a place where the first file sounds, sometimes at another speed: (names, 2, N)."""
         speed = 2 ** rng.uniform(-octaves, octaves) if rng.random() < SPEED_CHANCE else 1.0
         length = int(ITEM_SAMPLES * speed) + 1
         for _ in range(TRIES):
             start = int(rng.integers(max(track.samples - length, 0) + 1))
-            part = read_part(self._folder / track.files[name], start, length)
-            if rms(part) > SILENT_RMS:
+            first = read_part(self._folder / track.files[names[0]], start, length)
+            if rms(first) > SILENT_RMS:
                 break
-        if speed != 1.0:
-            # Quick quality: this is a disguise, not a product, and it runs for every item.
-            part = soxr.resample(part.T, speed, 1.0, quality="QQ").T
-        out = np.zeros((2, ITEM_SAMPLES), np.float32)
-        count = min(part.shape[1], ITEM_SAMPLES)
-        out[:, :count] = part[:, :count]
+        others = [read_part(self._folder / track.files[n], start, length) for n in names[1:]]
+        out = np.zeros((len(names), 2, ITEM_SAMPLES), np.float32)
+        for part, into in zip([first, *others], out, strict=True):
+            if speed != 1.0:
+                # Quick quality: this is a disguise, not a product, and it runs for every item.
+                part = soxr.resample(part.T, speed, 1.0, quality="QQ").T
+            count = min(part.shape[1], ITEM_SAMPLES)
+            into[:, :count] = part[:, :count]
         return out
 
 

@@ -41,7 +41,7 @@ class CausalConfig:
     planes
         Feature planes in: left, right, mid, side.
     masks
-        Masks out: left, right.
+        Masks out: left, right, of each stem.
     channels
         Width of each level, top first; each level has half the bands of the one above.
     memory_levels

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from export.causal.mixing import StereoMixer
 from export.causal.network import CausalConfig, CausalUNet, to_masks
 from export.constants import HOP_LENGTH
 from export.features import istft, make_window, stft
+from export.training.config import check_stems
 from export.training.metrics import usdr
-from export.training.validate import AUDIBLE_RMS, level, stack
+from export.training.validate import AUDIBLE_RMS, level
 
 # Frames of a step's items, by chance: most steps are short, which makes three of one.
 ITEM_FRAMES = (44, 44, 44, mixing.ITEM_FRAMES)
@@ -30,9 +32,16 @@ EQ_DB = 6.0
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What decides the result."""
+    """What decides the result.
+
+    Attributes
+    ----------
+    stems
+        What to tell apart, by the names of the tracks' files; the network has two masks each.
+    """
 
     network: CausalConfig = field(default_factory=CausalConfig)
+    stems: tuple[str, ...] = ("vocals",)
     batch_size: int = 8
     learning_rate: float = 2e-3
     weight_decay: float = 3e-2
@@ -40,6 +49,11 @@ class Recipe:
     seed: int = 0
     valid_every: int = 200
     valid_items: int = 48
+
+    def __post_init__(self) -> None:
+        check_stems(self.stems)
+        if self.network.masks != 2 * len(self.stems):
+            raise ValueError(f"{self.network.masks} masks for {len(self.stems)} stems")
 
 
 class LiveLesson:
@@ -81,24 +95,24 @@ class LiveLesson:
             network.load_state_dict(content["average"])
         self.learning_rate = self.recipe.learning_rate * SECOND_RUN_RATE
 
-    def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return voices and bands, float32 (batch_size, 2, samples)."""
+    def batch(self, step: int) -> Tensor:
+        """Return stems and what is in none of them, float32 (batch_size, S + 1, 2, samples)."""
         rng = np.random.default_rng([self.recipe.seed, step, 10**7])
         count = int(rng.choice(ITEM_FRAMES)) * HOP_LENGTH
         start = int(rng.integers(mixing.ITEM_SAMPLES - count + 1))
-        voice, band = self._draw(self._train, step)
-        return voice[..., start : start + count], band[..., start : start + count]
+        return self._draw(self._train, step)[..., start : start + count]
 
-    def _draw(self, mixer: StereoMixer, step: int) -> tuple[Tensor, Tensor]:
-        return stack([mixer.sample(step, place) for place in range(self.recipe.batch_size)])
+    def _draw(self, mixer: StereoMixer, step: int) -> Tensor:
+        items = [mixer.sample(step, place) for place in range(self.recipe.batch_size)]
+        return torch.from_numpy(np.stack(items))
 
-    def learn(self, batch: tuple[Tensor, Tensor], step: int, learning_rate: float) -> float:
+    def learn(self, batch: Tensor, step: int, learning_rate: float) -> float:
         """Take one step and return its loss."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
-        mixture, target = self._spectra(*batch, step)
+        mixture, stems = self._spectra(batch, step)
         torch.manual_seed(self.recipe.seed * 10**6 + step)  # what dropout draws
-        loss = separation_loss(self.model.logits(planes(mixture)), make_targets(mixture, target))
+        loss = _loss(self.model.logits(planes(mixture)), mixture, stems)
         self._optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
@@ -122,19 +136,22 @@ class LiveLesson:
             norm.momentum = None  # a plain mean over all batches
             norm.train()
         for step in range(SETTLE_STEPS):
-            mixture, _ = self._spectra(*self._draw(self._train, SETTLE_FROM + step), step)
+            mixture, _ = self._spectra(self._draw(self._train, SETTLE_FROM + step), step)
             self.average.logits(planes(mixture))
         self.average.eval()
 
-    def _spectra(self, voice: Tensor, band: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Return mixture and voice, each side through an equaliser of its own."""
+    def _spectra(self, sources: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Return mixture (batch, 2, bins, frames) and stems (batch, S, 2, bins, frames).
+
+        Each source has gone through an equaliser of its own.
+        """
         rng = np.random.default_rng([self.recipe.seed, step, 10**6])
         sides = []
-        for side in (voice, band):
+        for side in sources.unbind(1):
             spectrum = stft(side.to(self._device), self._window)
             curves = random_curves(rng, len(side), spectrum.shape[2])
             sides.append(spectrum * torch.from_numpy(curves).to(self._device)[:, None, :, None])
-        return sides[0] + sides[1], sides[0]
+        return reduce(torch.add, sides), torch.stack(sides[:-1], 1)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -144,24 +161,23 @@ class LiveLesson:
         total: list[float] = []
         scores: dict[str, list[float]] = {"usdr_target": [], "usdr_rest": [], "usdr_untouched": []}
         for start in range(0, self.recipe.valid_items, size):
-            voice, band = self._draw(self._valid, start)
-            mixture = stft((voice + band).to(self._device), self._window)
-            target = stft(voice.to(self._device), self._window)
+            sources = self._draw(self._valid, start)
+            whole, stems = sources.sum(1), sources[:, :-1]
+            mixture = stft(whole.to(self._device), self._window)
             logits = self.average.logits(planes(mixture))
-            total.append(separation_loss(logits, make_targets(mixture, target)).item())
-            heard = istft(mixture * to_masks(logits), self._window, voice.shape[-1]).cpu()
-            both = [
-                i for i in range(size)
-                if min(level(side[i]).min() for side in (voice, band)) > AUDIBLE_RMS
-            ]  # fmt: skip
-            for i in both:
-                song = voice[i] + band[i]
-                for name, truth, guess in (
-                    ("usdr_target", voice[i], heard[i]),
-                    ("usdr_rest", band[i], song - heard[i]),
-                    ("usdr_untouched", band[i], song),
-                ):
-                    scores[name].append(float(usdr(truth.flatten(), guess.flatten())))
+            wanted = stft(stems.to(self._device), self._window)
+            total.append(_loss(logits, mixture, wanted).item())
+            masks = to_masks(logits).unflatten(1, stems.shape[1:3])
+            heard = istft(mixture[:, None] * masks, self._window, whole.shape[-1]).cpu()
+            songs = whole[:, None].expand_as(stems)
+            rest = songs - stems
+            audible = torch.minimum(level(stems), level(rest)).amin(-1) > AUDIBLE_RMS
+            for name, truth, guess in (
+                ("usdr_target", stems, heard),
+                ("usdr_rest", rest, songs - heard),
+                ("usdr_untouched", rest, songs),
+            ):
+                scores[name] += usdr(truth.flatten(-2), guess.flatten(-2))[audible].tolist()
         means = {name: float(np.mean(values)) for name, values in scores.items() if values}
         return {"loss": float(np.mean(total)), **means}
 
@@ -180,10 +196,18 @@ class LiveLesson:
         self._optimizer.load_state_dict(state["optimizer"])
 
 
+def _loss(logits: Tensor, mixture: Tensor, stems: Tensor) -> Tensor:
+    """Return the mean loss of each stem's masks; shapes as of `LiveLesson._spectra`."""
+    count = stems.shape[1]
+    targets = make_targets(mixture.repeat_interleave(count, 0), stems.flatten(0, 1))
+    return separation_loss(logits.unflatten(1, (count, 2)).flatten(0, 1), targets)
+
+
 def read_recipe(state: dict[str, Any]) -> Recipe:
     """Return the recipe that `LiveLesson.state` kept."""
     fields = dict(state["recipe"])
     network = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.pop("network").items()}
+    fields["stems"] = tuple(fields.get("stems", ("vocals",)))  # not kept at first
     return Recipe(network=CausalConfig(**network), **fields)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from export.constants import HOP_LENGTH, N_FFT, SAMPLE_RATE
 from export.data.audio import Audio
 from export.errors import VerificationError
 from export.features import make_window, stft
+from export.to_onnx.model import host_names
 from export.to_onnx.write import kept_if_proven
 from export.training.checkpoint import build_from, read_content
 from streamsep.separation import OnnxBackend
@@ -27,7 +28,14 @@ MAX_ERROR = 2e-5
 WINDOW = "sqrt_hann"
 
 
-def read_live(path: Path) -> CausalUNet | None:
+class Live(NamedTuple):
+    """A live network, and what its masks take out, by the names of the tracks' files."""
+
+    network: CausalUNet
+    stems: tuple[str, ...]
+
+
+def read_live(path: Path) -> Live | None:
     """Read a checkpoint's averaged live network, or return None if it holds another network.
 
     Raises
@@ -38,26 +46,27 @@ def read_live(path: Path) -> CausalUNet | None:
     content = read_content(path)
     if "average" not in content:
         return None
-    return build_from(path, content, _build).eval()
+    return build_from(path, content, _build)
 
 
-def _build(content: dict[str, Any]) -> CausalUNet:
-    network = CausalUNet(read_recipe(content).network)
+def _build(content: dict[str, Any]) -> Live:
+    recipe = read_recipe(content)
+    network = CausalUNet(recipe.network)
     network.load_state_dict(content["average"])
-    return network
+    return Live(network.eval(), recipe.stems)
 
 
-def live_spec(network: CausalUNet, **card: Any) -> ModelSpec:
+def live_spec(live: Live, **card: Any) -> ModelSpec:
     """Return the spec; ``card`` holds name, licence, training_data, scores, git_commit."""
     return ModelSpec(
-        sample_rate=SAMPLE_RATE, channels=network.config.masks, stems=("vocals",), n_fft=N_FFT,
+        sample_rate=SAMPLE_RATE, channels=2, stems=host_names(live.stems), n_fft=N_FFT,
         hop_length=HOP_LENGTH, window=WINDOW, feature="log1p_magnitude_lrms", output="mask",
         mode="stateful", frames_per_run=1, stride_frames=1, lookahead_frames=0,
-        any_frames=True, states=causal_states(network), **card,
+        any_frames=True, states=causal_states(live.network), **card,
     )  # fmt: skip
 
 
-def write_live(network: CausalUNet, spec: ModelSpec, path: Path, wave: Audio) -> float:
+def write_live(live: Live, spec: ModelSpec, path: Path, wave: Audio) -> float:
     """Export to a file, verify it, and return the largest difference of a mask.
 
     Raises
@@ -67,12 +76,12 @@ def write_live(network: CausalUNet, spec: ModelSpec, path: Path, wave: Audio) ->
     OutputError
         When the file can't be written.
     """
-    with kept_if_proven(build_causal(network, spec), path) as partial:
-        return verify_live(partial, network, wave)
+    with kept_if_proven(build_causal(live.network, spec), path) as partial:
+        return verify_live(partial, live, wave)
 
 
 @torch.no_grad()
-def verify_live(path: Path, network: CausalUNet, wave: Audio) -> float:
+def verify_live(path: Path, live: Live, wave: Audio) -> float:
     """Run the file's graph over a sound, as live and as offline, and compare with the network.
 
     Returns
@@ -83,17 +92,19 @@ def verify_live(path: Path, network: CausalUNet, wave: Audio) -> float:
     Raises
     ------
     VerificationError
-        When it is more than MAX_ERROR.
+        When it is more than MAX_ERROR, or the stems are others.
     """
     features = planes(stft(torch.from_numpy(wave)[None], make_window(WINDOW)))
-    expected, error = network(features)[0].numpy(), 0.0
+    expected, error = live.network(features)[0].numpy(), 0.0
     for frames in (1, OFFLINE_RUNS):
         backend = OnnxBackend(path, device="cpu", runs_at_once=frames)
+        _check_stems(backend.spec, live)
         for start in range(0, features.shape[-1] - frames + 1, frames):
             part = slice(start, start + frames)
             backend.features[...] = features[0, ..., part].numpy()
             backend.run()
-            difference = np.abs(backend.estimate[0] - expected[..., part]).max()
+            masks = backend.estimate.reshape(-1, *backend.estimate.shape[2:])
+            difference = np.abs(masks - expected[..., part]).max()
             error = float(np.maximum(error, difference))  # NaN stays NaN
     if not error <= MAX_ERROR:
         raise VerificationError(
@@ -102,3 +113,12 @@ def verify_live(path: Path, network: CausalUNet, wave: Audio) -> float:
             remedy="report this: it is a bug in the export",
         )
     return error
+
+
+def _check_stems(spec: ModelSpec, live: Live) -> None:
+    if spec.stems != host_names(live.stems):
+        raise VerificationError(
+            f"the model's stems are {', '.join(spec.stems)}",
+            expected=f"the checkpoint's {', '.join(host_names(live.stems))}",
+            remedy="name the checkpoint that the model was exported from",
+        )

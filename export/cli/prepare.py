@@ -52,7 +52,7 @@ def prepare(
     valid_share: float,
     valid: tuple[str, ...],
 ) -> None:
-    """Extract mixture, vocals, other and accompaniment to 44.1 kHz, 16 bit.
+    """Extract mixture, accompaniment and every stem by its name to 44.1 kHz, 16 bit.
 
     Run again after an interruption: finished tracks are skipped.
     """

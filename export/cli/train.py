@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from streamsep.cli.options import Names
+
 if TYPE_CHECKING:
     import torch
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 FOLDER = click.Path(path_type=Path)
 # What doesn't decide the result of the fixed recipe, and what its fields are called.
 BUILTIN_OPTIONS = {
-    "seed": "seed", "valid_every": "valid_every", "valid_excerpts": "valid_items"
+    "seed": "seed", "stems": "stems", "valid_every": "valid_every", "valid_excerpts": "valid_items"
 }  # fmt: skip
 
 
@@ -30,8 +32,9 @@ BUILTIN_OPTIONS = {
 @click.option("--recipe", "network", type=click.Choice(["tutorial", "builtin"]), default="tutorial",
               show_default=True, help="The tutorial's network and its options below, or the "
               "built-in live model, whose recipe is fixed but for data, time and seed.")
-@click.option("--target", type=click.Choice(["vocals", "other", "accompaniment"]),
-              default="vocals", show_default=True)  # fmt: skip
+@click.option("--stems", type=Names(), default="vocals", show_default=True, metavar="NAME,…",
+              help="What to tell apart, by the names of the songs' files, as in "
+              "drums,bass,other,vocals; accompaniment is all but the vocals.")
 @click.option("--width", default=1.0, show_default=True, type=click.FloatRange(0.01, 4),
               help="Scales the inner channels.")  # fmt: skip
 @click.option("--head", type=click.Choice(["direct", "gated"]), default="direct",
@@ -98,12 +101,12 @@ def train(
         )  # fmt: skip
     folder, tracks = _gather(data, musdb, hq, out)
     groups = _split(tracks)
+    before = out / LAST_NAME if resume else None
     lesson: Lesson
     if network == "builtin":
         options = {field: recipe[option] for option, field in BUILTIN_OPTIONS.items()}
-        lesson = _live_lesson(folder, groups, options, start, pick_device(device))
+        lesson = _live_lesson(folder, groups, options, start, before, pick_device(device))
     else:
-        before = out / LAST_NAME if resume else None
         lesson = _tutorial_lesson(folder, groups, recipe, before, pick_device(device), bf16)
     _run(lesson, out, Budget(steps, minutes), resume)
     click.echo(f"best.pt, last.pt and curve.png in {out}")
@@ -123,8 +126,8 @@ def _tutorial_lesson(
     make = RandomMixer if config.mix else ExcerptSampler
     return TutorialLesson(
         config,
-        make(folder, groups["train"], config.target, config.seed),
-        FixedSet(folder, groups["valid"], config.target, config.seed, config.valid_excerpts,
+        make(folder, groups["train"], config.stems, config.seed),
+        FixedSet(folder, groups["valid"], config.stems, config.seed, config.valid_excerpts,
                  config.mix),
         device=device, bf16=bf16,
     )  # fmt: skip
@@ -132,14 +135,22 @@ def _tutorial_lesson(
 
 def _live_lesson(
     folder: Path, groups: dict[str, list[Track]], options: dict[str, object], start: Path | None,
-    device: torch.device,
+    before: Path | None, device: torch.device,
 ) -> Lesson:  # fmt: skip
     from export.causal.mixing import StereoMixer
-    from export.causal.train import LiveLesson, Recipe
+    from export.causal.network import CausalConfig
+    from export.causal.train import LiveLesson, Recipe, read_recipe
     from export.training.checkpoint import build_from, read_content
 
-    recipe = Recipe(**options)  # type: ignore[arg-type]
-    pools = [StereoMixer(folder, g, recipe.seed + place) for place, g in enumerate(groups.values())]
+    if before is not None:
+        recipe = build_from(before, read_content(before), read_recipe)
+    else:
+        network = CausalConfig(masks=2 * len(options["stems"]))  # type: ignore[arg-type]
+        recipe = Recipe(network, **options)  # type: ignore[arg-type]
+    pools = [
+        StereoMixer(folder, group, recipe.seed + place, recipe.stems)
+        for place, group in enumerate(groups.values())
+    ]
     lesson = LiveLesson(recipe, *pools, device=device)
     if start is not None:
         build_from(start, read_content(start), lesson.start_from)

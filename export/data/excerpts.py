@@ -18,7 +18,6 @@ from export.data.manifest import Track
 from export.errors import DataError
 
 SPACING_SECONDS = 0.5
-TARGETS = ("vocals", "other", "accompaniment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +28,31 @@ class Excerpt:
     start: int
 
 
-def has_target(track: Track, target: str) -> bool:
-    """Say whether a mixture of this track and the target in it are both known."""
-    if target == "other":
-        return "other" in track.files
-    return track.kind in ("song", "accompaniment")
+def tracks_with(tracks: Sequence[Track], stems: Sequence[str]) -> list[Track]:
+    """Return the tracks of which a mixture and these stems in it are known.
+
+    Of a vocal-free piece the vocals are: silence.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    known = [track for track in tracks if _known(track).issuperset(stems)]
+    if not known:
+        others = sorted(set[str]().union(*map(_known, tracks)))
+        raise DataError(
+            f"no track to train {', '.join(stems)} on",
+            expected=f"songs with these stems; the tracks here have {', '.join(others) or 'none'}",
+            remedy="prepare some, or choose others with --stems",
+        )  # fmt: skip
+    return known
+
+
+def _known(track: Track) -> set[str]:
+    if track.kind not in ("song", "accompaniment"):
+        return set()
+    return {*track.files, "vocals"} - {"mixture"}
 
 
 def list_excerpts(tracks: Sequence[Track]) -> list[Excerpt]:
@@ -49,24 +68,22 @@ def list_excerpts(tracks: Sequence[Track]) -> list[Excerpt]:
     ]
 
 
-def read_pair(folder: Path, excerpt: Excerpt, target: str) -> tuple[Audio, Audio]:
-    """Read an excerpt's mixture and target.
+def read_excerpt(folder: Path, excerpt: Excerpt, stems: Sequence[str]) -> tuple[Audio, ...]:
+    """Read an excerpt's mixture and then its stems.
 
     Returns
     -------
     tuple of ndarray
-        Two float32 arrays of shape (2, EXCERPT_SAMPLES). A vocal-free track is its own
-        mixture, and its vocals are silence.
+        float32 arrays of shape (2, EXCERPT_SAMPLES), one more than ``stems``. A vocal-free
+        track is its own mixture, and its vocals are silence.
     """
 
     def part(name: str) -> Audio:
         return read_part(folder / excerpt.track.files[name], excerpt.start, EXCERPT_SAMPLES)
 
-    vocal_free = excerpt.track.kind == "accompaniment"
-    mixture = part("accompaniment" if vocal_free else "mixture")
-    if target == "vocals" and vocal_free:
-        return mixture, np.zeros_like(mixture)
-    return mixture, mixture if target == "accompaniment" and vocal_free else part(target)
+    files = excerpt.track.files
+    mixture = part("mixture" if "mixture" in files else "accompaniment")
+    return mixture, *(part(s) if s in files else np.zeros_like(mixture) for s in stems)
 
 
 def pick_channel(rng: np.random.Generator, *stereo: Audio) -> tuple[Audio, ...]:
@@ -86,17 +103,22 @@ def pick_channel(rng: np.random.Generator, *stereo: Audio) -> tuple[Audio, ...]:
     return tuple(s.mean(axis=0) if which == 2 else s[which] for s in stereo)
 
 
+def mono_excerpt(
+    rng: np.random.Generator, folder: Path, excerpt: Excerpt, stems: Sequence[str]
+) -> tuple[Audio, Audio]:
+    """Read one channel of an excerpt: mixture (EXCERPT_SAMPLES,), stems (S, EXCERPT_SAMPLES)."""
+    mixture, *parts = pick_channel(rng, *read_excerpt(folder, excerpt, stems))
+    return mixture, np.stack(parts)
+
+
 class ExcerptSampler:
     """Every excerpt of the true songs once an epoch, in an order that the seed decides."""
 
-    def __init__(self, folder: Path, tracks: Sequence[Track], target: str, seed: int) -> None:
-        self._folder, self._target, self._seed = folder, target, seed
-        self._excerpts = list_excerpts([t for t in tracks if has_target(t, target)])
-        if not self._excerpts:
-            raise DataError(
-                f"no track to train '{target}' on", expected="songs with this stem",
-                remedy="prepare some, or choose another --target",
-            )  # fmt: skip
+    def __init__(
+        self, folder: Path, tracks: Sequence[Track], stems: Sequence[str], seed: int
+    ) -> None:
+        self._folder, self._stems, self._seed = folder, stems, seed
+        self._excerpts = list_excerpts(tracks_with(tracks, stems))
         self._epoch, self._order = -1, np.empty(0, np.int64)
 
     def __len__(self) -> int:
@@ -104,12 +126,11 @@ class ExcerptSampler:
         return len(self._excerpts)
 
     def sample(self, step: int, position: int, batch_size: int) -> tuple[Audio, Audio]:
-        """Return mixture and target, float32 of shape (EXCERPT_SAMPLES,), of one batch place."""
+        """Return mixture (EXCERPT_SAMPLES,) and stems (S, EXCERPT_SAMPLES) of one batch place."""
         epoch, index = divmod(step * batch_size + position, len(self._excerpts))
         if epoch != self._epoch:
             self._order = np.random.default_rng([self._seed, epoch]).permutation(len(self))
             self._epoch = epoch
         rng = np.random.default_rng([self._seed, step, position, 1])
-        pair = read_pair(self._folder, self._excerpts[self._order[index]], self._target)
-        mixture, target = pick_channel(rng, *pair)
-        return mixture, target
+        excerpt = self._excerpts[self._order[index]]
+        return mono_excerpt(rng, self._folder, excerpt, self._stems)

@@ -14,7 +14,6 @@ MANIFEST_NAME = "manifest.json"
 SCHEMA = 1
 
 KINDS = ("song", "accompaniment", "voice", "sung", "speech")
-FILES = ("mixture", "vocals", "other", "accompaniment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +23,9 @@ class Track:
     Attributes
     ----------
     kind
-        ``"song"`` has mixture, vocals and accompaniment; ``"accompaniment"`` only that one;
-        ``"voice"`` (singing), ``"sung"`` (speech made to sing) and ``"speech"`` only vocals.
+        ``"song"`` has mixture, vocals, accompaniment and the stems that this is made of;
+        ``"accompaniment"`` the latter two; ``"voice"`` (singing), ``"sung"`` (speech made to
+        sing) and ``"speech"`` only vocals.
     split
         ``"train"``, ``"valid"`` or ``"test"``.
     samples
@@ -33,7 +33,8 @@ class Track:
     gain_db
         What all files of the track were scaled by, so that none clips.
     files
-        File name in the prepared folder by what it holds, one of ``FILES``.
+        File name in the prepared folder by what it holds: ``mixture``, ``accompaniment`` or a
+        stem.
     """
 
     id: str

@@ -17,10 +17,10 @@ from export.constants import EXCERPT_SAMPLES, SAMPLE_RATE
 from export.data.audio import Audio, read_part
 from export.data.excerpts import (
     ExcerptSampler,
-    has_target,
     list_excerpts,
+    mono_excerpt,
     pick_channel,
-    read_pair,
+    tracks_with,
 )
 from export.data.manifest import Track
 from export.errors import DataError
@@ -54,48 +54,49 @@ class RandomMixer:
         The prepared folder.
     tracks
         Tracks of one split.
-    target
-        One of ``TARGETS``.
+    stems
+        What to estimate, by the names of the tracks' files.
     seed
         With step and position it decides every draw.
     """
 
-    def __init__(self, folder: Path, tracks: Sequence[Track], target: str, seed: int) -> None:
-        self._folder, self._target, self._seed = folder, target, seed
+    def __init__(
+        self, folder: Path, tracks: Sequence[Track], stems: Sequence[str], seed: int
+    ) -> None:
+        self._folder, self._stems, self._seed = folder, stems, seed
+        self._parts = [stem for stem in stems if stem != "vocals"]  # of an accompaniment
+        known = tracks_with(tracks, stems)
         self._voices = pools(tracks, "vocals", VOICE_SHARES)
-        with_rest = [t for t in tracks if has_target(t, target) and "accompaniment" in t.files]
-        self._rests = pools(with_rest, "accompaniment", ACCOMPANIMENT_SHARES)
-        if not self._voices or not self._rests:
+        self._rests = pools(known, "accompaniment", ACCOMPANIMENT_SHARES)
+        if not self._voices:
             raise DataError(
-                f"no {'accompaniment' if self._voices else 'voice'} to mix for '{target}'",
-                expected="at least one of each", remedy="prepare some, or train without --mix",
+                "no voice to mix", expected="at least one singer, speaker or song",
+                remedy="prepare some, or train without --mix",
             )  # fmt: skip
-        self._songs = list_excerpts([t for t in with_rest if t.kind == "song"])
+        self._songs = list_excerpts([t for t in known if t.kind == "song"])
 
     def sample(self, step: int, position: int, batch_size: int = 0) -> tuple[Audio, Audio]:
-        """Return mixture and target, float32 of shape (EXCERPT_SAMPLES,), of one batch place."""
+        """Return mixture (EXCERPT_SAMPLES,) and stems (S, EXCERPT_SAMPLES) of one batch place."""
         rng = np.random.default_rng([self._seed, step, position, 2])
         kind = rng.random()
         if self._songs and kind < TRUE_SONG_SHARE:
             excerpt = self._songs[rng.integers(len(self._songs))]
-            mixture, target = pick_channel(rng, *read_pair(self._folder, excerpt, self._target))
-            return set_level(rng, mixture, target)
-        rest, part = self._draw_rest(rng)
+            return set_level(rng, *mono_excerpt(rng, self._folder, excerpt, self._stems))
+        rest, parts = self._draw_rest(rng)
         voice = self._draw_voice(rng)
         if kind < TRUE_SONG_SHARE + VOCAL_FREE_SHARE:
             voice = np.zeros_like(voice)
         elif kind < TRUE_SONG_SHARE + VOCAL_FREE_SHARE + VOICE_ONLY_SHARE:
-            rest, part = np.zeros_like(rest), np.zeros_like(part)
-        mixture = voice + rest
-        return set_level(rng, mixture, voice if self._target == "vocals" else part)
+            rest, parts = np.zeros_like(rest), dict.fromkeys(parts, np.zeros_like(rest))
+        stems = np.stack([voice if stem == "vocals" else parts[stem] for stem in self._stems])
+        return set_level(rng, voice + rest, stems)
 
-    def _draw_rest(self, rng: np.random.Generator) -> tuple[Audio, Audio]:
-        """Return an accompaniment and the target in it, scaled to unit level."""
+    def _draw_rest(self, rng: np.random.Generator) -> tuple[Audio, dict[str, Audio]]:
+        """Return an accompaniment and its parts by name, scaled to its unit level."""
         track = draw_track(rng, self._rests)
-        names = ["accompaniment", self._target if self._target == "other" else "accompaniment"]
-        rest, part = self._draw_part(rng, track, names)
+        rest, *parts = self._draw_part(rng, track, ["accompaniment", *self._parts])
         level = max(rms(rest), SILENT_RMS)
-        return rest / level, part / level
+        return rest / level, {n: p / level for n, p in zip(self._parts, parts, strict=True)}
 
     def _draw_voice(self, rng: np.random.Generator) -> Audio:
         """Return a voice, sometimes two, at a random level against an accompaniment of 1."""
@@ -143,13 +144,13 @@ class FixedSet:
         self,
         folder: Path,
         tracks: Sequence[Track],
-        target: str,
+        stems: Sequence[str],
         seed: int,
         excerpts: int,
         mix: bool,
     ) -> None:
-        self._songs = ExcerptSampler(folder, tracks, target, seed)
-        self._mixer = RandomMixer(folder, tracks, target, seed) if mix else None
+        self._songs = ExcerptSampler(folder, tracks, stems, seed)
+        self._mixer = RandomMixer(folder, tracks, stems, seed) if mix else None
         self._excerpts = min(excerpts, len(self._songs))
 
     def __len__(self) -> int:
@@ -157,17 +158,17 @@ class FixedSet:
         return self._excerpts * (2 if self._mixer else 1)
 
     def __getitem__(self, index: int) -> tuple[Audio, Audio]:
-        """Return mixture and target, float32 of shape (EXCERPT_SAMPLES,)."""
+        """Return mixture (EXCERPT_SAMPLES,) and stems (S, EXCERPT_SAMPLES), float32."""
         if self._mixer and index >= self._excerpts:
             return self._mixer.sample(0, index)
         return self._songs.sample(0, index, 1)
 
 
-def set_level(rng: np.random.Generator, mixture: Audio, target: Audio) -> tuple[Audio, Audio]:
+def set_level(rng: np.random.Generator, mixture: Audio, stems: Audio) -> tuple[Audio, Audio]:
     """Scale both so that the mixture's RMS is a random level within ``LEVEL_DBFS``."""
     level = 10 ** (rng.uniform(*LEVEL_DBFS) / 20)
     gain = np.float32(level / max(rms(mixture), SILENT_RMS))
-    return mixture * gain, target * gain
+    return mixture * gain, stems * gain
 
 
 def add_reverb(rng: np.random.Generator, dry: Audio) -> Audio:

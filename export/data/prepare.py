@@ -112,23 +112,17 @@ def combine(stems: Stems, kind: str) -> Stems:
     Returns
     -------
     dict
-        For a song ``mixture``, ``vocals``, ``accompaniment`` (everything but the vocals, the
-        true beat) and, where there is a stem of that name, ``other``. For the other kinds
-        only what isn't silent or a copy.
+        The stems; ``accompaniment``, everything but the vocals, the true beat, where there is
+        any; and of a song the ``mixture``.
     """
     frames = max(s.shape[1] for s in stems.values())
     filled = {n: np.pad(s, ((0, 0), (0, frames - s.shape[1]))) for n, s in stems.items()}
-    files: Stems = {}
     parts = [s for name, s in filled.items() if name != "vocals"]
     if parts:
-        files["accompaniment"] = np.sum(parts, axis=0, dtype=np.float32)
-    if "vocals" in filled:
-        files["vocals"] = filled["vocals"]
-    if "other" in filled:
-        files["other"] = filled["other"]
+        filled["accompaniment"] = np.sum(parts, axis=0, dtype=np.float32)
     if kind == "song":
-        files["mixture"] = files["accompaniment"] + files["vocals"]
-    return files
+        filled["mixture"] = filled["accompaniment"] + filled["vocals"]
+    return filled
 
 
 def headroom_gain(audio: Mapping[str, Audio]) -> float:

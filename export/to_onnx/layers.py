@@ -12,6 +12,7 @@ import numpy as np
 from export.network import NEGATIVE_SLOPE
 from export.to_onnx.builder import GraphBuilder
 from export.to_onnx.weights import Affine, Recurrence, Upsampling
+from streamsep.spec import ESTIMATE_OUTPUT, ModelSpec
 
 
 def affine(g: GraphBuilder, x: str, name: str, layer: Affine) -> str:
@@ -127,3 +128,18 @@ def recurrence_scan(
         hidden_size=layer.hidden.weight.shape[0], linear_before_reset=1,
     )  # fmt: skip
     return g.node("Squeeze", states, g.integers(1))  # of (frames, 1 direction, channels, features)
+
+
+def write_estimate(g: GraphBuilder, y: str, gate: str | None, spec: ModelSpec) -> None:
+    """Take the last convolution's stems, side by side in its features, apart as the output.
+
+    Parameters
+    ----------
+    gate
+        The mixture's features that the gated head multiplies by, (channels, frames, bins).
+    """
+    sizes = (spec.channels, spec.frames_per_run, len(spec.stems), spec.bins)
+    y = g.node("Reshape", y, g.integers(*sizes))
+    if gate is not None:
+        y = g.node("Mul", g.node("Unsqueeze", gate, g.integers(2)), g.node("Sigmoid", y))
+    g.node("Transpose", y, perm=[2, 0, 3, 1], out=ESTIMATE_OUTPUT)

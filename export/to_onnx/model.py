@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from onnx import ModelProto
 
 from export.constants import EXCERPT_FRAMES, HOP_LENGTH, N_FFT, SAMPLE_RATE
@@ -10,8 +12,8 @@ from export.to_onnx.weights import extract_weights
 from export.training.checkpoint import Checkpoint
 from streamsep.spec import ModelSpec
 
-# The host's name for what musicians call accompaniment.
-STEM_NAMES = {"vocals": "vocals", "accompaniment": "beat", "other": "other"}
+# The host's names, where they differ from those of the tracks' files.
+HOST_NAMES = {"accompaniment": "beat"}
 
 
 def make_spec(
@@ -32,7 +34,7 @@ def make_spec(
         name=name,
         sample_rate=SAMPLE_RATE,
         channels=channels,
-        stems=(STEM_NAMES[checkpoint.train.target],),
+        stems=host_names(checkpoint.train.stems),
         n_fft=N_FFT,
         hop_length=HOP_LENGTH,
         window=checkpoint.train.window,
@@ -49,6 +51,11 @@ def make_spec(
         scores=scores or {},
         git_commit=git_commit,
     )
+
+
+def host_names(stems: Sequence[str]) -> tuple[str, ...]:
+    """Return what the host calls the stems of tracks."""
+    return tuple(HOST_NAMES.get(stem, stem) for stem in stems)
 
 
 def build_model(checkpoint: Checkpoint, spec: ModelSpec) -> ModelProto:

@@ -6,7 +6,13 @@ import numpy as np
 from onnx import ModelProto
 
 from export.to_onnx.builder import GraphBuilder
-from export.to_onnx.layers import convolution, leaky, recurrence_scan, upsampling
+from export.to_onnx.layers import (
+    convolution,
+    leaky,
+    recurrence_scan,
+    upsampling,
+    write_estimate,
+)
 from export.to_onnx.weights import Recurrence, Weights
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, ModelSpec
 
@@ -41,14 +47,11 @@ def build_sliding(weights: Weights, spec: ModelSpec) -> ModelProto:
     e = _up(g, padded(d, c2), frames // 2, ch, "up2", w)
     e = g.node("Add", e, _scan(g, a, "gru1", w.gru1))
     y = convolution(g, padded(e, c1), frames + 2, "out", w.out)
-    if w.config.head == "gated":
-        y = g.node("Mul", x, g.node("Sigmoid", y))
-    g.node("Unsqueeze", g.node("Transpose", y, perm=[0, 2, 1]), g.integers(0), out=ESTIMATE_OUTPUT)
-
-    shape = (ch, spec.bins, frames)
+    write_estimate(g, y, x if w.config.head == "gated" else None, spec)
     return g.build(
-        spec.name, [(FEATURES_INPUT, shape)], [(ESTIMATE_OUTPUT, (1, *shape))], spec.to_metadata()
-    )
+        spec.name, [(FEATURES_INPUT, spec.features_shape)],
+        [(ESTIMATE_OUTPUT, spec.estimate_shape)], spec.to_metadata(),
+    )  # fmt: skip
 
 
 def _scan(g: GraphBuilder, x: str, name: str, layer: Recurrence) -> str:

@@ -32,7 +32,13 @@ from __future__ import annotations
 from onnx import ModelProto
 
 from export.to_onnx.builder import GraphBuilder
-from export.to_onnx.layers import convolution, leaky, recurrence_cells, upsampling
+from export.to_onnx.layers import (
+    convolution,
+    leaky,
+    recurrence_cells,
+    upsampling,
+    write_estimate,
+)
 from export.to_onnx.weights import Weights
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, ModelSpec, StateSpec
 
@@ -105,16 +111,12 @@ def build_stateful(weights: Weights, spec: ModelSpec) -> ModelProto:
     e = g.concat("up2_past", new_e)
     keep("up2_past", e, 6)
 
-    y = convolution(g, e, 6, "out", w.out)
-    if gated:
-        y = g.node("Mul", g.take(x, 0, FRAMES), g.node("Sigmoid", y))
-    y = g.node("Transpose", y, perm=[0, 2, 1])
-    g.node("Unsqueeze", y, g.integers(0), out=ESTIMATE_OUTPUT)
-
-    spec_shape = (spec.channels, spec.bins, FRAMES)
+    write_estimate(
+        g, convolution(g, e, 6, "out", w.out), g.take(x, 0, FRAMES) if gated else None, spec
+    )
     return g.build(
         spec.name,
-        [(FEATURES_INPUT, spec_shape), *((s.input, s.shape) for s in spec.states)],
-        [(ESTIMATE_OUTPUT, (1, *spec_shape)), *((s.output, s.shape) for s in spec.states)],
+        [(FEATURES_INPUT, spec.features_shape), *((s.input, s.shape) for s in spec.states)],
+        [(ESTIMATE_OUTPUT, spec.estimate_shape), *((s.output, s.shape) for s in spec.states)],
         spec.to_metadata(),
     )

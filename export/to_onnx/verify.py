@@ -177,7 +177,7 @@ def _features(wave: Array, spec: ModelSpec, window: str, steps: int) -> torch.Te
     return log1p_magnitude(stft(torch.from_numpy(tiled), make_window(window)))
 
 
-Compared = tuple[Array, Array, Sequence[float]]
+Compared = tuple[Array, Array, Sequence[float]]  # estimates (S, C, B, T) twice, seconds
 
 
 @torch.no_grad()
@@ -197,9 +197,9 @@ def _run_stateful(
         )
         seconds.append(time.perf_counter() - begun)
         states = dict(zip(states, following, strict=True))
-        estimates.append(estimate[0])
+        estimates.append(estimate)
     zero = torch.zeros(*features.shape[:2], 1)
-    whole = model(torch.cat([zero, features[..., :-1]], -1)).numpy()
+    whole = model(torch.cat([zero, features[..., :-1]], -1)).transpose(0, 1).numpy()
     # Estimates start at frame 1 - lag - 1 of those: drop what lies before the first real frame,
     # and what at the end lacks its look-ahead in the network's window.
     got = np.concatenate(estimates, -1)[..., spec.lag_frames :]
@@ -218,6 +218,6 @@ def _run_sliding(
         begun = time.perf_counter()
         (estimate,) = session.run([ESTIMATE_OUTPUT], inputs)
         seconds.append(time.perf_counter() - begun)
-        estimates.append(estimate[0])
-        expected.append(model(part).numpy())
+        estimates.append(estimate)
+        expected.append(model(part).transpose(0, 1).numpy())
     return np.concatenate(estimates, -1), np.concatenate(expected, -1), seconds

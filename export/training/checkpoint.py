@@ -97,7 +97,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     return build_from(
         path, read_content(path),
         lambda c: Checkpoint(
-            NetworkConfig(**c["network"]), TrainConfig(**c["train"]), c["weights"], c["step"],
-            c["history"],
+            NetworkConfig(**c["network"]), TrainConfig.from_dict(c["train"]), c["weights"],
+            c["step"], c["history"],
         ),
     )  # fmt: skip

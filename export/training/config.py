@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
-from export.data.excerpts import TARGETS
+from export.errors import DataError
+from streamsep.spec import STEM_NAME
 
 SCHEDULES = ("constant", "cosine")
 
@@ -15,8 +18,8 @@ class TrainConfig:
 
     Attributes
     ----------
-    target
-        Stem to estimate, one of ``TARGETS``.
+    stems
+        What to estimate, by the names of the tracks' files; see `check_stems`.
     window
         Analysis window, ``"sqrt_hann"`` or ``"hann"``.
     mix
@@ -28,7 +31,7 @@ class TrainConfig:
         True excerpts per validation; with ``mix`` as many fixed mixes come on top.
     """
 
-    target: str = "vocals"
+    stems: tuple[str, ...] = ("vocals",)
     window: str = "sqrt_hann"
     width: float = 1.0
     head: str = "direct"
@@ -42,12 +45,42 @@ class TrainConfig:
     clip_norm: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.target not in TARGETS or self.schedule not in SCHEDULES:
-            raise ValueError(f"target {self.target!r}, schedule {self.schedule!r}")
+        check_stems(self.stems)
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule {self.schedule!r}")
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields for a checkpoint."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, kept: Mapping[str, Any]) -> TrainConfig:
+        """Return what `to_dict` kept; once there was one stem, called the target."""
+        fields = dict(kept)
+        if "target" in fields:
+            fields["stems"] = (fields.pop("target"),)
+        return cls(**fields | {"stems": tuple(fields["stems"])})
+
+
+def check_stems(stems: Sequence[str]) -> None:
+    """Refuse stems that no model can have together.
+
+    Raises
+    ------
+    DataError
+        For none, for two of one name, for names that can't be part of a file's, and for those
+        that hold others: the mixture, its rest, and the accompaniment beside its parts.
+    """
+    fits = bool(stems) and len(set(stems)) == len(stems)
+    fits &= all(STEM_NAME.fullmatch(stem) for stem in stems)
+    fits &= not {"mixture", "rest"}.intersection(stems)
+    if not fits or ("accompaniment" in stems and not {"accompaniment", "vocals"}.issuperset(stems)):
+        raise DataError(
+            f"the stems {', '.join(stems) or 'none'} can't be told apart",
+            expected="different names of letters, digits, '_' and '-', not mixture or rest, and "
+            "accompaniment only alone or with vocals",
+            remedy="choose others with --stems",
+        )
 
 
 WARM_UP_SHARE = 0.03

@@ -18,7 +18,7 @@ class Sampler(Protocol):
     """Where training pairs come from: a pure function of step and position."""
 
     def sample(self, step: int, position: int, batch_size: int) -> tuple[Audio, Audio]:
-        """Return mixture and target waveforms."""
+        """Return mixture (samples,) and stems (S, samples), float32."""
 
 
 class TutorialLesson:
@@ -41,7 +41,8 @@ class TutorialLesson:
         self._sampler, self._valid_pairs = sampler, valid_pairs
         self._device, self._bf16 = device or torch.device("cpu"), bf16
         torch.manual_seed(config.seed)
-        self._set_up(config, NetworkConfig(width=config.width, head=config.head))
+        network = NetworkConfig(width=config.width, head=config.head, stems=len(config.stems))
+        self._set_up(config, network)
 
     def _set_up(self, config: TrainConfig, network: NetworkConfig) -> None:
         self.config = config
@@ -54,7 +55,7 @@ class TutorialLesson:
         self._window = make_window(config.window).to(self._device)
 
     def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mixtures and targets, float32 (batch_size, samples)."""
+        """Return mixtures (batch_size, samples) and stems (batch_size, S, samples), float32."""
         size = self.config.batch_size
         return stack([self._sampler.sample(step, i, size) for i in range(size)])
 
@@ -90,6 +91,6 @@ class TutorialLesson:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on by the recipe of a checkpoint."""
-        self._set_up(TrainConfig(**state["train"]), NetworkConfig(**state["network"]))
+        self._set_up(TrainConfig.from_dict(state["train"]), NetworkConfig(**state["network"]))
         self.model.load_state_dict(state["weights"])
         self._optimizer.load_state_dict(state["optimizer"])

@@ -18,7 +18,7 @@ AUDIBLE_RMS = 1e-3  # -60 dBFS: below, a stem's SDR says nothing
 
 
 class Pairs(Protocol):
-    """Mixture and target by index."""
+    """Mixture (samples,) and stems (S, samples) by index."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> tuple[Audio, Audio]: ...
@@ -32,7 +32,7 @@ def validate(model: VocalModel, pairs: Pairs, window: Tensor, batch_size: int) -
     -------
     dict
         ``loss``: mean squared error of log1p magnitudes. ``usdr_target`` and ``usdr_rest``:
-        mean over the excerpts in which both are audible, in dB, of the estimated stem and of
+        mean over excerpts and stems where both are audible, in dB, of the estimated stem and of
         mixture minus it. ``usdr_untouched``: that of the mixture taken for the rest, i.e. what
         doing nothing scores.
     """
@@ -41,18 +41,19 @@ def validate(model: VocalModel, pairs: Pairs, window: Tensor, batch_size: int) -
     scores: dict[str, list[float]] = {"usdr_target": [], "usdr_rest": [], "usdr_untouched": []}
     for start in range(0, len(pairs), batch_size):
         items = [pairs[i] for i in range(start, min(start + batch_size, len(pairs)))]
-        mixture, target = (wave.to(window.device) for wave in stack(items))
+        mixture, targets = (wave.to(window.device) for wave in stack(items))
         spectrum = stft(mixture, window)
         estimate = model(log1p_magnitude(spectrum))
-        wanted = log1p_magnitude(stft(target, window))
-        losses += (estimate - wanted).square().mean((1, 2)).tolist()
-        stem = istft(apply_estimate(spectrum, estimate), window, mixture.shape[-1])
-        rest = mixture - target
-        audible = torch.minimum(level(target), level(rest)) > AUDIBLE_RMS
+        wanted = log1p_magnitude(stft(targets, window))
+        losses += (estimate - wanted).square().mean((1, 2, 3)).tolist()
+        stems = istft(apply_estimate(spectrum[:, None], estimate), window, mixture.shape[-1])
+        whole = mixture[:, None].expand_as(targets)
+        rest = whole - targets
+        audible = torch.minimum(level(targets), level(rest)) > AUDIBLE_RMS
         for name, reference, guess in (
-            ("usdr_target", target, stem),
-            ("usdr_rest", rest, mixture - stem),
-            ("usdr_untouched", rest, mixture),
+            ("usdr_target", targets, stems),
+            ("usdr_rest", rest, whole - stems),
+            ("usdr_untouched", rest, whole),
         ):
             scores[name] += usdr(reference, guess)[audible].tolist()
     model.train()

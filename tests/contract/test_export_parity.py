@@ -21,10 +21,13 @@ from streamsep.spec import ModelSpec
 STEPS = {"stateful": 200, "sliding": 2}  # 18 s of sound; the network forgets within one
 
 
-def make_checkpoint(head: str, seed: int = 0) -> Checkpoint:
+def make_checkpoint(
+    head: str, seed: int = 0, stems: tuple[str, ...] = ("vocals",)
+) -> Checkpoint:
     torch.manual_seed(seed)
-    network = NetworkConfig(width=1 / 32, head=head)
-    return Checkpoint(network, TrainConfig(head=head), VocalModel(network).state_dict())
+    network = NetworkConfig(width=1 / 32, head=head, stems=len(stems))
+    train = TrainConfig(head=head, stems=stems)
+    return Checkpoint(network, train, VocalModel(network).state_dict())
 
 
 @pytest.fixture(autouse=True)
@@ -44,12 +47,13 @@ def wave() -> np.ndarray:
     return (0.3 * level * rng.standard_normal((2, level.size))).astype(np.float32)
 
 
+@pytest.mark.parametrize("stems", [("vocals",), ("drums", "bass", "vocals")])
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("mode", ["stateful", "sliding"])
 def test_float_graphs_equal_the_network(
-    tmp_path: Path, wave: np.ndarray, mode: str, head: str
+    tmp_path: Path, wave: np.ndarray, mode: str, head: str, stems: tuple[str, ...]
 ) -> None:
-    checkpoint = make_checkpoint(head)
+    checkpoint = make_checkpoint(head, stems=stems)
     spec = make_spec(checkpoint, mode, name="parity")
     parity = write_model(checkpoint, spec, tmp_path / "m.onnx", "fp32", wave, STEPS[mode])
     assert parity.precision == "fp32"

@@ -119,7 +119,7 @@ def test_settled_norms_fit_the_averaged_weights(mixer):
     seen = []
     norm = lesson.average.encoders[0].norm
     norm.register_forward_hook(lambda module, given, out: seen.append(out.std().item()))
-    mixture, _ = lesson._spectra(*lesson.batch(3), 3)
+    mixture, _ = lesson._spectra(lesson.batch(3), 3)
     with torch.no_grad():
         lesson.average.logits(planes(mixture))
     assert not norm.training
@@ -134,19 +134,19 @@ def test_nothing_to_resume_is_an_error(tmp_path, mixer):
 
 def test_a_checkpoint_becomes_a_model_that_runs(tmp_path, mixer):
     make_run(tmp_path / "run", mixer).run(Budget(steps=2))
-    network = read_live(tmp_path / "run" / "last.pt")
-    assert network is not None
+    live = read_live(tmp_path / "run" / "last.pt")
+    assert live is not None
     wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)
     path = tmp_path / "live.onnx"
-    write_live(network, live_spec(network, name="live"), path, wave)
+    write_live(live, live_spec(live, name="live"), path, wave)
     assert is_intact(path)
     separator = load_separator(path, device="cpu")
     # 46.4 ms at most: the live model's brief.
     assert separator.delay + separator.block_size == 2_048
     with torch.no_grad():
-        network.head.bias.add_(0.01)
+        live.network.head.bias.add_(0.01)
     with pytest.raises(VerificationError, match="differ"):
-        verify_live(path, network, wave)
+        verify_live(path, live, wave)
 
 
 def test_other_files_are_no_live_checkpoint(tmp_path):

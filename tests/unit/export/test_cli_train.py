@@ -14,6 +14,7 @@ from export.data.manifest import MANIFEST_NAME
 from export.errors import CheckpointError, DataError
 from export.training.checkpoint import load_checkpoint
 from streamsep.errors import BackendError
+from streamsep.separation import load_separator
 
 
 @pytest.fixture
@@ -78,7 +79,7 @@ def test_what_is_missing_is_said_in_one_line(
         message = capsys.readouterr().err
         assert what in message
         assert message.count("\n") == 1
-    code = fails(arguments(data, out, "--steps", "1", "--target", "other"))
+    code = fails(arguments(data, out, "--steps", "1", "--stems", "other"))
     assert code == DataError.exit_code
     assert "other" in capsys.readouterr().err
     code = fails(arguments(data, tmp_path / "none", "--steps", "1", "--resume"))
@@ -122,12 +123,14 @@ def test_the_live_model_from_stems_to_a_verified_file(
     run, model = tmp_path / "run", tmp_path / "live.onnx"
     builtin = ["train", "--recipe", "builtin", "--data", str(data), "--out", str(run),
                "--valid-excerpts", "4"]  # fmt: skip
-    main([*builtin, "--steps", "1", "--device", "cpu", "--threads", "1"])
+    stems = ["--stems", "vocals,drums"]
+    main([*builtin, *stems, "--steps", "1", "--device", "cpu", "--threads", "1"])
     assert {p.name for p in run.iterdir()} == {"best.pt", "last.pt", "curve.png"}
     assert "valid_loss" in capsys.readouterr().err
-    main([*builtin, "--steps", "2", "--resume"])
+    main([*builtin, "--steps", "2", "--resume"])  # with the stems of the checkpoint
     main(["onnx", "--checkpoint", str(run / "last.pt"), "--out", str(model)])
     main(["verify", str(model), "--checkpoint", str(run / "last.pt")])
+    assert load_separator(model, device="cpu").stems == ("vocals", "drums", "rest")
     assert fails([*builtin, "--steps", "3"]) == CheckpointError.exit_code
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from export.constants import EXCERPT_SAMPLES
 from export.data.audio import read_part, write_int16
-from export.data.excerpts import ExcerptSampler, list_excerpts, pick_channel, read_pair
+from export.data.excerpts import ExcerptSampler, list_excerpts, pick_channel, read_excerpt
 from export.data.manifest import Track
 from export.errors import DataError
 
@@ -53,7 +53,7 @@ def test_a_short_track_gives_one_excerpt_filled_up_with_silence(tmp_path: Path) 
 
 def test_reading_seeks_to_the_place(folder: Path) -> None:
     excerpt = list_excerpts([SONG])[3]
-    mixture, vocals = read_pair(folder, excerpt, "vocals")
+    mixture, vocals = read_excerpt(folder, excerpt, ("vocals",))
     assert mixture.shape == (2, EXCERPT_SAMPLES)
     # Each file carries 0.1 more than the one before; 16-bit steps are the tolerance.
     assert np.abs(vocals - mixture - 0.1).max() < 1e-4
@@ -63,22 +63,22 @@ def test_reading_seeks_to_the_place(folder: Path) -> None:
 @pytest.mark.parametrize(("target", "offset"), [("vocals", 0.1), ("other", 0.2),
                                                 ("accompaniment", 0.3)])  # fmt: skip
 def test_every_target_reads_its_own_file(folder: Path, target: str, offset: float) -> None:
-    mixture, part = read_pair(folder, list_excerpts([SONG])[0], target)
+    mixture, part = read_excerpt(folder, list_excerpts([SONG])[0], (target,))
     assert np.abs(part - mixture - offset).max() < 1e-4
 
 
 def test_a_vocal_free_piece_is_its_own_mixture(folder: Path) -> None:
     excerpt = list_excerpts([FREE])[0]
-    mixture, vocals = read_pair(folder, excerpt, "vocals")
+    mixture, vocals = read_excerpt(folder, excerpt, ("vocals",))
     assert mixture.any()
     assert not vocals.any()
-    mixture, beat = read_pair(folder, excerpt, "accompaniment")
+    mixture, beat = read_excerpt(folder, excerpt, ("accompaniment",))
     assert np.array_equal(mixture, beat)
 
 
 def test_an_epoch_meets_every_excerpt_once_in_a_seeded_order(folder: Path) -> None:
     def epoch(seed: int, first: int) -> list[float]:
-        sampler = ExcerptSampler(folder, [SONG, FREE], "vocals", seed)
+        sampler = ExcerptSampler(folder, [SONG, FREE], ("vocals",), seed)
         return [float(sampler.sample(first + i, 0, 1)[0][0]) for i in range(len(sampler))]
 
     first = epoch(0, 0)
@@ -100,5 +100,15 @@ def test_channels_are_picked_alike_for_mixture_and_target() -> None:
 
 
 def test_a_target_that_no_track_has_is_an_error(folder: Path) -> None:
-    with pytest.raises(DataError, match="other"):
-        ExcerptSampler(folder, [FREE], "other", 0)
+    with pytest.raises(DataError, match=r"other on; .* the tracks here have accompaniment, vocals"):
+        ExcerptSampler(folder, [FREE], ("other",), 0)
+
+
+def test_several_stems_come_in_the_order_asked_for(folder: Path) -> None:
+    """Only the song has an 'other'; a vocal-free piece without it isn't drawn."""
+    sampler = ExcerptSampler(folder, [FREE, SONG], ("other", "vocals"), 0)
+    assert len(sampler) == len(list_excerpts([SONG]))
+    mixture, stems = sampler.sample(0, 0, 1)
+    assert stems.shape == (2, EXCERPT_SAMPLES)
+    for stem, offset in zip(stems, (0.2, 0.1), strict=True):
+        assert np.abs(stem - mixture - offset).max() < 1e-4

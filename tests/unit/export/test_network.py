@@ -21,7 +21,19 @@ def test_the_full_network_has_18_11_million_parameters() -> None:
 def test_shape_is_kept() -> None:
     model = VocalModel(NetworkConfig(width=1 / 32))
     with torch.no_grad():
-        assert model(torch.zeros(3, 1025, 256)).shape == (3, 1025, 256)
+        assert model(torch.zeros(3, 1025, 256)).shape == (3, 1, 1025, 256)
+
+
+@torch.no_grad()
+def test_stems_are_told_apart_in_order() -> None:
+    """Taking one stem's outputs away leaves the other as it was."""
+    torch.manual_seed(0)
+    model = VocalModel(NetworkConfig(bins=33, width=1 / 32, stems=2)).eval()
+    x = torch.rand(1, 33, 16)
+    before = model(x)
+    model.out.bias[33:] += 1
+    torch.testing.assert_close(model(x) - before, torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)
+                               .expand(1, 2, 33, 16))  # fmt: skip
 
 
 def test_channels_follow_the_width() -> None:
@@ -66,10 +78,11 @@ def test_the_gated_head_lies_between_silence_and_the_mixture() -> None:
     x = torch.rand(2, 33, 16) * 6
     y = VocalModel(NetworkConfig(bins=33, width=1 / 32, head="gated"))(x)
     assert (y >= 0).all()
-    assert (y <= x).all()
+    assert (y <= x[:, None]).all()
 
 
-@pytest.mark.parametrize("options", [{"head": "cubic"}, {"width": 0.0}, {"bins": 0}])
+@pytest.mark.parametrize("options", [{"head": "cubic"}, {"width": 0.0}, {"bins": 0},
+                                     {"stems": 0}])  # fmt: skip
 def test_impossible_networks_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         NetworkConfig(**options)  # type: ignore[arg-type]

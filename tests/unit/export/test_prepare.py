@@ -28,13 +28,13 @@ def read(folder: Path, track: Track, name: str) -> np.ndarray:
     return sf.read(folder / track.files[name], always_2d=True)[0]
 
 
-def test_a_song_becomes_four_files_that_sum(make_song: MakeSong, tmp_path: Path) -> None:
+def test_a_song_becomes_its_stems_and_files_that_sum(make_song: MakeSong, tmp_path: Path) -> None:
     songs = make_song("one", vocals=440, drums=110, other=220)
     out = tmp_path / "out"
     prepare("--songs", songs, "--out", out, "--valid-share", 0)
     track = by_id(out)["songs-one"]
     assert (track.kind, track.split, track.samples) == ("song", "train", 7 * 44_100)
-    assert set(track.files) == {"mixture", "vocals", "other", "accompaniment"}
+    assert set(track.files) == {"mixture", "vocals", "drums", "other", "accompaniment"}
     files = {name: read(out, track, name) for name in track.files}
     info = sf.info(out / track.files["mixture"])
     assert (info.samplerate, info.channels, info.subtype) == (44_100, 2, "PCM_16")
@@ -50,7 +50,7 @@ def test_a_song_without_vocals_is_vocal_free(make_song: MakeSong, tmp_path: Path
     prepare("--songs", songs, "--out", tmp_path / "out", "--valid-share", 0)
     track = by_id(tmp_path / "out")["songs-deep-down"]
     assert track.kind == "accompaniment"
-    assert set(track.files) == {"accompaniment"}
+    assert set(track.files) == {"accompaniment", "guitar", "bass"}
 
 
 @pytest.mark.parametrize("suffix", [".ogg", ".mp3", ".flac"])

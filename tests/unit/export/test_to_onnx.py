@@ -19,10 +19,11 @@ from streamsep.errors import ModelError, OutputError
 from streamsep.models.sealed import is_intact, kept_self_test
 
 
-def make_checkpoint(target: str = "vocals") -> Checkpoint:
+def make_checkpoint(*stems: str) -> Checkpoint:
     torch.manual_seed(0)
-    network = NetworkConfig(width=1 / 64)
-    return Checkpoint(network, TrainConfig(target=target), VocalModel(network).state_dict())
+    stems = stems or ("vocals",)
+    network = NetworkConfig(width=1 / 64, stems=len(stems))
+    return Checkpoint(network, TrainConfig(stems=stems), VocalModel(network).state_dict())
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -112,10 +113,18 @@ def test_int8_weights_leave_a_bit_free_for_processors_that_saturate() -> None:
     assert all(np.abs(w.astype(int)).max() <= 64 for w in weights)
 
 
-@pytest.mark.parametrize(("target", "stem"), [("vocals", "vocals"), ("other", "other"),
-                                              ("accompaniment", "beat")])  # fmt: skip
-def test_targets_become_stems(target: str, stem: str) -> None:
-    assert make_spec(make_checkpoint(target), "stateful", name="m").stems == (stem,)
+@pytest.mark.parametrize(
+    ("trained", "stems"),
+    [
+        (("vocals",), ("vocals",)),
+        (("accompaniment", "vocals"), ("beat", "vocals")),
+        (("drums", "Bass-2", "vocals"), ("drums", "Bass-2", "vocals")),
+    ],
+)
+def test_stems_keep_their_names_but_for_the_beat(
+    trained: tuple[str, ...], stems: tuple[str, ...]
+) -> None:
+    assert make_spec(make_checkpoint(*trained), "stateful", name="m").stems == stems
 
 
 def test_export_says_what_it_measured(

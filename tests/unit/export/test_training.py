@@ -32,7 +32,7 @@ class Tones:
         rng = np.random.default_rng([step, position])
         time = np.arange(SAMPLES) / 44_100
         high, low = (np.sin(2 * np.pi * hz * time) * rng.uniform(0.1, 0.3) for hz in (2000, 200))
-        return (high + low).astype(np.float32), high.astype(np.float32)
+        return (high + low).astype(np.float32), high[None].astype(np.float32)
 
     def __len__(self) -> int:
         return 2
