@@ -53,8 +53,10 @@ class Overview:
         frames = np.lib.stride_tricks.sliding_window_view(joined, N_FFT, axis=-1)
         spectra = np.fft.rfft(frames[:, : count * HOP_LENGTH : HOP_LENGTH] * self._window)
         columns = np.arange(self._done, self._done + count) * self.columns // self._frames
-        np.add.at(self._power, columns, (spectra.real**2 + spectra.imag**2).mean(axis=0))
-        np.add.at(self._counts, columns, 1)
+        power = (spectra.real**2 + spectra.imag**2).mean(axis=0)
+        firsts = np.flatnonzero(np.diff(columns, prepend=-1))  # frames that begin a column
+        self._power[columns[firsts]] += np.add.reduceat(power, firsts)
+        self._counts[columns[firsts]] += np.diff(firsts, append=count)
         self._done += count
 
     def finish(self) -> None:
