@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from streamsep.audio.file import AudioReader
+from streamsep.cli.at_once import at_the_same_time
 from streamsep.cli.bars import Bars
 from streamsep.cli.options import device_option, make_folder, model_option
 from streamsep.cli.stems import separated, stem_gains
@@ -19,7 +21,7 @@ from streamsep.errors import AudioFileError, OutputError, StreamsepError
 from streamsep.evaluation.overview import Overview
 from streamsep.evaluation.picture import draw_picture
 from streamsep.models import Model
-from streamsep.separation import load_separator
+from streamsep.separation import Separator, load_separator
 from streamsep.tui.overview import OCTAVE_EDGES_HZ, axis, columns_for, picture
 from streamsep.tui.view import ascii_only
 
@@ -50,20 +52,19 @@ def command(
     """
     target = _target(file, output)
     separator = load_separator(model, device=device, offline=True)
-    with AudioReader(file) as reader, Bars(1) as bars, bars.of(file) as on_progress:
-        start, samples = _excerpt(reader, start_s, seconds)
-        sounds = {name: Overview(samples, reader.sample_rate) for name in ("mixture", *STEMS)}
-        gains = stem_gains(separator, STEMS)
-        done = 0
-        for stems in separated(separator, reader, _cut(reader, start, samples)):
-            mixture = stems.sum(axis=0)
-            parts = np.tensordot(gains, stems, axes=1)
-            for sound, overview in zip((mixture, *parts), sounds.values(), strict=True):
-                overview.add(sound)
-            done += stems.shape[-1]
-            on_progress(min(done / samples, 1.0))
-    for overview in sounds.values():
-        overview.finish()
+    sounds: dict[str, Overview] = {}
+    with Bars(1) as bars:
+
+        def look(separator: Separator, path: Path, check: Callable[[], None]) -> None:
+            with bars.of(path) as show:
+
+                def on_progress(share: float) -> None:
+                    check()
+                    show(share)
+
+                sounds.update(_look(separator, path, start_s, seconds, on_progress))
+
+        at_the_same_time([separator], [file], look)
     _print(sounds, start_s)
     try:
         draw_picture(sounds, target, start_s=start_s)
@@ -73,6 +74,30 @@ def command(
         click.echo(f"streamsep: {error}", err=True)
     else:
         click.echo(target)
+
+
+def _look(
+    separator: Separator, file: Path, start_s: float, seconds: float | None,
+    on_progress: Callable[[float], None],
+) -> dict[str, Overview]:  # fmt: skip
+    """Return what mixture, beat and vocals hold."""
+    gains, done = stem_gains(separator, STEMS), 0
+    with AudioReader(file) as reader:
+        start, samples = _excerpt(reader, start_s, seconds)
+        sounds = {name: Overview(samples, reader.sample_rate) for name in ("mixture", *STEMS)}
+        # Closed before the reader: threads use it.
+        with closing(separated(separator, reader, _cut(reader, start, samples))) as blocks:
+            for stems in blocks:
+                parts = np.tensordot(gains, stems, axes=1)
+                for overview, sound in zip(
+                    sounds.values(), (stems.sum(axis=0), *parts), strict=True
+                ):
+                    overview.add(sound)
+                done += stems.shape[-1]
+                on_progress(min(done / samples, 1.0))
+    for overview in sounds.values():
+        overview.finish()
+    return sounds
 
 
 def _target(file: Path, output: Path | None) -> Path:
