@@ -23,6 +23,8 @@ FOLDER = click.Path(path_type=Path)
               default="/usr/share/sounds/sf2/FluidR3_GM.sf2", help="What --midi is played with.")
 @click.option("--takes", default=1, show_default=True, type=click.IntRange(1),
               help="Versions of everything that is sung and rendered.")
+@click.option("--midi-songs", default=0, show_default=True, type=click.IntRange(0),
+              help="Songs to make of each file of --midi, sung by people of --sing.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave these files out.")
 @click.option("--sources", type=FOLDER, help="Table of file, repo and licence (TSV).")
 @click.option("--out", type=FOLDER, required=True, help="Where the prepared folder goes.")
@@ -44,6 +46,7 @@ def prepare(
     midi: tuple[Path, ...],
     soundfont: Path,
     takes: int,
+    midi_songs: int,
     exclude: tuple[str, ...],
     sources: Path | None,
     out: Path,
@@ -80,6 +83,14 @@ def prepare(
         from export.data.midi import find_midi
 
         found += find_midi(folder, soundfont, takes, seed, exclude)
+    if midi_songs:
+        from export.data.tunes import find_sung_midi
+
+        people = [person for folder in sing for person in find.find_people(folder, exclude)]
+        if not people or not midi:
+            raise click.UsageError("--midi-songs takes --midi and --sing")
+        for folder in midi:
+            found += find_sung_midi(folder, soundfont, people, midi_songs, seed, exclude)
     if not found:
         raise click.UsageError("name at least one of --musdb, --songs, --accompaniment, --voices")
     licences = find.read_licences(sources) if sources else {}

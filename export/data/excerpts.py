@@ -14,7 +14,7 @@ import numpy as np
 
 from export.constants import EXCERPT_SAMPLES, SAMPLE_RATE
 from export.data.audio import Audio, read_part
-from export.data.manifest import Track
+from export.data.manifest import BANDS, Track
 from export.errors import DataError
 
 SPACING_SECONDS = 0.5
@@ -50,7 +50,7 @@ def tracks_with(tracks: Sequence[Track], stems: Sequence[str]) -> list[Track]:
 
 
 def _known(track: Track) -> set[str]:
-    if track.kind not in ("song", "accompaniment"):
+    if track.kind not in BANDS:
         return set()
     return {*track.files, "vocals"} - {"mixture"}
 

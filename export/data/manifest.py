@@ -13,7 +13,8 @@ from export.errors import DataError
 MANIFEST_NAME = "manifest.json"
 SCHEMA = 1
 
-KINDS = ("song", "accompaniment", "voice", "sung", "speech")
+KINDS = ("song", "accompaniment", "rendered", "voice", "sung", "speech")
+BANDS = frozenset({"song", "accompaniment", "rendered"})  # without a vocals file: vocal-free
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,8 @@ class Track:
     ----------
     kind
         ``"song"`` has mixture, vocals, accompaniment and the stems that this is made of;
-        ``"accompaniment"`` the latter two; ``"voice"`` (singing), ``"sung"`` (speech made to
+        ``"accompaniment"`` the latter two; ``"rendered"`` (MIDI played by a soundfont) either,
+        its voice being speech made to sing; ``"voice"`` (singing), ``"sung"`` (speech made to
         sing) and ``"speech"`` only vocals.
     split
         ``"train"``, ``"valid"`` or ``"test"``.

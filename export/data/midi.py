@@ -1,7 +1,8 @@
 """MIDI files rendered through a soundfont: bands without a singer, with any instrument in the lead.
 
 Separators take electronic leads and solo winds for voices. The same tune played once as
-written and again with instruments that sing teaches them otherwise.
+written and again with instruments that sing teaches them otherwise. And where a part could be
+sung, it can be: `export.data.tunes`.
 """
 
 from __future__ import annotations
@@ -50,29 +51,45 @@ def find_midi(
     DataError
         When the folder holds no MIDI file, or the soundfont, fluidsynth or mido is missing.
     """
+    for number, path in enumerate(midi_files(root, exclude)):
+        check_player(soundfont)
+        for take in range(takes):
+            rng_seed = [seed, number, take]
+            yield SourceTrack(
+                track_id(root, path.with_suffix("")) + (f"-take{take}" if take else ""),
+                "rendered",
+                lambda p=path, s=rng_seed, t=take: {
+                    "accompaniment": render(p, soundfont, np.random.default_rng(s), recast=t > 0)
+                },
+                (path,),
+            )
+
+
+def midi_files(root: Path, exclude: Sequence[str]) -> list[Path]:
+    """Return the MIDI files under a folder, in name order.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
     files = [p for p in sorted(root.rglob("*")) if p.suffix.lower() in MIDI_SUFFIXES]
     files = [p for p in files if not any(p.relative_to(root).match(e) for e in exclude)]
     if not files:
         raise DataError(
             f"no MIDI file under {root}", expected=".mid files", remedy="check the path"
         )
+    return files
+
+
+def check_player(soundfont: Path) -> None:
+    """Raise a DataError if fluidsynth or the soundfont is missing."""
     if not soundfont.is_file() or shutil.which("fluidsynth") is None:
         raise DataError(
             f"no {'fluidsynth' if soundfont.is_file() else soundfont}",
             expected="fluidsynth and a General MIDI soundfont",
             remedy="apt install fluidsynth fluid-soundfont-gm, or name a file with --soundfont",
         )
-    for number, path in enumerate(files):
-        for take in range(takes):
-            rng_seed = [seed, number, take]
-            yield SourceTrack(
-                track_id(root, path.with_suffix("")) + (f"-take{take}" if take else ""),
-                "accompaniment",
-                lambda p=path, s=rng_seed, t=take: {
-                    "accompaniment": render(p, soundfont, np.random.default_rng(s), recast=t > 0)
-                },
-                (path,),
-            )
 
 
 def render(path: Path, soundfont: Path, rng: np.random.Generator, *, recast: bool) -> Audio:
@@ -88,6 +105,19 @@ def render(path: Path, soundfont: Path, rng: np.random.Generator, *, recast: boo
     DataError
         If the file can't be read or gives no sound.
     """
+    song = read_midi(path)
+    cast_parts(song, rng, recast=recast)
+    return play(song, soundfont, path)
+
+
+def read_midi(path: Path) -> mido.MidiFile:
+    """Read the first `SECONDS` of a MIDI file.
+
+    Raises
+    ------
+    DataError
+        If that isn't possible.
+    """
     try:
         import mido
 
@@ -97,6 +127,14 @@ def render(path: Path, soundfont: Path, rng: np.random.Generator, *, recast: boo
             f"{path} can't be read ({error!r})", expected="a MIDI file, and mido installed",
             remedy="leave it out with --exclude",
         ) from error  # fmt: skip
+    cut(song, SECONDS)
+    return song
+
+
+def cast_parts(song: mido.MidiFile, rng: np.random.Generator, *, recast: bool) -> None:
+    """Take human voices out, and if told so give every part another instrument, in place."""
+    import mido
+
     cast = {c: int(rng.choice(SINGING if rng.random() < 0.6 else PADS)) for c in range(16)}
     for track in song.tracks:
         used = {m.channel for m in track if m.type == "note_on"} - {DRUM_CHANNEL}
@@ -110,7 +148,16 @@ def render(path: Path, soundfont: Path, rng: np.random.Generator, *, recast: boo
             track[:0] = [
                 mido.Message("program_change", channel=c, program=cast[c]) for c in sorted(used)
             ]
-    cut(song, SECONDS)
+
+
+def play(song: mido.MidiFile, soundfont: Path, path: Path) -> Audio:
+    """Return a song as sound, float32 of shape (2, samples) at 44.1 kHz; ``path`` is its name.
+
+    Raises
+    ------
+    DataError
+        If it gives no sound.
+    """
     with tempfile.TemporaryDirectory() as folder:
         midi, wav = Path(folder) / "song.mid", Path(folder) / "song.wav"
         song.save(midi)

@@ -78,7 +78,7 @@ def _extract(source: SourceTrack, folder: Path, suffix: str, licences: Licences)
     partial = folder / f"{source.id}.partial"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
-    audio = combine(source.load(), source.kind)
+    audio = combine(source.load())
     gain = headroom_gain(audio)
     for name, samples in audio.items():
         write_int16(partial / f"{name}{suffix}", samples * np.float32(gain))
@@ -99,28 +99,26 @@ def _extract(source: SourceTrack, folder: Path, suffix: str, licences: Licences)
     partial.rename(folder / source.id)
 
 
-def combine(stems: Stems, kind: str) -> Stems:
+def combine(stems: Stems) -> Stems:
     """Make the files of a track from its stems.
 
     Parameters
     ----------
     stems
         float32, shape (2, frames), by name; shorter ones are filled up with silence.
-    kind
-        As in ``Track``.
 
     Returns
     -------
     dict
         The stems; ``accompaniment``, everything but the vocals, the true beat, where there is
-        any; and of a song the ``mixture``.
+        any; and the ``mixture`` where there are both.
     """
     frames = max(s.shape[1] for s in stems.values())
     filled = {n: np.pad(s, ((0, 0), (0, frames - s.shape[1]))) for n, s in stems.items()}
     parts = [s for name, s in filled.items() if name != "vocals"]
     if parts:
         filled["accompaniment"] = np.sum(parts, axis=0, dtype=np.float32)
-    if kind == "song":
+    if parts and "vocals" in filled:
         filled["mixture"] = filled["accompaniment"] + filled["vocals"]
     return filled
 

@@ -4,6 +4,9 @@ Real singing by many people is what open data lacks; speech by many people it ha
 vocoder (Morise, Yokomori and Ozawa 2016) takes a voice apart into pitch, spectral envelope and
 breath. Vowels are stretched, the pitch is replaced by notes of a scale with glides and vibrato,
 the envelope is moved up or down as another throat would, and the parts are put together again.
+
+The notes are made up, or those of a tune: then voice and band are in one key, as in true songs, and
+their partials meet.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ PITCH_HZ = (70.0, 800.0)  # where a speaker's pitch is looked for
 SUNG_HZ = (98.0, 780.0)  # G2 to G5
 MEDIAN_OCTAVES = (0.0, 1.0)  # people sing higher than they speak
 VOWEL_STRETCH = (1.2, 3.2)
+TUNE_STRETCH = (0.8, 4.0)  # further than anybody sings, but words are as long as they are
 NOTE_S = (0.15, 1.1)
 GLIDE_S = (0.02, 0.09)
 VIBRATO_HZ = (4.5, 6.8)
@@ -32,7 +36,9 @@ SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 7, 9), (0, 3
 SHORTEST_S = 0.15  # less than this holds no vowel
 
 
-def sing(speech: Audio, rng: np.random.Generator) -> Audio | None:
+def sing(
+    speech: Audio, rng: np.random.Generator, notes: Array | None = None
+) -> Audio | None:
     """Return the speech as singing, or None if there is no voice in it.
 
     Parameters
@@ -41,6 +47,9 @@ def sing(speech: Audio, rng: np.random.Generator) -> Audio | None:
         float32, (samples,) at 44.1 kHz: a word or a few sentences of one person.
     rng
         Decides melody, tempo and timbre.
+    notes
+        What to sing instead of a made-up melody: a MIDI note for each frame of 5 ms. The speech is
+        stretched to that length as far as that goes.
 
     Returns
     -------
@@ -64,13 +73,19 @@ def sing(speech: Audio, rng: np.random.Generator) -> Audio | None:
     if voiced.sum() < SHORTEST_S * FRAMES_PER_S:
         return None
     envelope = world.cheaptrick(x, pitch, times, SAMPLE_RATE)
-    places = _stretch(voiced, rng)
+    spoken_hz = float(np.median(pitch[voiced]))
+    if notes is None:
+        places = _stretch(voiced, rng.uniform(*VOWEL_STRETCH))
+        sung_hz = melody(len(places), spoken_hz, rng)
+    else:
+        wanted = (len(notes) - np.sum(~voiced)) / np.sum(voiced)
+        places = _stretch(voiced, float(np.clip(wanted, *TUNE_STRETCH)))[: len(notes)]
+        sung_hz = follow(notes[: len(places)], spoken_hz, rng)
     voiced = voiced[places]
     envelope = _move_formants(envelope, 2 ** rng.uniform(-FORMANT_OCTAVES, FORMANT_OCTAVES))
     envelope = np.ascontiguousarray(envelope[places])
-    notes = melody(len(places), float(np.median(pitch[pitch > 0])), rng)
     sung = world.synthesize(
-        np.where(voiced, notes, 0.0), envelope, _breath(voiced, envelope.shape[1], rng),
+        np.where(voiced, sung_hz, 0.0), envelope, _breath(voiced, envelope.shape[1], rng),
         SAMPLE_RATE, FRAME_MS,
     )  # fmt: skip
     level = np.sqrt(np.mean(x**2) / max(np.mean(sung**2), 1e-12))
@@ -87,27 +102,48 @@ def melody(frames: int, spoken_hz: float, rng: np.random.Generator) -> Array:
     if not within.size:  # a very low or very high speaker
         within = np.array([np.clip(0.0, low, high)])
     place = int(rng.integers(len(within)))
-    semitones, vibrato = np.empty(frames), np.zeros(frames)
+    semitones = np.empty(frames)
     start = 0
     while start < frames:
         count = max(int(rng.uniform(*NOTE_S) * FRAMES_PER_S), 1)
-        end = min(start + count, frames)
         place = int(np.clip(place + rng.integers(-3, 4), 0, len(within) - 1))
-        semitones[start:end] = within[place] + rng.normal(0.0, 0.1)
+        semitones[start : start + count] = within[place]
+        start += count
+    return np.asarray(key * 2 ** (_perform(semitones, rng) / 12))
+
+
+def follow(notes: Array, spoken_hz: float, rng: np.random.Generator) -> Array:
+    """Return MIDI notes, one a frame of 5 ms, as Hz in an octave where this person would sing."""
+    hertz = 440.0 * 2 ** ((np.asarray(notes, np.float64) - 69) / 12)
+    median = float(np.median(hertz))
+    wanted = np.clip(spoken_hz * 2 ** rng.uniform(*MEDIAN_OCTAVES), 1.3 * SUNG_HZ[0], 500.0)
+    hertz *= 2.0 ** np.round(np.log2(wanted / median))
+    hertz *= 2.0 ** -np.clip(np.ceil(np.log2(hertz / SUNG_HZ[1])), 0, None)  # note by note
+    hertz *= 2.0 ** np.clip(np.ceil(np.log2(SUNG_HZ[0] / hertz)), 0, None)
+    return np.asarray(2 ** (_perform(12 * np.log2(hertz), rng) / 12))
+
+
+def _perform(semitones: Array, rng: np.random.Generator) -> Array:
+    """Sing steps of semitones, one a frame, as people do: a little off, with glides and vibrato."""
+    frames = len(semitones)
+    performed, vibrato = np.array(semitones), np.zeros(frames)
+    ends = [*(np.flatnonzero(np.diff(semitones)) + 1), frames]
+    for start, end in zip([0, *ends], ends, strict=False):
+        performed[start:end] += rng.normal(0.0, 0.1)
         time = np.arange(end - start) / FRAMES_PER_S
         depth = rng.uniform(*VIBRATO_SEMITONES) * np.clip(time / 0.4 - 0.3, 0.0, 1.0)
         vibrato[start:end] = depth * np.sin(2 * np.pi * rng.uniform(*VIBRATO_HZ) * time)
-        start = end
     glide = np.hanning(2 * max(int(rng.uniform(*GLIDE_S) * FRAMES_PER_S), 1) + 1)
-    padded = np.pad(semitones, len(glide) // 2, mode="edge")
+    padded = np.pad(performed, len(glide) // 2, mode="edge")
     smooth = np.convolve(padded, glide / glide.sum(), mode="valid")
-    drift = 0.05 * np.convolve(rng.standard_normal(frames), np.ones(20) / np.sqrt(20), mode="same")
-    return np.asarray(key * 2 ** ((smooth + vibrato + drift) / 12))
+    drift = rng.standard_normal(frames + 19)
+    drift = 0.05 * np.convolve(drift, np.ones(20) / np.sqrt(20), mode="valid")
+    return np.asarray(smooth + vibrato + drift)
 
 
-def _stretch(voiced: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
+def _stretch(voiced: NDArray[np.bool_], factor: float) -> NDArray[np.int64]:
     """Return which frame of the speech each frame of the song takes; vowels last longer."""
-    lengths = np.where(voiced, rng.uniform(*VOWEL_STRETCH), 1.0)
+    lengths = np.where(voiced, factor, 1.0)
     ends = np.cumsum(lengths)
     return np.minimum(np.searchsorted(ends, np.arange(int(ends[-1]))), len(voiced) - 1)
 

@@ -119,6 +119,11 @@ def find_sung(
             )  # fmt: skip
 
 
+def find_people(root: Path, exclude: Sequence[str] = ()) -> list[tuple[Path, ...]]:
+    """Return the audio files of every folder under ``root`` that holds some."""
+    return [tuple(files) for _, files in _folders(root, exclude)]
+
+
 def read_licences(table: Path) -> dict[Path, tuple[str, str]]:
     """Read a table of sources.
 

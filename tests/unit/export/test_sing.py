@@ -5,7 +5,7 @@ import pytest
 
 from export.constants import SAMPLE_RATE
 from export.data import sing as module
-from export.data.sing import FRAME_MS, SUNG_HZ, melody, sing
+from export.data.sing import FRAME_MS, SUNG_HZ, follow, melody, sing
 
 
 def say(pitch_hz, seconds=0.8, seed=0):
@@ -56,6 +56,23 @@ def test_melodies_stay_where_people_sing(spoken_hz):
         # Vibrato, drift and a note a little off: within a tone of the range.
         assert notes.min() > SUNG_HZ[0] * 2 ** (-2 / 12)
         assert notes.max() < SUNG_HZ[1] * 2 ** (2 / 12)
+
+
+def test_a_given_tune_is_sung_in_the_octave_of_the_singer():
+    tune = np.repeat([84.0, 86.0, 88.0], 100)  # three octaves above a man's voice
+    sung = sing(say(120), np.random.default_rng(2), tune)
+    assert sung.size == pytest.approx(len(tune) * FRAME_MS * SAMPLE_RATE / 1_000, rel=0.02)
+    for part, note in zip(np.split(sung[: len(sung) // 3 * 3], 3), (84, 86, 88), strict=True):
+        heard = 12 * np.log2(np.median(pitches(part)) / 440) + 69
+        off = (heard - note + 6) % 12 - 6
+        assert abs(off) < 0.6  # a note is sung a tenth of a semitone off, more where it glides
+        assert 40 < heard < 70
+
+
+@pytest.mark.parametrize("note", [20.0, 60.0, 110.0])
+def test_tunes_stay_where_people_sing(note):
+    sung = follow(np.full(300, note), 200.0, np.random.default_rng(1))
+    assert SUNG_HZ[0] * 2 ** (-2 / 12) < sung.min() < sung.max() < SUNG_HZ[1] * 2 ** (2 / 12)
 
 
 def test_what_holds_no_voice_is_not_sung():
