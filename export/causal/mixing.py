@@ -24,16 +24,18 @@ ITEM_FRAMES = 130  # 3 s
 ITEM_SAMPLES = ITEM_FRAMES * HOP_LENGTH
 
 # What an item is, by chance; the rest is a random mix.
-TRUE_SONG_SHARE = 0.14
+TRUE_SONG_SHARE = 0.28
 VOCAL_FREE_SHARE = 0.12
 VOICE_ONLY_SHARE = 0.05
 
 # Where voices and bands come from; shares of what there is are scaled to sum to 1.
-VOICE_SHARES = {"song": 0.25, "voice": 0.30, "sung": 0.33, "speech": 0.12}
-BAND_SHARES = {"song": 0.30, "accompaniment": 0.70}
+SONG_SHARES = {"song": 0.55, "rendered": 0.45}
+VOICE_SHARES = {"song": 0.25, "voice": 0.28, "sung": 0.25, "rendered": 0.08, "speech": 0.14}
+BAND_SHARES = {"song": 0.30, "accompaniment": 0.42, "rendered": 0.28}
 
 SECOND_VOICE_CHANCE = 0.20
-SECOND_BAND_CHANCE = 0.20
+SECOND_BAND_CHANCE = 0.30
+ONE_STEM_CHANCE = 0.35  # of a band whose stems are known: drums or the rest without the other
 WIDE_CHANCE = 0.2  # of a voice that is doubled, left and right
 REVERB_CHANCE = 0.6  # of solo voices: those of songs bring their own room
 PAUSE_CHANCE = 0.30  # of a voice, before or after which the band plays alone
@@ -43,9 +45,13 @@ DOUBLE_CENTS, DOUBLE_S = 25.0, (0.003, 0.045)
 MONO_CHANCE = 0.25  # of a whole item: old records, and phones
 SPEED_CHANCE = 0.7
 VOICE_OCTAVES = 0.45  # up or down in pitch and tempo: as good as other singers
-BAND_OCTAVES = 0.20
+BAND_OCTAVES = 0.30
+SONG_OCTAVES = 0.30  # voice and band alike: still one song, by other people
 VOICE_TO_BAND_DB = (-13.0, 5.0)
 LEVEL_DBFS = (-32.0, -10.0)
+
+
+WHOLES = frozenset({"mixture", "accompaniment", "vocals"})  # files that are no one instrument
 
 
 class StereoMixer:
@@ -76,7 +82,7 @@ class StereoMixer:
         known = tracks_with(tracks, stems)
         self._voices = pools(tracks, "vocals", VOICE_SHARES)
         self._bands = pools(known, "accompaniment", BAND_SHARES)
-        self._songs = [t for t in known if t.kind == "song"]
+        self._songs = pools([t for t in known if "vocals" in t.files], "vocals", SONG_SHARES)
         if not self._voices:
             raise DataError(
                 "no voice to mix", expected="at least one singer, speaker or song",
@@ -118,22 +124,33 @@ class StereoMixer:
         return np.concatenate([stems, (rest + known.get("vocals", np.float32(0)))[None]])
 
     def _true_song(self, rng: np.random.Generator) -> tuple[Audio, Audio]:
-        track = self._songs[rng.integers(len(self._songs))]
-        start = int(rng.integers(max(track.samples - ITEM_SAMPLES, 0) + 1))
-        voice, *band = (
-            read_part(self._folder / track.files[name], start, ITEM_SAMPLES)
-            for name in ("vocals", *self._band_files)
-        )
+        track = draw_track(rng, self._songs)
+        names = ["vocals", *self._band_files]
+        voice, *band = self._part(rng, track, names, SONG_OCTAVES)
+        if track.kind == "rendered":
+            voice = _stage(rng, voice, 0)
         return voice * _gain(rng, (-6.0, 6.0)), np.stack(band)
 
     def _band(self, rng: np.random.Generator) -> Audio:
         band = np.zeros((len(self._band_files), 2, ITEM_SAMPLES), np.float32)
         for index in range(2 if rng.random() < SECOND_BAND_CHANCE else 1):
             track = draw_track(rng, self._bands)
-            one = self._part(rng, track, self._band_files, BAND_OCTAVES)
+            one = self._one_stem(rng, track) if rng.random() < ONE_STEM_CHANCE else None
+            if one is None:
+                one = self._part(rng, track, self._band_files, BAND_OCTAVES)
             level = max(rms(one[0]), SILENT_RMS)
             band += one * np.float32(_gain(rng, (-9.0 * index, 0.0)) / level)
         return band
+
+    def _one_stem(self, rng: np.random.Generator, track: Track) -> Audio | None:
+        """Read one instrument of a band as the whole band, if they are known apart."""
+        stems = sorted(track.files.keys() - WHOLES)
+        if len(stems) < 2:
+            return None
+        name = stems[rng.integers(len(stems))]
+        (one,) = self._part(rng, track, [name], BAND_OCTAVES)
+        sounds = {"accompaniment", name}
+        return np.stack([one if n in sounds else 0 * one for n in self._band_files])
 
     def _voice(self, rng: np.random.Generator) -> Audio:
         voice = np.zeros((2, ITEM_SAMPLES), np.float32)
@@ -141,11 +158,9 @@ class StereoMixer:
             track = draw_track(rng, self._voices)
             (one,) = self._part(rng, track, ["vocals"], VOICE_OCTAVES)
             if track.kind != "song":
-                one = _place(rng, one, index)
-            if rng.random() < WIDE_CHANCE:
+                one = _stage(rng, one, index)
+            elif rng.random() < WIDE_CHANCE:
                 one = _double(rng, one)
-            if track.kind != "song" and rng.random() < REVERB_CHANCE:
-                one = _add_room(rng, one)
             voice += one * np.float32(_gain(rng, (-9.0 * index, 0.0)) / max(rms(one), SILENT_RMS))
         if rng.random() < OVERDRIVE_CHANCE:
             drive = _gain(rng, (-6.0, 12.0))
@@ -181,6 +196,14 @@ def _pause(rng: np.random.Generator, sound: Audio, chance: float) -> Audio:
     place, width = rng.uniform(0.15, 0.85) * ITEM_SAMPLES, 0.02 * SAMPLE_RATE
     fade = np.clip((np.arange(ITEM_SAMPLES) - place) / width, 0.0, 1.0).astype(np.float32)
     return sound * (fade if rng.random() < 0.5 else 1 - fade)
+
+
+def _stage(rng: np.random.Generator, voice: Audio, index: int) -> Audio:
+    """Put a solo voice on a stage, sometimes doubled, sometimes in a room."""
+    voice = _place(rng, voice, index)
+    if rng.random() < WIDE_CHANCE:
+        voice = _double(rng, voice)
+    return _add_room(rng, voice) if rng.random() < REVERB_CHANCE else voice
 
 
 def _place(rng: np.random.Generator, voice: Audio, index: int) -> Audio:

@@ -55,7 +55,7 @@ class CausalConfig:
     planes: int = 4
     masks: int = 2
     channels: tuple[int, ...] = (16, 32, 48, 64, 80, 96)
-    memory_levels: tuple[int, ...] = (4,)
+    memory_levels: tuple[int, ...] = (3, 4)
     hidden: int = 256
     dropout: float = 0.2
 
@@ -109,6 +109,9 @@ class BandMemory(nn.Module):
         self.place = nn.Parameter(0.02 * torch.randn(bands, channels))
         self.gru = nn.GRU(channels, channels, batch_first=True)
         self.out = nn.Linear(channels, channels)
+        # Nothing is added at first: a memory can be given to a network that has learnt already.
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor]:
         """Take (batch, channels, frames, bands) and the GRU's state (1, batch·bands, channels)."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -23,7 +24,8 @@ from export.training.validate import AUDIBLE_RMS, level
 
 # Frames of a step's items, by chance: most steps are short, which makes three of one.
 ITEM_FRAMES = (44, 44, 44, mixing.ITEM_FRAMES)
-AVERAGE = 0.998  # of the weights, an exponential mean over about 500 steps
+PIECES = 2  # of each item that a short step takes: drawing one costs a tenth of learning from it
+AVERAGE = 0.999  # of the weights, an exponential mean over about 1,000 steps
 SETTLE_STEPS, SETTLE_FROM = 16, 10**8  # batches of their own
 SECOND_RUN_RATE = 0.5  # of the recipe's, for weights that have learnt already
 EQ_POINTS = 8
@@ -65,15 +67,17 @@ class LiveLesson:
         That of a checkpoint replaces it on `restore`.
     train, valid
         Where items come from.
+    bf16
+        Multiply in bfloat16: nearly twice as fast on processors that have it.
     """
 
     schedule = "cosine"
 
     def __init__(
         self, recipe: Recipe, train: StereoMixer, valid: StereoMixer,
-        *, device: torch.device | None = None,
+        *, device: torch.device | None = None, bf16: bool = False,
     ) -> None:  # fmt: skip
-        self._train, self._valid = train, valid
+        self._train, self._valid, self._bf16 = train, valid, bf16
         self._device = device or torch.device("cpu")
         self._window = make_window("sqrt_hann").to(self._device)
         self._set_up(recipe)
@@ -83,6 +87,8 @@ class LiveLesson:
         self.learning_rate, self.valid_every = recipe.learning_rate, recipe.valid_every
         torch.manual_seed(recipe.seed)
         self.model = CausalUNet(recipe.network).to(self._device)
+        if self._bf16:  # of 32-bit convolutions this order makes slower ones
+            self.model.to(memory_format=torch.channels_last)
         self.average = CausalUNet(recipe.network).to(self._device).eval()
         self.average.load_state_dict(self.model.state_dict())
         self._optimizer = torch.optim.AdamW(
@@ -90,20 +96,38 @@ class LiveLesson:
         )
 
     def start_from(self, content: dict[str, Any]) -> None:
-        """Begin with the averaged weights of a checkpoint, at a gentler rate."""
+        """Begin with the averaged weights of a checkpoint, at a gentler rate.
+
+        Memories that it lacks begin as they are made: adding nothing.
+
+        Raises
+        ------
+        ValueError
+            If it is of another network.
+        """
         for network in (self.model, self.average):
-            network.load_state_dict(content["average"])
-        self.learning_rate = self.recipe.learning_rate * SECOND_RUN_RATE
+            lacking, unknown = network.load_state_dict(content["average"], strict=False)
+            if unknown or any(not name.startswith("memories.") for name in lacking):
+                raise ValueError(f"weights of another network: {(unknown or lacking)[0]}")
+        rate = self.recipe.learning_rate * SECOND_RUN_RATE
+        self.recipe = replace(self.recipe, learning_rate=rate)  # what is resumed goes on so
+        self.learning_rate = rate
 
     def batch(self, step: int) -> Tensor:
         """Return stems and what is in none of them, float32 (batch_size, S + 1, 2, samples)."""
         rng = np.random.default_rng([self.recipe.seed, step, 10**7])
         count = int(rng.choice(ITEM_FRAMES)) * HOP_LENGTH
-        start = int(rng.integers(mixing.ITEM_SAMPLES - count + 1))
-        return self._draw(self._train, step)[..., start : start + count]
+        if count == mixing.ITEM_SAMPLES:
+            return self._draw(self._train, step)
+        items = self._draw(self._train, step, -(-self.recipe.batch_size // PIECES))
+        between = mixing.ITEM_SAMPLES // PIECES
+        first = int(rng.integers(between - count + 1))
+        starts = [first + i * between for i in range(PIECES)]
+        pieces = torch.cat([items[..., start : start + count] for start in starts])
+        return pieces[: self.recipe.batch_size]
 
-    def _draw(self, mixer: StereoMixer, step: int) -> Tensor:
-        items = [mixer.sample(step, place) for place in range(self.recipe.batch_size)]
+    def _draw(self, mixer: StereoMixer, step: int, count: int | None = None) -> Tensor:
+        items = [mixer.sample(step, place) for place in range(count or self.recipe.batch_size)]
         return torch.from_numpy(np.stack(items))
 
     def learn(self, batch: Tensor, step: int, learning_rate: float) -> float:
@@ -112,7 +136,9 @@ class LiveLesson:
             group["lr"] = learning_rate
         mixture, stems = self._spectra(batch, step)
         torch.manual_seed(self.recipe.seed * 10**6 + step)  # what dropout draws
-        loss = _loss(self.model.logits(planes(mixture)), mixture, stems)
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
+            logits = self.model.logits(planes(mixture))
+        loss = _loss(logits.float(), mixture, stems)
         self._optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
@@ -135,10 +161,14 @@ class LiveLesson:
             norm.reset_running_stats()
             norm.momentum = None  # a plain mean over all batches
             norm.train()
-        for step in range(SETTLE_STEPS):
-            mixture, _ = self._spectra(self._draw(self._train, SETTLE_FROM + step), step)
+        for mixture in self.spectra(SETTLE_FROM, SETTLE_STEPS):
             self.average.logits(planes(mixture))
         self.average.eval()
+
+    def spectra(self, first: int, count: int) -> Iterator[Tensor]:
+        """Yield the mixtures of steps, complex64 (batch_size, 2, bins, frames) each."""
+        for step in range(first, first + count):
+            yield self._spectra(self._draw(self._train, step), step)[0]
 
     def _spectra(self, sources: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Return mixture (batch, 2, bins, frames) and stems (batch, S, 2, bins, frames).

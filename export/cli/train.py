@@ -53,12 +53,13 @@ BUILTIN_OPTIONS = {
 @click.option("--valid-every", default=200, show_default=True, type=click.IntRange(1))
 @click.option("--valid-excerpts", default=64, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=0, show_default=True)
-@click.option("--start", type=FOLDER, help="A checkpoint of the built-in recipe whose weights a "
-              "new run of it begins with; see 'blend'.")  # fmt: skip
+@click.option("--start", type=FOLDER, help="A checkpoint or a model file of the built-in "
+              "recipe whose weights a new run of it begins with; see 'blend'.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.pt, by its recipe.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto",
               show_default=True)  # fmt: skip
-@click.option("--bf16", is_flag=True, help="Multiply in bfloat16 (worth it on a GPU).")
+@click.option("--bf16", is_flag=True,
+              help="Multiply in bfloat16 (worth it on GPUs and CPUs that have it).")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1), help="CPU threads; torch's choice if not given.")
 @click.pass_context
 def train(
@@ -83,7 +84,7 @@ def train(
     if data is None and musdb is None:
         raise click.UsageError("say what to train on: --data, --musdb or both")
     if network == "builtin":
-        _refuse(context, recipe.keys() - BUILTIN_OPTIONS.keys() | {"bf16"})
+        _refuse(context, recipe.keys() - BUILTIN_OPTIONS.keys())
     elif start is not None:
         raise click.UsageError("--start is for --recipe builtin")
     import torch
@@ -105,7 +106,7 @@ def train(
     lesson: Lesson
     if network == "builtin":
         options = {field: recipe[option] for option, field in BUILTIN_OPTIONS.items()}
-        lesson = _live_lesson(folder, groups, options, start, before, pick_device(device))
+        lesson = _live_lesson(folder, groups, options, start, before, pick_device(device), bf16)
     else:
         lesson = _tutorial_lesson(folder, groups, recipe, before, pick_device(device), bf16)
     _run(lesson, out, Budget(steps, minutes), resume)
@@ -135,10 +136,11 @@ def _tutorial_lesson(
 
 def _live_lesson(
     folder: Path, groups: dict[str, list[Track]], options: dict[str, object], start: Path | None,
-    before: Path | None, device: torch.device,
+    before: Path | None, device: torch.device, bf16: bool,
 ) -> Lesson:  # fmt: skip
     from export.causal.mixing import StereoMixer
     from export.causal.network import CausalConfig
+    from export.causal.read_back import read_start
     from export.causal.train import LiveLesson, Recipe, read_recipe
     from export.training.checkpoint import build_from, read_content
 
@@ -151,9 +153,9 @@ def _live_lesson(
         StereoMixer(folder, group, recipe.seed + place, recipe.stems)
         for place, group in enumerate(groups.values())
     ]
-    lesson = LiveLesson(recipe, *pools, device=device)
-    if start is not None:
-        build_from(start, read_content(start), lesson.start_from)
+    lesson = LiveLesson(recipe, *pools, device=device, bf16=bf16)
+    if start is not None and before is None:
+        build_from(start, read_start(start, lesson), lesson.start_from)
     return lesson
 
 

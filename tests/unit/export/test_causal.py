@@ -23,6 +23,8 @@ def make_network(config=SMALL):
     with torch.no_grad():  # away from zero, or a forgotten bias would not show
         for parameter in network.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
+        for memory in network.memories.values():  # as made they add nothing
+            memory.out.weight.normal_(std=0.3)
         for name, buffer in network.named_buffers():
             if name.endswith(("mean", "var")):
                 buffer.add_(0.2 * torch.rand_like(buffer))

@@ -1,13 +1,17 @@
 """Training the live model: draws by seed, a falling loss, and a resumed run that is the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import soundfile as sf
 import torch
 
+from export.causal import mixing
 from export.causal.features import planes
 from export.causal.mixing import ITEM_SAMPLES, StereoMixer, _double
 from export.causal.network import CausalConfig
+from export.causal.read_back import read_start
 from export.causal.train import LiveLesson, Recipe, random_curves
 from export.causal.write import live_spec, read_live, verify_live, write_live
 from export.data.manifest import Track
@@ -19,7 +23,7 @@ from streamsep.separation import load_separator
 
 RECIPE = Recipe(
     network=CausalConfig(channels=(4, 4, 4, 4), memory_levels=(3,), hidden=8),
-    batch_size=2, learning_rate=1e-2, valid_every=8, valid_items=2,
+    batch_size=2, learning_rate=1e-2, valid_every=8, valid_items=6,
 )  # fmt: skip
 
 
@@ -65,6 +69,58 @@ def test_some_items_lack_a_voice_and_some_a_band(mixer):
     assert all(np.isfinite(side).all() for item in items for side in item)
 
 
+def test_voice_and_band_of_a_song_change_speed_together(tmp_path, monkeypatch):
+    """Of a song whose band is its voice once more, every true item is twice the same."""
+    rng = np.random.default_rng(2)
+    sound = 0.1 * rng.standard_normal((6 * 44_100, 2))
+    sf.write(tmp_path / "one.wav", sound, 44_100, subtype="PCM_16")
+    files = dict.fromkeys(("vocals", "drums", "accompaniment"), "one.wav")
+    song = Track("song", "song", "train", len(sound), 0.0, files)
+    monkeypatch.setattr(mixing, "TRUE_SONG_SHARE", 1.0)
+    items = [StereoMixer(tmp_path, [song], seed=3).sample(step, 0) for step in range(8)]
+    for vocals, band in items:
+        # Of equal phase at whatever speed; levels differ.
+        assert np.corrcoef(vocals[0], band[0])[0, 1] > 0.999
+    lengths = {np.flatnonzero(vocals[0])[-1] for vocals, _ in items}
+    assert lengths == {ITEM_SAMPLES - 1}
+
+
+def test_one_stem_of_a_band_can_be_the_band(tmp_path, monkeypatch):
+    tone = np.sin(2 * np.pi * np.array([[300.0], [3_000.0]]) * np.arange(4 * 44_100) / 44_100)
+    for name, wave in zip(("bass", "drums"), tone, strict=True):
+        sf.write(tmp_path / f"{name}.wav", 0.2 * np.stack([wave, wave], 1), 44_100)
+    sf.write(tmp_path / "accompaniment.wav", 0.2 * np.stack([tone.sum(0)] * 2, 1), 44_100)
+    sf.write(tmp_path / "vocals.wav", 0.2 * np.stack([tone[0]] * 2, 1), 44_100)
+    files = {n: f"{n}.wav" for n in ("bass", "drums", "accompaniment")}
+    band = Track("band", "accompaniment", "train", 4 * 44_100, 0.0, files)
+    voice = Track("voice", "voice", "train", 4 * 44_100, 0.0, {"vocals": "vocals.wav"})
+    monkeypatch.setattr(mixing, "ONE_STEM_CHANCE", 1.0)
+    monkeypatch.setattr(mixing, "SECOND_BAND_CHANCE", 0.0)
+    pool = StereoMixer(tmp_path, [band, voice], seed=1, stems=("drums",))
+    alone = 0
+    for step in range(12):
+        whole, drums = pool._band(np.random.default_rng(step))
+        if not drums.any():
+            alone += 1  # the bass
+        else:
+            np.testing.assert_array_equal(whole, drums)
+    assert 0 < alone < 12
+
+
+def test_short_steps_take_pieces_of_few_items(mixer, monkeypatch):
+    lesson = LiveLesson(replace(RECIPE, batch_size=3), mixer, mixer)
+    drawn = []
+    sample = mixer.sample
+    monkeypatch.setattr(mixer, "sample", lambda *at: drawn.append(at) or sample(*at))
+    batches = [lesson.batch(step) for step in range(12)]
+    short = [b for b in batches if b.shape[-1] < ITEM_SAMPLES]
+    assert 0 < len(short) < 12
+    assert all(b.shape[:3] == (3, 2, 2) for b in batches)
+    assert len(drawn) == 2 * len(short) + 3 * (12 - len(short))
+    for batch in short:
+        assert not torch.equal(batch[0], batch[2])  # two pieces of one item
+
+
 def test_a_doubled_voice_is_wide_and_as_loud():
     rng = np.random.default_rng(0)
     voice = np.tile(rng.standard_normal(ITEM_SAMPLES).astype(np.float32), (2, 1))
@@ -94,7 +150,7 @@ def make_run(folder, mixer, **options):
 def test_the_loss_falls_and_a_resumed_run_is_the_same(tmp_path, mixer):
     done = make_run(tmp_path / "whole", mixer).run(Budget(steps=32))
     assert [r["step"] for r in done.history] == [8, 16, 24, 32]
-    assert done.history[-1]["valid_loss"] < 0.9 * done.history[0]["valid_loss"]
+    assert done.history[-1]["valid_loss"] < 0.95 * done.history[0]["valid_loss"]
 
     # The same steps in two parts. (The schedule looks at the share of 32 in both.)
     def stop_after_sixteen(progress):
@@ -125,6 +181,51 @@ def test_settled_norms_fit_the_averaged_weights(mixer):
     assert not norm.training
     # One batch of two items against the mean over sixteen; 1e4 left as it was would give 0.01.
     assert 0.3 < seen[0] < 3
+
+
+def test_a_model_file_gives_its_network_back(tmp_path, mixer):
+    make_run(tmp_path / "run", mixer).run(Budget(steps=3))
+    live = read_live(tmp_path / "run" / "last.pt")
+    for memory in live.network.memories.values():  # as made it adds nothing
+        torch.nn.init.normal_(memory.out.weight, std=0.3)
+    path = tmp_path / "live.onnx"
+    wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)
+    write_live(live, live_spec(live, name="live"), path, wave)
+    lesson = LiveLesson(RECIPE, mixer, mixer)
+    lesson.start_from(read_start(path, lesson))
+    mixture = next(lesson.spectra(7, 1))
+    with torch.no_grad():
+        got, expected = (n.logits(planes(mixture)) for n in (lesson.average, live.network))
+    # Float32 sums in another order; a forgotten norm or gate is a hundred times that.
+    torch.testing.assert_close(got, expected, atol=1e-4, rtol=0)
+    norms = [m for m in lesson.average.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    before = {n: n.running_var.clone() for n in norms}
+    lesson.settle()
+    for norm in norms:
+        # They divide by what they meet, as after any training: within what two draws of a few
+        # items differ by. Norms that nobody fitted would hold 1, which is up to a thousand off.
+        assert (norm.running_var / before[norm]).log().abs().max() < 1.1
+
+
+def test_a_network_with_one_memory_more_begins_as_the_one_without(tmp_path, mixer):
+    make_run(tmp_path / "run", mixer).run(Budget(steps=3))
+    content = read_content(tmp_path / "run" / "last.pt")
+    more = replace(RECIPE, network=replace(RECIPE.network, memory_levels=(2, 3)))
+    lesson = LiveLesson(more, mixer, mixer)
+    lesson.start_from(content)
+    mixture = next(lesson.spectra(7, 1))
+    live = read_live(tmp_path / "run" / "last.pt")
+    with torch.no_grad():
+        got, expected = (n.logits(planes(mixture)) for n in (lesson.average, live.network))
+    torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
+    resumed = LiveLesson(more, mixer, mixer)
+    resumed.restore(lesson.state())
+    assert resumed.learning_rate == lesson.learning_rate == 0.5 * RECIPE.learning_rate
+    lesson.learn(lesson.batch(0), 0, 1e-3)
+    assert lesson.model.memories["2"].out.weight.abs().max() > 0
+    wider = replace(RECIPE, network=replace(RECIPE.network, hidden=12))
+    with pytest.raises((ValueError, RuntimeError)):
+        LiveLesson(wider, mixer, mixer).start_from(content)
 
 
 def test_nothing_to_resume_is_an_error(tmp_path, mixer):

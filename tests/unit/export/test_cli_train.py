@@ -151,6 +151,14 @@ def test_a_second_run_begins_with_the_first_and_is_blended_with_it(
     assert 0 < (one - two).abs().max() < 2e-3
     torch.testing.assert_close(mean, (one + two) / 2)
     main(["onnx", "--checkpoint", str(both), "--out", str(tmp_path / "both.onnx")])
+    # A model file does as well as a checkpoint.
+    third = tmp_path / "third"
+    main([*builtin, "--out", str(third), "--bf16", "--start", str(tmp_path / "both.onnx")])
+    after = torch.load(third / "last.pt")["average"]["back.weight"]
+    assert 0 < (after - mean).abs().max() < 2e-3
+    for start in (tmp_path / "text.pt", tmp_path / "missing.onnx", __file__):
+        broken = [*builtin, "--out", str(tmp_path / "no"), "--start", str(start)]
+        assert fails(broken) == CheckpointError.exit_code
     (tmp_path / "text.pt").write_text("no checkpoint")
     assert (
         fails(["blend", str(both), str(tmp_path / "text.pt"), "--out", str(both)])
@@ -164,7 +172,7 @@ def test_a_second_run_begins_with_the_first_and_is_blended_with_it(
 def test_the_fixed_recipe_refuses_what_it_would_ignore(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for option in (["--width", "0.5"], ["--mix"], ["--bf16"], ["--lr", "1"]):
+    for option in (["--width", "0.5"], ["--mix"], ["--lr", "1"]):
         out = str(tmp_path / "run")
         assert fails(["train", "--recipe", "builtin", "--data", str(data), "--out", out,
                       "--steps", "1", *option]) == 2  # fmt: skip

@@ -1,0 +1,169 @@
+"""A live network read back from its model file, to be trained on from there.
+
+The file holds no batch norms: they were folded into the convolutions before them. So norms that
+change nothing are put there, and then given what reaches them: their mean and deviation, undone
+by their gain and bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import torch
+from google.protobuf.message import DecodeError
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from export.causal.features import planes
+from export.causal.network import CausalConfig, CausalUNet
+from export.errors import CheckpointError
+from export.training.checkpoint import build_from, read_content
+
+if TYPE_CHECKING:
+    from export.causal.train import LiveLesson
+
+BATCHES, BATCHES_FROM = 16, 2 * 10**8  # of their own
+
+
+def read_start(path: Path, lesson: LiveLesson) -> dict[str, Any]:
+    """Return a checkpoint's content, or as much of one as is in a model file: ``average``.
+
+    Raises
+    ------
+    CheckpointError
+        If it is neither, or another network's.
+    """
+    if path.suffix != ".onnx":
+        return read_content(path)
+    network = build_from(path, read_arrays(path), read_network)
+    fit_norms(network, lesson.spectra(BATCHES_FROM, BATCHES))
+    return {"average": network.state_dict()}
+
+
+def read_arrays(path: Path) -> dict[str, Tensor]:
+    """Return a model file's constants by name.
+
+    Raises
+    ------
+    CheckpointError
+        If it can't be read.
+    """
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+        return {c.name: torch.from_numpy(np.array(numpy_helper.to_array(c)))
+                for c in graph.initializer}  # fmt: skip
+    except (OSError, DecodeError, ValueError, TypeError) as error:
+        raise CheckpointError(
+            f"{path} can't be read ({error})", expected="a checkpoint or a model file",
+            remedy="name one that 'python -m export' wrote",
+        ) from error  # fmt: skip
+
+
+@torch.no_grad()
+def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
+    """Return the network of a live model's constants, in evaluation mode.
+
+    Raises
+    ------
+    KeyError, RuntimeError, ValueError
+        If they are another network's.
+    """
+    weights: dict[str, Tensor] = {}
+    levels = sum(name.startswith("encoder") for name in arrays) // 2
+    for i in range(levels):
+        weights[f"encoders.{i}.conv.weight"] = arrays[f"encoder{i}_weight"]
+        weights |= _idle_norm(f"encoders.{i}.norm", arrays[f"encoder{i}_bias"])
+        weights[f"decoders.{i}.up.weight"] = _unpaired(arrays[f"up{i}_weight"])
+        weights[f"decoders.{i}.skip.weight"] = arrays[f"skip{i}_weight"]
+        weights |= _idle_norm(f"decoders.{i}.norm", arrays[f"up{i}_bias"][::2])
+    memories = [i for i in range(1, levels) if f"memory{i}_place" in arrays]
+    for i in memories:
+        ours, theirs = f"memories.{i}", f"memory{i}"
+        weights |= {
+            f"{ours}.norm.weight": arrays[f"{theirs}_scale"],
+            f"{ours}.norm.bias": arrays[f"{theirs}_bias"],
+            f"{ours}.place": arrays[f"{theirs}_place"],
+            f"{ours}.out.weight": arrays[f"{theirs}_out_weight"].T,
+            f"{ours}.out.bias": arrays[f"{theirs}_out_bias"],
+        } | _gru(arrays, f"{theirs}_gru", f"{ours}.gru", 0)
+    for layer in range(2):
+        weights |= _gru(arrays, f"gru{layer}", "gru", layer)
+    weights |= {"back.weight": arrays["back_weight"].T, "back.bias": arrays["back_bias"]}
+    weights |= {"head.weight": arrays["head_weight"], "head.bias": arrays["head_bias"]}
+    config = CausalConfig(
+        planes=arrays["encoder0_weight"].shape[1], masks=len(arrays["head_bias"]),
+        channels=tuple(len(arrays[f"encoder{i}_bias"]) for i in range(levels)),
+        memory_levels=tuple(memories), hidden=len(arrays["back_weight"]),
+    )  # fmt: skip
+    network = CausalUNet(config)
+    network.load_state_dict(weights, strict=False)
+    lacking = network.state_dict().keys() - weights.keys()
+    if any(not name.endswith("num_batches_tracked") for name in lacking):
+        raise KeyError(min(lacking))
+    return network.eval()
+
+
+@torch.no_grad()
+def fit_norms(network: CausalUNet, mixtures: Iterable[Tensor]) -> None:
+    """Let every batch norm divide by what reaches it, and change nothing of what comes out.
+
+    Parameters
+    ----------
+    mixtures
+        complex64 spectra, (batch, 2, bins, frames) each.
+    """
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    seen: dict[nn.Module, list[Tensor]] = {norm: [] for norm in norms}
+
+    def look(norm: nn.Module, given: tuple[Tensor, ...]) -> None:
+        x = given[0]
+        seen[norm].append(torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))]))
+
+    hooks = [norm.register_forward_pre_hook(look) for norm in norms]
+    for mixture in mixtures:
+        network.logits(planes(mixture))
+    for hook in hooks:
+        hook.remove()
+    for norm in norms:
+        mean, square = torch.stack(seen[norm]).mean(0)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        gain = norm.weight / (norm.running_var + norm.eps).sqrt()
+        norm.bias += gain * (mean - norm.running_mean)
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_((square - mean.square()).clamp_min(0))
+        norm.weight.copy_(gain * (norm.running_var + norm.eps).sqrt())
+
+
+def _idle_norm(name: str, bias: Tensor) -> dict[str, Tensor]:
+    one = torch.ones_like(bias)
+    return {
+        f"{name}.weight": one, f"{name}.bias": bias, f"{name}.running_mean": 0 * one,
+        f"{name}.running_var": one - nn.BatchNorm2d(1).eps,
+    }  # fmt: skip
+
+
+def _unpaired(pair: Tensor) -> Tensor:
+    """Undo `export.causal.graph._paired`: (2 · out, in, 1, 3) to (in, out, 1, 4)."""
+    even, odd = pair[0::2].transpose(0, 1), pair[1::2].transpose(0, 1)
+    return torch.stack([odd[..., 2], even[..., 1], odd[..., 1], even[..., 0]], -1)
+
+
+def _gru(arrays: dict[str, Tensor], theirs: str, ours: str, layer: int) -> dict[str, Tensor]:
+    """Return a GRU's weights; ONNX has the gates z, r, n where torch has r, z, n."""
+
+    def reorder(rows: Tensor) -> Tensor:
+        z, r, n = rows.chunk(3)
+        return torch.cat([r, z, n])
+
+    bias_in, bias_hidden = arrays[f"{theirs}_b"][0].chunk(2)
+    return {
+        f"{ours}.weight_ih_l{layer}": reorder(arrays[f"{theirs}_w"][0]),
+        f"{ours}.weight_hh_l{layer}": reorder(arrays[f"{theirs}_r"][0]),
+        f"{ours}.bias_ih_l{layer}": reorder(bias_in),
+        f"{ours}.bias_hh_l{layer}": reorder(bias_hidden),
+    }
