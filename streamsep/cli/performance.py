@@ -24,6 +24,7 @@ from streamsep.cli.endpoints import (
     open_microphone,
     open_source,
 )
+from streamsep.cli.quiet import quiet_libraries
 from streamsep.cli.recording import recorded_files, recording
 from streamsep.cli.repertoire import Repertoire
 from streamsep.effects.key import KeyChanger
@@ -93,6 +94,7 @@ def run_live(separator: Separator, options: LiveOptions) -> SessionStats:
     """
     with (
         promoted(OTHERS),
+        quiet_libraries(),
         loopback(options.input_name, options.capture, separator.spec) as devices,
     ):
         return _run_live(separator, options, devices)
