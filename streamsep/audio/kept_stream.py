@@ -150,7 +150,7 @@ class KeptStream:
                 self.stream.start()
                 self._there = True
                 gap_s = self.back_since - lost_at
-                self.events.add(f"{self.name} is back after {gap_s:.1f} s", gap_s=gap_s)
+                self.events.add(f"{self.name} is back", gap_s=gap_s)
                 return
 
     def _shut(self) -> None:
@@ -200,7 +200,7 @@ def _stand_in(
     kept.replaced = False
     if kept.back_since < began and not stop.is_set():
         gap_s = time.monotonic() - began
-        kept.events.add(f"{kept.name} stood still for {gap_s:.1f} s: silence", gap_s=gap_s)
+        kept.events.add(f"{kept.name} stood still: silence", gap_s=gap_s)
 
 
 def _asleep_s() -> float:

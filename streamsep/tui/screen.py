@@ -189,7 +189,8 @@ class ScreenDisplay(Display):
         """Return the latest event while it is news; before any, what to set for a video."""
         if stats.events:
             event = stats.events[-1]
-            return event_line(event) if stats.seconds - event.seconds < NEWS_S else ""
+            known_at = event.seconds + event.gap_s
+            return event_line(event) if stats.seconds - known_at < NEWS_S else ""
         hint = self._controls.video and stats.seconds < HINT_S
         return video_settings(stats.latency) if hint else ""
 

@@ -264,8 +264,8 @@ def plain_line(shown: Shown) -> str:
 
 def event_line(event: Event) -> str:
     """Return what happened, as a line for a log."""
-    gap = f" ({event.gap_s:.1f} s)" if event.gap_s else ""
-    return f"{clock(event.seconds)}  {event.text}{gap}"
+    gap = f"gap of {event.gap_s:.1f} s: " if event.gap_s else ""
+    return f"{clock(event.seconds)}  {gap}{event.text}"
 
 
 def last_line(shown: Shown) -> str:

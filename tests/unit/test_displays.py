@@ -51,7 +51,7 @@ EVENTFUL = replace(STATS, events=(EARLY, LATE))
 
 def test_a_log_tells_each_event_once():
     lines = shown_by(PlainDisplay, EVENTFUL).splitlines()
-    assert lines[1:] == ["0:10  device lost", "1:20  device back (1.5 s)", PLAIN, PLAIN]
+    assert lines[1:] == ["0:10  device lost", "1:20  gap of 1.5 s: device back", PLAIN, PLAIN]
 
 
 def test_a_program_is_told_each_event_once():
@@ -64,8 +64,13 @@ def test_a_program_is_told_each_event_once():
 
 
 def test_the_screen_tells_the_latest_event_while_it_is_news():
-    assert "1:20  device back (1.5 s)" in shown_by(ScreenDisplay, EVENTFUL, video=True)
+    assert "1:20  gap of 1.5 s: device back" in shown_by(ScreenDisplay, EVENTFUL, video=True)
     assert "device lost" not in shown_by(ScreenDisplay, replace(STATS, events=(EARLY,)))
+
+
+def test_what_ends_a_long_gap_is_news_from_its_end_on():
+    back = Event(STATS.seconds - 60.0, "device back", gap_s=58.0)
+    assert "gap of 58.0 s: device back" in shown_by(ScreenDisplay, replace(STATS, events=(back,)))
 
 
 def test_the_screen_says_at_first_what_to_set_for_a_video():
