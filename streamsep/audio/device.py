@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from streamsep.audio.endpoint import Pull
 from streamsep.audio.file import match_channels
 from streamsep.audio.jitter import JitterBuffer
 from streamsep.audio.kept_stream import KeptStream, keep_time, note_stream
+from streamsep.audio.sound_server import ServerGoneError, SoundServer
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.ring import RingBuffer
 from streamsep.errors import DeviceError, StreamsepError
@@ -29,6 +30,8 @@ from streamsep.priority import AUDIO, promote
 
 Float32 = NDArray[np.float32]
 
+# Devices that ask PULSE_SINK and PULSE_SOURCE which of the sound server's they are.
+BY_ENVIRONMENT = ("pulse", "default")
 DEFAULT_NAMES = {"input": ("mic", "default"), "output": ("speakers", "default")}
 
 
@@ -136,11 +139,15 @@ def find_device(name: str, kind: str) -> DeviceInfo:
 
 
 @contextmanager
-def _aimed_at(target: str | None) -> Iterator[None]:
+def _aimed_at(target: str | None, kind: str) -> Iterator[None]:
     """Have a sound server's plug-in take this sink or source; it asks the environment."""
-    names = ("PULSE_SINK", "PULSE_SOURCE") if target is not None else ()
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, target or ""))
+    aim = {} if target is None else {"PULSE_SINK": target, "PULSE_SOURCE": target}
+    if aim and kind == "input":
+        # Else PipeWire lets it go on to wherever the default output goes, once that was what it
+        # listens to, and we would hear ourselves.
+        aim["PULSE_PROP"] = "node.dont-reconnect=true"
+    before = {name: os.environ.get(name) for name in aim}
+    os.environ.update(aim)
     try:
         yield
     finally:
@@ -151,13 +158,39 @@ def _aimed_at(target: str | None) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _check_target(device: DeviceInfo, kind: str) -> None:
+    """Refuse a sink or source that the sound server hasn't got, or not yet.
+
+    PipeWire would give another one in its place, just after its start, and leave it at that.
+    """
+    sort = "sink" if kind == "output" else "source"
+    variable = f"PULSE_{sort.upper()}"
+    wanted = device.target
+    if wanted is None and device.name in BY_ENVIRONMENT:
+        wanted = os.environ.get(variable)
+    if not wanted or wanted.startswith("@") or wanted.isdigit():  # @DEFAULT_SINK@, or its number
+        return
+    try:
+        with closing(SoundServer("streamsep")) as server:
+            names = server.names(sort)
+    except (DeviceError, ServerGoneError):
+        return  # PortAudio will find that out too
+    if wanted not in names:
+        raise DeviceError(
+            f"the sound server has no {sort} {wanted!r}",
+            expected=f"one of: {', '.join(names)}",
+            remedy=f"correct {variable}, or leave it out",
+        )
+
+
 def _open(stream_class: Any, device: DeviceInfo, kind: str, rate: int, **options: Any) -> Any:
     """Open a stream at ``rate`` or, where the device can't, at its own default rate."""
     sd = portaudio()
+    _check_target(device, kind)
     errors = []
     for candidate in dict.fromkeys((rate, device.sample_rate)):
         try:
-            with _aimed_at(device.target):
+            with _aimed_at(device.target, kind):
                 stream = stream_class(
                     device=device.index, samplerate=candidate, dtype="float32", **options
                 )

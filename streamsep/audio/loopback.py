@@ -21,7 +21,7 @@ from streamsep.errors import DeviceError
 NAME = "streamsep"
 TOKEN, PID, HOME, MOVED = (f"streamsep.{key}" for key in ("token", "pid", "home", "moved"))
 LISTEN_S = 0.2
-RECONNECT_S = 0.5
+RECONNECT_S = 0.1
 PLUG_IN = "pulse"  # the device by which PortAudio reaches the server
 THROUGH_THE_SERVER = {*DEFAULT_NAMES["output"], PLUG_IN, "pipewire"}
 

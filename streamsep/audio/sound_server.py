@@ -121,6 +121,10 @@ class SoundServer:
             for s in self._ask("sink_list") if s.name != NO_SINK
         ]  # fmt: skip
 
+    def names(self, kind: str) -> list[str]:
+        """Return the names of all that can be played to (``sink``) or heard (``source``)."""
+        return [str(each.name) for each in self._ask(f"{kind}_list")]
+
     def default_sink(self) -> str:
         """Return the name of the sink that players get unless told otherwise."""
         return str(self._ask("server_info").default_sink_name)

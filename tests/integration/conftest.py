@@ -69,3 +69,11 @@ def short_song(tmp_path_factory):
 @pytest.fixture(scope="session")
 def long_song(tmp_path_factory):
     return make_song(tmp_path_factory.mktemp("songs") / "long.wav", 5.0)
+
+
+@pytest.fixture(scope="session")
+def endless(tmp_path_factory):
+    """Music that outlasts every test here."""
+    path = tmp_path_factory.mktemp("songs") / "endless.wav"
+    sf.write(path, np.tile(music(2.0).T, (60, 1)), RATE)
+    return path

@@ -3,17 +3,16 @@
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
-import soundfile as sf
 
 from tests.integration.takes import span
 from tests.integration.test_pulse import listen
 from tests.support.alignment import locate
 from tests.support.commands import Live, streamsep
 from tests.support.servers import pulse_server, wait_until
-from tests.support.signals import music
 
 # Servers choose where nothing else is said, as on a desktop.
 UNTOLD = dict(source=None, sink=None)
@@ -37,14 +36,6 @@ def looped(identity_model, tmp_path):
     yield start
     for live in started:
         live.__exit__()
-
-
-@pytest.fixture(scope="module")
-def endless(tmp_path_factory):
-    """Music that outlasts every test here."""
-    path = tmp_path_factory.mktemp("songs") / "endless.wav"
-    sf.write(path, np.tile(music(2.0).T, (60, 1)), 44_100)
-    return path
 
 
 @pytest.fixture
@@ -158,6 +149,20 @@ def test_the_output_is_a_real_sink_even_if_ours_is_the_default(
         assert [other.end(), live.end()] == [0, 0]
     finally:
         server.pactl("set-default-sink", "B")
+
+
+def test_it_never_hears_another_sink_than_its_own(each_server, looped):
+    """Not even when the default output was its own and is another one then."""
+    server = each_server
+    live = looped(server)
+    live.wait_until_running()
+    for default in ("streamsep", "A", "streamsep", "B"):
+        server.pactl("set-default-sink", default)
+        wait_until(lambda default=default: server.default_sink() == default, "the new default")
+        time.sleep(0.3)  # for servers to move what they want to
+        assert server.streams("source-outputs", "streamsep.monitor")
+        assert server.sink_of(live.process) != "streamsep"
+    assert live.end() == 0, live.stderr
 
 
 def test_without_another_sink_there_is_nothing_to_play_on(identity_model):

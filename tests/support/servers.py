@@ -81,7 +81,10 @@ class SoundServer(ABC):
 
     @abstractmethod
     def start(self) -> None:
-        """Start it and wait until it answers; whatever comes of it, `stop` must follow."""
+        """Start it, for the first time or again after `kill`, and wait until it answers.
+
+        Whatever comes of it, `stop` must follow.
+        """
 
     def _wait_until_up(self) -> None:
         wait_until(self._is_up, f"{type(self).__name__} in {self.folder}")
@@ -185,10 +188,14 @@ class SoundServer(ABC):
             process.wait()
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """End it as a crash would, but for the sockets, which would look like those of another."""
         for process in reversed(self.processes):
             process.kill()
             process.wait()
+        self.processes.clear()
+        for path in (*self.folder.iterdir(), self.socket):
+            if path.is_socket():
+                path.unlink()
 
 
 class PulseServer(SoundServer):
@@ -200,11 +207,15 @@ class PulseServer(SoundServer):
         Its own.
     sinks
         Whether it has the sinks that are described above, or none.
+    at_once
+        Whether the sinks take what a new player has at once, as sound cards do. Else a null sink
+        that nobody plays on has two seconds of silence ready, and any player waits for as long.
     """
 
-    def __init__(self, folder: Path, *, sinks: bool = True) -> None:
+    def __init__(self, folder: Path, *, sinks: bool = True, at_once: bool = False) -> None:
         super().__init__(folder, ("pulseaudio",), PACKAGES)
         self.socket = folder / "native"
+        self._null = "format=float32le" + " norewinds=1" * at_once
         self._own |= {
             "PULSE_RUNTIME_PATH": str(folder / "pulse"),
             "PULSE_STATE_PATH": str(folder / "state"),
@@ -219,9 +230,6 @@ class PulseServer(SoundServer):
         self.log = folder / "log"
 
     def start(self) -> None:
-        """Start it, for the first time or again after `kill`."""
-        self.socket.unlink(missing_ok=True)
-        self.processes.clear()
         self._start(
             "pulseaudio", "-n", "-F", self.folder / "default.pa", "--daemonize=no",
             "--exit-idle-time=-1", "--use-pid-file=no",
@@ -235,11 +243,11 @@ class PulseServer(SoundServer):
         if not sinks:
             return f"{lines[0]}\nload-module module-always-sink\n"
         lines += [
-            f"load-module module-null-sink sink_name={name} rate={rate} channels=2 format=float32le"
+            f"load-module module-null-sink sink_name={name} rate={rate} channels=2 {self._null}"
             for name, rate in SINKS.items()
         ]
         lines.append(
-            "load-module module-null-sink sink_name=AB rate=44100 channels=4 format=float32le "
+            f"load-module module-null-sink sink_name=AB rate=44100 channels=4 {self._null} "
             f"channel_map={FRONT},{REAR}"
         )
         pair = "channels=2 channel_map=front-left,front-right remix=no"
@@ -297,6 +305,7 @@ class PipeWireServer(SoundServer):
         programs = ("dbus-daemon", "pipewire", "wireplumber", "pipewire-pulse")
         super().__init__(folder, programs, PIPEWIRE_PACKAGES)
         self.socket = folder / "pulse" / "native"
+        self.sinks_after_s = 0.0  # sound cards too are found only after the server is up
         bus = f"unix:path={folder / 'bus'}"
         self._own |= {
             "XDG_CONFIG_HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"),
@@ -312,11 +321,16 @@ class PipeWireServer(SoundServer):
         self._start("wireplumber")
         self._start("pipewire-pulse")
         self._wait_until_up()
-        for name in ("A", "B"):
+        time.sleep(self.sinks_after_s)
+        # What plays on the default, and listens to it, moves on with it: A never is it.
+        for name in ("B", "A"):
             self.pactl("load-module", "module-null-sink", f"sink_name={name}", "rate=44100")
+            wait_until(self._b_is_default, "the default sink")
         wait_until(lambda: {"A", "B"} <= set(self.sink_names()), "the null sinks")
-        self.pactl("set-default-sink", "B")
-        wait_until(lambda: self.default_sink() == "B", "the default sink")
+
+    def _b_is_default(self) -> bool:
+        self.pactl("set-default-sink", "B", check=False)  # refused as long as WirePlumber starts
+        return self.default_sink() == "B"
 
 
 @contextlib.contextmanager
