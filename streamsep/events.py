@@ -13,7 +13,7 @@ class Event:
 
     seconds: float
     text: str
-    gap_s: float = 0.0  # of silence that began there, where sound was missing
+    gap_s: float = 0.0  # for how long sound was missing from there on
 
 
 class EventLog:
@@ -31,9 +31,9 @@ class EventLog:
         self.clock: Callable[[], float] = lambda: 0.0
         self._events: deque[Event] = deque(maxlen=self.CAPACITY)
 
-    def add(self, text: str, *, gap_s: float = 0.0) -> None:
-        """Note what happens now, or what began ``gap_s`` ago and is over now."""
-        self._events.append(Event(max(self.clock() - gap_s, 0.0), text, gap_s))
+    def add(self, text: str, *, since_s: float | None = None, gap_s: float = 0.0) -> None:
+        """Note what happens now, or what lasted ``gap_s`` from a moment of `clock` on."""
+        self._events.append(Event(self.clock() if since_s is None else since_s, text, gap_s))
 
     def latest(self) -> tuple[Event, ...]:
         """Return the events kept, oldest first."""

@@ -331,7 +331,7 @@ class DeviceInput:
         """Be the clock: every device block asks for one; see `Clock.run`."""
         self._buffer.be_read_as_it_comes()
         self._pull = pull
-        keep_time(self._kept, lambda: pull(self._outdata, 0), self._period_s, stop)
+        keep_time(self._kept, lambda due: pull(self._outdata, 0, due), self._period_s, stop)
 
     def close(self) -> None:
         """Close the stream."""
@@ -393,7 +393,7 @@ class DeviceOutput:
         """Play until ``stop``; see `Clock.run`."""
         self._pull = pull
         self._kept.start()
-        keep_time(self._kept, lambda: pull(self._block, 0), self._period_s, stop)
+        keep_time(self._kept, lambda due: pull(self._block, 0, due), self._period_s, stop)
 
     def close(self) -> None:
         """Close the stream."""

@@ -23,7 +23,8 @@ class Pull(Protocol):
     def __call__(self, outdata: Float32, lost: int, due: float | None = None) -> None:
         """Fill (n, C); ``lost`` is non-zero when the clock lost samples.
 
-        ``due`` is when the first sample will be heard, by `time.monotonic`, where known.
+        ``due`` is when the first sample will be heard, by `time.monotonic`, where known; ``-inf``
+        where that should have been long ago, and the block is only there for time to go on.
         """
 
 
@@ -152,6 +153,7 @@ class TimerClock:
         Shape of the blocks, which are dropped.
     """
 
+    HELD_S = 1.0  # by Ctrl-Z or a sleeping machine
     latency = 0
 
     def __init__(self, sample_rate: int, device_frames: int, channels: int) -> None:
@@ -159,7 +161,10 @@ class TimerClock:
         self._outdata = np.zeros((device_frames, channels), np.float32)
 
     def run(self, pull: Pull, stop: threading.Event) -> None:
-        """Call ``pull`` once a period; after a delay the missed periods follow at once."""
+        """Call ``pull`` once a period; after a delay the missed periods follow at once.
+
+        After more than HELD_S of it the time stood still: no model could keep up with what follows.
+        """
         started, count = time.monotonic(), 0
         while not stop.is_set():
             pull(self._outdata, 0)
@@ -167,6 +172,8 @@ class TimerClock:
             ahead = started + count * self._period_s - time.monotonic()
             if ahead > 0:
                 time.sleep(ahead)
+            elif ahead < -self.HELD_S:
+                started -= ahead
 
     def close(self) -> None:
         """Nothing is held."""

@@ -133,9 +133,14 @@ class JitterBuffer:
     def read(self, out: Float32, due: float | None = None) -> int:
         """Fill (n, C) and return how many losses there were; silence where there is nothing.
 
-        ``due`` is when the first sample of them will be heard, by `time.monotonic`.
+        ``due`` is when the first sample of them will be heard, by `time.monotonic`. What had been
+        due long ago (``-inf``) is silence, not sound of now: the ring fills anew after that.
         """
         lost, self._lost = self._lost, 0
+        if due == -math.inf:
+            self._reading = False
+            out.fill(0.0)
+            return lost + 1
         if not self._reading and not self._go_to_head_start():
             out.fill(0.0)
             return lost + 1

@@ -91,6 +91,7 @@ class KeptStream:
         self.stream: Any = opening()
         self.replaced = False  # whether something else keeps the time, see `keep_time`
         self.called = self._calls_since = time.monotonic()
+        self.stalled_since: float | None = None  # if it stood still, also where it goes on already
         self.back_since = -math.inf  # when another stream took the place of a lost one
         self._there = True
         self._closing = threading.Event()
@@ -107,6 +108,8 @@ class KeptStream:
         now = time.monotonic()
         if now - self.called > PAUSE_S:
             self._calls_since = now
+        if now - self.called > STALL_S:
+            self.stalled_since = self.called
         self.called = now
 
     @property
@@ -118,8 +121,9 @@ class KeptStream:
 
     @property
     def flowing(self) -> bool:
-        """Whether the device is there and calls."""
-        return self._there and time.monotonic() - self.called < STALL_S
+        """Whether the device is there and calls, and has done so all the time."""
+        called = time.monotonic() - self.called < STALL_S
+        return self._there and called and self.stalled_since is None
 
     def close(self) -> None:
         """Close the stream; where PortAudio hangs, leave it to its fate."""
@@ -135,22 +139,22 @@ class KeptStream:
         while not self._closing.wait(WATCH_S):
             if self.stream.active:
                 continue
-            self._there, lost_at = False, self.called
+            self._there, lost_at, since_s = False, self.called, self.events.clock()
             self.events.add(f"{self.name} is gone: silence until it is back")
             self._shut()
-            self._wait_for_return(lost_at)
+            self._wait_for_return(lost_at, since_s)
         self._shut()
 
-    def _wait_for_return(self, lost_at: float) -> None:
+    def _wait_for_return(self, lost_at: float, since_s: float) -> None:
         while not self._closing.wait(RETRY_S):
             with suppress(DeviceError, self._sd.PortAudioError):
                 self.stream = _open_again(self._sd, self._opening)
                 self._returned()
-                self.back_since = time.monotonic()
+                self.back_since = self.called = time.monotonic()
                 self.stream.start()
                 self._there = True
                 gap_s = self.back_since - lost_at
-                self.events.add(f"{self.name} is back", gap_s=gap_s)
+                self.events.add(f"{self.name} is back", since_s=since_s, gap_s=gap_s)
                 return
 
     def _shut(self) -> None:
@@ -159,7 +163,7 @@ class KeptStream:
 
 
 def keep_time(
-    kept: KeptStream, tick: Callable[[], None], period_s: float, stop: threading.Event
+    kept: KeptStream, tick: Callable[[float], None], period_s: float, stop: threading.Event
 ) -> None:
     """Wait for ``stop``; while the stream is no clock, be one in its place.
 
@@ -168,7 +172,7 @@ def keep_time(
     kept
         Its callbacks must do nothing but `KeptStream.touch` while it is ``replaced``.
     tick
-        Does what the stream's callback does for a block.
+        Does what the stream's callback does for a block; see `Pull` for its ``due``.
     period_s
         Length of a block.
     """
@@ -176,15 +180,16 @@ def keep_time(
     while not stop.wait(WATCH_S):
         if (slept := _asleep_s() - asleep_s) > STALL_S:
             asleep_s += slept
-            kept.events.add(f"the machine slept for {slept:.0f} s, which recordings leave out")
+            kept.events.add("the machine slept: recordings leave it out", gap_s=slept)
         if not kept.flowing:
             _stand_in(kept, tick, period_s, stop)
 
 
 def _stand_in(
-    kept: KeptStream, tick: Callable[[], None], period_s: float, stop: threading.Event
+    kept: KeptStream, tick: Callable[[float], None], period_s: float, stop: threading.Event
 ) -> None:
-    kept.replaced, began = True, kept.called
+    kept.replaced, since_s = True, kept.events.clock()
+    began = kept.called if kept.stalled_since is None else kept.stalled_since
     done = began + max(time.monotonic() - began - MOST_MISSED_S, 0.0)
     while not stop.is_set():
         behind = time.monotonic() - done
@@ -193,14 +198,14 @@ def _stand_in(
                 break
             time.sleep(period_s - behind)
             continue
-        tick()
+        tick(done if behind < PAUSE_S else -math.inf)
         done += period_s
         if behind > 2 * period_s:
             time.sleep(period_s / HURRY)
-    kept.replaced = False
+    kept.replaced, kept.stalled_since = False, None
     if kept.back_since < began and not stop.is_set():
         gap_s = time.monotonic() - began
-        kept.events.add(f"{kept.name} stood still: silence", gap_s=gap_s)
+        kept.events.add(f"{kept.name} stood still: silence", since_s=since_s, gap_s=gap_s)
 
 
 def _asleep_s() -> float:

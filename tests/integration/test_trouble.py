@@ -119,6 +119,39 @@ def test_a_sink_that_isn_t_there_is_named(own_server, short_song, identity_model
     ))
 
 
+def test_what_a_held_program_has_missed_is_silence_in_its_place(
+    endless, identity_model, tmp_path
+):
+    recorded = tmp_path / "recording.wav"
+    with (
+        pulse_server(at_once=True) as server,
+        server.player(endless, "A"),
+        Live(
+            tmp_path, "--input", "pulse", "--output", "pulse", "--record", recorded,
+            "--model", identity_model, "--plain", env=server.env(),
+        ) as live,
+    ):  # fmt: skip
+        live.wait_until_running()
+        time.sleep(3.0)
+        live.process.send_signal(signal.SIGSTOP)
+        time.sleep(AWAY_S + 1.0)
+        live.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: "stood still" in live.stdout, "the note of the gap")
+        time.sleep(2.0)
+        assert live.end(signal.SIGINT) == 0, live.stderr
+    found = re.search(r"gap of (\d+\.\d) s at 0:(\d+\.\d): output .* stood still: sil", live.stdout)
+    gap_s, since_s = float(found[1]), float(found[2])
+    sound = np.abs(sf.read(recorded, dtype="float32", always_2d=True)[0][:, 0]) > 1e-3
+    # Between sounds, from the longest silence's beginning to its end.
+    there = np.flatnonzero(sound)
+    longest = int(np.argmax(np.diff(there)))
+    begin_s, end_s = there[longest] / RATE, there[longest + 1] / RATE
+    # Where it begins, to within what was under way; how long, to within what is in buffers.
+    assert begin_s == pytest.approx(since_s, abs=1.0)
+    assert end_s - begin_s == pytest.approx(gap_s, abs=1.5)
+    assert there[-1] / RATE > end_s + 1.0  # and it goes on
+
+
 def test_a_server_that_hangs_holds_nothing_up(own_server, identity_model, tmp_path):
     """PortAudio's calls hang with it, and may not take the program along."""
     recorded = tmp_path / "recording.wav"

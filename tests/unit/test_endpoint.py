@@ -36,6 +36,22 @@ def test_the_timer_keeps_real_time_and_catches_up():
     assert elapsed[11] - elapsed[10] < 0.01
 
 
+def test_after_a_hold_the_timer_goes_on_as_if_nothing_had_been(monkeypatch):
+    """A model would miss all that followed at once, and the voice be in the recording."""
+    monkeypatch.setattr(TimerClock, "HELD_S", 0.1)
+    clock, stop, times = TimerClock(RATE, BLOCK, 2), threading.Event(), []
+
+    def pull(outdata, lost):
+        times.append(time.monotonic())
+        if len(times) == 10:
+            time.sleep(0.3)
+        if len(times) == 20:
+            stop.set()
+
+    clock.run(pull, stop)
+    assert times[-1] - times[10] > 0.08  # caught up, they would take no time at all
+
+
 class Clock:
     """A clock that keeps no time: as many blocks as it is asked for."""
 
