@@ -42,7 +42,8 @@ DEPTHS = {
 # Names of tags in libsndfile, where they aren't FFmpeg's.
 TAG_NAMES = {"tracknumber": "track"}
 KNOWN_TAGS = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright")
-# libsndfile commands that soundfile has no method for (sndfile.h).
+# libsndfile's numbers that soundfile has no names for (sndfile.h).
+SF_ERR_SYSTEM = 2
 SFC_UPDATE_HEADER_NOW = 0x1060
 SFC_RF64_AUTO_DOWNGRADE = 0x1210
 
@@ -334,6 +335,8 @@ def _not_writable(path: Path, error: Exception) -> OutputError:
         why = f"no folder {folder}"
     elif not os.access(folder, os.W_OK):
         why = f"no permission to write in {folder}"
+    elif isinstance(error, sf.LibsndfileError) and error.code == SF_ERR_SYSTEM:
+        why = os.strerror(sf._ffi.errno)  # libsndfile says no more than "System error."
     else:
         why = str(error)
     return OutputError(

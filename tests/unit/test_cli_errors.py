@@ -217,13 +217,15 @@ class TestOutput:
         [
             ("nowhere/take.wav", "no folder {folder}/nowhere"),
             ("song.wav/take.flac", "no folder {folder}/song.wav"),
-            ("taken.wav", "Error opening '{folder}/taken.wav': System error."),
+            ("taken.wav", "Is a directory"),
+            ("full.wav", "No space left on device"),
         ],
     )
     def test_a_place_that_can_t_be_written(
         self, command, identity_model, song, tmp_path, option, path, why
     ):
         (tmp_path / "taken.wav").mkdir()
+        (tmp_path / "full.wav").symlink_to("/dev/full")
         arguments = {"--output": "null"} | {option: tmp_path / path}
         done = command(
             "live", "--input", song, "--model", identity_model,

@@ -78,8 +78,8 @@ def test_a_full_disk_ends_the_recording_and_not_the_music(song, unet_shaped_mode
     # The limit also keeps libpulse from its shared memory, and it says so.
     (line,) = [line for line in live.stderr.splitlines() if not line.startswith("ftruncate")]
     assert re.fullmatch(
-        rf"streamsep: {full} can't be written \(.*\); expected a writable folder with room; "
-        r"choose another place",
+        rf"streamsep: {full} can't be written \(File too large\); expected a writable "
+        r"folder with room; choose another place",
         line,
     )
     assert f"a recording has ended: {full} can't be written" in live.stdout  # while it plays
