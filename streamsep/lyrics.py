@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -13,15 +14,18 @@ from streamsep.errors import LyricsError
 ENCODINGS = ("utf-8-sig", "cp1252")
 
 # [mm:ss], [mm:ss.x] to [mm:ss.xxx]; some programs write a colon or a comma before the fraction.
-_STAMP = r"(\d+):(\d{1,2})(?:[.:,](\d{1,3}))?"
+_STAMP = r"(\d{1,6}):(\d{1,2})(?:[.:,](\d{1,3}))?"
 _LINE_STAMP = re.compile(rf"\s*\[{_STAMP}\]")
 _WORD_STAMP = re.compile(rf"[<\[]{_STAMP}[>\]]")
 _OFFSET = re.compile(r"\s*\[offset:\s*([^\]]*?)\s*\]", re.IGNORECASE)
 
 _HEADER = re.compile(r"#\s*([^:]+?)\s*:\s*(.*?)\s*$")
-_NOTE = re.compile(r"[:*FRG]\s+(-?\d+)\s+-?\d+\s+-?\d+(?: (.*))?$")
-_BREAK = re.compile(r"-\s*(-?\d+)(?:\s+(-?\d+))?\s*$")
+_BEAT = r"-?\d{1,9}"
+_NOTE = re.compile(rf"[:*FRG]\s+({_BEAT})\s+{_BEAT}\s+{_BEAT}(?: (.*))?$")
+_BREAK = re.compile(rf"-\s*({_BEAT})(?:\s+({_BEAT}))?\s*$")
 _VOICE = re.compile(r"P\s*\d\s*$")
+LARGEST = 1e9  # number in a header or tag
+LONGEST = 60  # characters of a line in an error
 BEATS_PER_QUARTER = 4  # an UltraStar beat is a quarter of what its BPM counts
 
 
@@ -164,7 +168,7 @@ def _lrc_lines(row: str) -> list[Line]:
 def _parse_ultrastar(rows: list[str], name: str) -> list[Line]:
     headers = {found[1].upper(): found[2] for row in rows if (found := _HEADER.match(row))}
     bpm = _number(headers.get("BPM", ""), f"#BPM of {name}")
-    if bpm <= 0:
+    if bpm < 1.0:
         raise _meaningless(f"#BPM of {name}", headers["BPM"])
     gap_s = _number(headers.get("GAP") or "0", f"#GAP of {name}") / 1_000.0
     relative = headers.get("RELATIVE", "").lower() == "yes"
@@ -196,7 +200,7 @@ def _parse_ultrastar(rows: list[str], name: str) -> list[Line]:
             origins.setdefault(voice, 0)
         elif row[:1] in (*":*FRG-",):
             raise LyricsError(
-                f"line {number} of {name} is no UltraStar note: {row.strip()!r}",
+                f"line {number} of {name} is no UltraStar note: {_shown(row)!r}",
                 expected="e.g. ': 12 4 0 la' (beat, length, pitch, text) or '- 20'",
                 remedy="correct the line or remove it",
             )
@@ -233,14 +237,23 @@ def _seconds(stamp: re.Match[str]) -> float:
 def _number(text: str, what: str) -> float:
     """Read a number with a point or, as many UltraStar files have it, a comma."""
     try:
-        return float(text.replace(",", "."))
+        number = float(text.replace(",", "."))
     except ValueError:
         raise _meaningless(what, text) from None
+    if abs(number) > LARGEST or math.isnan(number):
+        raise _meaningless(what, text)
+    return number
+
+
+def _shown(text: str) -> str:
+    """Return text as an error shows it: not more than is looked at."""
+    text = text.strip()
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _meaningless(what: str, value: str) -> LyricsError:
     return LyricsError(
-        f"the {what} is {value or 'missing'!r}",
+        f"the {what} is {_shown(value) or 'missing'!r}",
         expected="a number that makes sense there",
         remedy="correct the file with a text editor",
     )

@@ -26,6 +26,9 @@ class TestLrc:
     def test_ways_to_write_a_time(self, stamp, seconds):
         assert lines(f"[{stamp}]la") == [(seconds, "la")]
 
+    def test_a_time_beyond_all_songs_is_none(self):
+        assert lines(f"[{'9' * 400}:00]la", "[00:01]lu") == [(1.0, "lu")]
+
     def test_a_line_sung_several_times(self):
         assert lines("[00:10.00][00:30.00] Chorus", "[00:20.00]Verse") == [
             (10.0, "Chorus"), (20.0, "Verse"), (30.0, "Chorus"),
@@ -109,7 +112,12 @@ class TestUltraStar:
             ([": 0 4 0 la"], "the #BPM of song is 'missing'"),
             (["#BPM:fast", ": 0 4 0 la"], "the #BPM of song is 'fast'"),
             (["#BPM:0", ": 0 4 0 la"], "the #BPM of song is '0'"),
+            (["#BPM:1e-320", ": 0 4 0 la"], "the #BPM of song is '1e-320'"),
             (["#BPM:100", "#GAP:x", ": 0 4 0 la"], "the #GAP of song is 'x'"),
+            (["#BPM:100", "#GAP:inf", ": 0 4 0 la"], "the #GAP of song is 'inf'"),
+            (["#BPM:nan", ": 0 4 0 la"], "the #BPM of song is 'nan'"),
+            (["#BPM:100", ": 0 4 0 la", f": {'9' * 400} 4 0 la"],
+             f"line 3 of song is no UltraStar note: ': {'9' * 58}…'"),
             (["#BPM:100", ": 0 4 0 la", ": zero 4 0 la"],
              "line 3 of song is no UltraStar note: ': zero 4 0 la'"),
             (["#BPM:100", ": 0 4 0 la", "- later"], "line 3 of song is no UltraStar note"),
