@@ -28,6 +28,9 @@ ENCODERS: dict[str, tuple[str, int]] = {
     ".webm": ("libopus", 192_000),
 }
 VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
+# Kinds of covers that all of these hold, and which of them have covers.
+COVERS = {"mjpeg": "image/jpeg", "png": "image/png"}
+COVERED = (".flac", ".mp3", ".m4a", ".mp4", ".m4v")
 # Facts about the old file that would be wrong of the new one.
 NOT_KEPT = ("encod", "major_brand", "minor_version", "compatible_brands", "duration", "handler_",
             "vendor_id", "language", "itunsmpb", "itunnorm", "replaygain", "r128_")  # fmt: skip
@@ -167,6 +170,22 @@ def kept_tags(container: Any, stream: Any | None) -> dict[str, str]:
     return {key: text for key, text in tags.items() if not key.lower().startswith(NOT_KEPT)}
 
 
+def is_cover(stream: Any) -> bool:
+    """Say whether a stream is a picture of the whole, not one that moves."""
+    return stream.type == "video" and bool(stream.disposition & stream.disposition.attached_pic)
+
+
+def covers_of(container: Any) -> list[tuple[Any, bytes]]:
+    """Return the covers (JPEG or PNG) of an opened file that nothing was read of: stream, image."""
+    streams = [s for s in container.streams if is_cover(s) and s.codec_context.name in COVERS]
+    images: dict[int, bytes] = {}
+    for packet in container.demux(*streams) if streams else ():
+        images.setdefault(packet.stream.index, bytes(packet))
+        if len(images) == len(streams):
+            break
+    return [(stream, images[stream.index]) for stream in streams if images.get(stream.index)]
+
+
 class MediaWriter:
     """Writes sound with all that isn't sound from another file: tags, cover, picture, subtitles.
 
@@ -233,21 +252,38 @@ class MediaWriter:
         return stream
 
     def _add_copies(self) -> None:
-        is_video = self.path.suffix.lower() in VIDEO_SUFFIXES
+        suffix = self.path.suffix.lower()
+        is_video = suffix in VIDEO_SUFFIXES
         self._originals = []
-        cover = self._av.stream.Disposition.attached_pic
         for stream in self._source.streams:
-            is_cover = stream.type == "video" and bool(stream.disposition & cover)
-            if is_cover or (is_video and stream.type in ("video", "subtitle")):
+            if is_cover(stream):
+                wanted = suffix in COVERED and stream.codec_context.name in COVERS
+            else:
+                wanted = is_video and stream.type in ("video", "subtitle")
+            if wanted:
                 copy = self._container.add_stream_from_template(stream)
                 copy.disposition = stream.disposition
                 copy.metadata.update(stream.metadata)
                 self._copies[stream.index] = copy
                 self._originals.append(stream)
+        if suffix == ".mkv":
+            self._attach()
         sound = self._source.streams.best("audio")
         self._container.metadata.update(kept_tags(self._source, sound))
         if is_video:
             self._container.set_chapters(self._source.chapters())
+
+    def _attach(self) -> None:
+        """Copy what Matroska keeps as files within: fonts of subtitles, covers."""
+        for stream in self._source.streams:
+            if stream.type == "attachment":
+                kind = stream.mimetype or "application/octet-stream"
+                self._container.add_attachment(stream.name or "attachment", kind, stream.data)
+        with self._av.open(self._source.name) as source:  # one that nothing is read of yet
+            for stream, image in covers_of(source):
+                kind = COVERS[stream.codec_context.name]
+                name = stream.metadata.get("filename") or f"cover.{kind.split('/')[1]}"
+                self._container.add_attachment(name, kind, image)
 
     def write(self, sound: Float32) -> None:
         """Append (C, n).

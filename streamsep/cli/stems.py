@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsep.audio import tags
 from streamsep.audio.file import FORMATS, AudioReader, AudioWriter, match_channels
 from streamsep.audio.media import ENCODERS, MediaWriter, installed
 from streamsep.cli.ahead import ahead
@@ -153,6 +154,9 @@ def _written_whole(
                 stack.push(writer)
                 writers.append(writer)
             yield writers
+        for part in parts:
+            if part.suffix.lower() in tags.SUFFIXES:
+                tags.copy_tags(reader.path, part)
         for part, target in zip(parts, targets.values(), strict=True):
             _rename(part, target)
     finally:

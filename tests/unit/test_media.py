@@ -2,15 +2,22 @@
 
 import subprocess
 import sys
+from base64 import b64encode
 from hashlib import sha256
 
 import av
 import numpy as np
 import pytest
 import soundfile as sf
+from mutagen import MutagenError
+from mutagen.flac import Picture
+from mutagen.id3 import TIT2
+from mutagen.oggopus import OggOpus
+from mutagen.oggvorbis import OggVorbis
+from mutagen.wave import WAVE
 
 from streamsep.audio.file import AudioReader
-from streamsep.audio.media import VIDEO_SUFFIXES
+from streamsep.audio.media import VIDEO_SUFFIXES, covers_of
 from streamsep.errors import AudioFileError
 from tests.support import models
 from tests.support.commands import ffmpeg
@@ -70,6 +77,12 @@ def pictures(path):
             for packet in (container.seek(0), *container.demux(stream))[1:]
             if packet.size
         ]  # fmt: skip
+
+
+def covers(path):
+    """Kind and content of each cover."""
+    with av.open(str(path)) as container:
+        return [(stream.codec_context.name, image) for stream, image in covers_of(container)]
 
 
 def close_to(sound, other, share):
@@ -154,11 +167,70 @@ class TestTags:
             found = {key.lower(): text for key, text in found.items()}
             assert {key: found.get(key) for key in TAGS} == TAGS
             assert not any("replaygain" in key for key in found)
-            if form in ("flac", "mp3", "m4a"):
-                ((codec, _, _, digest),) = pictures(path)
-                assert (codec, digest) == ("png", sha256(cover.read_bytes()).hexdigest())
-            if form == "flac":
+            assert covers(path) == [("png", cover.read_bytes())]
+            if form != "m4a":
                 assert sf.info(path).frames == sf.info(tagged).frames
+
+    @pytest.mark.parametrize("kind", [OggVorbis, OggOpus])
+    def test_ogg_s_own_covers_are_taken_over(
+        self, command, tmp_path, song, half_model, cover, kind
+    ):
+        path = tmp_path / f"song.{'opus' if kind is OggOpus else 'ogg'}"
+        ffmpeg("-i", song, "-c:a", "libopus" if kind is OggOpus else "libvorbis", path)
+        picture = Picture()
+        picture.type, picture.mime, picture.data = 3, "image/png", cover.read_bytes()
+        file = kind(path)
+        file["metadata_block_picture"] = b64encode(picture.write()).decode()
+        file["composer"] = "Sömeone"
+        file.save()
+        for form in ("wav", "ogg", "m4a"):
+            run = ["separate", path, "--stems", "beat", "--format", form, "--model", half_model]
+            assert command(*run, "-o", tmp_path / "out").code == 0
+            beat = tmp_path / "out" / f"song.beat.{form}"
+            assert covers(beat) == [("png", cover.read_bytes())]
+            with AudioReader(beat) as reader, av.open(str(beat)) as container:
+                found = {**container.streams.audio[0].metadata, **container.metadata}
+                assert found["composer"] == "Sömeone"
+                assert reader.frames == SECONDS * 48_000
+
+    @pytest.mark.parametrize("form", ["flac", "mp3", "m4a", "wav", "ogg"])
+    def test_a_cover_that_the_format_doesn_t_know_is_left_out(
+        self, command, tmp_path, song, half_model, cover, form
+    ):
+        path = tmp_path / "song.mp3"
+        ffmpeg("-i", song, "-i", cover, "-map", 0, "-map", 1, "-c:v", "gif", path)
+        done = command("separate", path, "--format", form, "--model", half_model)
+        assert done.code == 0, done.stderr
+        assert covers(tmp_path / f"song.beat.{form}") == []
+
+    @pytest.mark.parametrize("frames", [44_100, 44_101])  # 24 bits of the latter need padding
+    def test_tags_move_no_sample(self, command, tmp_path, half_model, frames):
+        sound = music(1.1, channels=1)[0, :frames]
+        sf.write(tmp_path / "plain.wav", sound, 44_100, subtype="FLOAT")
+        sf.write(tmp_path / "tagged.wav", sound, 44_100, subtype="FLOAT")
+        copy = WAVE(tmp_path / "tagged.wav")
+        copy.add_tags()
+        copy.tags.add(TIT2(text="Title"))
+        copy.save()
+        for form in ("wav", "ogg"):
+            run = ["separate", tmp_path, "--overwrite", "--stems", "beat", "--format", form]
+            assert command(*run, "--model", half_model).code == 0
+            plain, tagged = (tmp_path / f"{name}.beat.{form}" for name in ("plain", "tagged"))
+            np.testing.assert_array_equal(sf.read(tagged)[0], sf.read(plain)[0])
+            assert tagged.stat().st_size > plain.stat().st_size
+
+    def test_a_full_disk_while_tags_are_written_is_one_line(
+        self, command, tmp_path, tagged, half_model, monkeypatch
+    ):
+        def full(*arguments):
+            raise MutagenError("No space left on device")
+
+        monkeypatch.setattr("mutagen.oggvorbis.OggVorbis.save", full)
+        run = ["separate", tagged, "--format", "ogg", "-o", tmp_path / "out"]
+        done = command(*run, "--model", half_model)
+        assert done.code == 4
+        assert "can't be given tags (No space left on device); expected" in done.stderr
+        assert list((tmp_path / "out").iterdir()) == []
 
 
 class TestVideos:
@@ -190,6 +262,31 @@ class TestVideos:
             # samples stands before it.
             assert before.start_s == pytest.approx(0.5, abs=2e-3)
             assert after.start_s == pytest.approx(0.5, abs=1024 / 48_000 + 2e-3)
+
+    def test_fonts_and_covers_within_matroska_stay_there(
+        self, command, tmp_path, song, half_model, cover
+    ):
+        font = tmp_path / "made" / "font.ttf"
+        font.write_bytes(b"a font")
+        attach = ["-attach", font, "-metadata:s:t:0", "mimetype=font/ttf",
+                  "-attach", cover, "-metadata:s:t:1", "mimetype=image/png"]  # fmt: skip
+        path = tmp_path / "clip.mkv"
+        ffmpeg("-i", make_video(tmp_path / "made" / "clip.mkv", song), "-c", "copy", *attach, path)
+        assert command("separate", path, "--model", half_model).code == 0
+        beat = tmp_path / "clip.beat.mkv"
+        with av.open(str(beat)) as container:
+            (attached,) = (s for s in container.streams if s.type == "attachment")
+            assert (attached.name, attached.mimetype) == ("font.ttf", "font/ttf")
+            assert attached.data == b"a font"
+            assert len(container.streams) == 4
+        assert covers(beat) == [("png", cover.read_bytes())]
+
+    def test_a_video_s_cover_is_kept(self, command, tmp_path, song, half_model, cover):
+        made, path = tmp_path / "made" / "clip.mp4", tmp_path / "clip.mp4"
+        ffmpeg("-i", make_video(made, song), "-i", cover, "-map", 0, "-map", 1, "-c", "copy",
+               "-disposition:v:1", "attached_pic", path)  # fmt: skip
+        assert command("separate", path, "--model", half_model).code == 0
+        assert covers(tmp_path / "clip.beat.mp4") == [("png", cover.read_bytes())]
 
     def test_with_a_format_it_is_sound_alone(self, command, tmp_path, song, half_model):
         path = make_video(tmp_path / "clip.mp4", song)

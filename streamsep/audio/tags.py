@@ -1,0 +1,116 @@
+"""Tags and covers of WAV and OGG, which libsndfile writes with few texts and without pictures.
+
+By mutagen, which the extra ``media`` brings along.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from streamsep.audio.media import COVERS, covers_of, kept_tags, load_av
+from streamsep.errors import OutputError
+
+Covers = list[tuple[str, bytes]]  # MIME type and image
+
+SUFFIXES = (".wav", ".ogg")
+FRONT = 3  # the kind of picture, by a number that ID3 and FLAC share
+# FFmpeg's names of tags that are others in Vorbis comments and in ID3.
+VORBIS = {"album_artist": "albumartist", "track": "tracknumber", "disc": "discnumber"}
+ID3 = {
+    "title": "TIT2", "artist": "TPE1", "album": "TALB", "album_artist": "TPE2",
+    "composer": "TCOM", "date": "TDRC", "genre": "TCON", "track": "TRCK", "disc": "TPOS",
+    "copyright": "TCOP", "publisher": "TPUB", "performer": "TPE3",
+}  # fmt: skip
+
+
+def copy_tags(source: Path, target: Path) -> None:
+    """Give a finished WAV or OGG file the tags and covers (JPEG, PNG) of another file.
+
+    Without the extra ``media``, and in a WAV file of more than 4 GB, what is there is all there is.
+
+    Parameters
+    ----------
+    source
+        What FFmpeg reads.
+    target
+        Changed in place; its suffix is one of SUFFIXES.
+
+    Raises
+    ------
+    OutputError
+        If it can't be written.
+    """
+    if find_spec("av") is None or find_spec("mutagen") is None:
+        return
+    from mutagen import MutagenError
+
+    tags, covers = _read(source)
+    try:
+        if target.suffix.lower() == ".ogg":
+            _write_comments(target, tags, covers)
+        elif _is_riff(target):
+            _write_id3(target, tags, covers)
+    except (MutagenError, OSError) as error:
+        raise OutputError(
+            f"{target} can't be given tags ({error})",
+            expected="a writable folder with room",
+            remedy="choose another place",
+        ) from error
+
+
+def _is_riff(target: Path) -> bool:
+    with target.open("rb") as file:
+        return file.read(4) == b"RIFF"  # and not RF64, which mutagen doesn't know
+
+
+def _read(source: Path) -> tuple[dict[str, str], Covers]:
+    av = load_av(source, OutputError)
+    try:
+        container = av.open(f"file:{source}")
+    except (av.FFmpegError, OSError):  # what only libsndfile reads has no covers
+        return {}, []
+    with container:
+        tags = kept_tags(container, container.streams.best("audio"))
+        covers = [(COVERS[s.codec_context.name], image) for s, image in covers_of(container)]
+    return {key.lower(): text for key, text in tags.items() if text}, covers
+
+
+def _write_comments(target: Path, tags: dict[str, str], covers: Covers) -> None:
+    from mutagen.flac import Picture
+    from mutagen.oggvorbis import OggVorbis
+
+    file: Any = OggVorbis(target)
+    for key, text in tags.items():
+        file[VORBIS.get(key, key)] = text
+    pictures = []
+    for mime, image in covers:
+        picture: Any = Picture()
+        picture.type, picture.mime, picture.data = FRONT, mime, image
+        pictures.append(b64encode(picture.write()).decode())
+    if pictures:
+        file["metadata_block_picture"] = pictures
+    file.save()
+
+
+def _write_id3(target: Path, tags: dict[str, str], covers: Covers) -> None:
+    from mutagen import id3
+    from mutagen.wave import WAVE
+
+    file: Any = WAVE(target)
+    file.add_tags()
+    for key, text in tags.items():
+        if key == "comment":
+            frame = id3.COMM(lang="und", text=text)
+        elif key in ID3:
+            frame = id3.Frames[ID3[key]](text=text)
+        else:
+            frame = id3.TXXX(desc=key, text=text)
+        file.tags.add(frame)
+    for number, (mime, image) in enumerate(covers, 1):
+        # No two may have one description.
+        name = f"cover {number}" if number > 1 else "cover"
+        file.tags.add(id3.APIC(type=FRONT, mime=mime, desc=name, data=image))
+    file.save()
