@@ -25,6 +25,8 @@ NODES, INITIALIZERS, SPARSE_INITIALIZERS = 1, 5, 15
 ATTRIBUTES, DOMAIN = 5, 7
 TENSOR_VALUES, GRAPH_VALUES, SPARSE_VALUES = (5, 10), (6, 11), (22, 23)
 DIMS, EXTERNAL_DATA, DATA_LOCATION = 1, 13, 14
+# How archives begin, and pickles of the protocols since Python 2.3.
+PICKLES = (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 
 Message = memoryview
@@ -38,9 +40,16 @@ def read_metadata(path: Path) -> dict[str, str]:
     ModelError
         If it is missing, isn't ONNX, or wants more than to be data.
     """
+    content = _mapped(path)
     try:
-        return _read_model(_mapped(path))
+        return _read_model(content)
     except ValueError as error:
+        if bytes(content[:2]) in PICKLES:
+            raise ModelError(
+                f"{path} is a pickle or an archive with one, as torch.save writes them",
+                expected="an ONNX file, which is data: loading a pickle may run any code",
+                remedy="get the model as ONNX, from those who made it",
+            ) from error
         raise ModelError(
             f"{path} can't be loaded as a model ({error})",
             expected="an ONNX file exported for streamsep",

@@ -38,6 +38,7 @@ from streamsep.separation.probe import agree, probe
 from streamsep.spec import METADATA_KEY, ModelSpec
 
 TIMED_BLOCKS = 50
+NO_SCORES = "none kept; 'streamsep evaluate' finds them"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
@@ -96,6 +97,7 @@ def _of_plugin(entry: EntryPoint) -> Iterator[tuple[str, str]]:
     yield "blocks", f"{separator.block_size} samples, out {separator.delay} samples late"
     yield "latency", _plugin_latency(separator)
     yield "speed here", _plugin_speed(separator)
+    yield "scores", NO_SCORES
 
 
 def _of_file(name: str, path: Path) -> Iterator[tuple[str, str]]:
@@ -115,7 +117,7 @@ def _of_file(name: str, path: Path) -> Iterator[tuple[str, str]]:
         ("graph", f"{spec.mode}, {_frames(spec)} a run, {spec.output}"),
         ("latency", _latency(spec)),
         ("speed here", _speed(backend)),
-        ("scores", scores or "none kept"),
+        ("scores", scores or NO_SCORES),
     )
 
 
@@ -139,9 +141,9 @@ def import_(
 
     It is copied to your own folder of models, with all that is needed to run it in the copy.
     """
+    metadata = read_metadata(file)
     name = name or re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).lstrip(".-")
     name = _free_name(name.removesuffix(SUFFIX))
-    metadata = read_metadata(file)
     if METADATA_KEY in metadata:
         found = ModelSpec.from_metadata(metadata)
         origin = found.origin or f"{file.name}, exported for streamsep"

@@ -173,6 +173,8 @@ class Report:
                 "left out, as stems of others": self._left_out,
             }
             line = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+            if self._done_before == self._files:
+                line += " (--overwrite does it again)"
             plural = "" if self._files == 1 else "s"
             click.echo(f"{self._files} file{plural}: {line or 'none'}", err=True)
         if self._files > 1:

@@ -43,7 +43,8 @@ def known_models() -> dict[str, Model]:
 def find_model(name: str | None) -> Model:
     """Return a built-in model's path by its name, a file, an imported model, or a plugin.
 
-    What isn't there is taken for a file.
+    What isn't there is taken for a file. A file that was imported under its own name means the
+    copy, which alone says how to run it.
 
     Raises
     ------
@@ -53,9 +54,13 @@ def find_model(name: str | None) -> Model:
     if name is None or name in BUILTIN:
         return Path(__file__).with_name(f"{name or BUILTIN[0]}{SUFFIX}")
     path, own = Path(name), imported_path(name)
-    if path.name != name or path.is_file():
+    if path.name != name or (path.is_file() and not _is_copy(own, path)):
         return path
     return own if own.is_file() else _find_plugin(name) or path
+
+
+def _is_copy(own: Path, path: Path) -> bool:
+    return own.is_file() and own.read_bytes().startswith(path.read_bytes())
 
 
 def _find_plugin(name: str) -> EntryPoint | None:

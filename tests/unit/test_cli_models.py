@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -75,6 +76,21 @@ class TestImport:
         assert find_model("mine") == find_model("mine.onnx") == imported_path("mine")
         assert find_model("elsewhere/mine.onnx") != imported_path("mine")
 
+    def test_the_file_itself_means_its_copy_from_then_on(
+        self, command, tmp_path, monkeypatch, published
+    ):
+        monkeypatch.chdir(tmp_path)
+        name = "own.onnx"
+        published.rename(name)
+        sf.write("song.wav", music(0.5).T, 44_100)
+        run = ["separate", "song.wav", "--model", name]
+        assert "take it in with 'streamsep models import'" in command(*run).stderr
+        assert command("models", "import", name, "--n-fft", 4096).code == 0
+        assert command(*run).code == 0
+        assert find_model(name) == imported_path(name)
+        models.mdx(tmp_path / name, n_fft=6144)  # another of that name
+        assert find_model(name) == Path(name)
+
     def test_one_of_our_own(self, command, identity_model):
         assert command("models", "import", identity_model, "--name", "quiet").code == 0
         done = command("models", "verify", "quiet")
@@ -117,6 +133,10 @@ class TestImport:
             assert done.code == 0
             done = command(*arguments)
         assert one_line(done).startswith("streamsep: ")
+
+    @pytest.mark.parametrize("name", [".", "nothing.onnx"])
+    def test_no_file(self, command, name):
+        assert f"no model file at {name}" in one_line(command("models", "import", name))
 
     def test_a_hostile_file(self, command, published):
         model = onnx.load(published)
@@ -163,6 +183,12 @@ class TestInstalled:
         assert " ms a run on " in done.stdout
         if name == "mine":
             assert "times faster than it plays; live: runs in " in done.stdout
+
+    def test_info_of_a_plugin_has_what_a_file_s_has(self, command):
+        done = command("models", "info", "center-cut")
+        assert done.code == 0, done.stderr
+        for said in ("name:", "from:", "licence:", "stems:", "latency:", "speed here:", "scores:"):
+            assert f"\n{said}" in f"\n{done.stdout}"
 
     def test_verify_all(self, command):
         done = command("models", "verify")

@@ -1,9 +1,12 @@
 """Model files read as data: what isn't only data is refused before onnxruntime sees it."""
 
+import pickle
+
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from onnx import helper, numpy_helper
 
 from streamsep import onnx_file
@@ -109,6 +112,18 @@ def test_a_file_cut_short_anywhere_is_no_model(path):
     for size in range(1, len(whole) - 8, 7):  # the opset's number comes after the graph
         path.write_bytes(whole[:size])
         assert "can't be loaded as a model" in refused(path)
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_pickles_are_never_loaded(path, protocol):
+    path.write_bytes(pickle.dumps({"weight": 1.0}, protocol))
+    assert refused(path) == f"{path} is a pickle or an archive with one, as torch.save writes them"
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_checkpoints_are_called_what_they_are(path, zipped):
+    torch.save({"weight": torch.zeros(3)}, path, _use_new_zipfile_serialization=zipped)
+    assert " is a pickle or an archive with one" in refused(path)
 
 
 def test_a_file_too_large(path, monkeypatch):
