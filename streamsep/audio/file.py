@@ -185,17 +185,18 @@ def _open(path: Path) -> sf.SoundFile | media.MediaFile:
     try:
         return sf.SoundFile(path)
     except (sf.LibsndfileError, OSError) as error:
-        why, remedy = str(error), "convert it first, e.g. with ffmpeg"
+        why = getattr(error, "error_string", None) or str(error)
+        expected = "WAV, FLAC, OGG or MP3"
+        remedy = "convert it first, e.g. with ffmpeg"
     if not media.installed():
         remedy = f"pip install 'streamsep[media]' for other formats, or {remedy}"
     else:
         try:
             return media.MediaFile(path)
-        except media.MediaError:
-            pass
-    raise AudioFileError(
-        f"{path} can't be read as sound ({why})", expected="WAV, FLAC, OGG or MP3", remedy=remedy
-    )
+        except media.MediaError as error:
+            why, expected = str(error), "sound or video, complete, in a format that FFmpeg knows"
+            remedy = "get the file again, or convert it to one"
+    raise AudioFileError(f"{path} can't be read as sound ({why})", expected=expected, remedy=remedy)
 
 
 def _count_frames(path: Path) -> int:

@@ -43,6 +43,11 @@ class MediaError(Exception):
     """Sound that can't be decoded; `AudioReader` says where."""
 
 
+def _told(error: Exception) -> str:
+    """Return what an error of FFmpeg's says, without its number and the function it came from."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def installed() -> bool:
     """Say whether PyAV is there, without loading it."""
     return find_spec("av") is not None
@@ -90,7 +95,7 @@ class MediaFile:
         try:
             self._container = self._av.open(f"file:{path}")
         except (self._av.FFmpegError, OSError) as error:
-            raise MediaError(str(error)) from error
+            raise MediaError(_told(error)) from error
         streams = self._container.streams
         self._stream = streams.best("audio")
         if self._stream is None:
@@ -161,7 +166,7 @@ class MediaFile:
                     position += piece.shape[-1]
                     yield piece
         except (self._av.FFmpegError, ValueError) as error:
-            raise MediaError(str(error)) from error
+            raise MediaError(_told(error)) from error
 
 
 def kept_tags(container: Any, stream: Any | None) -> dict[str, str]:
@@ -360,7 +365,7 @@ class MediaWriter:
 
     def _not_writable(self, error: Exception) -> OutputError:
         return OutputError(
-            f"{self.path} can't be written ({error})",
+            f"{self.path} can't be written ({_told(error)})",
             expected="a writable folder with room, and a format that holds what is to be copied",
-            remedy="choose another place or format",
+            remedy="choose another place or format, e.g. that of sound alone",
         )

@@ -180,7 +180,8 @@ class Report:
         if self._files > 1:
             width = max((len(str(path)) for path, _ in self._failures), default=0)
             for path, error in sorted(self._failures, key=itemgetter(0)):
-                click.echo(f"  {path!s:{width}}  {error}", err=True)
+                why = str(error).removeprefix(f"{path} ")
+                click.echo(f"  {path!s:{width}}  {why}", err=True)
 
     def _summary(self) -> StreamsepError:
         errors = [error for _, error in self._failures]

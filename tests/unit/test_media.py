@@ -327,7 +327,10 @@ class TestWithoutPyAV:
         ffmpeg("-i", song, tmp_path / "song.m4a")
         done = light(tmp_path / "song.m4a")
         assert done.returncode == 3
-        assert "pip install 'streamsep[media]' for other formats, or convert it" in done.stderr
+        assert (
+            "can't be read as sound (Format not recognised.); expected WAV, FLAC, OGG or MP3; "
+            "pip install 'streamsep[media]' for other formats, or convert it first, e.g."
+        ) in done.stderr
         done = light(song, "--format", "m4a")
         assert done.returncode == 4
         assert "expected the extra 'media' to be installed" in done.stderr
