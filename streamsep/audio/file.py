@@ -227,7 +227,7 @@ def subtype_for(suffix: str, bits: int) -> str:
     if bits not in depths:
         raise OutputError(
             f"{suffix} files don't hold samples of {bits} bits",
-            expected=" or ".join(f"{depth} for {sfx}" for sfx in DEPTHS for depth in DEPTHS[sfx]),
+            expected=" or ".join(f"{', '.join(map(str, d))} in {sfx}" for sfx, d in DEPTHS.items()),
             remedy="choose another depth or format",
         )
     return depths[bits]

@@ -67,7 +67,10 @@ class Names(click.ParamType):  # type: ignore[type-arg]  # generic only in newer
         """Return the names, each once."""
         if isinstance(value, tuple):
             return value
-        return tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+        names = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
+        if "" in names:
+            self.fail(f"{value!r} has a name of nothing in it", param, ctx)
+        return names
 
 
 def make_folder(folder: Path, option: str) -> None:

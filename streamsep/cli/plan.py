@@ -130,7 +130,7 @@ class Template:
         self._suffix = suffix
         if output is None:
             self._pattern = None
-        elif "{" not in output and (own not in KNOWN or Path(output).is_dir()):
+        elif "{" not in output and (own not in KNOWN or os.path.isdir(output)):
             self._pattern = str(Path(output.replace("}", "}}")) / "{folder}" / "{name}.{stem}")
         else:
             self._pattern = output
@@ -152,20 +152,21 @@ class Template:
         if self._pattern is None:
             return song.path.with_name(f"{song.path.stem}.{stem}{suffix}")
         values = dict(
-            folder=song.folder, name=song.path.stem, stem=stem, ext=song.path.suffix.lstrip(".")
-        )
+            folder=str(song.folder), name=song.path.stem, stem=stem,
+            ext=song.path.suffix.lstrip("."),
+        )  # fmt: skip
         return Path(self._pattern.format(**values) + suffix)
 
 
 def _check_fields(template: str) -> None:
     try:
-        fields = [field for _, field, _, _ in Formatter().parse(template) if field is not None]
+        for _, field, _, _ in Formatter().parse(template):
+            if field is not None and field not in FIELDS:
+                known = ", ".join(f"{{{name}}}" for name in FIELDS)
+                raise click.UsageError(f"-o knows no {{{field}}}; choose among {known}")
+        template.format(**dict.fromkeys(FIELDS, "x"))
     except ValueError as error:
         raise click.UsageError(f"-o {template!r} is no template: {error}") from error
-    for field in fields:
-        if field not in FIELDS:
-            known = ", ".join(f"{{{name}}}" for name in FIELDS)
-            raise click.UsageError(f"-o knows no {{{field}}}; choose among {known}")
 
 
 def _agreed(own: str, asked: str | None) -> str:

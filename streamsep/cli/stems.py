@@ -161,8 +161,8 @@ def _written_whole(
             _rename(part, target)
     finally:
         for part in parts:
-            with suppress(NotADirectoryError):  # where even the folder couldn't be made
-                part.unlink(missing_ok=True)
+            with suppress(OSError):  # where there is no such folder, or no such name can be
+                part.unlink()
 
 
 def _open_writer(

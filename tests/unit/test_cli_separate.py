@@ -207,6 +207,12 @@ class TestNames:
         [
             (["-o", "{title}.wav"], 2, "-o knows no {title}; choose among {folder}, {name}"),
             (["-o", "{name"], 2, "is no template"),
+            (["-o", "{name!z}.wav"], 2, "is no template: Unknown conversion specifier z"),
+            (["-o", "{name:d}.wav"], 2, "is no template: Unknown format code 'd'"),
+            (["-o", 300 * "a" + ".wav"], 4, "would be both the vocals of"),
+            (["--stems", "beat,"], 2, "'beat,' has a name of nothing in it"),
+            (["--stems", ""], 2, "'' has a name of nothing in it"),
+            (["--bits", "24", "--format", "ogg"], 4, "expected 16, 24, 32 in .wav or 16, 24 in"),
             (["-o", "{name}.wav", "--format", "flac"], 2, "-o ends in .wav, and --format asks"),
             (["-o", "{stem}.xyz"], 4, "no sound format has the suffix '.xyz'"),
             (["-o", "same.wav"], 4, "same.wav would be both the vocals of one.wav and the beat of"),
@@ -223,6 +229,22 @@ class TestNames:
         assert done.code == code
         assert line in done.stderr
         assert self.names(music_folder) == before
+
+    def test_a_name_too_long_for_a_stem_stops_only_its_song(self, command, tmp_path, half_model):
+        long = make(tmp_path / f"{250 * 'a'}.wav", 8_000, 1)
+        song = make(tmp_path / "song.wav", 8_000, 1)
+        done = command("separate", long, song, "--model", half_model)
+        assert done.code == 4
+        assert "2 files: 1 separated, 1 failed" in done.stderr
+        assert (tmp_path / "song.beat.wav").exists()
+
+    def test_fields_may_be_padded(self, command, music_folder, half_model):
+        out = f"{music_folder.parent}/out/{{folder:_<4}}{{name:_>6}}.{{stem}}.wav"
+        done = command("separate", music_folder, "-o", out, "--stems=beat", "--model", half_model)
+        assert done.code == 0, done.stderr
+        assert self.names(music_folder.parent / "out") == [
+            ".______one.beat.wav", "sub/deep_three.beat.wav", "sub____two.beat.wav",
+        ]  # fmt: skip
 
     def test_a_song_is_never_overwritten_by_its_stem(self, command, tmp_path, half_model):
         song = make(tmp_path / "song.wav", 8_000, 1)
