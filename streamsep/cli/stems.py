@@ -159,6 +159,11 @@ def _written_whole(
                 tags.copy_tags(reader.path, part)
         for part, target in zip(parts, targets.values(), strict=True):
             _rename(part, target)
+    except OutputError as error:
+        what = error.what
+        for part, target in zip(parts, targets.values(), strict=True):
+            what = what.replace(str(part), str(target))  # the name that was asked for
+        raise OutputError(what, expected=error.expected, remedy=error.remedy) from error
     finally:
         for part in parts:
             with suppress(OSError):  # where there is no such folder, or no such name can be

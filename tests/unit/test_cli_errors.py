@@ -265,8 +265,8 @@ class TestOutput:
         done = streamsep("separate", path, "--model", identity_model, largest_file=400_000)
         assert (done.returncode, done.stdout) == (OUTPUT, "")
         assert re.fullmatch(
-            r"streamsep: \S+ can't be written \(.*\); expected a writable folder with room; "
-            r"choose another place\n",
+            r"streamsep: \S+/song\.vocals\.wav can't be written \(.*\); expected a writable folder "
+            r"with room; choose another place\n",
             done.stderr,
         )
         assert sorted(tmp_path.iterdir()) == before
