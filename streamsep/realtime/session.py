@@ -142,12 +142,11 @@ class Session:
         return self._lane.latency
 
     def __enter__(self) -> Session:
-        self._lane.worker.warm_up(WARM_UP_RUNS)
+        self._lane.worker.start(WARM_UP_RUNS)
         self._switch_interval = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.collect()
         gc.freeze()
-        self._lane.worker.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -279,12 +278,11 @@ class Session:
             rig = load()
             self._check_alike(rig.separator)
             new = self._new_lane(rig)
-            new.worker.warm_up(WARM_UP_RUNS)
+            new.worker.start(WARM_UP_RUNS)
         except StreamsepError as error:
             self.events.add(f"the model stays: {error}")
             return
         name = rig.separator.spec.name
-        new.worker.start()
         self._change = Changeover(old, new, self._frames)
         deadline = time.monotonic() + SWAP_PATIENCE_S
         while self._change is not None and not self._closing.wait(0.02):

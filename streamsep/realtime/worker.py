@@ -42,21 +42,30 @@ class Worker:
         self._done = source.read_position
         self._lead = sink.write_position - source.write_position
         self._stopping = False
+        self._warm_up = 0
+        self._ready = threading.Event()
         # A bare lock as a binary semaphore: releasing it never waits, unlike an Event, whose
         # own lock the audio thread would have to take.
         self._bell = threading.Lock()
         self._bell.acquire()
         self._thread = threading.Thread(target=self._run, name="streamsep-worker", daemon=True)
 
-    def warm_up(self, runs: int) -> None:
-        """Run on silence so that the first real block meets no first-time costs."""
-        for _ in range(runs):
-            self._separator.process(self._block, self._stems)
-        self._separator.reset()
+    def start(self, warm_up: int) -> None:
+        """Start the thread, and wait until it has run on silence so many times.
 
-    def start(self) -> None:
-        """Start the thread."""
+        So the first real block meets no first-time costs. It has to be that thread: CUDA graphs
+        are captured for each one apart.
+
+        Raises
+        ------
+        Exception
+            Whatever the separator raises.
+        """
+        self._warm_up = warm_up
         self._thread.start()
+        self._ready.wait()
+        if self.fault is not None:
+            raise self.fault
 
     def wake(self) -> None:
         """Tell the worker that there may be a block; never waits. Audio thread only."""
@@ -76,8 +85,12 @@ class Worker:
         return self.fault is not None or waiting < self._block.shape[-1]
 
     def _run(self) -> None:
-        promote(WORKER)
         try:
+            for _ in range(self._warm_up):
+                self._separator.process(self._block, self._stems)
+            self._separator.reset()
+            self._ready.set()
+            promote(WORKER)
             while True:
                 self._bell.acquire()
                 if self._stopping:
@@ -85,6 +98,7 @@ class Worker:
                 self._work()
         except Exception as error:  # kept for the main thread, which raises it
             self.fault = error
+            self._ready.set()
 
     def _work(self) -> None:
         while not self._stopping:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +20,12 @@ from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec
 Float32 = NDArray[np.float32]
 
 DEVICES = ("auto", "cuda", "cpu")
+# Providers whose memory is ours: what is bound there is the array itself.
+HERE = {"CPU"}
+# Beyond the runs that onnxruntime captures a graph in, for each of two bindings.
+PROOF_RUNS = 8
+SAME = 1e-5  # a graph replays the very kernels
+NO_GRAPH = -1  # onnxruntime's name for "neither capture nor replay"
 QUIET = 4  # onnxruntime's "fatal" severity
 ERRORS_ONLY = 3
 
@@ -39,11 +45,45 @@ class Backend(Protocol):
         """Zero the features, the estimate and all states."""
 
 
+class _Port:
+    """An array here, and the tensor bound in its place where the model runs."""
+
+    def __init__(self, shape: tuple[int, ...], provider: str) -> None:
+        self.array: Float32 = np.zeros(shape, np.float32)
+        self._apart = provider not in HERE
+        if self._apart:
+            self.tensor = ort.OrtValue.ortvalue_from_shape_and_type(
+                shape, np.float32, provider.lower(), 0
+            )
+            self.send()
+        else:
+            self.tensor = ort.OrtValue.ortvalue_from_numpy(self.array)
+
+    def send(self) -> None:
+        """Bring what stands in the array to where the model runs."""
+        if self._apart:
+            self.tensor.update_inplace(self.array)
+
+    def fetch(self) -> None:
+        """Bring what the model made into the array."""
+        if self._apart:
+            np.copyto(self.array, self.tensor.numpy())
+
+    def clear(self) -> None:
+        """Zero both."""
+        self.array.fill(0.0)
+        self.send()
+
+
 class OnnxBackend:
     """An onnxruntime session with preallocated, bound buffers.
 
     States alternate between two sets of buffers, each the input of one binding and the output
-    of the other, so that carrying them on copies nothing.
+    of the other, so that carrying them on copies nothing. On a GPU they stay there: features go
+    up, the estimate comes down, nothing else does.
+
+    A GPU is given all of a run at once, as a CUDA graph for each binding, where the model's graph
+    allows that and replaying it gives the numbers that running it does.
 
     Parameters
     ----------
@@ -66,35 +106,68 @@ class OnnxBackend:
     def __init__(self, path: Path, *, device: str = "auto", runs_at_once: int = 1) -> None:
         spec = ModelSpec.from_metadata(read_metadata(path))
         self.spec = spec = spec.batched(runs_at_once) if spec.any_frames else spec
-        self._session = _open_session(path, device, _options(spec))
-        self.provider: str = self._session.get_providers()[0].removesuffix("ExecutionProvider")
-        self.features: Float32 = np.zeros(spec.features_shape, np.float32)
-        self.estimate: Float32 = np.zeros(spec.estimate_shape, np.float32)
-        self._ports = _mdx_ports(self._session, spec) if spec.feature == "complex" else None
-        if self._ports is None:
-            _check_ports(self._session, spec)
-        self._states = [
-            [np.zeros(state.shape, np.float32) for state in spec.states] for _ in range(2)
-        ]
-        self._bindings = [self._bind(*self._states), self._bind(*reversed(self._states))]
-        self._turn = 0
-        # What a failed run logs stands in its exception too; the object is reused.
-        self._run_options = ort.RunOptions()
-        self._run_options.log_severity_level = QUIET
+        self._open(path, device, graphs=True)
+        if self.graphs and not self.replays_what_it_runs():
+            self._open(path, device, graphs=False)
 
-    def _bind(self, states_in: list[Float32], states_out: list[Float32]) -> Any:
-        binding = self._session.io_binding()
-        names = self.spec.states
-        features, estimate = self._ports or (FEATURES_INPUT, ESTIMATE_OUTPUT)
-        batched = self.features[np.newaxis] if self._ports else self.features
-        inputs = [(features, batched)]
-        inputs += [(s.input, array) for s, array in zip(names, states_in, strict=True)]
-        outputs = [(estimate, self.estimate)]
-        outputs += [(s.output, array) for s, array in zip(names, states_out, strict=True)]
-        for bind, ports in ((binding.bind_input, inputs), (binding.bind_output, outputs)):
-            for name, array in ports:
-                bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+    def _open(self, path: Path, device: str, *, graphs: bool) -> None:
+        spec = self.spec
+        self._session = _open_session(path, device, _options(spec), graphs=graphs)
+        self.provider: str = self._session.get_providers()[0].removesuffix("ExecutionProvider")
+        self.graphs = _has_graphs(self._session)
+        names = FEATURES_INPUT, ESTIMATE_OUTPUT
+        batch: tuple[int, ...] = ()
+        if spec.feature == "complex":
+            names, batch = _mdx_ports(self._session, spec), (1,)
+        else:
+            _check_ports(self._session, spec)
+        self._features = _Port((*batch, *spec.features_shape), self.provider)
+        self._estimate = _Port(spec.estimate_shape, self.provider)
+        self.features: Float32 = self._features.array[0] if batch else self._features.array
+        self.estimate: Float32 = self._estimate.array
+        self._states = [
+            [_Port(state.shape, self.provider) for state in spec.states] for _ in range(2)
+        ]
+        self._bindings = [
+            self._bind(names, *self._states), self._bind(names, *reversed(self._states)),
+        ]  # fmt: skip
+        # A graph holds the addresses that it was captured with: one for each binding.
+        self._run_options = [_run_options(1), _run_options(2)]
+        self._turn = 0
+
+    def _bind(
+        self, names: tuple[str, str], states_in: list[_Port], states_out: list[_Port]
+    ) -> Any:
+        binding, states = self._session.io_binding(), self.spec.states
+        binding.bind_ortvalue_input(names[0], self._features.tensor)
+        binding.bind_ortvalue_output(names[1], self._estimate.tensor)
+        for state, before, after in zip(states, states_in, states_out, strict=True):
+            binding.bind_ortvalue_input(state.input, before.tensor)
+            binding.bind_ortvalue_output(state.output, after.tensor)
         return binding
+
+    def replays_what_it_runs(self) -> bool:
+        """Say whether captured graphs give what running the model does; resets all."""
+        replayed = self._made_of_noise(self._run_options)
+        run = self._made_of_noise([_run_options(NO_GRAPH)] * 2)
+        return (
+            replayed is not None and run is not None
+            and np.allclose(replayed, run, rtol=SAME, atol=SAME)
+        )  # fmt: skip
+
+    def _made_of_noise(self, options: list[Any]) -> Float32 | None:
+        """Return estimates of some runs, (runs, …), or None where one failed."""
+        noise, estimates = np.random.default_rng(0), []
+        self.reset()
+        try:
+            for _ in range(PROOF_RUNS):
+                noise.random(out=self._features.array, dtype=np.float32)
+                self._run(options)
+                estimates.append(self.estimate.copy())
+        except BackendError:
+            return None
+        self.reset()
+        return np.stack(estimates)
 
     def run(self) -> None:
         """Run the graph once.
@@ -104,8 +177,13 @@ class OnnxBackend:
         BackendError
             If onnxruntime fails.
         """
+        self._run(self._run_options)
+
+    def _run(self, options: list[Any]) -> None:
         try:
-            self._session.run_with_iobinding(self._bindings[self._turn], self._run_options)
+            self._features.send()
+            self._session.run_with_iobinding(self._bindings[self._turn], options[self._turn])
+            self._estimate.fetch()
         except Exception as error:  # onnxruntime's errors share no narrower public base
             raise BackendError(
                 f"the model failed while running on {self.provider}: {first_line(error)}",
@@ -117,8 +195,8 @@ class OnnxBackend:
     def reset(self) -> None:
         """Zero all buffers."""
         self._turn = 0
-        for array in (self.features, self.estimate, *self._states[0], *self._states[1]):
-            array.fill(0.0)
+        for port in (self._features, self._estimate, *self._states[0], *self._states[1]):
+            port.clear()
 
 
 def graph_ports(path: Path) -> tuple[list[list[object]], list[list[object]]]:
@@ -149,11 +227,24 @@ def _options(spec: ModelSpec) -> Any:
     return options
 
 
-def _open_session(path: Path, device: str, options: Any) -> Any:
+def _run_options(graph: int) -> Any:
+    """Return options for runs that become, and are replayed as, the CUDA graph of that number."""
+    options = ort.RunOptions()
+    options.log_severity_level = QUIET  # what a failed run logs stands in its exception too
+    options.add_run_config_entry("gpu_graph_id", str(graph))
+    return options
+
+
+def _has_graphs(session: Any) -> bool:
+    options = session.get_provider_options().get("CUDAExecutionProvider", {})
+    return bool(options.get("enable_cuda_graph") == "1")
+
+
+def _open_session(path: Path, device: str, options: Any, *, graphs: bool) -> Any:
     if device not in DEVICES:
         raise ValueError(f"device must be one of {DEVICES}, not {device!r}")
     if device != "cpu" and "CUDAExecutionProvider" in ort.get_available_providers():
-        session = _try_cuda(path, options)
+        session = _try_cuda(path, options, graphs)
         if session is not None:
             return session
     if device == "cuda":
@@ -165,18 +256,26 @@ def _open_session(path: Path, device: str, options: Any) -> Any:
     return _create(path, ["CPUExecutionProvider"], options)
 
 
-def _try_cuda(path: Path, options: Any) -> Any | None:
+def _try_cuda(path: Path, options: Any, graphs: bool) -> Any | None:
     """Return a session that really runs on CUDA, or None.
 
     The list of available providers names CUDA even where it can't load, and a failed load only
     shows in the finished session; what it prints meanwhile is worth nothing to a user.
+
+    With ``graphs`` it makes CUDA graphs if it can: onnxruntime refuses that for a model with
+    control flow, or with a node that CUDA doesn't compute.
     """
     with _quiet():
         if hasattr(ort, "preload_dlls"):
             with redirect_stdout(StringIO()):
                 ort.preload_dlls()
-        session = _create(path, ["CUDAExecutionProvider", "CPUExecutionProvider"], options)
-    return session if session.get_providers()[0] == "CUDAExecutionProvider" else None
+        for enabled in ("1", "0") if graphs else ("0",):
+            cuda = "CUDAExecutionProvider", {"enable_cuda_graph": enabled}
+            with suppress(ModelError):  # what is wrong with the model, the CPU tells as well
+                session = _create(path, [cuda, "CPUExecutionProvider"], options)
+                if session.get_providers()[0] == "CUDAExecutionProvider":
+                    return session
+    return None
 
 
 @contextmanager
@@ -188,9 +287,10 @@ def _quiet() -> Iterator[None]:
         ort.set_default_logger_severity(ERRORS_ONLY)
 
 
-def _create(path: Path, providers: list[str], options: Any) -> Any:
+def _create(path: Path, providers: Sequence[str | tuple[str, Any]], options: Any) -> Any:
     try:
-        return ort.InferenceSession(str(path), options, providers=providers)
+        # Else onnxruntime takes the CPU where CUDA refuses, and says so on standard output.
+        return ort.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime's errors share no narrower public base
         raise ModelError(
             f"{path} can't be loaded as a model ({first_line(error)})",

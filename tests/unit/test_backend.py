@@ -1,0 +1,111 @@
+"""The seam to onnxruntime: bound buffers, states that stay where the model runs, CUDA graphs."""
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from streamsep.errors import BackendError
+from streamsep.models import BUILTIN, find_model
+from streamsep.separation import backend as module
+from streamsep.separation.backend import OnnxBackend, _Port
+from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT
+from tests.support import models
+
+RUNS = 12
+
+
+@pytest.fixture(params=["here", "apart"])
+def memory(request, monkeypatch):
+    """The model's memory is ours, as on a CPU, or apart from it, as on a GPU."""
+    if request.param == "apart":
+        monkeypatch.setattr(module, "HERE", set())
+    return request.param
+
+
+def frames(shape):
+    """Features of RUNS runs."""
+    return np.random.default_rng(3).random((RUNS, *shape), dtype=np.float32)
+
+
+def estimates(backend):
+    made = []
+    for features in frames(backend.features.shape):
+        backend.features[...] = features
+        backend.run()
+        made.append(backend.estimate.copy())
+    return np.stack(made)
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_states_are_carried_on_as_by_hand(name, memory):
+    backend = OnnxBackend(find_model(name), device="cpu")
+    spec = backend.spec
+    options = ort.SessionOptions()
+    if spec.any_frames:
+        options.add_free_dimension_override_by_name(module.FREE_AXIS, spec.frames_per_run)
+    session = ort.InferenceSession(
+        str(find_model(name)), options, providers=["CPUExecutionProvider"]
+    )
+    states = {state.input: np.zeros(state.shape, np.float32) for state in spec.states}
+    names = [ESTIMATE_OUTPUT, *(state.output for state in spec.states)]
+    expected = []
+    for features in frames(spec.features_shape):
+        estimate, *after = session.run(names, {FEATURES_INPUT: features, **states})
+        states = dict(zip(states, after, strict=True))
+        expected.append(estimate)
+    np.testing.assert_allclose(estimates(backend), np.stack(expected), atol=1e-6)
+    backend.reset()
+    np.testing.assert_allclose(estimates(backend), np.stack(expected), atol=1e-6)
+
+
+def test_nothing_but_features_and_estimate_travels(memory, monkeypatch):
+    backend = OnnxBackend(find_model(None), device="cpu")
+    moved = []
+    for way in ("send", "fetch"):
+        plain = getattr(_Port, way)
+        monkeypatch.setattr(
+            _Port, way, lambda port, way=way, plain=plain: (moved.append((way, port)), plain(port))
+        )
+    estimates(backend)
+    once = [("send", backend._features), ("fetch", backend._estimate)]
+    assert moved == RUNS * once
+    # What is bound stays bound: states are never seen here where the memory is apart.
+    seen = any(np.any(port.array) for states in backend._states for port in states)
+    assert seen == (memory == "here")
+
+
+def test_a_whole_window_model_runs_apart_as_it_does_here(tmp_path, monkeypatch):
+    path = models.mdx(tmp_path / "mdx.onnx")
+    here = estimates(OnnxBackend(path, device="cpu"))
+    monkeypatch.setattr(module, "HERE", set())
+    np.testing.assert_array_equal(estimates(OnnxBackend(path, device="cpu")), here)
+
+
+class StaleGraphs(OnnxBackend):
+    """Replays as a GPU would whose graph reads memory that others have by now."""
+
+    def _run(self, options):
+        super()._run(options)
+        if options[0].get_run_config_entry("gpu_graph_id") != str(module.NO_GRAPH):
+            self.estimate[...] *= 0.999
+
+
+def test_graphs_are_kept_only_where_they_give_what_running_gives(memory):
+    backend = OnnxBackend(find_model(None), device="cpu")
+    assert backend.replays_what_it_runs()
+    first = estimates(backend)  # and nothing of the proof is left
+    assert not StaleGraphs(find_model(None), device="cpu").replays_what_it_runs()
+    np.testing.assert_array_equal(first, estimates(OnnxBackend(find_model(None), device="cpu")))
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_a_gpu_gives_what_the_cpu_gives(name):
+    """Where there is a GPU."""
+    try:
+        gpu = OnnxBackend(find_model(name), device="cuda")
+    except BackendError:
+        pytest.skip("no NVIDIA GPU that onnxruntime can use")
+    assert gpu.provider == "CUDA"
+    cpu = estimates(OnnxBackend(find_model(name), device="cpu"))
+    # TF32 has ten bits of mantissa.
+    np.testing.assert_allclose(estimates(gpu), cpu, atol=5e-3)
