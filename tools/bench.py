@@ -38,14 +38,14 @@ PACKAGES = (
     "numpy", "onnxruntime-gpu", "onnxruntime", "torch", "hs-tasnet", "openunmix", "demucs",
 )  # fmt: skip
 # The tables need so much, wherever they go.
-console = Console(highlight=False, width=max(Console().width, 120))
+console = Console(highlight=False, markup=False, width=max(Console().width, 120))
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     everything = [*CONTENDERS, *ROWS]
     parser.add_argument("--only", metavar="NAME,…", type=lambda text: text.split(","),
-                        default=everything, help=f"of {', '.join(everything)}")
+                        help=f"of {', '.join(everything)}; fp16 unasked only with --device cuda")
     parser.add_argument("--cores", type=int, default=1, help="a contender's cores and threads")
     parser.add_argument("--rounds", type=int, default=4, metavar="N", help="of 2 s a contender, "
                         "and 2 s more at the pace of the sound")
@@ -64,6 +64,9 @@ def arguments() -> argparse.Namespace:
                         help="put the tables into this document, between its marks")
     parser.add_argument("--chart", type=Path, metavar="FILE.png", help="draw the chart")
     asked = parser.parse_args()
+    if asked.only is None:
+        here = [n for n, entry in CONTENDERS.items() if asked.device == "cuda" or not entry.gpu]
+        asked.only = [*here, *ROWS]
     if unknown := sorted(set(asked.only) - set(everything)):
         parser.error(f"--only: no {', '.join(unknown)} among {', '.join(everything)}")
     if asked.rounds < 1:

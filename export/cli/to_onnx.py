@@ -27,8 +27,8 @@ threads_option = click.option("--threads", type=click.IntRange(1), help="CPU thr
 @click.option("--out", type=FILE, required=True, help="The model file to write.")
 @click.option("--mode", type=click.Choice(["stateful", "sliding"]), default="stateful",
               show_default=True)  # fmt: skip
-@click.option("--precision", type=click.Choice(["fp32", "int8"]), default="fp32",
-              show_default=True)  # fmt: skip
+@click.option("--precision", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32",
+              show_default=True, help="fp16 is for GPUs, int8 for CPUs.")  # fmt: skip
 @click.option("--name", help="Name in the spec [default: the file's].")
 @click.option("--channels", default=2, show_default=True, type=click.IntRange(1, 8))
 @click.option("--licence", default="", help="Licence of the weights.")
@@ -61,13 +61,13 @@ def to_onnx(
 
     live = read_live(checkpoint)
     if live is not None:
-        if (mode, precision, channels) != ("stateful", "fp32", 2):
-            raise click.UsageError("the live model is stateful, fp32 and stereo")
+        if (mode, channels) != ("stateful", 2) or precision == "int8":
+            raise click.UsageError("the live model is stateful, fp32 or fp16, and stereo")
         card = live_spec(
             live, name=name or out.stem, licence=licence, training_data=training_data,
             scores=dict(scores), git_commit=current_commit(),
         )  # fmt: skip
-        error = write_live(live, card, out, _wave(audio, 2))
+        error = write_live(live, card, out, _wave(audio, 2), precision)
         click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, largest mask error {error:.2g}")
         return
     trained = load_checkpoint(checkpoint)

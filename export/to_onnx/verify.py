@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from export.errors import VerificationError
 from export.features import log1p_magnitude, make_window, stft
 from export.network import VocalModel
+from export.to_onnx.half import is_half
 from export.to_onnx.model import make_spec
 from export.training.checkpoint import Checkpoint
 from streamsep.errors import ModelError
@@ -28,7 +29,7 @@ Array = NDArray[np.float32]
 # magnitude; a frame or a gate in the wrong place shows as 1e-2 and more.
 MAX_ERROR = 2e-5
 # int8 rounds activations to 1/255 of their range: 30 dB on the estimate's log magnitude is where
-# its noise lies well below what the network itself gets wrong.
+# its noise lies well below what the network itself gets wrong. So is fp16's, of 11 bits.
 MIN_SNR_DB = 30.0
 
 DEFAULT_STEPS = 128
@@ -67,10 +68,11 @@ class Parity:
 
     def check(self) -> None:
         """Raise VerificationError when the difference is beyond tolerance."""
-        if self.precision == "int8":
+        if self.precision != "fp32":
             if not self.snr_db >= MIN_SNR_DB:
                 raise VerificationError(
-                    f"the int8 graph has an SNR of {self.snr_db:.1f} dB against the network",
+                    f"the {self.precision} graph has an SNR of {self.snr_db:.1f} dB against the "
+                    "network",
                     expected=f"at least {MIN_SNR_DB:.0f} dB", remedy="export with --precision fp32",
                 )  # fmt: skip
         elif not self.max_error <= MAX_ERROR:
@@ -115,9 +117,10 @@ def verify(path: Path, checkpoint: Checkpoint, wave: Array, steps: int = DEFAULT
     noise = float(np.sum(np.square(estimate - expected, dtype=np.float64)))
     signal = float(np.sum(np.square(expected, dtype=np.float64)))
     is_int8 = any(node.op_type == "MatMulInteger" for node in model.graph.node)
+    precision = "int8" if is_int8 else "fp16" if is_half(model) else "fp32"
     times_ms = 1000 * np.array(seconds[WARM_UP_STEPS:] or seconds)
     return Parity(
-        "int8" if is_int8 else "fp32",
+        precision,
         # A NaN compares false with every tolerance: check() refuses it.
         float(error.max()),
         float(10 * np.log10(max(signal, 1e-30) / max(noise, 1e-30))),

@@ -10,6 +10,7 @@ from pathlib import Path
 import onnx
 from onnx import ModelProto
 
+from export.to_onnx.half import halve
 from export.to_onnx.int8 import quantize
 from export.to_onnx.model import build_model
 from export.to_onnx.verify import Array, Parity, verify
@@ -29,7 +30,7 @@ def write_model(
     Parameters
     ----------
     precision
-        ``"fp32"`` or ``"int8"``.
+        ``"fp32"``, ``"fp16"`` or ``"int8"``.
     wave, steps
         What to verify on, as in ``verify``.
 
@@ -40,13 +41,18 @@ def write_model(
     OutputError
         When the file can't be written.
     """
-    model = build_model(checkpoint, spec)
-    if precision == "int8":
-        model = quantize(model)
+    model = in_precision(build_model(checkpoint, spec), precision)
     with kept_if_proven(model, path) as partial:
         parity = verify(partial, checkpoint, wave, steps)
         parity.check()
     return parity
+
+
+def in_precision(model: ModelProto, precision: str) -> ModelProto:
+    """Return a float32 graph in ``"fp32"``, ``"fp16"`` or ``"int8"``."""
+    if precision == "fp16":
+        return halve(model)
+    return quantize(model) if precision == "int8" else model
 
 
 @contextmanager

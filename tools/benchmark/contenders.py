@@ -54,12 +54,15 @@ class Entry:
         Its name in ``graphs.GRAPHS``; None for one that is shipped or isn't ONNX.
     ours
         Whether streamsep's engine runs it.
+    gpu
+        Whether it is for GPUs: elsewhere it has to be asked for.
     """
 
     what: str
     build: Callable[[str, int, Path | None], Contender]
     graph: str | None = None
     ours: bool = False
+    gpu: bool = False
 
 
 def engine(path: Path, device: str) -> Contender:
@@ -220,6 +223,11 @@ CONTENDERS: dict[str, Entry] = {
     "stateful-int8": Entry("tutorial's network, 18 M", exported, "stateful-int8", True),
     "sliding-fp32": Entry("tutorial's, window every 4 hops", exported, "sliding-fp32", True),
     "sliding-int8": Entry("tutorial's, window every 4 hops", exported, "sliding-int8", True),
+    "live-fp16": Entry("live in half precision", exported, "live-fp16", True, gpu=True),
+    "stateful-fp16": Entry("tutorial's network, 18 M", exported, "stateful-fp16", True, gpu=True),
+    "sliding-fp16": Entry(
+        "tutorial's, window every 4 hops", exported, "sliding-fp16", True, gpu=True
+    ),
     "hs-tasnet": Entry("streaming step, 4 stems", hs_tasnet(False)),
     "hs-tasnet-small": Entry("streaming step, 4 stems", hs_tasnet(True)),
     "umxhq": Entry("Open-Unmix, 4 stems, 6 s", open_unmix("umxhq")),

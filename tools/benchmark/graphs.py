@@ -135,8 +135,8 @@ def tutorial(mode: str, precision: str = "fp32") -> ModelProto:
     import torch
 
     from export.network import NetworkConfig, VocalModel
-    from export.to_onnx.int8 import quantize
     from export.to_onnx.model import build_model, make_spec
+    from export.to_onnx.write import in_precision
     from export.training.checkpoint import Checkpoint
     from export.training.config import TrainConfig
 
@@ -144,7 +144,15 @@ def tutorial(mode: str, precision: str = "fp32") -> ModelProto:
     network = NetworkConfig()
     checkpoint = Checkpoint(network, TrainConfig(), VocalModel(network).state_dict())
     model = build_model(checkpoint, make_spec(checkpoint, mode, name=f"{mode}-{precision}"))
-    return quantize(model) if precision == "int8" else model
+    return in_precision(model, precision)
+
+
+def live_fp16() -> ModelProto:
+    """The built-in model, as ``export onnx --precision fp16`` writes it."""
+    from export.to_onnx.half import halve
+    from streamsep.models import find_model
+
+    return halve(onnx.load(find_model("live")))
 
 
 GRAPHS: dict[str, Callable[[], ModelProto]] = {
@@ -152,9 +160,12 @@ GRAPHS: dict[str, Callable[[], ModelProto]] = {
     "mdx-2048": partial(mdx, 2048),
     "mdx-3072": partial(mdx, 3072),
     "stateful-fp32": partial(tutorial, "stateful"),
+    "live-fp16": live_fp16,
     "stateful-int8": partial(tutorial, "stateful", "int8"),
+    "stateful-fp16": partial(tutorial, "stateful", "fp16"),
     "sliding-fp32": partial(tutorial, "sliding"),
     "sliding-int8": partial(tutorial, "sliding", "int8"),
+    "sliding-fp16": partial(tutorial, "sliding", "fp16"),
 }
 
 

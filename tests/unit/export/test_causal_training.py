@@ -233,19 +233,20 @@ def test_nothing_to_resume_is_an_error(tmp_path, mixer):
         make_run(tmp_path / "new", mixer).run(Budget(steps=1), resume=True)
 
 
-def test_a_checkpoint_becomes_a_model_that_runs(tmp_path, mixer):
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_checkpoint_becomes_a_model_that_runs(tmp_path, mixer, precision):
     make_run(tmp_path / "run", mixer).run(Budget(steps=2))
     live = read_live(tmp_path / "run" / "last.pt")
     assert live is not None
     wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)
     path = tmp_path / "live.onnx"
-    write_live(live, live_spec(live, name="live"), path, wave)
+    write_live(live, live_spec(live, name="live"), path, wave, precision)
     assert is_intact(path)
     separator = load_separator(path, device="cpu")
     # 46.4 ms at most: the live model's brief.
     assert separator.delay + separator.block_size == 2_048
     with torch.no_grad():
-        live.network.head.bias.add_(0.01)
+        live.network.head.bias.add_(0.01 if precision == "fp32" else 1.0)
     with pytest.raises(VerificationError, match="differ"):
         verify_live(path, live, wave)
 

@@ -9,6 +9,7 @@ from export.cli import main
 from export.errors import CheckpointError, VerificationError
 from export.network import NetworkConfig, VocalModel
 from export.to_onnx import write
+from export.to_onnx.half import halve, is_half
 from export.to_onnx.int8 import quantize
 from export.to_onnx.model import build_model, make_spec
 from export.to_onnx.verify import Parity
@@ -17,6 +18,7 @@ from export.training.checkpoint import Checkpoint, write_content
 from export.training.config import TrainConfig
 from streamsep.errors import ModelError, OutputError
 from streamsep.models.sealed import is_intact, kept_self_test
+from streamsep.separation.backend import OnnxBackend
 
 
 def make_checkpoint(*stems: str) -> Checkpoint:
@@ -104,6 +106,25 @@ def test_int8_reaches_every_product_of_the_stateful_graph() -> None:
     assert small.ByteSize() < 0.35 * model.ByteSize()
 
 
+def test_fp16_keeps_states_and_what_goes_in_and_out_in_float32(tmp_path: Path) -> None:
+    checkpoint = make_checkpoint()
+    model = build_model(checkpoint, make_spec(checkpoint, "stateful", name="m"))
+    before = model.SerializeToString()
+    half = halve(model)
+    assert model.SerializeToString() == before
+    assert (is_half(half), is_half(model)) == (True, False)
+    assert half.ByteSize() < 0.55 * model.ByteSize()
+    for path, graph in ((tmp_path / "half.onnx", half), (tmp_path / "whole.onnx", model)):
+        onnx.save(graph, path)
+    got, expected = (OnnxBackend(tmp_path / f"{name}.onnx") for name in ("half", "whole"))
+    rng = np.random.default_rng(0)
+    for _ in range(200):  # states don't run away
+        got.features[...] = expected.features[...] = rng.random(got.features.shape)
+        got.run()
+        expected.run()
+    np.testing.assert_allclose(got.estimate, expected.estimate, atol=5e-3)
+
+
 def test_int8_weights_leave_a_bit_free_for_processors_that_saturate() -> None:
     checkpoint = make_checkpoint()
     small = quantize(build_model(checkpoint, make_spec(checkpoint, "stateful", name="m")))
@@ -184,7 +205,7 @@ def _broken_graph(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_broken_graph")
-@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_a_graph_that_fails_isnt_kept_and_the_old_file_is(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], precision: str
 ) -> None:
@@ -200,7 +221,7 @@ def test_a_graph_that_fails_isnt_kept_and_the_old_file_is(
 
 
 def test_a_graph_that_makes_nan_is_refused() -> None:
-    for precision in ("fp32", "int8"):
+    for precision in ("fp32", "fp16", "int8"):
         with pytest.raises(VerificationError, match="nan"):
             Parity(precision, float("nan"), float("nan"), 4, 1.0, 1.0).check()
 
