@@ -21,7 +21,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ RATE = 44_100
 CHIRP_S = 0.5
 FROM_HZ, TO_HZ = 200.0, 8_000.0
 PATIENCE_TAKES = 4  # spoilt ones for each that is wanted
+Recording = Callable[[], AbstractContextManager[Callable[[], np.ndarray]]]
 console = Console(highlight=False, width=max(Console().width, 100))
 
 
@@ -162,9 +163,15 @@ def underruns(server: SoundServer) -> int:
     return server.underruns if isinstance(server, PulseServer) else 0
 
 
-def through(server: SoundServer, name: str, block: int, takes: int) -> Iterator[Take]:
-    """PulseAudio's protocol: both ends are pairs of channels of one sink, recorded together."""
-    env = server.env(source="FRONT_IN", sink="REAR")
+def through(
+    server: SoundServer, name: str, block: int, takes: int, env: dict[str, str], player: str,
+    recording: Recording,
+) -> Iterator[Take]:  # fmt: skip
+    """PulseAudio's protocol: play into the sink ``player`` while both ends are recorded.
+
+    ``recording`` yields what returns the sound, (4, N): the front pair is what `live` hears,
+    the rear one what it plays.
+    """
     with tempfile.TemporaryDirectory() as folder:
         song = Path(folder) / "chirp.wav"
         sf.write(song, np.pad(chirp(), ((0, 0), (RATE // 4, RATE))).T, RATE, subtype="FLOAT")
@@ -172,45 +179,66 @@ def through(server: SoundServer, name: str, block: int, takes: int) -> Iterator[
         def once() -> tuple[int, int] | None:
             before = underruns(server)
             with (
-                server.recording("AB.monitor", channels=f"{FRONT},{REAR}") as recording,
+                recording() as recorded,
                 Live(block, env, "--input", "pulse", "--output", "pulse") as live,
             ):
                 lost = live.losses
-                server.play(song, "FRONT")
-                recording.wait_for(RATE)
-                # Its own count may come a second late.
-                time.sleep(1.2)
+                server.play(song, player)
+                # What is behind comes within that, and the session's own count of losses.
+                time.sleep(1.5)
                 spoilt = live.losses != lost or underruns(server) != before
                 reported = round(live.seen["latency_ms"] * RATE / 1e3)
-            heard = recording.sound()
+            heard = recorded()
             return None if spoilt else (reported, distance(heard[0], heard[2]))
 
         yield from repeated(name, block, takes, once)
 
 
 def pulse(block: int, takes: int) -> Iterator[Take]:
-    with pulse_server() as server:
-        yield from through(server, "pulse", block, takes)
+    """Both ends are pairs of channels of one sink: one clock.
+
+    `live` hears its monitor itself, of which without remixing it gets the front pair. Through a
+    remapped source it would hear it later than the server says.
+    """
+    with pulse_server(remixing=False) as server:
+
+        @contextmanager
+        def recording() -> Iterator[Callable[[], np.ndarray]]:
+            with server.recording("AB.monitor", channels=f"{FRONT},{REAR}") as take:
+                yield take.sound
+
+        env = server.env(source="AB.monitor", sink="REAR")
+        yield from through(server, "pulse", block, takes, env, "FRONT", recording)
 
 
 def pipewire(block: int, takes: int) -> Iterator[Take]:
-    with pipewire_server() as server:
-        pairs_of_one_sink(server)
-        yield from through(server, "pipewire", block, takes)
+    """The ends are two sinks, which one recorder hears: so PipeWire drives both by one clock."""
+    with pipewire_server() as server, tempfile.TemporaryDirectory() as folder:
+        env = server.env(source="A.monitor", sink="B")
+        path = Path(folder) / "recording.wav"
+
+        @contextmanager
+        def recording() -> Iterator[Callable[[], np.ndarray]]:
+            with subprocess.Popen(
+                ["pw-record", "--target", "0", "--rate", str(RATE), "--format", "f32",
+                 "--channels", "4", "--channel-map", "FL,FR,RL,RR", path],
+                env=env,
+            ) as recorder:  # fmt: skip
+                try:
+                    for sink, ports in (("A", ("FL", "FR")), ("B", ("RL", "RR"))):
+                        for side, port in zip(("FL", "FR"), ports, strict=True):
+                            link = f"{sink}:monitor_{side}", f"pw-record:input_{port}"
+                            wait_until(lambda link=link: linked(env, *link), " to ".join(link))
+                    yield lambda: sf.read(path, dtype="float32", always_2d=True)[0].T
+                finally:
+                    recorder.terminate()
+
+        yield from through(server, "pipewire", block, takes, env, "A", recording)
 
 
-def pairs_of_one_sink(server: SoundServer) -> None:
-    """Make the sinks and the source that ``tests/support/servers.py`` has on PulseAudio."""
-    pair = "channels=2 channel_map=front-left,front-right remix=no"
-    for words in (
-        f"module-null-sink sink_name=AB rate={RATE} channels=4 channel_map={FRONT},{REAR}",
-        f"module-remap-sink sink_name=FRONT master=AB {pair} master_channel_map={FRONT}",
-        f"module-remap-sink sink_name=REAR master=AB {pair} master_channel_map={REAR}",
-        f"module-remap-source source_name=FRONT_IN master=AB.monitor {pair} "
-        f"master_channel_map={FRONT}",
-    ):
-        server.pactl("load-module", *words.split())
-    wait_until(lambda: {"AB", "FRONT", "REAR"} <= set(server.sink_names()), "the pairs")
+def linked(env: dict[str, str], port: str, other: str) -> bool:
+    """Link two of PipeWire's ports, and say whether both were there."""
+    return subprocess.run(["pw-link", port, other], env=env, capture_output=True).returncode == 0
 
 
 def jack(block: int, takes: int) -> Iterator[Take]:

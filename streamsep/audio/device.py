@@ -298,6 +298,11 @@ class DeviceInput:
         """See `Source.drift_ppm`."""
         return self._buffer.drift_ppm
 
+    @property
+    def measured(self) -> int | None:
+        """See `Source.measured`."""
+        return self._buffer.measured
+
     def start(self) -> None:
         """Start the stream."""
         self._kept.start()

@@ -53,6 +53,13 @@ class Source(Protocol):
     def drift_ppm(self) -> float | None:
         """By how much its clock is found to be fast, in ppm; None where it has none of its own."""
 
+    @property
+    def measured(self) -> int | None:
+        """Samples between a sample's way in and its being heard, apart from the session's.
+
+        None where that isn't known, or not yet.
+        """
+
     def ready(self) -> bool:
         """Say whether sound has begun to come; until then nothing is asked of the session."""
 
@@ -105,6 +112,10 @@ class LivePath:
     def drift_ppm(self) -> float | None:
         """See `Source.drift_ppm`."""
         return self._source.drift_ppm
+
+    def device_latency(self) -> int | None:
+        """See `Source.measured`."""
+        return self._source.measured
 
     def run(self, process_block: ProcessBlock, stop: threading.Event, *, tail: int = 0) -> None:
         """See `AudioEndpoint.run`.

@@ -363,7 +363,7 @@ class FileSource:
     """
 
     latency = 0
-    drift_ppm = None
+    drift_ppm = measured = None
     AHEAD_S = 2.0
 
     def __init__(

@@ -38,12 +38,17 @@ class JitterBuffer:
     latency
         From a sample's way in to its being read, in samples: the head start, the block that the
         newest sample has waited for at most, and with two clocks the resampler's delay.
+    measured
+        From a sample's way in to its being heard, in samples, were there nothing in between: as
+        found by time stamps at the start, and after every new start. None before.
     """
 
     # Sound servers hand over up to a whole buffer at once, and none before: the ring starts with
     # as much, and these blocks more, before anything is read from it.
     HEAD_START_BLOCKS = 2
     LEVEL_S = 1.0
+    # Outputs that have just been opened may ask for a little before they keep time.
+    SETTLE_S = 0.3
 
     def __init__(
         self,
@@ -65,6 +70,8 @@ class JitterBuffer:
             self.latency += DriftResampler.DELAY
         self._too_full = self._head_start + buffered
         self._level_reads = max(1, round(self.LEVEL_S * sample_rate / device_frames))
+        self._settle_reads = round(self.SETTLE_S * sample_rate / device_frames)
+        self.measured: int | None = None
         self._reading = False
         self._lost = 0
         self._loop = DriftLoop()
@@ -123,8 +130,9 @@ class JitterBuffer:
         return self._reading
 
     def _start_over(self) -> None:
-        self._reads, self._lowest = 0, self._ring.capacity
+        self._reads, self._lowest = -self._settle_reads, self._ring.capacity
         self._newest = self._latest = -math.inf
+        self._to_measure = True
         self._correction = 0.0
         self._loop.reset()
         if self._resampler is not None:
@@ -165,11 +173,16 @@ class JitterBuffer:
 
         Where a side has no time stamps of its own, its calls are late at times, and never early.
         So the highest position that each side has reached, against a common clock, is where it
-        truly is, and the difference of the two is the level.
+        truly is, and the difference of the two is the level: all of the way from one device to
+        the other. The first one after a start is kept as what the way takes. PulseAudio sends
+        its clients its clocks every 10 ms then, and every 1.5 s later on; what they make of
+        that wanders by 10 ms about a distance that doesn't change.
         """
         self._lowest = min(self._lowest, self._ring.available)
         self._latest = max(self._latest, self._ring.read_position - self._rate * due)
         self._reads += 1
+        if self._reads == 0:
+            self._newest = self._latest = -math.inf
         if not self._level_reads or self._reads < self._level_reads:
             return 0
         too_full, level = self._lowest > self._too_full, self._newest - self._latest
@@ -177,9 +190,15 @@ class JitterBuffer:
         self._newest = self._latest = -math.inf
         if too_full:
             self._go_to_head_start()
-        elif self._resampler is not None and math.isfinite(level):
+            return 1
+        if not math.isfinite(level):
+            return 0
+        if self._to_measure:
+            self._to_measure = False
+            self.measured = round(level) + (DriftResampler.DELAY if self._resampler else 0)
+        if self._resampler is not None:
             step_s = self._level_reads * self._frames / self._rate
             self._loop.update(level / self._rate, step_s)
             if self._loop.engaged:
                 self._resampler.engage()
-        return int(too_full)
+        return 0

@@ -128,7 +128,7 @@ def _run_live(
         ),
         events,
     )
-    session.drift_ppm = path.drift_ppm
+    session.drift_ppm, session.device_latency = path.drift_ppm, path.device_latency
     _set_faders(session, options)
     files = {output_file: "mix"} if output_file else {}
     if options.record:

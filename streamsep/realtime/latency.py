@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +51,11 @@ class LatencyReport:
     def total(self) -> int:
         """Samples from the way in to the way out, as far as the devices know theirs."""
         return self.device_in + self.session + self.device_out
+
+    def between_devices(self, measured: int) -> LatencyReport:
+        """Return it with what the devices were found to take, both together, in samples."""
+        device_out = min(self.device_out, measured)
+        return replace(self, device_in=measured - device_out, device_out=device_out)
 
     def ms(self, samples: float) -> float:
         """Convert samples of this report to milliseconds."""

@@ -82,6 +82,9 @@ class Session:
     ----------
     drift_ppm
         Asked for the drift of the endpoint's clocks; set before the first block.
+    device_latency
+        Asked for what the endpoint's devices take together, in samples, None while not known;
+        set before the first block.
 
     Raises
     ------
@@ -120,6 +123,7 @@ class Session:
         self._sanitizer = Sanitizer(shape)
         self._in, self._scratch = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self.drift_ppm: Callable[[], float | None] = lambda: None
+        self.device_latency: Callable[[], int | None] = lambda: None
         self.events = events or EventLog()
         self.events.clock = lambda: self._blocks * device_frames / spec.sample_rate
         self._fault: Exception | None = None
@@ -138,8 +142,13 @@ class Session:
 
     @property
     def latency(self) -> LatencyReport:
-        """The report, known from the start; another one once another model plays."""
-        return self._lane.latency
+        """The report, known from the start.
+
+        Its devices' part is what they declare until it has been measured. Once another model
+        plays it is another one.
+        """
+        report, measured = self._lane.latency, self.device_latency()
+        return report if measured is None else report.between_devices(measured)
 
     def __enter__(self) -> Session:
         self._lane.worker.start(WARM_UP_RUNS)
@@ -297,7 +306,8 @@ class Session:
             return
         old.worker.stop()
         self._measured, self._key = None, rig.key
-        self.events.add(f"{name} plays now, {new.latency.ms(new.latency.total):.0f} ms in all")
+        latency = self.latency
+        self.events.add(f"{name} plays now, {latency.ms(latency.total):.0f} ms in all")
 
     def _check_alike(self, separator: Separator) -> None:
         old, new = self._lane.separator, separator

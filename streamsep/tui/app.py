@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from streamsep.events import Event
+from streamsep.realtime.latency import LatencyReport
 from streamsep.realtime.session import Session
 from streamsep.realtime.spectrum import Spectrum
 from streamsep.realtime.stats import SessionStats
@@ -118,14 +119,24 @@ class Display(ABC):
 class PlainDisplay(Display):
     """One line a second, for logs."""
 
+    RESET_MS = 10.0  # by so much a video may be out of step before its setting is said anew
+
+    _set_ms = 0.0
+
     def __enter__(self) -> Display:
         stats = self._session.snapshot()
         self._print(f"{stats.model} on {stats.provider}; Ctrl-C ends")
-        if self._controls.video:
-            self._print(video_settings(stats.latency))
+        self._tell_settings(stats.latency)
         return self
 
+    def _tell_settings(self, latency: LatencyReport) -> None:
+        total_ms = latency.ms(latency.total)
+        if self._controls.video and abs(total_ms - self._set_ms) >= self.RESET_MS:
+            self._set_ms = total_ms
+            self._print(video_settings(latency))
+
     def _draw(self, shown: Shown) -> None:
+        self._tell_settings(shown.stats.latency)
         for event in shown.news:
             self._print(event_line(event))
         self._print(plain_line(shown))

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 
+from streamsep.audio.jitter import JitterBuffer
 from streamsep.audio.simulated import SimulatedDevices
 from streamsep.realtime import Session
 from streamsep.realtime.latency import LatencyMeter, buffering_samples
@@ -54,6 +55,37 @@ def test_between_two_devices_reported_is_measured(tmp_path, frames):
         devices.run(session.process_block, threading.Event())
         session.check()
     assert np.flatnonzero(devices.output[0]).tolist() == [10_777 + session.latency.total]
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.003])
+def test_what_the_devices_take_is_measured_and_reported(tmp_path, late_s):
+    """Blocks that are handed over late, but stamped, and blocks that begin at another phase."""
+    frames = 512
+    separator = load_separator(models.constant_mask(tmp_path / "m.onnx", 0.0))
+    buffer = JitterBuffer(
+        2, frames, sample_rate=RATE, buffered=frames, two_clocks=True
+    )
+    session = Session(separator, device_frames=frames, device_in=buffer.latency)
+    session.device_latency = lambda: buffer.measured
+    assert session.latency.device_in == buffer.latency  # what is declared, until then
+    sound, out = np.zeros((2, frames), np.float32), np.zeros((frames, 2), np.float32)
+    came = np.zeros((frames, 2), np.float32)
+    written = 0
+    with session:
+        for block in range(3 * RATE // frames):
+            # The input's blocks are full a third of a block after the output's are asked for.
+            due = (block * frames) / RATE
+            while (written + frames / 3) / RATE + late_s < due:
+                sound[0] = np.arange(written, written + frames)
+                buffer.write(sound, (written + frames / 3) / RATE)
+                written += frames
+            if buffer.ready():
+                buffer.read(came, due)
+                session.process_block(came, out, 0)
+                session.wait_idle()
+                age = due * RATE - (came[0, 0] - 2 * frames / 3)
+        session.check()
+    assert session.latency.total == pytest.approx(session.latency.session + age, abs=1)
 
 
 @pytest.mark.parametrize(("block", "frames"), [(1024, 512), (1024, 441), (4096, 6000), (512, 512)])

@@ -210,9 +210,13 @@ class PulseServer(SoundServer):
     at_once
         Whether the sinks take what a new player has at once, as sound cards do. Else a null sink
         that nobody plays on has two seconds of silence ready, and any player waits for as long.
+    remixing
+        Whether channels that a stream lacks are mixed into those that it has.
     """
 
-    def __init__(self, folder: Path, *, sinks: bool = True, at_once: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *, sinks: bool = True, at_once: bool = False, remixing: bool = True
+    ) -> None:
         super().__init__(folder, ("pulseaudio",), PACKAGES)
         self.socket = folder / "native"
         self._null = "format=float32le" + " norewinds=1" * at_once
@@ -226,7 +230,8 @@ class PulseServer(SoundServer):
             (folder / name).mkdir(mode=0o700)
         (folder / "default.pa").write_text(self._script(sinks))
         # By default the kernel ends it when it computes for 200 ms under real-time scheduling.
-        (folder / "daemon.conf").write_text("rlimit-rttime = -1\n")
+        settings = f"rlimit-rttime = -1\nenable-remixing = {'yes' if remixing else 'no'}\n"
+        (folder / "daemon.conf").write_text(settings)
         self.log = folder / "log"
 
     def start(self) -> None:

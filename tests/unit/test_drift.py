@@ -74,6 +74,7 @@ def test_without_drift_every_bit_passes(jitter_s):
     first = np.flatnonzero(played[0])[0] - np.flatnonzero(sound[0])[0]
     assert devices.device_in - BLOCK <= first <= devices.device_in
     assert jitter_s or first == devices.device_in  # to the sample where blocks come in time
+    assert abs(devices.buffer.measured - first) <= (44 if jitter_s else 0)  # a millisecond
     np.testing.assert_array_equal(played[:, first:], sound[:, : played.shape[-1] - first])
 
 
