@@ -6,6 +6,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from streamsep.dsp.delay import end_to_front
 from streamsep.dsp.ring import RingBuffer
 
 Float32 = NDArray[np.float32]
@@ -92,6 +93,7 @@ class DriftResampler:
     def __init__(self, channels: int, block_size: int, *, fade: int) -> None:
         self._size, self._fade_samples = block_size, fade
         self._past = np.zeros((channels, self.HISTORY + block_size), np.float32)
+        self._moves = end_to_front(self._past, self.HISTORY)
         # A few samples more or less than a block are taken in for each that goes out.
         self._piece = np.zeros((channels, 2 * block_size + 16), np.float32)
         self._done = RingBuffer((channels,), 8 * block_size + self.HISTORY)
@@ -134,7 +136,8 @@ class DriftResampler:
             return self._filter(ring, out)
         if ring.available < self._size:
             return False
-        self._past[:, : self.HISTORY] = self._past[:, self._size :]
+        for front, newest in self._moves:
+            np.copyto(front, newest)
         if not ring.read(self._past[:, self.HISTORY :]):
             return False
         end = self._past.shape[-1] - self.DELAY

@@ -2,10 +2,15 @@
 
 import threading
 import tracemalloc
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from streamsep.audio.jitter import JitterBuffer
+from streamsep.audio.microphone import MicrophoneBuffer
+from streamsep.audio.recorder import Recorder
 from streamsep.models import BUILTIN, find_model
 from streamsep.realtime import Session
 from streamsep.realtime.spectrum import Spectrum
@@ -15,7 +20,7 @@ from tests.support import models
 from tests.support.backends import SlowBackend
 from tests.support.signals import music
 
-FRAMES = 4_096
+RATE, FRAMES = 44_100, 4_096
 # Views, numbers and argument tuples of Python are freed within a step, and come to 3 kB on both
 # threads together. The smallest array of sound here, a hop of one channel, is larger.
 MOST_BYTES = 1_024 * 4
@@ -24,38 +29,92 @@ GROWTH_BYTES = 1_024
 WARM_UP, BLOCKS = 10, 40
 
 
+class Voice(MicrophoneBuffer):
+    """A microphone's buffer; the test writes what the microphone's own thread would."""
+
+    latency = 0
+
+
+@pytest.fixture(params=["", "traced"])
+def as_it_is_or_traced(request, monkeypatch):
+    """The program as it is, and with the probes of tools/trace_live.py around its methods."""
+    if not request.param:
+        yield
+        return
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "tools")
+    with import_module("trace_live").probes(10_000):
+        yield
+
+
+@pytest.mark.usefixtures("as_it_is_or_traced")
 @pytest.mark.parametrize("name", BUILTIN)
-def test_no_array_is_allocated_after_warm_up(name):
-    """Through faders, bypass, missed blocks and a tap, on the audio and the worker thread."""
+def test_no_array_is_allocated_after_warm_up(name, tmp_path, monkeypatch):
+    """On the audio and the worker thread, whatever is in use.
+
+    A device's buffer, microphone, faders, bypass, missed blocks, the screen's spectrum and a
+    recording of stems and mix.
+    """
+    # tracemalloc sees all threads; what the recorders' own do waits until all is over.
+    monkeypatch.setattr(Recorder, "POLL_S", 3_600.0)
     gate = threading.Event()
     gate.set()
-    session = Session(SlowBackend.separator(find_model(name), gate.wait), device_frames=FRAMES)
-    session.add_tap("mix", Spectrum(44_100, 2, FRAMES))
-    sound = np.ascontiguousarray(music(1.0)[:, : 4 * FRAMES].T).reshape(4, FRAMES, 2)
-    out, peaks = np.zeros((FRAMES, 2), np.float32), np.zeros(WARM_UP + BLOCKS, int)
+    voice = Voice(2, RATE, FRAMES)
+    session = Session(
+        SlowBackend.separator(find_model(name), gate.wait), device_frames=FRAMES, microphone=voice
+    )
+    session.add_tap("vocals", Spectrum(RATE, 2, FRAMES))
+    recorders = [
+        Recorder(tmp_path / f"{bus}.wav", RATE, 2, block_size=FRAMES)
+        for bus in ("mix", "beat", "vocals", "mic")
+    ]
+    for recorder in recorders:
+        session.add_tap(recorder.path.stem, recorder)
+    device = JitterBuffer(2, FRAMES, sample_rate=RATE, buffered=FRAMES, two_clocks=True)
+    sound = np.ascontiguousarray(music(1.0)[:, : 4 * FRAMES]).reshape(2, 4, FRAMES)
+    parts = [np.ascontiguousarray(sound[:, index]) for index in range(4)]
+    came, out = np.zeros((FRAMES, 2), np.float32), np.zeros((FRAMES, 2), np.float32)
+    period_s, blocks = FRAMES / RATE, 0
+
+    def step():
+        nonlocal blocks
+        blocks += 1
+        now = blocks * period_s
+        device.write(parts[blocks % 4], now)
+        voice.write(parts[-blocks % 4])
+        if device.ready():
+            device.read(came, now)
+        session.process_block(came, out, 0)
+
+    peaks = np.zeros(WARM_UP + BLOCKS, int)
     with session:
         for index in range(WARM_UP + BLOCKS):
             if index == WARM_UP:
                 tracemalloc.start()
-                session.process_block(sound[0], out, 0)  # what tracing itself keeps
+                step()  # what tracing itself keeps
                 session.wait_idle()
                 begun = tracemalloc.get_traced_memory()[0]
             session.set_gain("guide", -index % 7)
+            session.set_gain("mic", -index % 5)
             session.set_bypass(index % 10 == 3)
             before = tracemalloc.get_traced_memory()[0]
             tracemalloc.reset_peak()
             if index % 10 == 6:
                 gate.clear()
-                for part in sound:
-                    session.process_block(part, out, 0)
+                for _ in range(4):
+                    step()
                 gate.set()
-            session.process_block(sound[index % 4], out, 0)
+            step()
             session.wait_idle()
             peaks[index] = tracemalloc.get_traced_memory()[1] - before
         grown = tracemalloc.get_traced_memory()[0] - begun
         tracemalloc.stop()
         session.check()
-        assert session.snapshot().dropouts > 0
+        stats = session.snapshot()
+    for recorder in recorders:
+        recorder.close()
+        assert recorder.written == blocks * FRAMES
+    assert stats.dropouts > 0
+    assert stats.level_mic_db > -20
     assert peaks[WARM_UP:].max() < MOST_BYTES, peaks[WARM_UP:]
     assert grown < GROWTH_BYTES
 
