@@ -73,10 +73,13 @@ class Lane:
     def feed(self, block: Float32) -> None:
         """Take in (C, n)."""
         self._input.write(block)
-        if self._input.available >= self.separator.block_size:
-            self.worker.wake()
         self._delay.process(block, self.dry)
         self.fed += self._frames
+
+    def wake(self) -> None:
+        """Wake the worker if there is a block for it."""
+        if self._input.available >= self.separator.block_size:
+            self.worker.wake()
 
     def take(self, block: Float32) -> bool:
         """Bring the stems that are due to ``stems``; False where they are late.

@@ -183,6 +183,9 @@ class Session:
         except Exception as error:  # the main thread raises it; here is silence
             outdata.fill(0.0)
             self._fault = error
+        # Last, or both threads would contend for Python's lock while the sound is waited for.
+        for lane in self._lanes():
+            lane.wake()
 
     def _process(self, indata: Float32, outdata: Float32, status: int) -> None:
         self._glitches += status != 0
