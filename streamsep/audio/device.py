@@ -21,7 +21,7 @@ from streamsep.audio.endpoint import Pull
 from streamsep.audio.file import match_channels
 from streamsep.audio.jitter import JitterBuffer
 from streamsep.audio.kept_stream import KeptStream, keep_time, note_stream
-from streamsep.audio.sound_server import ServerGoneError, SoundServer
+from streamsep.audio.sound_server import ServerGoneError, SoundServer, on_pipewire
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.ring import RingBuffer
 from streamsep.errors import DeviceError, StreamsepError
@@ -238,6 +238,16 @@ def share_a_clock(source: DeviceInfo, sink: DeviceInfo) -> bool:
     return source.host_api.startswith("JACK") or (source.index == sink.index and hardware)
 
 
+def _stamps_run_ahead(device: DeviceInfo) -> bool:
+    """Say whether an input's time stamps tell of sound before it can have come.
+
+    Those of PipeWire do, by up to 12 ms, as its PulseAudio's client draws them. What it hands
+    over has come in by then, and not much earlier.
+    """
+    through_a_server = device.host_api == "ALSA" and "(hw:" not in device.name
+    return through_a_server and on_pipewire()
+
+
 class DeviceInput:
     """An input device as a source and, where nothing is played, as the clock too.
 
@@ -278,6 +288,7 @@ class DeviceInput:
         )  # fmt: skip
         stream = self._kept.stream
         self._rate = int(stream.samplerate)
+        self._stamped = not _stamps_run_ahead(device)
         self._resampler = StreamResampler(self._rate, sample_rate, stream.channels)
         self._buffer = JitterBuffer(
             channels, device_frames, sample_rate=sample_rate,
@@ -317,7 +328,9 @@ class DeviceInput:
         self._kept.touch()
         if status:
             self._buffer.lost()
-        newest = _stamp(times, times.inputBufferAdcTime) + frames / self._rate
+        newest = None
+        if self._stamped:
+            newest = _stamp(times, times.inputBufferAdcTime) + frames / self._rate
         sound = self._resampler.process(indata.T)
         self._buffer.write(match_channels(sound, self._channels), newest)
         if self._pull is not None and not self._kept.replaced:

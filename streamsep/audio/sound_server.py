@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,17 @@ class Stream:
     def __str__(self) -> str:
         """Return what a user knows it by."""
         return f"{self.name or self.binary or 'unnamed'} (pid {self.pid or 'unknown'})"
+
+
+def on_pipewire() -> bool:
+    """Say whether the user's sound server is PipeWire; False where there is none."""
+    try:
+        server = SoundServer("streamsep")
+    except DeviceError:
+        return False
+    with closing(server), suppress(ServerGoneError):
+        return server.is_pipewire
+    return False
 
 
 class SoundServer:
@@ -124,6 +136,11 @@ class SoundServer:
     def names(self, kind: str) -> list[str]:
         """Return the names of all that can be played to (``sink``) or heard (``source``)."""
         return [str(each.name) for each in self._ask(f"{kind}_list")]
+
+    @property
+    def is_pipewire(self) -> bool:
+        """Whether it is PipeWire in PulseAudio's place."""
+        return "PipeWire" in str(self._ask("server_info").server_name)
 
     def default_sink(self) -> str:
         """Return the name of the sink that players get unless told otherwise."""

@@ -1,9 +1,14 @@
-"""tools/latency_loopback.py: what it measures is what is reported, in memory and through JACK."""
+"""tools/latency_loopback.py: what is measured is what is reported, in memory and through servers."""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from streamsep.audio.sound_server import on_pipewire
+from tests.support.servers import PipeWireServer
 
 TOOL = Path(__file__).parents[2] / "tools" / "latency_loopback.py"
 
@@ -25,6 +30,21 @@ def test_the_simulated_endpoint_is_exact(tmp_path):
     assert [(take["block"], take["reported"]) for take in takes] == [(480, 3520), (1024, 3072)]
     assert all(take["measured"] == take["reported"] for take in takes)
     assert "| simulated | 480 | 3520 | 3520 | +0 | ±1 | yes |" in text
+
+
+@pytest.mark.parametrize("server", ["pulse", "pipewire"])
+def test_through_a_sound_server_it_is_within_a_block(tmp_path, server):
+    """At the smallest block that is promised; within 40 samples in the takes of the table."""
+    (take,), _ = measured(tmp_path, "--only", server, "--blocks", "256", "--takes", "1")
+    assert abs(take["measured"] - take["reported"]) <= 256
+
+
+def test_the_server_in_pulseaudio_s_place_is_known(each_server, monkeypatch):
+    for name, value in each_server.env().items():
+        monkeypatch.setenv(name, value)
+    assert on_pipewire() == isinstance(each_server, PipeWireServer)
+    monkeypatch.setenv("PULSE_SERVER", "unix:/nowhere")
+    assert not on_pipewire()
 
 
 def test_through_jack_it_is_within_a_block(tmp_path):

@@ -79,6 +79,13 @@ class SoundServer(ABC):
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         ))  # fmt: skip
 
+    def _promote(self) -> None:
+        """Put the server above the tests, as desktops do; refused without the right to."""
+        with contextlib.suppress(OSError):
+            for process in self.processes:
+                for task in os.listdir(f"/proc/{process.pid}/task"):
+                    os.sched_setscheduler(int(task), os.SCHED_RR, os.sched_param(5))
+
     @abstractmethod
     def start(self) -> None:
         """Start it, for the first time or again after `kill`, and wait until it answers.
@@ -268,12 +275,6 @@ class PulseServer(SoundServer):
         ]
         return "\n".join(lines) + "\n"
 
-    def _promote(self) -> None:
-        """Put the server above the tests, as desktops do; refused without the right to."""
-        with contextlib.suppress(OSError):
-            for task in os.listdir(f"/proc/{self.processes[0].pid}/task"):
-                os.sched_setscheduler(int(task), os.SCHED_RR, os.sched_param(5))
-
     @property
     def underruns(self) -> int:
         """How often any stream's sound hasn't come in time, by the server's own account."""
@@ -332,6 +333,7 @@ class PipeWireServer(SoundServer):
             self.pactl("load-module", "module-null-sink", f"sink_name={name}", "rate=44100")
             wait_until(self._b_is_default, "the default sink")
         wait_until(lambda: {"A", "B"} <= set(self.sink_names()), "the null sinks")
+        self._promote()
 
     def _b_is_default(self) -> bool:
         self.pactl("set-default-sink", "B", check=False)  # refused as long as WirePlumber starts
