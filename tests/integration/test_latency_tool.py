@@ -1,4 +1,4 @@
-"""tools/latency_loopback.py: what is measured is what is reported, in memory and through servers."""
+"""tools/latency_loopback.py: measured is what is reported, in memory and through servers."""
 
 import json
 import subprocess
