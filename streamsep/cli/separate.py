@@ -41,7 +41,7 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
 @click.option("--gain", type=Decibels(), default=0.0, show_default=True, metavar="DB",
               help="Makes all stems louder or quieter; else they are as loud as in the song.")
 @click.option("--jobs", "at_once", type=click.IntRange(min=1), default=1, show_default=True,
-              metavar="N", help="Files at a time; each takes a core and a model's memory.")
+              metavar="N", help="Files at a time; each takes a core or two and a model's memory.")
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
 @model_option
 @device_option

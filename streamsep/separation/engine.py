@@ -99,7 +99,7 @@ class SpectralEngine(ABC):
         self._run()
         if self._sanitizer.clean(self._estimate):
             # Whatever made it would live on in the states.
-            self._backend.reset()
+            self._forget()
         self._apply(self._spectra[: self._stride])
         self._stft.synthesise(self._stem_spectra, out[:-1])
         residual = out[-1]
@@ -159,9 +159,12 @@ class SpectralEngine(ABC):
         heard = np.any(mixture, axis=(1, 2, 3), keepdims=True)
         np.multiply(seen, np.where(heard, np.float32(self.spec.compensate), 0.0), out=seen)
 
+    def _forget(self) -> None:
+        self._backend.reset()
+
     def reset(self) -> None:
         """Start anew."""
-        self._backend.reset()
+        self._forget()
         self._stft.reset()
         self._mixture.reset()
         self._spectra.fill(0.0)

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from streamsep.errors import ModelError
 from streamsep.separation.backend import OnnxBackend
+from streamsep.separation.engine import SpectralEngine
 from streamsep.separation.pace import choose_pace, measure_run
 from streamsep.separation.plugins import CheckedSeparator, load_plugin
 from streamsep.separation.sliding import OverlappedSeparator, SlidingSeparator
-from streamsep.separation.stateful import StatefulSeparator
+from streamsep.separation.stateful import PipelinedSeparator, StatefulSeparator
 from streamsep.spec import SeparatorSpec
 
 Float32 = NDArray[np.float32]
@@ -108,7 +109,7 @@ def load_separator(
     device: str = "auto",
     stride_blocks: int | None = None,
     offline: bool = False,
-) -> StatefulSeparator | SlidingSeparator | OverlappedSeparator | CheckedSeparator:
+) -> SpectralEngine | CheckedSeparator:
     """Load a model file into the engine that its spec asks for, or a separator from a plugin.
 
     Parameters
@@ -140,4 +141,4 @@ def load_separator(
         return SlidingSeparator(backend, pace=choose_pace(backend.spec, measure_run(backend)))
     if backend.spec.mode == "sliding":
         return SlidingSeparator(backend, stride_blocks=stride_blocks or 1)
-    return StatefulSeparator(backend)
+    return PipelinedSeparator(backend) if offline else StatefulSeparator(backend)
