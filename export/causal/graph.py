@@ -7,6 +7,8 @@ fixes that, and onnxruntime then plans for it as if it stood in the file.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -27,11 +29,14 @@ from export.causal.network import (
     Encoder,
 )
 from export.to_onnx.builder import GraphBuilder
-from export.to_onnx.layers import affine, recurrence_scan
+from export.to_onnx.layers import affine, affine_int8, recurrence_cell, recurrence_scan
 from export.to_onnx.weights import Affine, Recurrence
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec, StateSpec
 
 END = 2**31 - 1  # beyond any axis
+LAYERS = 2  # of the GRU at the bottom
+
+Recur = Callable[[GraphBuilder, str, CausalUNet], str]
 
 
 def causal_states(model: CausalUNet) -> tuple[StateSpec, ...]:
@@ -47,8 +52,17 @@ def causal_states(model: CausalUNet) -> tuple[StateSpec, ...]:
 
 
 @torch.no_grad()
-def build_causal(model: CausalUNet, spec: ModelSpec) -> ModelProto:
-    """Return the graph; ``spec`` is stateful, of any frames, with `causal_states`."""
+def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") -> ModelProto:
+    """Return the graph.
+
+    Parameters
+    ----------
+    spec
+        Stateful, of any frames, with `causal_states`.
+    precision
+        ``"fp32"``, or ``"int8"`` for the bottom, where four of five weights are: a hop does little
+        more there than read them.
+    """
     g = GraphBuilder()
     bins = g.node("Transpose", g.take(FEATURES_INPUT, 0, BINS), perm=[0, 2, 1])
     x = _gather(g, _sharpen(g, g.node("Unsqueeze", bins, g.integers(0))))
@@ -58,7 +72,7 @@ def build_causal(model: CausalUNet, spec: ModelSpec) -> ModelProto:
         x = _encode(g, x, i, encoder)
         if str(i + 1) in model.memories:
             x = _memory(g, x, f"memory{i + 1}", model.memories[str(i + 1)])
-    x = _bottom(g, x, model)
+    x = _bottom(g, x, model, _recurrence_int8 if precision == "int8" else _recurrence)
     for i in reversed(range(len(model.decoders))):
         x = _decode(g, x, skips[i], i, model.decoders[i], model.config.bands(i))
     x = g.node(
@@ -186,14 +200,43 @@ def _memory(g: GraphBuilder, x: str, name: str, memory: BandMemory) -> str:
     return g.node("Add", x, g.node("Unsqueeze", y, g.integers(0)))
 
 
-def _bottom(g: GraphBuilder, x: str, model: CausalUNet) -> str:
+def _bottom(g: GraphBuilder, x: str, model: CausalUNet, recur: Recur) -> str:
     config = model.config
     y = g.node("Reshape", g.node("Transpose", x, perm=[2, 0, 1, 3]), g.integers(0, 1, -1))
-    for i in range(2):
-        y = recurrence_scan(g, y, f"gru{i}", _gru(model.gru, i), f"bottom{i}", f"bottom{i}_next")
-    y = _linear(g, y, "back", model.back)
-    y = g.node("Reshape", y, g.integers(0, 1, config.channels[-1], -1))
+    y = g.node("Reshape", recur(g, y, model), g.integers(0, 1, config.channels[-1], -1))
     return g.node("Add", x, g.node("Transpose", y, perm=[1, 2, 0, 3]))
+
+
+def _recurrence(g: GraphBuilder, x: str, model: CausalUNet) -> str:
+    """Turn frames (frames, 1, features) into what the two layers at the bottom make of them."""
+    for i in range(LAYERS):
+        x = recurrence_scan(g, x, f"gru{i}", _gru(model.gru, i), f"bottom{i}", f"bottom{i}_next")
+    return _linear(g, x, "back", model.back)
+
+
+def _recurrence_int8(g: GraphBuilder, x: str, model: CausalUNet) -> str:
+    """Do what `_recurrence` does; onnxruntime's GRU has no int8 form, so cells stand in a Scan."""
+    layers = [_gru(model.gru, i) for i in range(LAYERS)]
+    body, drive = GraphBuilder(g), "drive"
+    for i, layer in enumerate(layers):
+        if i > 0:
+            drive = affine_int8(body, f"hidden{i - 1}_next", f"gru{i}_input", layer.input)
+        own = affine_int8(body, f"hidden{i}", f"gru{i}_hidden", layer.hidden)
+        recurrence_cell(body, drive, own, f"hidden{i}", f"hidden{i}_next")
+    body.node("Identity", f"hidden{LAYERS - 1}_next", out="hidden")
+    state, names = (1, 1, model.config.hidden), [f"hidden{i}" for i in range(LAYERS)]
+    step = body.body(
+        [*((name, state) for name in names), ("drive", (1, 3 * model.config.hidden))],
+        [*((f"{name}_next", state) for name in names), ("hidden", state)],
+    )
+    first, *others = (f"bottom{i}_next" for i in range(LAYERS))
+    g.node(
+        "Scan", *(f"bottom{i}" for i in range(LAYERS)),
+        affine_int8(g, x, "gru0_input", layers[0].input),
+        out=first, outputs=[*others, "bottom"], body=step, num_scan_inputs=1,
+    )  # fmt: skip
+    back = Affine(_array(model.back.weight.T), _array(model.back.bias))
+    return affine_int8(g, "bottom", "back", back)
 
 
 def _weights(g: GraphBuilder, name: str, weight: torch.Tensor, bias: torch.Tensor) -> list[str]:

@@ -61,8 +61,8 @@ def to_onnx(
 
     live = read_live(checkpoint)
     if live is not None:
-        if (mode, channels) != ("stateful", 2) or precision == "int8":
-            raise click.UsageError("the live model is stateful, fp32 or fp16, and stereo")
+        if (mode, channels) != ("stateful", 2):
+            raise click.UsageError("the live model is stateful and stereo")
         card = live_spec(
             live, name=name or out.stem, licence=licence, training_data=training_data,
             scores=dict(scores), git_commit=current_commit(),

@@ -6,11 +6,21 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, checker, helper, numpy_helper
+from onnx import (
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    TensorProto,
+    ValueInfoProto,
+    checker,
+    helper,
+    numpy_helper,
+)  # fmt: skip
 
 OPSET = 18
 # The lowest that has every operator of opset 18: old runtimes refuse newer ones.
 IR_VERSION = 8
+RUNTIME = "com.microsoft"  # the domain of onnxruntime's own operators
 
 Shape = Sequence[int | str]
 
@@ -19,11 +29,17 @@ class GraphBuilder:
     """Collects nodes and constants and makes a checked model of them.
 
     Values are strings, the names of tensors in the graph.
+
+    Parameters
+    ----------
+    outer
+        Of the graph that this one is the body of a `Scan` in; it keeps the constants of both.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, outer: GraphBuilder | None = None) -> None:
         self._nodes: list[NodeProto] = []
-        self._constants: dict[str, TensorProto] = {}
+        self._constants: dict[str, TensorProto] = outer._constants if outer else {}
+        self._prefix = "body_" if outer else ""
 
     def constant(self, name: str, value: NDArray[np.generic]) -> str:
         """Add a constant once; a second call with its name returns the first."""
@@ -40,7 +56,7 @@ class GraphBuilder:
         **attributes: object,
     ) -> str:  # fmt: skip
         """Add a node and return its first output; ``outputs`` names those that follow it."""
-        name = out or f"{operator.lower()}_{len(self._nodes)}"
+        name = out or f"{self._prefix}{operator.lower()}_{len(self._nodes)}"
         names = [name, *outputs]
         self._nodes.append(
             helper.make_node(operator, list(inputs), names, name=f"node_{name}", **attributes)
@@ -49,7 +65,7 @@ class GraphBuilder:
 
     def split(self, value: str, parts: int, axis: int) -> list[str]:
         """Cut a value into equal parts."""
-        names = [f"split_{len(self._nodes)}_{i}" for i in range(parts)]
+        names = [f"{self._prefix}split_{len(self._nodes)}_{i}" for i in range(parts)]
         self._nodes.append(
             helper.make_node("Split", [value], names, name=f"node_{names[0]}",
                              axis=axis, num_outputs=parts)
@@ -70,6 +86,12 @@ class GraphBuilder:
             "Slice", value, ints(start), ints(stop), ints(axis), ints(step), out=out
         )  # fmt: skip
 
+    def body(
+        self, inputs: Sequence[tuple[str, Shape]], outputs: Sequence[tuple[str, Shape]]
+    ) -> GraphProto:
+        """Return what a `Scan` repeats, float32 in and out."""
+        return helper.make_graph(self._nodes, "body", _values(inputs), _values(outputs))
+
     def build(
         self,
         name: str,
@@ -84,17 +106,18 @@ class GraphBuilder:
         onnx.checker.ValidationError
             When the graph isn't sound; a bug of ours.
         """
-
-        def values(pairs: Sequence[tuple[str, Shape]]) -> list[object]:
-            return [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in pairs]
-
         graph = helper.make_graph(
-            self._nodes, name, values(inputs), values(outputs), list(self._constants.values())
+            self._nodes, name, _values(inputs), _values(outputs), list(self._constants.values())
         )
+        domains = {"": OPSET} | {node.domain: 1 for node in self._nodes if node.domain}
         model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
-            producer_name="streamsep",
+            graph, opset_imports=[helper.make_opsetid(*pair) for pair in domains.items()],
+            ir_version=IR_VERSION, producer_name="streamsep",
         )  # fmt: skip
         helper.set_model_props(model, metadata)
         checker.check_model(model, full_check=True)
         return model
+
+
+def _values(pairs: Sequence[tuple[str, Shape]]) -> list[ValueInfoProto]:
+    return [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in pairs]

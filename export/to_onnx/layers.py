@@ -10,15 +10,41 @@ from __future__ import annotations
 import numpy as np
 
 from export.network import NEGATIVE_SLOPE
-from export.to_onnx.builder import GraphBuilder
+from export.to_onnx.builder import RUNTIME, GraphBuilder
 from export.to_onnx.weights import Affine, Recurrence, Upsampling
 from streamsep.spec import ESTIMATE_OUTPUT, ModelSpec
+
+INT8_BLOCK = 32
+INT8_SUMS = 4  # MatMulNBits's accuracy_level: x in 8 bits too
 
 
 def affine(g: GraphBuilder, x: str, name: str, layer: Affine) -> str:
     """Return ``x @ weight + bias``."""
     product = g.node("MatMul", x, g.constant(f"{name}_weight", layer.weight))
     return g.node("Add", product, g.constant(f"{name}_bias", layer.bias))
+
+
+def affine_int8(g: GraphBuilder, x: str, name: str, layer: Affine) -> str:
+    """Return ``x @ weight + bias`` of 8-bit numbers, with a scale for every 32 of a sum's terms.
+
+    `MatMulNBits` quantises ``x`` as it comes, each row by scales of its own: what becomes of a
+    frame doesn't depend on how many others are done with it.
+    """
+    inputs, outputs = layer.weight.shape
+    blocks = -(-inputs // INT8_BLOCK)
+    weight = np.zeros((outputs, blocks * INT8_BLOCK), np.float32)
+    weight[:, :inputs] = layer.weight.T
+    weight = weight.reshape(outputs, blocks, INT8_BLOCK)
+    scale = np.maximum(np.abs(weight).max(-1) / 127, np.float32(1e-12))
+    integers = (np.rint(weight / scale[..., None]) + 128).astype(np.uint8)
+    constants = (
+        g.constant(f"{name}_weight", integers), g.constant(f"{name}_scale", scale.ravel()), "", "",
+        g.constant(f"{name}_bias", layer.bias),
+    )  # fmt: skip
+    return g.node(
+        "MatMulNBits", x, *constants, domain=RUNTIME, K=inputs, N=outputs, bits=8,
+        block_size=INT8_BLOCK, accuracy_level=INT8_SUMS,
+    )  # fmt: skip
 
 
 def leaky(g: GraphBuilder, x: str) -> str:
@@ -77,19 +103,34 @@ def recurrence_cells(
         The state after each frame, shape (channels, 1, features) each.
     """
     driven = affine(g, x, f"{name}_input", layer.input)
-    one = g.constant("one", np.ones(1, np.float32))
     states = []
     for t in range(frames):
         drive = driven if frames == 1 else g.take(driven, t, t + 1)
         own = affine(g, hidden, f"{name}_hidden", layer.hidden)
-        (rx, zx, nx), (rh, zh, nh) = g.split(drive, 3, 2), g.split(own, 3, 2)
-        reset = g.node("Sigmoid", g.node("Add", rx, rh))
-        keep = g.node("Sigmoid", g.node("Add", zx, zh))
-        new = g.node("Tanh", g.node("Add", nx, g.node("Mul", reset, nh)))
-        fresh = g.node("Mul", g.node("Sub", one, keep), new)
-        hidden = g.node("Add", fresh, g.node("Mul", keep, hidden))
+        hidden = recurrence_cell(g, drive, own, hidden)
         states.append(hidden)
     return states
+
+
+def recurrence_cell(g: GraphBuilder, drive: str, own: str, hidden: str, out: str = "") -> str:
+    """Return a GRU's next state.
+
+    Parameters
+    ----------
+    drive, own
+        What input and state are multiplied to: gates r, z, n side by side.
+    hidden
+        The state before.
+    out
+        Name for the state after.
+    """
+    (rx, zx, nx), (rh, zh, nh) = g.split(drive, 3, -1), g.split(own, 3, -1)
+    reset = g.node("Sigmoid", g.node("Add", rx, rh))
+    keep = g.node("Sigmoid", g.node("Add", zx, zh))
+    new = g.node("Tanh", g.node("Add", nx, g.node("Mul", reset, nh)))
+    # (1 − keep) · new + keep · hidden
+    kept = g.node("Mul", keep, g.node("Sub", hidden, new))
+    return g.node("Add", new, kept, out=out or None)
 
 
 def recurrence_scan(

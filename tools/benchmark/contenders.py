@@ -216,8 +216,10 @@ WINDOW_SPLEETER = 512 * 1_024
 WINDOW_MDX = 255 * 1_024
 
 CONTENDERS: dict[str, Entry] = {
-    "live": Entry("built in, fp32, stateful", builtin("live"), ours=True),
+    "live": Entry("built in, stateful", builtin("live"), ours=True),
     "tutorial": Entry("built in, int8, stateful", builtin("tutorial"), ours=True),
+    "live-fp32": Entry("live's network", exported, "live-fp32", True),
+    "live-int8": Entry("live's network, int8 where most weights are", exported, "live-int8", True),
     "center-cut": Entry("what is in the middle, no model", center_cut, ours=True),
     "stateful-fp32": Entry("tutorial's network, 18 M", exported, "stateful-fp32", True),
     "stateful-int8": Entry("tutorial's network, 18 M", exported, "stateful-int8", True),

@@ -1,4 +1,4 @@
-"""Graphs with random weights: published shapes of others, and the tutorial's network at full size.
+"""Graphs with random weights: published shapes of others, and both of our networks.
 
     python -m benchmark.graphs NAME FILE
 
@@ -155,10 +155,26 @@ def live_fp16() -> ModelProto:
     return halve(onnx.load(find_model("live")))
 
 
+def live(precision: str) -> ModelProto:
+    """The live network, as ``export onnx`` writes it."""
+    import torch
+
+    from export.causal.graph import build_causal
+    from export.causal.network import CausalUNet
+    from export.causal.write import Live, live_spec
+
+    torch.manual_seed(0)
+    network = CausalUNet().eval()
+    spec = live_spec(Live(network, ("vocals",)), name=f"live-{precision}")
+    return build_causal(network, spec, precision)
+
+
 GRAPHS: dict[str, Callable[[], ModelProto]] = {
     "spleeter": spleeter,
     "mdx-2048": partial(mdx, 2048),
     "mdx-3072": partial(mdx, 3072),
+    "live-fp32": partial(live, "fp32"),
+    "live-int8": partial(live, "int8"),
     "stateful-fp32": partial(tutorial, "stateful"),
     "live-fp16": live_fp16,
     "stateful-int8": partial(tutorial, "stateful", "int8"),

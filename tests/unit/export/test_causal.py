@@ -10,6 +10,7 @@ from export.causal.features import planes
 from export.causal.graph import build_causal, causal_states
 from export.causal.loss import make_targets, separation_loss
 from export.causal.network import BANDS, BINS, CausalConfig, CausalUNet, gather, scatter, to_masks
+from export.causal.write import MAX_ERROR_INT8
 from export.network import count_parameters
 from streamsep.separation import OnnxBackend
 from streamsep.spec import ModelSpec
@@ -98,6 +99,34 @@ def test_onnx_is_the_network_over_many_steps(config, frames, tmp_path):
         got += [backend.estimate[0, ..., index].copy() for index in range(frames)]
     # Sigmoids of sums of up to a thousand float32 products, taken in another order.
     np.testing.assert_allclose(np.stack(got, -1), network(features)[0].numpy(), atol=5e-6)
+
+
+@pytest.mark.parametrize("config", [SMALL, CausalConfig(), replace(SMALL, hidden=40)])
+@torch.no_grad()
+def test_int8_is_close_and_the_same_for_one_frame_and_many(config, tmp_path):
+    import onnx
+
+    network, features = make_network(config), make_features(60)
+    onnx.save(build_causal(network, make_spec(network), "int8"), tmp_path / "live.onnx")
+    got = {}
+    for frames in (1, 15):
+        backend = OnnxBackend(tmp_path / "live.onnx", device="cpu", runs_at_once=frames)
+        parts = []
+        for part in features[0].split(frames, -1):
+            backend.features[...] = part.numpy()
+            backend.run()
+            parts.append(backend.estimate[0].copy())
+        got[frames] = np.concatenate(parts, -1)
+    # Each row is rounded by itself: what is left is the order of sums. The invariant's bound.
+    np.testing.assert_allclose(got[15], got[1], atol=1e-4)
+    error = np.abs(got[1] - network(features)[0].numpy())
+    assert 1e-6 < error.max() < MAX_ERROR_INT8
+
+
+def test_int8_makes_the_file_less_than_half():
+    network = make_network(CausalConfig())
+    sizes = [build_causal(network, make_spec(network), p).ByteSize() for p in ("int8", "fp32")]
+    assert sizes[0] < 0.45 * sizes[1]
 
 
 def test_planes_are_left_right_mid_and_side():

@@ -233,7 +233,7 @@ def test_nothing_to_resume_is_an_error(tmp_path, mixer):
         make_run(tmp_path / "new", mixer).run(Budget(steps=1), resume=True)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_a_checkpoint_becomes_a_model_that_runs(tmp_path, mixer, precision):
     make_run(tmp_path / "run", mixer).run(Budget(steps=2))
     live = read_live(tmp_path / "run" / "last.pt")
