@@ -1,7 +1,8 @@
 """Contenders against each other: all are loaded, and take turns in rounds.
 
-A busy machine slows all of a round alike, so that the ratios within rounds hold where absolute
-times don't.
+A busy machine slows all of a round alike, but for one thing: a short step mostly gets by between
+two interruptions, and a long one never does. So ratios are of processor time where that is the
+computing time, with one core and no GPU.
 """
 
 from __future__ import annotations
@@ -91,8 +92,8 @@ class Runner:
         if answer[what] is not None:
             (self.runs if what == "run" else self.paced).append(answer[what])
 
-    def result(self, base: Runner | None) -> dict[str, Any]:
-        """Return what is reported; ratios are to ``base``'s same rounds."""
+    def result(self, base: Runner | None, clock: str) -> dict[str, Any]:
+        """Return what is reported; ratios are to ``base``'s same rounds, by ``clock``."""
         head = {"name": self.name}
         if not self.available:
             return head | {"unavailable": self.about["unavailable"]}
@@ -101,10 +102,10 @@ class Runner:
         factors = self.factors()
         ratio = None
         if base is not None and base.available:
-            pairs = zip(factors, base.factors(), strict=True)
+            pairs = zip(self.factors(clock), base.factors(clock), strict=True)
             ratio = statistics.median(mine / theirs for mine, theirs in pairs)
         blocks = sum(paced["blocks"] for paced in self.paced)
-        cpu = sum(run["cpu_s"] for run in self.runs) / (period * len(times))
+        cpu = sum(sum(run["cpu_times_s"]) for run in self.runs) / (period * len(times))
         if blocks:
             cpu = sum(paced["cpu_s"] for paced in self.paced) / (period * blocks)
         return head | {
@@ -113,6 +114,7 @@ class Runner:
             "ratio": ratio,
             "real_time_factor": statistics.median(factors),
             "round_factors": factors,
+            "round_cpu_factors": self.factors("cpu_times_s"),
             "hop_ms": 1e3 * period,
             "steps": len(times),
             "load_ms": 1e3 * self.about["load_s"],
@@ -125,9 +127,9 @@ class Runner:
             "misses": sum(paced["misses"] for paced in self.paced),
         }
 
-    def factors(self) -> list[float]:
-        """Real-time factor of each round: the median step over what it takes in."""
-        return [statistics.median(run["times_s"]) / self.about["period_s"] for run in self.runs]
+    def factors(self, clock: str = "times_s") -> list[float]:
+        """Return the real-time factor of each round: the median step over what it takes in."""
+        return [statistics.median(run[clock]) / self.about["period_s"] for run in self.runs]
 
 
 @contextmanager
@@ -175,7 +177,8 @@ def compare(
                     if runner.available:
                         runner.order(what, seconds)
         base = next((runner for runner in runners if runner.name == BASE), None)
-        return [runner.result(base) for runner in runners]
+        clock = "cpu_times_s" if plan.device == "cpu" and len(plan.cpus) == 1 else "times_s"
+        return [runner.result(base, clock) for runner in runners]
 
 
 def steps(names: list[str], plan: Plan) -> int:
