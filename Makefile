@@ -11,7 +11,8 @@ demo: .venv-demo/.installed
 
 test: .venv/.installed
 	@sh tools/debian.sh required libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils \
-	    pipewire pipewire-pulse wireplumber dbus-daemon jackd2 ffmpeg tmux fluidsynth timgm6mb-soundfont
+	    pipewire pipewire-pulse wireplumber dbus-daemon jackd2 ffmpeg tmux fluidsynth timgm6mb-soundfont \
+	    gcc libc6-dev
 	.venv/bin/python -m pytest
 
 lint: .venv/.installed

@@ -155,8 +155,8 @@ class DeviceMicrophone:
         Of the session; the voice is copied to all channels before its effects.
     device_frames
         Samples per `read`.
-    effect
-        Applied to all that comes.
+    effect, effect_delay
+        Applied to all that comes, and the samples that it holds back.
     events
         Where it is noted that the device has gone or come back.
 
@@ -179,6 +179,7 @@ class DeviceMicrophone:
         channels: int,
         device_frames: int,
         effect: Effect | None = None,
+        effect_delay: int = 0,
         events: EventLog | None = None,
     ) -> None:
         self._channels, self._effect = channels, effect
@@ -193,14 +194,15 @@ class DeviceMicrophone:
         self._resampler = StreamResampler(
             int(self._kept.stream.samplerate), sample_rate, 1, quality="QQ"
         )
-        self._device_latency: int = round(self._kept.stream.latency * sample_rate)
+        device_latency: int = round(self._kept.stream.latency * sample_rate)
+        self._given = device_latency + effect_delay
         self._promoted = False
         self.fault: Exception | None = None
 
     @property
     def latency(self) -> int:
-        """The device's own and what the buffer adds, in samples."""
-        return self._device_latency + self._buffer.added
+        """The device's own, the effect's and what the buffer adds, in samples."""
+        return self._given + self._buffer.added
 
     def start(self) -> None:
         """Start the stream."""

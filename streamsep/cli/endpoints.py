@@ -89,7 +89,8 @@ def open_source(
 
 
 def open_microphone(
-    name: str, spec: SeparatorSpec, block: int, effect: Effect | None, *, events: EventLog
+    name: str, spec: SeparatorSpec, block: int, effect: Effect | None, *, effect_delay: int,
+    events: EventLog,
 ) -> MicrophoneSource:
     """Open what ``--mic`` names, with its effects.
 
@@ -104,7 +105,7 @@ def open_microphone(
         )
     return DeviceMicrophone(
         find_device(name, "input"), sample_rate=spec.sample_rate, channels=spec.channels,
-        device_frames=block, effect=effect, events=events,
+        device_frames=block, effect=effect, effect_delay=effect_delay, events=events,
     )  # fmt: skip
 
 

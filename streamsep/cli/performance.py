@@ -207,7 +207,10 @@ def _open_microphone(
         return None
     more = [load_plugin(wish) for wish in options.mic_effect]
     effect = voice_board(options.voice_effects, spec.sample_rate, *more)
-    return open_microphone(options.mic, spec, options.block, effect, events=events)
+    delay = effect.settle(spec.channels, options.block) if effect and more else 0
+    return open_microphone(
+        options.mic, spec, options.block, effect, effect_delay=delay, events=events
+    )
 
 
 @contextmanager

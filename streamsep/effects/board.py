@@ -44,6 +44,7 @@ class Board:
     def settle(self, channels: int, block_size: int) -> int:
         """Feed a second of silence in blocks; return how many samples plugins hold back."""
         silence, held = np.zeros((channels, block_size), np.float32), 0
+        self.reset()  # a plugin that was tried out when it was loaded holds nothing back any more
         for _ in range(-(-self._rate // block_size)):
             done = self._board.process(silence, self._rate, buffer_size=block_size, reset=False)
             held += block_size - done.shape[-1]

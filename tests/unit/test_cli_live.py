@@ -12,6 +12,7 @@ import soundfile as sf
 
 from streamsep.audio.file import AudioReader
 from streamsep.separation import ChunkedSeparator, load_separator
+from tests.support import vst3
 from tests.support.alignment import locate
 from tests.support.commands import Live, streamsep
 from tests.support.servers import wait_until
@@ -178,6 +179,24 @@ def test_key_and_effects_leave_the_song_in_its_place(song, unet_shaped_model, tm
     # Shifted or not it is as loud, moment by moment (a tenth of a second each).
     levels = [x[0, : count // 4_410 * 4_410].reshape(-1, 4_410).std(axis=1) for x in (sound, beat)]
     assert np.corrcoef(levels)[0, 1] > 0.95
+
+
+def test_a_vst3_plugin_plays_on_the_beat(song, unet_shaped_model, tmp_path):
+    """The recordings line up although the plugin is late, and its parameter is heard."""
+    wet = vst3.build(tmp_path)
+    done = streamsep(
+        "live", "--input", song, "--output", "null", "--seconds", 2.5, "--guide", 100,
+        "--record", tmp_path / "take.wav", "--record-stems", "beat,vocals,mix",
+        "--beat-effect", f"{wet}:wet=0.25", "--model", unet_shaped_model, *PATIENT,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    beat, vocals, mix = (read(tmp_path / f"take{name}.wav") for name in (".beat", ".vocals", ""))
+    count = mix.shape[-1]
+    assert count > 44_100
+    separated, mixture = beat_of(unet_shaped_model, song)[:, :count], read(song)[:, :count]
+    np.testing.assert_allclose(beat, 0.5 * separated, atol=PCM_24 + 1e-6, rtol=0)
+    np.testing.assert_allclose(vocals, mixture - separated, atol=PCM_24 + 1e-5, rtol=0)
+    np.testing.assert_allclose(mix, beat + vocals, atol=2 * PCM_24 + 1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])

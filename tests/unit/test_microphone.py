@@ -107,10 +107,19 @@ class Stream:
         pass
 
 
-def test_a_broken_effect_is_silence_on_this_path(monkeypatch):
+@pytest.fixture
+def stream(monkeypatch):
     kept = SimpleNamespace(stream=Stream(), touch=lambda: None)
     monkeypatch.setattr("streamsep.audio.microphone.keep_open", lambda *args, **options: kept)
 
+
+def test_what_an_effect_holds_back_is_latency(stream):
+    sizes = dict(sample_rate=RATE, channels=2, device_frames=BLOCK)
+    plain, late = (DeviceMicrophone(None, **sizes, effect_delay=delay) for delay in (0, 64))
+    assert late.latency == plain.latency + 64
+
+
+def test_a_broken_effect_is_silence_on_this_path(stream):
     def effect(sound):
         raise RuntimeError("the plugin is gone")
 

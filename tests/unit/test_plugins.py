@@ -7,6 +7,7 @@ import soundfile as sf
 
 from streamsep.effects.plugins import BeatEffects, load_plugin
 from streamsep.errors import EffectError
+from tests.support import vst3
 from tests.support.signals import music
 
 RATE, BLOCK = 44_100, 1_024
@@ -54,6 +55,38 @@ def test_what_a_plugin_holds_back_is_its_delay_and_the_vocals_wait():
         heard[0][:, effects.delay :], tone[:, : heard.shape[-1] - effects.delay]
     )
     assert np.abs(heard[1][:, : effects.delay]).max() < 1e-3
+
+
+@pytest.fixture(scope="module")
+def wet(tmp_path_factory):
+    """A VST3 plugin that plays (1 - 2 wet) times its input, and is LATENCY samples late."""
+    return vst3.build(tmp_path_factory.mktemp("plugins"))
+
+
+def test_a_vst3_plugin_changes_the_beat_and_the_vocals_wait_for_it(wet):
+    vocals, beat = music(1.0), music(1.0, seed=1)
+    effects = BeatEffects([load_plugin(f"{wet}:wet=0.25")], RATE, 2, BLOCK)
+    assert effects.delay == vst3.LATENCY
+    heard = run(effects, vocals, beat)
+    count = heard.shape[-1] - effects.delay
+    np.testing.assert_array_equal(heard[0][:, effects.delay :], vocals[:, :count])
+    np.testing.assert_array_equal(heard[1][:, effects.delay :], 0.5 * beat[:, :count])
+    effects.reset()
+    again = run(effects, vocals, beat)
+    np.testing.assert_array_equal(again, heard)
+
+
+def test_what_a_vst3_plugin_doesn_t_take_is_named(wet):
+    with pytest.raises(EffectError, match=r"has no parameter 'dry'; expected .* with one of wet;"):
+        load_plugin(f"{wet}:dry=1")
+    with pytest.raises(EffectError, match="doesn't take wet=7 "):
+        load_plugin(f"{wet}:wet=7")
+
+
+def test_an_instrument_is_no_effect(tmp_path):
+    bundle = vst3.build(tmp_path, instrument=True)
+    with pytest.raises(EffectError, match=f"the plugin {bundle} is an instrument; expected an eff"):
+        load_plugin(str(bundle))
 
 
 @pytest.mark.parametrize(
