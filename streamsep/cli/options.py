@@ -22,7 +22,7 @@ models_option = click.option(
     "--model",
     "models",
     callback=lambda context, option, names: tuple(
-        find_model(name.strip() or None) for name in (names or "").split(",")
+        dict.fromkeys(find_model(name.strip() or None) for name in (names or "").split(","))
     ),
     metavar="NAME|FILE,…",
     help=f"Model to run: {' or '.join(BUILTIN)}, one of 'streamsep models list', or an ONNX "

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import click
 
@@ -105,7 +106,12 @@ def _run_live(
 ) -> SessionStats:
     spec, block, output_file = separator.spec, options.block, options.output_file
     lyrics = load_lyrics(options.lyrics) if options.lyrics else None
-    rig = _rig(separator, options, options.key)
+    # One set for each model, all loaded before the music: VST3 plugins load on this thread only.
+    plugins = {
+        model: [load_plugin(wish) for wish in options.beat_effect]
+        for model in options.models or (None,)
+    }
+    rig = _rig(separator, options, options.key, next(iter(plugins.values())))
     _check_stems(options, separator, rig)
     gains = gains_for(options.stem, rig.separator.stems)
     events = EventLog()
@@ -124,7 +130,7 @@ def _run_live(
     repertoire = Repertoire(
         options.models,
         lambda model: _rig(
-            load_separator(model, device=options.device), options, session.key
+            load_separator(model, device=options.device), options, session.key, plugins[model]
         ),
         events,
     )
@@ -184,10 +190,11 @@ def _spectrum(session: Session, separator: Separator, block: int) -> Spectrum | 
     return spectrum
 
 
-def _rig(separator: Separator, options: LiveOptions, semitones: int | None) -> Rig:
+def _rig(
+    separator: Separator, options: LiveOptions, semitones: int | None, plugins: Sequence[Any]
+) -> Rig:
     """Put behind a separator what changes the song; without any of it nothing is added."""
     sizes = (separator.spec.sample_rate, separator.spec.channels, separator.block_size)
-    plugins = [load_plugin(wish) for wish in options.beat_effect]
     effects: list[StemEffect] = [BeatEffects(plugins, *sizes)] if plugins else []
     key = None if semitones is None else KeyChanger(semitones, *sizes)
     if key is not None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from tests.support import models
+from tests.support import models, vst3
 from tests.support.servers import wait_until
 from tests.support.terminal import Terminal
 
@@ -144,6 +144,23 @@ def test_m_changes_over_to_the_next_model_and_back(terminal, song, tmp_path):
     terminal.wait_for("latency 255 ms", "(measured 255)")
     terminal.press("m")
     terminal.wait_for("latency 70 ms", "(measured 70)")
+    terminal.press("q")
+    assert_put_back(terminal, 0)
+
+
+def test_a_vst3_plugin_goes_along_with_a_change_of_models(terminal, song, tmp_path):
+    """Such plugins can't be loaded while another one is there, but on the main thread."""
+    near = models.constant_mask(tmp_path / "near.onnx", 0.0)
+    late = dict(frames_per_run=4, stride_frames=4, lookahead_frames=8)
+    far = models.constant_mask(tmp_path / "far.onnx", 0.0, **late)
+    terminal.before = terminal.settings()
+    terminal.live(
+        "--input", song, "--output", "null", "--model", f"{near},{far}",
+        "--beat-effect", f"{vst3.build(tmp_path)}:wet=0.25",
+    )  # fmt: skip
+    for latency in ("latency 71 ms", "latency 257 ms", "latency 71 ms"):
+        terminal.wait_for(latency, "-12.0 dB")  # half of -6 dB
+        terminal.press("m")
     terminal.press("q")
     assert_put_back(terminal, 0)
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifndef INSTRUMENT
@@ -66,14 +67,15 @@ typedef struct {
     int32_t mode, sample_size, samples, inputs, outputs; Bus *in, *out; Changes *changes;
 } Block; /* more follows, which isn't looked at */
 
-/* One object with three faces; each pointer to a face finds the object by its place. */
-typedef struct {
-    const void *component, *processor, *controller;
+/* One object with three faces, each of which knows it. */
+typedef struct { const void *table; struct Plugin *owner; } Face;
+typedef struct Plugin {
+    Face component, processor, controller;
     double wet;
     float past[CHANNELS][LATENCY];
 } Plugin;
 
-static Plugin plugin; /* nobody here runs two */
+static Plugin *owner(void *self) { return ((Face *)self)->owner; }
 
 #define RETURN(name, value) \
     static int32_t name(void *self) { (void)self; return value; }
@@ -88,12 +90,12 @@ static void to_text(Text text, const char *characters) {
 }
 
 static int32_t query(void *self, const Id id, void **face) {
-    (void)self;
+    Plugin *plugin = owner(self);
     *face = NULL;
     if (!memcmp(id, UNKNOWN, 16) || !memcmp(id, PLUGIN_BASE, 16) || !memcmp(id, COMPONENT, 16))
-        *face = &plugin.component;
-    else if (!memcmp(id, PROCESSOR, 16)) *face = &plugin.processor;
-    else if (!memcmp(id, CONTROLLER, 16)) *face = &plugin.controller;
+        *face = &plugin->component;
+    else if (!memcmp(id, PROCESSOR, 16)) *face = &plugin->processor;
+    else if (!memcmp(id, CONTROLLER, 16)) *face = &plugin->controller;
     return *face ? OK : NO_INTERFACE;
 }
 
@@ -133,23 +135,23 @@ static int32_t takes_samples(void *self, int32_t size) {
     return size == FLOAT_32 ? OK : NO;
 }
 
-static void take_changes(Changes *changes) {
+static void take_changes(Plugin *plugin, Changes *changes) {
     int32_t count = changes ? changes->table->count(changes) : 0, offset;
     for (int32_t index = 0; index < count; index++) {
         Queue *queue = changes->table->queue(changes, index);
         int32_t points = queue->table->points(queue);
-        if (points) queue->table->point(queue, points - 1, &offset, &plugin.wet);
+        if (points) queue->table->point(queue, points - 1, &offset, &plugin->wet);
     }
 }
 
 static int32_t process(void *self, Block *block) {
-    (void)self;
-    take_changes(block->changes);
+    Plugin *plugin = owner(self);
+    take_changes(plugin, block->changes);
     if (!block->inputs || !block->outputs) return OK;
-    float gain = (float)(1.0 - 2.0 * plugin.wet);
+    float gain = (float)(1.0 - 2.0 * plugin->wet);
     for (int channel = 0; channel < CHANNELS; channel++) {
         float *in = block->in->samples[channel], *out = block->out->samples[channel];
-        float *past = plugin.past[channel];
+        float *past = plugin->past[channel];
         for (int32_t index = 0; index < block->samples; index++) {
             float newest = in[index]; /* both may be one array */
             out[index] = gain * past[0];
@@ -162,8 +164,8 @@ static int32_t process(void *self, Block *block) {
 }
 
 static int32_t set_active(void *self, uint8_t active) {
-    (void)self, (void)active;
-    memset(plugin.past, 0, sizeof plugin.past);
+    (void)active;
+    memset(owner(self)->past, 0, sizeof owner(self)->past);
     return OK;
 }
 
@@ -191,13 +193,13 @@ static double same(void *self, uint32_t id, double value) {
 }
 
 static double get_value(void *self, uint32_t id) {
-    (void)self, (void)id;
-    return plugin.wet;
+    (void)id;
+    return owner(self)->wet;
 }
 
 static int32_t set_value(void *self, uint32_t id, double value) {
-    (void)self, (void)id;
-    plugin.wet = value;
+    (void)id;
+    owner(self)->wet = value;
     return OK;
 }
 
@@ -251,9 +253,15 @@ static int32_t class_info(void *self, int32_t index, ClassInfo *info) {
     return result;
 }
 
+/* What it makes is never given back: programs that run it are short. */
 static int32_t create(void *self, const Id id, const Id face, void **object) {
     (void)self;
-    return memcmp(id, OURS, 16) ? BAD_ARGUMENT : query(&plugin, face, object);
+    if (memcmp(id, OURS, 16)) return BAD_ARGUMENT;
+    Plugin *plugin = calloc(1, sizeof *plugin);
+    plugin->component = (Face){component_table, plugin};
+    plugin->processor = (Face){processor_table, plugin};
+    plugin->controller = (Face){controller_table, plugin};
+    return query(plugin, face, object);
 }
 
 static const void *const factory_table[] = {
@@ -261,12 +269,7 @@ static const void *const factory_table[] = {
 };
 static const void *factory = factory_table;
 
-void *GetPluginFactory(void) {
-    plugin.component = component_table;
-    plugin.processor = processor_table;
-    plugin.controller = controller_table;
-    return &factory;
-}
+void *GetPluginFactory(void) { return &factory; }
 
 uint8_t ModuleEntry(void *library) { return library != NULL; }
 uint8_t ModuleExit(void) { return 1; }
