@@ -29,7 +29,7 @@ class Repertoire:
         self, models: Sequence[Model], load: Callable[[Model], Rig], events: EventLog
     ) -> None:
         self._models, self._load, self._events = tuple(models), load, events
-        self._playing = 0
+        self._playing = self._tried = 0
         self._late = LateSeconds()
 
     @property
@@ -38,17 +38,17 @@ class Repertoire:
         return len(self._models) > 1
 
     def next(self, session: Session) -> None:
-        """Change over to the next one, unless a change is under way."""
+        """Change over to the next one, unless a change is under way; a failed one is left out."""
         if session.changing:
             return
-        follower = (self._playing + 1) % len(self._models)
+        circle = [(self._tried + step) % len(self._models) for step in (1, 2)]
+        follower = circle[circle[0] == self._playing]
+        self._tried = follower
 
-        def load() -> Rig:
-            rig = self._load(self._models[follower])
+        def plays() -> None:
             self._playing = follower
-            return rig
 
-        session.swap(load)
+        session.swap(lambda: self._load(self._models[follower]), plays)
 
     def watch(self, stats: SessionStats) -> None:
         """Look at the latest figures; advise after three late seconds in a row."""

@@ -265,7 +265,7 @@ class Session:
         """Whether another model is about to take over."""
         return self._changing is not None and self._changing.is_alive()
 
-    def swap(self, load: Callable[[], Rig]) -> None:
+    def swap(self, load: Callable[[], Rig], plays: Callable[[], None] = lambda: None) -> None:
         """Change over to another model while the music plays; returns at once.
 
         On a thread of its own the model is loaded and warmed up. It listens for a second before
@@ -276,15 +276,17 @@ class Session:
         load
             Returns a separator with the same stems, channels and sample rate, and what belongs
             to it; all becomes the session's own. Not called while another change is under way.
+        plays
+            Called once it has taken over.
         """
         if self.changing:
             return
         self._changing = threading.Thread(
-            target=self._swap, args=(load,), name="streamsep-swap", daemon=True
+            target=self._swap, args=(load, plays), name="streamsep-swap", daemon=True
         )
         self._changing.start()
 
-    def _swap(self, load: Callable[[], Rig]) -> None:
+    def _swap(self, load: Callable[[], Rig], plays: Callable[[], None]) -> None:
         old = self._lane
         try:
             rig = load()
@@ -309,6 +311,7 @@ class Session:
             return
         old.worker.stop()
         self._measured, self._key = None, rig.key
+        plays()
         latency = self.latency
         self.events.add(f"{name} plays now, {latency.ms(latency.total):.0f} ms in all")
 

@@ -80,11 +80,16 @@ def test_a_plugin_is_never_weighed_against_a_file(files):
 def test_models_follow_each_other_in_a_circle(files):
     models = [files(name, 1) for name in "abc"]
     played = []
-    session = SimpleNamespace(changing=False, swap=lambda load: load())
+    session = SimpleNamespace(changing=False, swap=lambda load, plays: (load(), plays()))
     repertoire = Repertoire(models, lambda model: played.append(model.stem), EventLog())
     for _ in range(4):
         repertoire.next(session)
     assert played == ["b", "c", "a", "b"]
+    # One that doesn't take over is left out, and so is what plays.
+    session.swap = lambda load, plays: load()
+    for _ in range(3):
+        repertoire.next(session)
+    assert played[4:] == ["c", "a", "c"]
     session.changing = True
     repertoire.next(session)
-    assert len(played) == 4
+    assert len(played) == 7
