@@ -72,6 +72,11 @@ def load_av(path: Path, error: type[StreamsepError]) -> Any:
     return av
 
 
+def open_source(path: Path, error: type[StreamsepError]) -> Any:
+    """Open a file by PyAV, with tags in any encoding; raises its errors, and `load_av`'s."""
+    return load_av(path, error).open(f"file:{path}", metadata_errors="surrogateescape")
+
+
 class MediaFile:
     """Decodes the sound of anything that FFmpeg reads; more than two channels become stereo.
 
@@ -93,7 +98,7 @@ class MediaFile:
     def __init__(self, path: Path) -> None:
         self._av = load_av(path, AudioFileError)
         try:
-            self._container = self._av.open(f"file:{path}")
+            self._container = open_source(path, AudioFileError)
         except (self._av.FFmpegError, OSError) as error:
             raise MediaError(_told(error)) from error
         streams = self._container.streams
@@ -172,7 +177,20 @@ class MediaFile:
 def kept_tags(container: Any, stream: Any | None) -> dict[str, str]:
     """Return the tags of a file and of its sound (where Ogg keeps them) that go on being true."""
     tags = {**(stream.metadata if stream is not None else {}), **container.metadata}
-    return {key: text for key, text in tags.items() if not key.lower().startswith(NOT_KEPT)}
+    return {
+        _readable(key): _readable(text)
+        for key, text in tags.items()
+        if not key.lower().startswith(NOT_KEPT)
+    }
+
+
+def _readable(text: str) -> str:
+    """Return a text whose bytes were no UTF-8 by the encoding that they most often have then."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogateescape").decode("cp1252", "replace")
+    return text
 
 
 def is_cover(stream: Any) -> bool:
@@ -233,11 +251,13 @@ class MediaWriter:
         self._position = round(start_s * sample_rate)
         self._copies: dict[int, Any] = {}
         try:
-            self._source = self._av.open(f"file:{source}")
+            self._source = open_source(source, OutputError)
             # FFmpeg's own M4A takes no cover here, its MP4 under M4A's name does.
             form = {"format": "mp4", "options": {"brand": "M4A "}}
             is_m4a = path.suffix.lower() == ".m4a"
-            self._container = self._av.open(f"file:{path}", "w", **(form if is_m4a else {}))
+            self._container = self._av.open(
+                f"file:{path}", "w", metadata_errors="surrogateescape", **(form if is_m4a else {})
+            )
             self._stream = self._add_sound()
             self._add_copies()
             self._packets = self._source.demux(*self._originals) if self._copies else iter(())
@@ -284,7 +304,8 @@ class MediaWriter:
             if stream.type == "attachment":
                 kind = stream.mimetype or "application/octet-stream"
                 self._container.add_attachment(stream.name or "attachment", kind, stream.data)
-        with self._av.open(self._source.name) as source:  # one that nothing is read of yet
+        path = Path(self._source.name.removeprefix("file:"))
+        with open_source(path, OutputError) as source:  # nothing is read of it yet
             for stream, image in covers_of(source):
                 kind = COVERS[stream.codec_context.name]
                 name = stream.metadata.get("filename") or f"cover.{kind.split('/')[1]}"

@@ -5,19 +5,22 @@ By mutagen, which the extra ``media`` brings along.
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from streamsep.audio.media import COVERS, covers_of, kept_tags, load_av
+from streamsep.audio.media import COVERS, covers_of, kept_tags, load_av, open_source
 from streamsep.errors import OutputError
 
-Covers = list[tuple[str, bytes]]  # MIME type and image
+Covers = list[tuple[int, str, bytes]]  # kind, MIME type and image
 
 SUFFIXES = (".wav", ".ogg")
-FRONT = 3  # the kind of picture, by a number that ID3 and FLAC share
+# Kinds of pictures, by FFmpeg's name and the number that ID3 and FLAC share.
+FRONT, KINDS = 3, {"Cover (back)": 4}
 # FFmpeg's names of tags that are others in Vorbis comments and in ID3.
+VORBIS_KEY = re.compile(r"[ -<>-}]+")
 VORBIS = {"album_artist": "albumartist", "track": "tracknumber", "disc": "discnumber"}
 ID3 = {
     "title": "TIT2", "artist": "TPE1", "album": "TALB", "album_artist": "TPE2",
@@ -67,14 +70,20 @@ def _is_riff(target: Path) -> bool:
 
 
 def _read(source: Path) -> tuple[dict[str, str], Covers]:
-    av = load_av(source, OutputError)
     try:
-        container = av.open(f"file:{source}")
-    except (av.FFmpegError, OSError):  # what only libsndfile reads has no covers
-        return {}, []
+        container = open_source(source, OutputError)
+    except (load_av(source, OutputError).FFmpegError, OSError):
+        return {}, []  # what only libsndfile reads has no covers
     with container:
         tags = kept_tags(container, container.streams.best("audio"))
-        covers = [(COVERS[s.codec_context.name], image) for s, image in covers_of(container)]
+        covers = [
+            (
+                KINDS.get(stream.metadata.get("comment"), FRONT),
+                COVERS[stream.codec_context.name],
+                image,
+            )
+            for stream, image in covers_of(container)
+        ]
     return {key.lower(): text for key, text in tags.items() if text}, covers
 
 
@@ -84,11 +93,12 @@ def _write_comments(target: Path, tags: dict[str, str], covers: Covers) -> None:
 
     file: Any = OggVorbis(target)
     for key, text in tags.items():
-        file[VORBIS.get(key, key)] = text
+        if VORBIS_KEY.fullmatch(key):
+            file[VORBIS.get(key, key)] = text
     pictures = []
-    for mime, image in covers:
+    for cover in covers:
         picture: Any = Picture()
-        picture.type, picture.mime, picture.data = FRONT, mime, image
+        picture.type, picture.mime, picture.data = cover
         pictures.append(b64encode(picture.write()).decode())
     if pictures:
         file["metadata_block_picture"] = pictures
@@ -109,8 +119,8 @@ def _write_id3(target: Path, tags: dict[str, str], covers: Covers) -> None:
         else:
             frame = id3.TXXX(desc=key, text=text)
         file.tags.add(frame)
-    for number, (mime, image) in enumerate(covers, 1):
+    for number, (kind, mime, image) in enumerate(covers, 1):
         # No two may have one description.
         name = f"cover {number}" if number > 1 else "cover"
-        file.tags.add(id3.APIC(type=FRONT, mime=mime, desc=name, data=image))
+        file.tags.add(id3.APIC(type=kind, mime=mime, desc=name, data=image))
     file.save()

@@ -11,7 +11,8 @@ import pytest
 import soundfile as sf
 from mutagen import MutagenError
 from mutagen.flac import Picture
-from mutagen.id3 import TIT2
+from mutagen.id3 import TIT2, TXXX
+from mutagen.mp3 import MP3
 from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
@@ -193,6 +194,22 @@ class TestTags:
                 assert found["composer"] == "Sömeone"
                 assert reader.frames == SECONDS * 48_000
 
+    @pytest.mark.parametrize("form", ["flac", "mp3", "wav", "ogg"])
+    def test_front_and_back_stay_what_they_are(
+        self, command, tmp_path, song, half_model, cover, form
+    ):
+        path = tmp_path / "song.mp3"
+        ffmpeg(
+            "-i", song, "-i", cover, "-i", cover, "-map", 0, "-map", 1, "-map", 2, "-c:v", "copy",
+            "-metadata:s:v:0", "comment=Cover (front)", "-metadata:s:v:1", "comment=Cover (back)",
+            path,
+        )  # fmt: skip
+        done = command("separate", path, "--format", form, "--model", half_model)
+        assert done.code == 0, done.stderr
+        with av.open(str(tmp_path / f"song.beat.{form}")) as container:
+            kinds = [stream.metadata["comment"] for stream, _ in covers_of(container)]
+        assert kinds == ["Cover (front)", "Cover (back)"]
+
     @pytest.mark.parametrize("form", ["flac", "mp3", "m4a", "wav", "ogg"])
     def test_a_cover_that_the_format_doesn_t_know_is_left_out(
         self, command, tmp_path, song, half_model, cover, form
@@ -218,6 +235,36 @@ class TestTags:
             plain, tagged = (tmp_path / f"{name}.beat.{form}" for name in ("plain", "tagged"))
             np.testing.assert_array_equal(sf.read(tagged)[0], sf.read(plain)[0])
             assert tagged.stat().st_size > plain.stat().st_size
+
+    @pytest.mark.parametrize("form", ["flac", "mp3", "m4a", "wav", "ogg"])
+    @pytest.mark.parametrize("suffix", [".wav", ".mka"])
+    def test_tags_of_old_encodings_are_read_as_the_most_frequent_of_them(
+        self, command, tmp_path, song, half_model, suffix, form
+    ):
+        path = tmp_path / "song.wav"
+        ffmpeg("-i", song, "-metadata", "title=Caf__", "-metadata", "artist=Jemand", path)
+        path.write_bytes(path.read_bytes().replace(b"Caf__", b"Caf\xe9!"))
+        if suffix != ".wav":
+            path, wav = path.with_suffix(suffix), path
+            ffmpeg("-i", wav, path)
+        run = ["separate", path, "--stems", "beat", "--format", form, "--model", half_model]
+        done = command(*run, "-o", tmp_path / "out")
+        assert done.code == 0, done.stderr
+        with av.open(str(tmp_path / "out" / f"song.beat.{form}")) as container:
+            found = {**container.streams.audio[0].metadata, **container.metadata}
+        assert {key.lower(): text for key, text in found.items()}["title"] == "Café!"
+
+    @pytest.mark.parametrize("form", ["flac", "mp3", "m4a", "wav", "ogg"])
+    def test_tags_of_any_name_stop_nothing(self, command, tmp_path, tagged, half_model, form):
+        file = MP3(tagged)
+        for name in ("Größe", "a=b", "", "~", "line\nbreak"):
+            file.tags.add(TXXX(desc=name, text="x"))
+        file.save()
+        run = ["separate", tagged, "--stems", "beat", "--format", form, "--model", half_model]
+        done = command(*run, "-o", tmp_path / "out")
+        assert done.code == 0, done.stderr
+        with AudioReader(tmp_path / "out" / f"song.beat.{form}") as reader:
+            assert reader.tags["title"] == TAGS["title"]
 
     def test_a_full_disk_while_tags_are_written_is_one_line(
         self, command, tmp_path, tagged, half_model, monkeypatch
