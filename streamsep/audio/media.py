@@ -111,6 +111,9 @@ class MediaFile:
                 remedy="check how the file was made",
             )
         context = self._stream.codec_context
+        if context is None:
+            self.close()
+            raise MediaError("no decoder for its sound")
         self.samplerate: int = context.sample_rate
         self.channels: int = min(context.channels, 2)
         self._layout = "stereo" if self.channels == 2 else "mono"
@@ -198,9 +201,14 @@ def is_cover(stream: Any) -> bool:
     return stream.type == "video" and bool(stream.disposition & stream.disposition.attached_pic)
 
 
+def codec_of(stream: Any) -> str:
+    """Return FFmpeg's name of a stream's codec; nothing of one that it doesn't know."""
+    return stream.codec_context.name if stream.codec_context is not None else ""
+
+
 def covers_of(container: Any) -> list[tuple[Any, bytes]]:
     """Return the covers (JPEG or PNG) of an opened file that nothing was read of: stream, image."""
-    streams = [s for s in container.streams if is_cover(s) and s.codec_context.name in COVERS]
+    streams = [s for s in container.streams if is_cover(s) and codec_of(s) in COVERS]
     images: dict[int, bytes] = {}
     for packet in container.demux(*streams) if streams else ():
         images.setdefault(packet.stream.index, bytes(packet))
@@ -282,7 +290,7 @@ class MediaWriter:
         self._originals = []
         for stream in self._source.streams:
             if is_cover(stream):
-                wanted = suffix in COVERED and stream.codec_context.name in COVERS
+                wanted = suffix in COVERED and codec_of(stream) in COVERS
             else:
                 wanted = is_video and stream.type in ("video", "subtitle")
             if wanted:
@@ -307,7 +315,7 @@ class MediaWriter:
         path = Path(self._source.name.removeprefix("file:"))
         with open_source(path, OutputError) as source:  # nothing is read of it yet
             for stream, image in covers_of(source):
-                kind = COVERS[stream.codec_context.name]
+                kind = COVERS[codec_of(stream)]
                 name = stream.metadata.get("filename") or f"cover.{kind.split('/')[1]}"
                 self._container.add_attachment(name, kind, image)
 

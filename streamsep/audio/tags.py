@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from streamsep.audio.media import COVERS, covers_of, kept_tags, load_av, open_source
+from streamsep.audio.media import COVERS, codec_of, covers_of, kept_tags, load_av, open_source
 from streamsep.errors import OutputError
 
 Covers = list[tuple[int, str, bytes]]  # kind, MIME type and image
@@ -77,11 +77,7 @@ def _read(source: Path) -> tuple[dict[str, str], Covers]:
     with container:
         tags = kept_tags(container, container.streams.best("audio"))
         covers = [
-            (
-                KINDS.get(stream.metadata.get("comment"), FRONT),
-                COVERS[stream.codec_context.name],
-                image,
-            )
+            (KINDS.get(stream.metadata.get("comment"), FRONT), COVERS[codec_of(stream)], image)
             for stream, image in covers_of(container)
         ]
     return {key.lower(): text for key, text in tags.items() if text}, covers

@@ -127,6 +127,14 @@ class TestReading:
         with pytest.raises(AudioFileError, match=r"is damaged after [01]\.\d s"):
             read(path)
 
+    def test_sound_that_nobody_can_decode_is_said(self, tmp_path, song):
+        content = bytearray(song.read_bytes())
+        place = content.index(b"fmt ") + 8
+        content[place : place + 2] = b"\x34\x12"  # a format without a name
+        (tmp_path / "odd.wav").write_bytes(content)
+        with pytest.raises(AudioFileError, match=r"as sound \(no decoder for its sound\)"):
+            read(tmp_path / "odd.wav")
+
     def test_a_picture_alone_is_no_sound(self, tmp_path, cover):
         ffmpeg("-i", cover, "-c:v", "ffv1", tmp_path / "silent.mkv")
         with pytest.raises(AudioFileError, match=r"silent\.mkv holds no sound"):
