@@ -365,12 +365,15 @@ class DeviceOutput:
     ----------
     device, sample_rate, channels, device_frames, events
         As for `DeviceInput`.
+    silent
+        Asked whether to play silence.
     """
 
     def __init__(
         self, device: DeviceInfo, *, sample_rate: int, channels: int, device_frames: int,
-        events: EventLog | None = None,
+        events: EventLog | None = None, silent: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
+        self._silent = silent
         self._kept = keep_open(
             portaudio().OutputStream, device, "output", sample_rate,
             events=events or EventLog(), returned=self._returned,
@@ -406,6 +409,8 @@ class DeviceOutput:
             sound = self._resampler.process(self._block.T)
             self._ring.write(match_channels(sound, self._channels))
         self._ring.read(outdata.T)
+        if self._silent():
+            outdata.fill(0.0)
 
     def run(self, pull: Pull, stop: threading.Event) -> None:
         """Play until ``stop``; see `Clock.run`."""

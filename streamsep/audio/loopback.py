@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, urlencode
 from streamsep.audio.device import DEFAULT_NAMES, DeviceInfo, find_device
 from streamsep.audio.sound_server import ServerGoneError, Sink, SoundServer, Stream
 from streamsep.errors import DeviceError
+from streamsep.events import EventLog
 
 NAME = "streamsep"
 TOKEN, PID, HOME, MOVED = (f"streamsep.{key}" for key in ("token", "pid", "home", "moved"))
@@ -149,6 +150,13 @@ class Loopback:
     capture
         Application whose streams are moved, those too that it opens later; None leaves it to
         the user to choose the sink in a player.
+    events
+        Where it is noted that there is nothing left to play on.
+
+    Attributes
+    ----------
+    stranded
+        Whether what we play comes to our own sink, for want of another: it had better be silence.
 
     Raises
     ------
@@ -156,7 +164,11 @@ class Loopback:
         On entry: no server, or no such application. Nothing is changed then.
     """
 
-    def __init__(self, *, sample_rate: int, channels: int, capture: str | None = None) -> None:
+    def __init__(
+        self, *, sample_rate: int, channels: int, capture: str | None = None,
+        events: EventLog | None = None,
+    ) -> None:  # fmt: skip
+        self._events, self.stranded = events or EventLog(), False
         self._sample_rate, self._channels, self._capture = sample_rate, channels, capture
         self._token = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._origins = Origins("")
@@ -212,7 +224,7 @@ class Loopback:
                 **self._origins.mark(),
             },
         )  # fmt: skip
-        self._server.watch_streams()
+        self._server.watch()
         self._listened_to = False
         self._seen = set()
 
@@ -246,8 +258,15 @@ class Loopback:
         sinks = self._server.sinks()
         ours = {sink.index for sink in sinks if is_ours(sink)}
         target = likeliest(sinks, self.destination.name if self.destination else self._wished)
-        for stream in self._server.streams():
-            if stream.pid == str(os.getpid()) and stream.sink in ours and target is not None:
+        astray = [
+            stream for stream in self._server.streams()
+            if stream.pid == str(os.getpid()) and stream.sink in ours
+        ]  # fmt: skip
+        if astray and target is None and not self.stranded:
+            self._events.add("no output is left but 'streamsep' itself: silence until there is one")
+        self.stranded = bool(astray) and target is None
+        for stream in astray:
+            if target is not None:
                 self._server.move(stream, target)
 
     def _capture_new_streams(self) -> None:

@@ -202,19 +202,20 @@ class SoundServer:
         """Take back what `load_null_sink` made."""
         self._ask("module_unload", module)
 
-    def watch_streams(self) -> None:
-        """Have the server tell of streams from now on; see `wait_for_change`."""
+    def watch(self) -> None:
+        """Have the server tell of streams and sinks from now on; see `wait_for_change`."""
 
         def note(event: Any) -> None:
-            if event.t != "remove":
+            # A sink changes whenever somebody touches its volume.
+            if event.t == "new" or (event.t == "change" and event.facility == "sink_input"):
                 self._changed = True
                 raise self._stop_waiting
 
-        self._ask("event_mask_set", "sink_input")
+        self._ask("event_mask_set", "sink_input", "sink")
         self._pulse.event_callback_set(note)
 
     def wait_for_change(self, timeout_s: float) -> bool:
-        """Wait for a stream to come or to be moved, and say whether one was.
+        """Wait for a stream or sink to come, or a stream to be moved, and say whether one was.
 
         Raises
         ------

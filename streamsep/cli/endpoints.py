@@ -31,7 +31,7 @@ def is_file_name(name: str) -> bool:
 
 @contextmanager
 def loopback(
-    input_name: str, capture: str | None, spec: SeparatorSpec
+    input_name: str, capture: str | None, spec: SeparatorSpec, events: EventLog
 ) -> Iterator[LoopbackDevices | None]:
     """Have for a while what ``--input loopback`` means here; None for other inputs.
 
@@ -52,7 +52,7 @@ def loopback(
         yield None
     elif sys.platform == "linux":
         with Loopback(
-            sample_rate=spec.sample_rate, channels=spec.channels, capture=capture
+            sample_rate=spec.sample_rate, channels=spec.channels, capture=capture, events=events
         ) as ours:
             for line in ours.notes():
                 click.echo(line, err=True)
@@ -124,6 +124,7 @@ def open_clock(
         return DeviceOutput(
             _find_output(name, devices), sample_rate=spec.sample_rate, channels=spec.channels,
             device_frames=block, events=events,
+            silent=lambda: isinstance(devices, Loopback) and devices.stranded,
         )  # fmt: skip
     if isinstance(source, DeviceInput):
         return source  # one clock is better than two

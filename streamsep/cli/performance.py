@@ -93,16 +93,17 @@ def run_live(separator: Separator, options: LiveOptions) -> SessionStats:
     Raises every StreamsepError that sound, files and model can give; recordings are finished
     in any case.
     """
+    events = EventLog()
     with (
         promoted(OTHERS),
         quiet_libraries(),
-        loopback(options.input_name, options.capture, separator.spec) as devices,
+        loopback(options.input_name, options.capture, separator.spec, events) as devices,
     ):
-        return _run_live(separator, options, devices)
+        return _run_live(separator, options, devices, events)
 
 
 def _run_live(
-    separator: Separator, options: LiveOptions, devices: LoopbackDevices | None
+    separator: Separator, options: LiveOptions, devices: LoopbackDevices | None, events: EventLog
 ) -> SessionStats:
     spec, block, output_file = separator.spec, options.block, options.output_file
     lyrics = load_lyrics(options.lyrics) if options.lyrics else None
@@ -114,7 +115,6 @@ def _run_live(
     rig = _rig(separator, options, options.key, next(iter(plugins.values())))
     _check_stems(options, separator, rig)
     gains = gains_for(options.stem, rig.separator.stems)
-    events = EventLog()
     output_name = "null" if output_file else options.output_name
     source = open_source(
         options.input_name, spec, block, devices, output=output_name, events=events

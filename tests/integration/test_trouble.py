@@ -119,6 +119,42 @@ def test_a_sink_that_isn_t_there_is_named(own_server, short_song, identity_model
     ))
 
 
+def outputs_of(server):
+    """Modules whose sinks aren't streamsep's."""
+    listed = server.pactl("list", "short", "modules").stdout.splitlines()
+    return [
+        line.split("\t")[0] for line in listed
+        if ("remap-sink" in line or "null-sink" in line) and "sink_name=streamsep" not in line
+    ]  # fmt: skip
+
+
+def test_without_its_last_output_it_doesn_t_play_to_itself(
+    each_own_server, endless, identity_model, tmp_path
+):
+    """Servers would have it play on the sink that it listens to, louder and louder."""
+    server = each_own_server
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(server.player(endless, "A"))
+        live = stack.enter_context(Live(
+            tmp_path, "--input", "loopback", "--capture", "paplay",
+            "--model", identity_model, env=server.env(source=None, sink=None),
+        ))  # fmt: skip
+
+        def levels():
+            return [float(level) for level in re.findall(r" in +(-?\d+\.\d) dB", live.stdout)]
+
+        wait_until(lambda: len(levels()) > 3, "the player's sound")
+        for module in reversed(outputs_of(server)):
+            server.pactl("unload-module", module, check=False)  # gone with another one
+        wait_until(lambda: "no output is left but 'streamsep'" in live.stdout, "the note")
+        before = len(levels())
+        wait_until(lambda: len(levels()) > before + 4, "some seconds more")
+        assert max(levels()[-2:]) < 0.0  # the song's are below -6; a loop's go on and on
+        server.pactl("load-module", "module-null-sink", "sink_name=B", "rate=44100")
+        wait_until(lambda: server.sink_of(live.process) == "B", "our output on its sink")
+        assert live.end() == 0, live.stderr
+
+
 def test_what_a_held_program_has_missed_is_silence_in_its_place(
     endless, identity_model, tmp_path
 ):
