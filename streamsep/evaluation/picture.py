@@ -48,12 +48,16 @@ def draw_picture(sounds: Mapping[str, Overview], path: Path, *, start_s: float =
     for axis, (name, sound) in zip(axes, sounds.items(), strict=True):
         span = (start_s, start_s + sound.seconds)
         image = np.maximum(sound.bands_db(edges_hz, COLUMNS), RANGE_DB[0])
-        axis.imshow(
+        shown = axis.imshow(
             image, vmin=RANGE_DB[0], vmax=RANGE_DB[1], origin="lower", aspect="auto",
             interpolation="nearest", extent=(*span, *np.log2((LOWEST_HZ, HIGHEST_HZ))),
         )  # fmt: skip
         axis.set(title=name, ylabel="Hz")
         axis.set_yticks(np.log2([*TICKS_HZ]), TICKS_HZ.values())
+    # Beside all panels, or the chart would be wider than the spectrograms above it.
+    figure.colorbar(
+        shown, ax=[*axes, chart], label="dB in a sixteenth of an octave", aspect=60, pad=0.01
+    )
     for style, (name, sound) in zip(STYLES, sounds.items(), strict=False):
         levels = np.maximum(sound.levels_db(COLUMNS), LEVELS_DB[0] - 10.0)
         times = start_s + (np.arange(COLUMNS) + 0.5) * sound.seconds / COLUMNS

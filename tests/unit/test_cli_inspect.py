@@ -14,6 +14,7 @@ from tests.support.signals import music
 
 RATE = 44_100
 DARK = (0x44, 0x01, 0x54)  # the colour map's lowest: silence
+BRIGHT = (0xFD, 0xE7, 0x24)  # and its highest
 BLUE, ORANGE = (0x1F, 0x77, 0xB4), (0xFF, 0x7F, 0x0E)  # beat and vocals in the chart
 
 
@@ -84,6 +85,13 @@ class TestPicture:
             loudest.append(green[2].max())
         mixture, beat, vocals = loudest
         assert mixture >= beat > vocals
+
+    def test_a_scale_says_what_colours_mean(self, image):
+        right = image[:, int(0.92 * image.shape[1]) :]
+        ends = [np.abs(right - colour).max(axis=-1) < 6 for colour in (DARK, BRIGHT)]
+        (dark, _), (bright, _) = (np.argwhere(end).mean(axis=0) for end in ends)
+        assert dark > 0.8 * len(image)
+        assert bright < 0.2 * len(image)
 
     def test_levels_are_as_far_apart_as_the_stems(self, image):
         chart = image[int(0.75 * len(image)) :]
