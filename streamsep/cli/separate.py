@@ -166,10 +166,12 @@ class Report:
                 err=True,
             )
         if self._files + self._left_out > 1 or self._done_before:
+            over = len(self._separated) + self._done_before + len(self._failures)
             counts = {
                 "separated": len(self._separated),
                 "done before": self._done_before,
                 "failed": len(self._failures),
+                "still to do": self._files - over,
                 "left out, as stems of others": self._left_out,
             }
             line = ", ".join(f"{count} {what}" for what, count in counts.items() if count)

@@ -445,7 +445,7 @@ def test_two_jobs_being_stopped_leave_whole_files_alone(tmp_path, half_model):
     stdout, stderr = process.communicate(timeout=60)  # as long as one of its threads lives
     assert process.returncode == 130
     assert stderr.split("\n", 1)[1].strip() == "streamsep: interrupted"
-    assert stderr.startswith("4 files: 1 separated\n")
+    assert stderr.startswith("4 files: 1 separated, 3 still to do\n")
     whole = sorted(out / f"0-short.{stem}.wav" for stem in ("beat", "vocals"))
     assert sorted(out.iterdir()) == whole == sorted(map(Path, stdout.split()))
     assert [sf.info(path).frames for path in whole] == [44_100, 44_100]
