@@ -7,8 +7,6 @@ fixes that, and onnxruntime then plans for it as if it stood in the file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -29,14 +27,12 @@ from export.causal.network import (
     Encoder,
 )
 from export.to_onnx.builder import GraphBuilder
-from export.to_onnx.layers import affine, affine_int8, recurrence_cell, recurrence_scan
+from export.to_onnx.layers import affine, affine_int8, recurrence, recurrence_scan
 from export.to_onnx.weights import Affine, Recurrence
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec, StateSpec
 
 END = 2**31 - 1  # beyond any axis
-LAYERS = 2  # of the GRU at the bottom
-
-Recur = Callable[[GraphBuilder, str, CausalUNet], str]
+ALONE = "alone"  # whether there is only one frame
 
 
 def causal_states(model: CausalUNet) -> tuple[StateSpec, ...]:
@@ -64,6 +60,8 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
         more there than read them.
     """
     g = GraphBuilder()
+    frames = g.node("Shape", FEATURES_INPUT, start=2, end=3)
+    g.node("Equal", frames, g.integers(1), out=ALONE)
     bins = g.node("Transpose", g.take(FEATURES_INPUT, 0, BINS), perm=[0, 2, 1])
     x = _gather(g, _sharpen(g, g.node("Unsqueeze", bins, g.integers(0))))
     skips = []
@@ -72,7 +70,7 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
         x = _encode(g, x, i, encoder)
         if str(i + 1) in model.memories:
             x = _memory(g, x, f"memory{i + 1}", model.memories[str(i + 1)])
-    x = _bottom(g, x, model, _recurrence_int8 if precision == "int8" else _recurrence)
+    x = _bottom(g, x, model, int8=precision == "int8")
     for i in reversed(range(len(model.decoders))):
         x = _decode(g, x, skips[i], i, model.decoders[i], model.config.bands(i))
     x = g.node(
@@ -195,48 +193,27 @@ def _memory(g: GraphBuilder, x: str, name: str, memory: BandMemory) -> str:
         axis=-1, epsilon=memory.norm.eps,
     )  # fmt: skip
     y = g.node("Add", y, g.constant(f"{name}_place", _array(memory.place)))
-    y = recurrence_scan(g, y, f"{name}_gru", _gru(memory.gru, 0), name, f"{name}_next")
+    y = recurrence(
+        g, y, ALONE, f"{name}_gru", _gru(memory.gru, 0), (name, f"{name}_next"),
+        channels=len(memory.place),
+    )  # fmt: skip
     y = g.node("Transpose", _linear(g, y, f"{name}_out", memory.out), perm=[2, 0, 1])
     return g.node("Add", x, g.node("Unsqueeze", y, g.integers(0)))
 
 
-def _bottom(g: GraphBuilder, x: str, model: CausalUNet, recur: Recur) -> str:
+def _bottom(g: GraphBuilder, x: str, model: CausalUNet, *, int8: bool) -> str:
     config = model.config
     y = g.node("Reshape", g.node("Transpose", x, perm=[2, 0, 1, 3]), g.integers(0, 1, -1))
-    y = g.node("Reshape", recur(g, y, model), g.integers(0, 1, config.channels[-1], -1))
-    return g.node("Add", x, g.node("Transpose", y, perm=[1, 2, 0, 3]))
-
-
-def _recurrence(g: GraphBuilder, x: str, model: CausalUNet) -> str:
-    """Turn frames (frames, 1, features) into what the two layers at the bottom make of them."""
-    for i in range(LAYERS):
-        x = recurrence_scan(g, x, f"gru{i}", _gru(model.gru, i), f"bottom{i}", f"bottom{i}_next")
-    return _linear(g, x, "back", model.back)
-
-
-def _recurrence_int8(g: GraphBuilder, x: str, model: CausalUNet) -> str:
-    """Do what `_recurrence` does; onnxruntime's GRU has no int8 form, so cells stand in a Scan."""
-    layers = [_gru(model.gru, i) for i in range(LAYERS)]
-    body, drive = GraphBuilder(g), "drive"
-    for i, layer in enumerate(layers):
-        if i > 0:
-            drive = affine_int8(body, f"hidden{i - 1}_next", f"gru{i}_input", layer.input)
-        own = affine_int8(body, f"hidden{i}", f"gru{i}_hidden", layer.hidden)
-        recurrence_cell(body, drive, own, f"hidden{i}", f"hidden{i}_next")
-    body.node("Identity", f"hidden{LAYERS - 1}_next", out="hidden")
-    state, names = (1, 1, model.config.hidden), [f"hidden{i}" for i in range(LAYERS)]
-    step = body.body(
-        [*((name, state) for name in names), ("drive", (1, 3 * model.config.hidden))],
-        [*((f"{name}_next", state) for name in names), ("hidden", state)],
-    )
-    first, *others = (f"bottom{i}_next" for i in range(LAYERS))
-    g.node(
-        "Scan", *(f"bottom{i}" for i in range(LAYERS)),
-        affine_int8(g, x, "gru0_input", layers[0].input),
-        out=first, outputs=[*others, "bottom"], body=step, num_scan_inputs=1,
-    )  # fmt: skip
+    for i in range(model.gru.num_layers):
+        layer, name, states = _gru(model.gru, i), f"gru{i}", (f"bottom{i}", f"bottom{i}_next")
+        if int8:
+            y = recurrence(g, y, ALONE, name, layer, states, channels=1, int8=True)
+        else:
+            y = recurrence_scan(g, y, name, layer, *states)
     back = Affine(_array(model.back.weight.T), _array(model.back.bias))
-    return affine_int8(g, "bottom", "back", back)
+    y = (affine_int8 if int8 else affine)(g, y, "back", back)
+    y = g.node("Reshape", y, g.integers(0, 1, config.channels[-1], -1))
+    return g.node("Add", x, g.node("Transpose", y, perm=[1, 2, 0, 3]))
 
 
 def _weights(g: GraphBuilder, name: str, weight: torch.Tensor, bias: torch.Tensor) -> list[str]:

@@ -33,13 +33,15 @@ class GraphBuilder:
     Parameters
     ----------
     outer
-        Of the graph that this one is the body of a `Scan` in; it keeps the constants of both.
+        Of the graph that this one is a part of, by an `If` or `Scan`; keeps the constants of both.
+    name
+        The part's; names of its values begin with it.
     """
 
-    def __init__(self, outer: GraphBuilder | None = None) -> None:
+    def __init__(self, outer: GraphBuilder | None = None, name: str = "") -> None:
         self._nodes: list[NodeProto] = []
         self._constants: dict[str, TensorProto] = outer._constants if outer else {}
-        self._prefix = "body_" if outer else ""
+        self._name = name
 
     def constant(self, name: str, value: NDArray[np.generic]) -> str:
         """Add a constant once; a second call with its name returns the first."""
@@ -56,7 +58,7 @@ class GraphBuilder:
         **attributes: object,
     ) -> str:  # fmt: skip
         """Add a node and return its first output; ``outputs`` names those that follow it."""
-        name = out or f"{self._prefix}{operator.lower()}_{len(self._nodes)}"
+        name = out or f"{self._name}{operator.lower()}_{len(self._nodes)}"
         names = [name, *outputs]
         self._nodes.append(
             helper.make_node(operator, list(inputs), names, name=f"node_{name}", **attributes)
@@ -65,7 +67,7 @@ class GraphBuilder:
 
     def split(self, value: str, parts: int, axis: int) -> list[str]:
         """Cut a value into equal parts."""
-        names = [f"{self._prefix}split_{len(self._nodes)}_{i}" for i in range(parts)]
+        names = [f"{self._name}split_{len(self._nodes)}_{i}" for i in range(parts)]
         self._nodes.append(
             helper.make_node("Split", [value], names, name=f"node_{names[0]}",
                              axis=axis, num_outputs=parts)
@@ -86,11 +88,11 @@ class GraphBuilder:
             "Slice", value, ints(start), ints(stop), ints(axis), ints(step), out=out
         )  # fmt: skip
 
-    def body(
+    def part(
         self, inputs: Sequence[tuple[str, Shape]], outputs: Sequence[tuple[str, Shape]]
     ) -> GraphProto:
-        """Return what a `Scan` repeats, float32 in and out."""
-        return helper.make_graph(self._nodes, "body", _values(inputs), _values(outputs))
+        """Return what an `If` chooses or a `Scan` repeats, float32 in and out."""
+        return helper.make_graph(self._nodes, self._name, _values(inputs), _values(outputs))
 
     def build(
         self,

@@ -12,7 +12,7 @@ import numpy as np
 from export.network import NEGATIVE_SLOPE
 from export.to_onnx.builder import RUNTIME, GraphBuilder
 from export.to_onnx.weights import Affine, Recurrence, Upsampling
-from streamsep.spec import ESTIMATE_OUTPUT, ModelSpec
+from streamsep.spec import ESTIMATE_OUTPUT, FREE_AXIS, ModelSpec
 
 INT8_BLOCK = 32
 INT8_SUMS = 4  # MatMulNBits's accuracy_level: x in 8 bits too
@@ -134,8 +134,9 @@ def recurrence_cell(g: GraphBuilder, drive: str, own: str, hidden: str, out: str
 
 
 def recurrence_scan(
-    g: GraphBuilder, x: str, name: str, layer: Recurrence, hidden: str = "", last: str = ""
-) -> str:
+    g: GraphBuilder, x: str, name: str, layer: Recurrence, hidden: str = "", last: str = "",
+    out: str = "",
+) -> str:  # fmt: skip
     """Run a GRU over frames with ONNX's own operator.
 
     ONNX orders the gates z, r, n where torch orders them r, z, n; with
@@ -147,8 +148,8 @@ def recurrence_scan(
         Input, shape (frames, channels, features).
     hidden
         State before the first frame, shape (1, channels, features).  [default: zeros]
-    last
-        Name for the state after the last frame.
+    last, out
+        Names for the state after the last frame, and for what is returned.
 
     Returns
     -------
@@ -168,7 +169,67 @@ def recurrence_scan(
         "GRU", *(inputs if hidden else inputs[:4]), outputs=[last] if last else [],
         hidden_size=layer.hidden.weight.shape[0], linear_before_reset=1,
     )  # fmt: skip
-    return g.node("Squeeze", states, g.integers(1))  # of (frames, 1 direction, channels, features)
+    # Of (frames, 1 direction, channels, features).
+    return g.node("Squeeze", states, g.integers(1), out=out or None)
+
+
+def recurrence(
+    g: GraphBuilder, x: str, alone: str, name: str, layer: Recurrence, states: tuple[str, str],
+    *, channels: int, int8: bool = False,
+) -> str:  # fmt: skip
+    """Run a GRU over frames; where there is only one, by the few products that it is.
+
+    Of one frame these are faster than the operators for many. onnxruntime chooses when it loads
+    the graph, if it is told by then how many frames there are, and forgets the other way.
+
+    Parameters
+    ----------
+    x
+        Input, shape (frames, channels, features).
+    alone
+        Whether there is only one frame, a bool.
+    states
+        Names of the state before the first frame and after the last one, (1, channels, features).
+
+    Returns
+    -------
+    str
+        The state after each frame, shape (frames, channels, features).
+    """
+    product = affine_int8 if int8 else affine
+    before, after = states
+    features = layer.hidden.weight.shape[0]
+    state = (1, channels, features)
+    one, many = GraphBuilder(g, f"{name}_one_"), GraphBuilder(g, f"{name}_many_")
+
+    def cell(b: GraphBuilder, drive: str, hidden: str, out: str) -> None:
+        own = product(b, hidden, f"{name}_hidden", layer.hidden)
+        b.node("Identity", recurrence_cell(b, drive, own, hidden, out), out=f"{out}_too")
+
+    def input_of(b: GraphBuilder) -> str:
+        return product(b, x, f"{name}_input", layer.input)
+
+    cell(one, input_of(one), before, f"{name}_one")
+    if int8:
+        # onnxruntime's GRU has no such form.
+        step, drive = GraphBuilder(g, f"{name}_step_"), f"{name}_drive"
+        cell(step, drive, f"{name}_past", f"{name}_step")
+        body = step.part(
+            [(f"{name}_past", state), (drive, (channels, 3 * features))],
+            [(f"{name}_step", state), (f"{name}_step_too", state)],
+        )
+        many.node("Scan", before, input_of(many), out=f"{name}_last", outputs=[f"{name}_all"],
+                  body=body, num_scan_inputs=1)  # fmt: skip
+        many.node("Squeeze", f"{name}_all", g.integers(1), out=f"{name}_many")
+    else:
+        recurrence_scan(many, x, name, layer, before, f"{name}_last", f"{name}_many")
+    return g.node(
+        "If", alone, outputs=[after],
+        then_branch=one.part([], [(f"{name}_one", state), (f"{name}_one_too", state)]),
+        else_branch=many.part(
+            [], [(f"{name}_many", (FREE_AXIS, *state[1:])), (f"{name}_last", state)]
+        ),
+    )  # fmt: skip
 
 
 def write_estimate(g: GraphBuilder, y: str, gate: str | None, spec: ModelSpec) -> None:
