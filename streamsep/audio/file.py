@@ -39,6 +39,7 @@ DEPTHS = {
     ".wav": {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"},
     ".flac": {16: "PCM_16", 24: "PCM_24"},
 }
+MAX_OGG_RATE = 200_000  # beyond it libsndfile crashes
 # Names of tags in libsndfile, where they aren't FFmpeg's.
 TAG_NAMES = {"tracknumber": "track"}
 KNOWN_TAGS = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright")
@@ -252,7 +253,8 @@ class AudioWriter:
     Raises
     ------
     OutputError
-        If the suffix is unknown, its format has no such depth, or the file can't be opened.
+        If the suffix is unknown, its format has no such depth or rate, or the file can't be
+        opened.
     """
 
     def __init__(
@@ -274,6 +276,12 @@ class AudioWriter:
         kind, subtype = FORMATS[path.suffix.lower()]
         if bits is not None:
             subtype = subtype_for(path.suffix.lower(), bits)
+        if kind == "OGG" and sample_rate > MAX_OGG_RATE:
+            raise OutputError(
+                f"{path} can't have a sample rate of {sample_rate} Hz",
+                expected=f"at most {MAX_OGG_RATE} Hz in {path.suffix} files",
+                remedy="choose another format",
+            )
         self._has_sizes = kind == "WAV"
         try:
             self._file = sf.SoundFile(

@@ -123,6 +123,9 @@ def separated(separator: Separator, reader: AudioReader, chunks: Iterable[Float3
         while read:
             original = np.concatenate([original, read.popleft()], axis=-1)
         flat = way_out.process(stems.reshape(count * spec.channels, -1), last=last)
+        if last:  # rounding there and back may have cost a sample
+            missing = max(original.shape[-1] - flat.shape[-1], 0)
+            flat = np.pad(flat, ((0, 0), (0, missing)))
         there = min(flat.shape[-1], original.shape[-1])
         full = flat[:, :there].reshape(count, spec.channels, there)
         stems = np.stack([match_channels(stem, channels) for stem in full])

@@ -109,6 +109,11 @@ class TestWriter:
         with pytest.raises(OutputError, match=r"'\.xyz'.*expected \.wav, \.flac, \.ogg, \.mp3"):
             AudioWriter(tmp_path / "song.xyz", 44_100, 2)
 
+    def test_rates_that_a_format_doesn_t_hold_are_refused(self, tmp_path):
+        with pytest.raises(OutputError, match=r"384000 Hz; expected at most 200000 Hz in \.ogg"):
+            AudioWriter(tmp_path / "song.ogg", 384_000, 2)
+        AudioWriter(tmp_path / "song.ogg", 192_000, 2).close()
+
     def test_a_missing_folder_is_named(self, tmp_path):
         with pytest.raises(OutputError, match=f"no folder {tmp_path}/nowhere"):
             AudioWriter(tmp_path / "nowhere" / "song.wav", 44_100, 2)

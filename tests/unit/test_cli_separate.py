@@ -12,6 +12,7 @@ import pytest
 import soundfile as sf
 
 from streamsep.audio.file import FORMATS, AudioReader
+from streamsep.cli.stems import separated
 from streamsep.separation import ChunkedSeparator, load_separator
 from tests.support import models
 from tests.support.commands import COMMAND, Live, ffmpeg, without_sound
@@ -58,6 +59,17 @@ def test_stems_are_as_long_as_the_song_and_sum_to_it(command, tmp_path, half_mod
     # Two stems are rounded to 24 bits each, the song was in 16; float32 sums add as much again.
     total = stems[0][0] + stems[1][0]
     np.testing.assert_allclose(total, song, atol=2 * PCM_24, rtol=0)
+
+
+@pytest.mark.parametrize("rate", [8_000, 48_000, 96_000, 384_000])
+def test_no_length_loses_a_sample_on_the_way_there_and_back(tmp_path, half_model, rate):
+    separator = load_separator(half_model, device="cpu", offline=True)
+    path = tmp_path / "song.wav"
+    for frames in range(20_000, 20_020):
+        sf.write(path, np.zeros((frames, 1), np.int16), rate)
+        with AudioReader(path) as reader:
+            blocks = separated(separator, reader, reader.chunks())
+            assert sum(stems.shape[-1] for stems in blocks) == frames
 
 
 @pytest.mark.parametrize("suffix", [".flac", ".ogg", ".mp3"])
