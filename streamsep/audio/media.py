@@ -260,8 +260,10 @@ class MediaWriter:
         self._copies: dict[int, Any] = {}
         try:
             self._source = open_source(source, OutputError)
-            # FFmpeg's own M4A takes no cover here, its MP4 under M4A's name does.
-            form = {"format": "mp4", "options": {"brand": "M4A "}}
+            # FFmpeg's own M4A takes no cover here, its MP4 under M4A's name does; and its end is
+            # to the millisecond unless it is told otherwise.
+            options = {"brand": "M4A ", "movie_timescale": str(sample_rate)}
+            form = {"format": "mp4", "options": options}
             is_m4a = path.suffix.lower() == ".m4a"
             self._container = self._av.open(
                 f"file:{path}", "w", metadata_errors="surrogateescape", **(form if is_m4a else {})

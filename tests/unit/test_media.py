@@ -288,6 +288,14 @@ class TestTags:
         assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize("form", ["flac", "mp3", "m4a", "wav", "ogg"])
+def test_stems_are_as_long_as_the_song_in_every_format(command, tmp_path, half_model, form):
+    sf.write(tmp_path / "song.wav", music(1.1).T[:47_777], 44_100)  # no whole milliseconds
+    done = command("separate", tmp_path / "song.wav", "--format", form, "--model", half_model)
+    assert done.code == 0, done.stderr
+    assert read(tmp_path / f"song.beat.{form}")[0].shape == (2, 47_777)
+
+
 class TestVideos:
     @pytest.mark.parametrize("suffix", CODECS)
     def test_the_picture_is_kept_bit_by_bit_and_the_sound_is_the_beat(
