@@ -45,7 +45,7 @@ def read_start(path: Path, lesson: LiveLesson) -> dict[str, Any]:
 
 
 def read_arrays(path: Path) -> dict[str, Tensor]:
-    """Return a model file's constants by name.
+    """Return a model file's constants by name; 8-bit weights as what they stand for.
 
     Raises
     ------
@@ -54,9 +54,13 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
     """
     try:
         graph = onnx.load(path, load_external_data=False).graph
-        return {c.name: torch.from_numpy(np.array(numpy_helper.to_array(c)))
-                for c in graph.initializer}  # fmt: skip
-    except (OSError, DecodeError, ValueError, TypeError) as error:
+        arrays = {c.name: torch.from_numpy(np.array(numpy_helper.to_array(c)))
+                  for c in graph.initializer}  # fmt: skip
+        return arrays | {
+            name: _from_int8(array, arrays[name.removesuffix("weight") + "scale"])
+            for name, array in arrays.items() if array.dtype == torch.uint8
+        }  # fmt: skip
+    except (OSError, DecodeError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"{path} can't be read ({error})", expected="a checkpoint or a model file",
             remedy="name one that 'python -m export' wrote",
@@ -92,14 +96,20 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
         } | _gru(arrays, f"{theirs}_gru", f"{ours}.gru", 0)
     for layer in range(2):
         weights |= _gru(arrays, f"gru{layer}", "gru", layer)
-    weights |= {"back.weight": arrays["back_weight"].T, "back.bias": arrays["back_bias"]}
+    back = arrays["back_weight"]
+    weights |= {
+        "back.weight": back if "back_scale" in arrays else back.T, "back.bias": arrays["back_bias"],
+    }  # fmt: skip
     weights |= {"head.weight": arrays["head_weight"], "head.bias": arrays["head_bias"]}
     config = CausalConfig(
         planes=arrays["encoder0_weight"].shape[1], masks=len(arrays["head_bias"]),
         channels=tuple(len(arrays[f"encoder{i}_bias"]) for i in range(levels)),
-        memory_levels=tuple(memories), hidden=len(arrays["back_weight"]),
+        memory_levels=tuple(memories), hidden=len(weights["gru.bias_hh_l0"]) // 3,
     )  # fmt: skip
     network = CausalUNet(config)
+    for name in ("back.weight", *(f"gru.weight_{s}_l{i}" for s in ("ih", "hh") for i in range(2))):
+        # Of 8 bits, rows are filled up to whole blocks.
+        weights[name] = weights[name][:, : network.get_parameter(name).shape[1]]
     network.load_state_dict(weights, strict=False)
     lacking = network.state_dict().keys() - weights.keys()
     if any(not name.endswith("num_batches_tracked") for name in lacking):
@@ -153,17 +163,28 @@ def _unpaired(pair: Tensor) -> Tensor:
     return torch.stack([odd[..., 2], even[..., 1], odd[..., 1], even[..., 0]], -1)
 
 
+def _from_int8(integers: Tensor, scale: Tensor) -> Tensor:
+    """Undo `export.to_onnx.layers.affine_int8`: (outputs, blocks, 32) to (outputs, inputs)."""
+    return ((integers.float() - 128) * scale.view(*integers.shape[:2], 1)).flatten(1)
+
+
 def _gru(arrays: dict[str, Tensor], theirs: str, ours: str, layer: int) -> dict[str, Tensor]:
-    """Return a GRU's weights; ONNX has the gates z, r, n where torch has r, z, n."""
-
-    def reorder(rows: Tensor) -> Tensor:
-        z, r, n = rows.chunk(3)
-        return torch.cat([r, z, n])
-
-    bias_in, bias_hidden = arrays[f"{theirs}_b"][0].chunk(2)
+    """Return a GRU's weights."""
+    sides = "ih", "hh"
+    if f"{theirs}_w" in arrays:
+        weights = [_torch_order(arrays[f"{theirs}_{side}"][0]) for side in ("w", "r")]
+        biases = [_torch_order(bias) for bias in arrays[f"{theirs}_b"][0].chunk(2)]
+    else:  # in 8 bits it is no operator but its products
+        weights = [arrays[f"{theirs}_{side}_weight"] for side in ("input", "hidden")]
+        biases = [arrays[f"{theirs}_{side}_bias"] for side in ("input", "hidden")]
     return {
-        f"{ours}.weight_ih_l{layer}": reorder(arrays[f"{theirs}_w"][0]),
-        f"{ours}.weight_hh_l{layer}": reorder(arrays[f"{theirs}_r"][0]),
-        f"{ours}.bias_ih_l{layer}": reorder(bias_in),
-        f"{ours}.bias_hh_l{layer}": reorder(bias_hidden),
+        f"{ours}.{kind}_{side}_l{layer}": array
+        for kind, arrays_of in (("weight", weights), ("bias", biases))
+        for side, array in zip(sides, arrays_of, strict=True)
     }
+
+
+def _torch_order(rows: Tensor) -> Tensor:
+    """Reorder gates: ONNX has z, r, n where torch has r, z, n."""
+    z, r, n = rows.chunk(3)
+    return torch.cat([r, z, n])
