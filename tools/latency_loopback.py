@@ -215,9 +215,13 @@ def pulse(block: int, takes: int) -> Iterator[Take]:
 
 
 def pipewire(block: int, takes: int) -> Iterator[Take]:
-    """The ends are two sinks, which one recorder hears: so PipeWire drives both by one clock."""
+    """The ends are two sinks, which one recorder hears: so PipeWire drives both by one clock.
+
+    That is the first one's, B, which `live` hears. A null sink that drives holds back what is
+    played on it by a block more than it tells.
+    """
     with pipewire_server() as server, tempfile.TemporaryDirectory() as folder:
-        env = server.env(source="A.monitor", sink="B")
+        env = server.env(source="B.monitor", sink="A")
         path = Path(folder) / "recording.wav"
 
         @contextmanager
@@ -228,7 +232,7 @@ def pipewire(block: int, takes: int) -> Iterator[Take]:
                 env=env,
             ) as recorder:  # fmt: skip
                 try:
-                    for sink, ports in (("A", ("FL", "FR")), ("B", ("RL", "RR"))):
+                    for sink, ports in (("B", ("FL", "FR")), ("A", ("RL", "RR"))):
                         for side, port in zip(("FL", "FR"), ports, strict=True):
                             link = f"{sink}:monitor_{side}", f"pw-record:input_{port}"
                             wait_until(lambda link=link: linked(env, *link), " to ".join(link))
@@ -236,7 +240,7 @@ def pipewire(block: int, takes: int) -> Iterator[Take]:
                 finally:
                     recorder.terminate()
 
-        yield from through(server, "pipewire", block, takes, env, "A", recording)
+        yield from through(server, "pipewire", block, takes, env, "B", recording)
 
 
 def linked(env: dict[str, str], port: str, other: str) -> bool:

@@ -238,11 +238,11 @@ def share_a_clock(source: DeviceInfo, sink: DeviceInfo) -> bool:
     return source.host_api.startswith("JACK") or (source.index == sink.index and hardware)
 
 
-def _stamps_run_ahead(device: DeviceInfo) -> bool:
+def _stamps_mislead(device: DeviceInfo) -> bool:
     """Say whether an input's time stamps tell of sound before it can have come.
 
-    Those of PipeWire do, by up to 12 ms, as its PulseAudio's client draws them. What it hands
-    over has come in by then, and not much earlier.
+    Those of PipeWire do, by up to 12 ms in the first second and by more later, as PulseAudio's
+    client draws them. What it hands over has come in by then, and not much earlier.
     """
     through_a_server = device.host_api == "ALSA" and "(hw:" not in device.name
     return through_a_server and on_pipewire()
@@ -288,11 +288,12 @@ class DeviceInput:
         )  # fmt: skip
         stream = self._kept.stream
         self._rate = int(stream.samplerate)
-        self._stamped = not _stamps_run_ahead(device)
+        self._stamped = not _stamps_mislead(device)
         self._resampler = StreamResampler(self._rate, sample_rate, stream.channels)
         self._buffer = JitterBuffer(
             channels, device_frames, sample_rate=sample_rate,
             buffered=round(stream.latency * sample_rate), two_clocks=two_clocks,
+            stamped=self._stamped,
         )  # fmt: skip
         self._promoted = False
         self._pull: Pull | None = None

@@ -32,6 +32,9 @@ class JitterBuffer:
         Samples that the input device may hand over at once.
     two_clocks
         Whether whoever reads has another clock than the device that writes.
+    stamped
+        Whether time stamps can be believed for longer than the first second. Else what is
+        measured follows the moments of the calls from then on.
 
     Attributes
     ----------
@@ -58,7 +61,9 @@ class JitterBuffer:
         sample_rate: int,
         buffered: int,
         two_clocks: bool,
+        stamped: bool = True,
     ) -> None:
+        self._stamped = stamped
         self._rate, self._frames = sample_rate, device_frames
         self._ring = RingBuffer((channels,), max(4 * sample_rate, 16 * device_frames))
         self._resampler = (
@@ -76,7 +81,9 @@ class JitterBuffer:
         self._lost = 0
         self._loop = DriftLoop()
         self._correction = 0.0  # follows the loop's, smoothly
-        self._newest = -math.inf  # see `_watch_level`
+        # See `_watch_level`.
+        self._newest = self._latest = self._called = -math.inf
+        self._heard_later = 0.0
         self._start_over()
 
     @property
@@ -130,13 +137,16 @@ class JitterBuffer:
         return self._reading
 
     def _start_over(self) -> None:
-        self._reads, self._lowest = -self._settle_reads, self._ring.capacity
-        self._newest = self._latest = -math.inf
+        self._watch_anew(-self._settle_reads)
         self._to_measure = True
         self._correction = 0.0
         self._loop.reset()
         if self._resampler is not None:
             self._resampler.reset()
+
+    def _watch_anew(self, reads: int) -> None:
+        self._reads, self._lowest = reads, self._ring.capacity
+        self._newest = self._latest = self._called = -math.inf
 
     def read(self, out: Float32, due: float | None = None) -> int:
         """Fill (n, C) and return how many losses there were; silence where there is nothing.
@@ -177,23 +187,33 @@ class JitterBuffer:
         the other. The first one after a start is kept as what the way takes. PulseAudio sends
         its clients its clocks every 10 ms then, and every 1.5 s later on; what they make of
         that wanders by 10 ms about a distance that doesn't change.
+
+        Of PipeWire's it wanders by more, but its calls come as regularly as its graph runs. So
+        with them only the distance between a call and the sound is left to the first stamps;
+        a block that the server loses later shows.
         """
+        position = self._ring.read_position
         self._lowest = min(self._lowest, self._ring.available)
-        self._latest = max(self._latest, self._ring.read_position - self._rate * due)
+        self._latest = max(self._latest, position - self._rate * due)
+        if not self._stamped:
+            self._called = max(self._called, position - self._rate * time.monotonic())
         self._reads += 1
         if self._reads == 0:
-            self._newest = self._latest = -math.inf
+            self._watch_anew(0)
         if not self._level_reads or self._reads < self._level_reads:
             return 0
         too_full, level = self._lowest > self._too_full, self._newest - self._latest
-        self._reads, self._lowest = 0, self._ring.capacity
-        self._newest = self._latest = -math.inf
+        if not self._stamped:
+            if self._to_measure:
+                self._heard_later = self._called - self._latest
+            level = self._newest - self._called + self._heard_later
+        self._watch_anew(0)
         if too_full:
             self._go_to_head_start()
             return 1
         if not math.isfinite(level):
             return 0
-        if self._to_measure:
+        if self._to_measure or not self._stamped:
             self._to_measure = False
             self.measured = round(level) + (DriftResampler.DELAY if self._resampler else 0)
         if self._resampler is not None:
