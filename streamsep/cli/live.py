@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from streamsep.cli.options import Decibels, Names, device_option, models_option
 from streamsep.cli.performance import LiveOptions, run_live
@@ -13,6 +14,7 @@ from streamsep.cli.profiles import profile_option
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
 from streamsep.models import Model
+from streamsep.onnx_file import read_metadata
 from streamsep.separation import load_separator
 from streamsep.separation.sliding import SlidingSeparator
 
@@ -85,6 +87,12 @@ def command(models: tuple[Model, ...], device: str, **options: Any) -> None:
         raise click.UsageError("there is no microphone to record; expected --mic")
     if options["mic_effect"] and options["mic"] is None:
         raise click.UsageError("there is no microphone for an effect; expected --mic")
+    given = click.get_current_context().get_parameter_source("record_stems")
+    if options["record"] is None and given == ParameterSource.COMMANDLINE:
+        raise click.UsageError("--record-stems says what to record; expected --record too")
+    for model in models[1:]:
+        if isinstance(model, Path):
+            read_metadata(model)  # else a wrong name is found out in the middle of a song
     separator = load_separator(models[0], device=device)
     if isinstance(separator, SlidingSeparator) and separator.pace:
         click.echo(f"{separator.spec.name} {separator.pace}", err=options["as_json"])

@@ -20,13 +20,14 @@ from streamsep.audio.file import FORMATS, FileSource
 from streamsep.audio.microphone import MicrophoneSource
 from streamsep.cli.endpoints import (
     LoopbackDevices,
+    is_file_name,
     loopback,
     open_clock,
     open_microphone,
     open_source,
 )
 from streamsep.cli.quiet import quiet_libraries
-from streamsep.cli.recording import recorded_files, recording
+from streamsep.cli.recording import recorded_files, recording, refuse_overwriting
 from streamsep.cli.repertoire import Repertoire
 from streamsep.effects.key import KeyChanger
 from streamsep.effects.plugins import BeatEffects, load_plugin
@@ -106,6 +107,10 @@ def _run_live(
     separator: Separator, options: LiveOptions, devices: LoopbackDevices | None, events: EventLog
 ) -> SessionStats:
     spec, block, output_file = separator.spec, options.block, options.output_file
+    played = {output_file: "mix"} if output_file else {}
+    recorded = recorded_files(options.record, options.record_stems) if options.record else {}
+    inputs = [name for name in (options.input_name, options.mic) if name and is_file_name(name)]
+    refuse_overwriting([*played, *recorded], [Path(name) for name in inputs])
     lyrics = load_lyrics(options.lyrics) if options.lyrics else None
     # One set for each model, all loaded before the music: VST3 plugins load on this thread only.
     plugins = {
@@ -136,10 +141,7 @@ def _run_live(
     )
     session.drift_ppm, session.device_latency = path.drift_ppm, path.device_latency
     _set_faders(session, options)
-    files = {output_file: "mix"} if output_file else {}
-    if options.record:
-        files |= recorded_files(options.record, options.record_stems)
-    records = recording(files, session, source, spec, block, to_stderr=options.as_json)
+    records = recording(played | recorded, session, source, spec, block, to_stderr=options.as_json)
     with records as recorders, _listening(microphone), session, _stop() as stop:
         if microphone is not None:
             voice = microphone.latency + session.latency.device_out

@@ -11,7 +11,7 @@ import click
 from streamsep.audio.endpoint import Source
 from streamsep.audio.file import FileSource
 from streamsep.audio.recorder import Recorder
-from streamsep.errors import StreamsepError
+from streamsep.errors import OutputError, StreamsepError
 from streamsep.realtime import Session
 from streamsep.spec import SeparatorSpec
 
@@ -22,6 +22,25 @@ def recorded_files(path: Path, buses: Sequence[str]) -> dict[Path, str]:
         path if bus == "mix" else path.with_name(f"{path.stem}.{bus}{path.suffix}"): bus
         for bus in buses
     }
+
+
+def refuse_overwriting(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Refuse to write over what is played, or two sounds to one file.
+
+    Raises
+    ------
+    OutputError
+        Before anything is written.
+    """
+    taken = {path.resolve() for path in inputs}
+    for target in targets:
+        if target.resolve() in taken:
+            raise OutputError(
+                f"{target} is needed for something else already",
+                expected="a file of its own for each sound, and none that is played",
+                remedy="choose another name with --record or --output",
+            )
+        taken.add(target.resolve())
 
 
 @contextmanager

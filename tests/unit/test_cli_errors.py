@@ -127,6 +127,13 @@ class TestModels:
             f"no model file at {tmp_path}/no.onnx; expected an ONNX file; "
         )
 
+    def test_the_second_of_two_is_looked_for_before_the_music(
+        self, command, song, identity_model
+    ):
+        done = command("live", "--input", song, "--output", "null", "--model",
+                       f"{identity_model},nosuch")  # fmt: skip
+        assert one_line(done, MODEL).startswith("no model file at nosuch; expected an ONNX file; ")
+
     @pytest.mark.parametrize("content", [b"", b"this isn't ONNX", os.urandom(5_000)])
     def test_not_onnx(self, refused, tmp_path, content):
         path = tmp_path / "bad.onnx"
@@ -236,6 +243,30 @@ class TestOutput:
             f"{tmp_path / path} can't be written ({why.format(folder=tmp_path)}); "
             "expected a writable folder with room; choose another place"
         )
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["--output", "null", "--record", "song.wav"],
+            ["--output", "song.wav"],
+            ["--output", "null", "--mic", "voice.wav", "--record", "voice.wav"],
+            ["--output", "beat.wav", "--record", "beat.wav"],
+            ["--output", "a.beat.wav", "--record", "a.wav", "--record-stems", "beat"],
+        ],
+    )
+    def test_what_is_played_is_not_written_over(
+        self, command, identity_model, song, tmp_path, monkeypatch, arguments
+    ):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "voice.wav").write_bytes(song.read_bytes())
+        before = {path: path.read_bytes() for path in tmp_path.glob("*.wav")}
+        done = command("live", "--input", song, "--model", identity_model, *arguments)
+        assert re.fullmatch(
+            r"\S+\.wav is needed for something else already; expected a file of its own for each "
+            r"sound, and none that is played; choose another name with --record or --output",
+            one_line(done, OUTPUT),
+        )
+        assert {path: path.read_bytes() for path in tmp_path.glob("*.wav")} == before
 
     def test_an_unknown_format(self, command, identity_model, song, tmp_path):
         message = one_line(
@@ -362,6 +393,7 @@ class TestDevices:
         (["separate"], "Missing argument 'FILE|FOLDER|GLOB…'"),
         (["live", "--block", "7"], "7 is not in the range 32<=x<=8192"),
         (["live", "--record-stems", "mic"], "there is no microphone to record; expected --mic"),
+        (["live", "--record-stems", "beat"], "--record-stems says what to record; expected --rec"),
         (["live", "--mic-effect", "Gain"], "there is no microphone for an effect; expected --mic"),
         (["live", "--key", "7"], "7 is not in the range -6<=x<=6"),
         (["live", "--guide", "101"], "101.0 is not in the range 0<=x<=100"),
