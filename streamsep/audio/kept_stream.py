@@ -150,7 +150,7 @@ class KeptStream:
             with suppress(DeviceError, self._sd.PortAudioError):
                 self.stream = _open_again(self._sd, self._opening)
                 self._returned()
-                self.back_since = self.called = time.monotonic()
+                self.back_since = self.called = self._calls_since = time.monotonic()
                 self.stream.start()
                 self._there = True
                 gap_s = self.back_since - lost_at
