@@ -130,6 +130,7 @@ def test_the_output_is_a_real_sink_even_if_ours_is_the_default(
     server = each_server
     live = looped(server)
     wait_for_sink(server)
+    wait_until(lambda: live.stderr, "what to do")  # is said once the sink is there
     assert live.stderr == "choose the output 'streamsep' in a player, or use --capture APP\n"
     try:
         wait_until(lambda: server.sink_of(live.process) == "B", "our own output on B")

@@ -9,12 +9,21 @@ import click
 import pytest
 import torch
 
+from export.causal import read_back
+from export.causal import train as causal_train
 from export.cli import main
 from export.data.manifest import MANIFEST_NAME
 from export.errors import CheckpointError, DataError
 from export.training.checkpoint import load_checkpoint
 from streamsep.errors import BackendError
 from streamsep.separation import load_separator
+
+
+@pytest.fixture(autouse=True)
+def _few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure batch norms over one batch: sixteen make half a minute of a run of one step."""
+    monkeypatch.setattr(causal_train, "SETTLE_STEPS", 1)
+    monkeypatch.setattr(read_back, "BATCHES", 1)
 
 
 @pytest.fixture
