@@ -51,11 +51,11 @@ from streamsep.separation.sliding import SlidingSeparator
               show_default=True,
               help="What the microphone's voice gets: high-pass and compressor (dry), with reverb "
               "(room, hall), with echo too (stage), or nothing (off).")
+@click.option("--effect", multiple=True, metavar="FILE.vst3[:NAME=VALUE,…]",
+              help="Send the beat through a VST3 plugin, or an effect of pedalboard by its name "
+              "(Chorus:rate_hz=2). May be given again.")
 @click.option("--mic-effect", multiple=True, metavar="FILE.vst3[:NAME=VALUE,…]",
-              help="Send the microphone through a VST3 plugin, or an effect of pedalboard by its "
-              "name (Chorus:rate_hz=2), after its voice effects. May be given again.")
-@click.option("--beat-effect", multiple=True, metavar="FILE.vst3[:NAME=VALUE,…]",
-              help="The same for the beat.")
+              help="The same for the microphone, after its voice effects.")
 @click.option("--mic-gain", type=Decibels(), default=0.0, show_default=True, metavar="DB",
               help="Level of the microphone.")
 @click.option("--beat-gain", type=Decibels(), default=0.0, show_default=True, metavar="DB",

@@ -68,7 +68,7 @@ class LiveOptions:
     mic: str | None = None
     voice_effects: str = "room"
     mic_effect: tuple[str, ...] = ()
-    beat_effect: tuple[str, ...] = ()
+    effect: tuple[str, ...] = ()
     key: int | None = None  # semitones; None leaves out what could change it
     guide: float | None = None  # percent of the vocals to be heard
     beat_gain: float = 0.0  # dB
@@ -114,7 +114,7 @@ def _run_live(
     lyrics = load_lyrics(options.lyrics) if options.lyrics else None
     # One set for each model, all loaded before the music: VST3 plugins load on this thread only.
     plugins = {
-        model: [load_plugin(wish) for wish in options.beat_effect]
+        model: [load_plugin(wish) for wish in options.effect]
         for model in options.models or (None,)
     }
     rig = _rig(separator, options, options.key, next(iter(plugins.values())))
@@ -177,7 +177,7 @@ def _check_stems(options: LiveOptions, separator: Separator, rig: Rig) -> None:
         gains_for(name, separator.stems)
         if rig.separator is not separator and name not in ("beat", *rig.separator.stems):
             raise click.UsageError(
-                f"--key and --beat-effect leave no {name} apart, only "
+                f"--key and --effect leave no {name} apart, only "
                 f"{' and '.join(rig.separator.stems)}; record or play these, or leave those out"
             )
 

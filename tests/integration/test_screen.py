@@ -156,7 +156,7 @@ def test_a_vst3_plugin_goes_along_with_a_change_of_models(terminal, song, tmp_pa
     terminal.before = terminal.settings()
     terminal.live(
         "--input", song, "--output", "null", "--model", f"{near},{far}",
-        "--beat-effect", f"{vst3.build(tmp_path)}:wet=0.25",
+        "--effect", f"{vst3.build(tmp_path)}:wet=0.25",
     )  # fmt: skip
     for latency in ("latency 71 ms", "latency 257 ms", "latency 71 ms"):
         terminal.wait_for(latency, "-12.0 dB")  # half of -6 dB

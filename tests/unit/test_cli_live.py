@@ -168,7 +168,7 @@ def test_key_and_effects_leave_the_song_in_its_place(song, unet_shaped_model, tm
     played = tmp_path / "played.wav"
     done = streamsep(
         "live", "--input", song, "--output", played, "--seconds", 2.5, "--key", key,
-        "--beat-effect", "Gain:gain_db=-6", "--model", unet_shaped_model, *PATIENT,
+        "--effect", "Gain:gain_db=-6", "--model", unet_shaped_model, *PATIENT,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     beat, sound = 10 ** (-6 / 20) * beat_of(unet_shaped_model, song), read(played)
@@ -187,7 +187,7 @@ def test_a_vst3_plugin_plays_on_the_beat(song, unet_shaped_model, tmp_path):
     done = streamsep(
         "live", "--input", song, "--output", "null", "--seconds", 2.5, "--guide", 100,
         "--record", tmp_path / "take.wav", "--record-stems", "beat,vocals,mix",
-        "--beat-effect", f"{wet}:wet=0.25", "--model", unet_shaped_model, *PATIENT,
+        "--effect", f"{wet}:wet=0.25", "--model", unet_shaped_model, *PATIENT,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     beat, vocals, mix = (read(tmp_path / f"take{name}.wav") for name in (".beat", ".vocals", ""))

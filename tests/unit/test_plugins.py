@@ -128,7 +128,7 @@ def test_a_plugin_that_fails_to_load_ends_it_before_the_music(
     sf.write(tmp_path / "song.wav", music(0.5).T, RATE)
     done = command(
         "live", "--input", tmp_path / "song.wav", "--output", tmp_path / "out.wav",
-        "--model", identity_model, "--beat-effect", f"{path}:wet=0.3",
+        "--model", identity_model, "--effect", f"{path}:wet=0.3",
     )  # fmt: skip
     assert (done.code, done.stdout) == (11, "")
     line = done.stderr.splitlines()[-1]
