@@ -27,6 +27,7 @@ from export.causal.network import (
     Encoder,
 )
 from export.to_onnx.builder import GraphBuilder
+from export.to_onnx.half import halve
 from export.to_onnx.layers import affine, affine_int8, recurrence, recurrence_scan
 from export.to_onnx.weights import Affine, Recurrence
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec, StateSpec
@@ -56,8 +57,8 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
     spec
         Stateful, of any frames, with `causal_states`.
     precision
-        ``"fp32"``, or ``"int8"`` for the bottom, where four of five weights are: a hop does little
-        more there than read them.
+        ``"fp32"``; ``"int8"`` for the bottom, where four of five weights are: a hop does little
+        more there than read them; or ``"fp16"`` as of `halve`.
     """
     g = GraphBuilder()
     frames = g.node("Shape", FEATURES_INPUT, start=2, end=3)
@@ -81,7 +82,7 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
     masks = g.node("Gather", masks, g.constant("band_of_bin", band_of_bin()), axis=2)
     estimate = spec.estimate_shape[:-1]
     g.node("Reshape", masks, g.integers(*estimate, -1), out=ESTIMATE_OUTPUT)
-    return g.build(
+    graph = g.build(
         spec.name,
         [
             (FEATURES_INPUT, (*spec.features_shape[:-1], FREE_AXIS)),
@@ -93,6 +94,7 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
         ],
         spec.to_metadata(),
     )
+    return halve(graph) if precision == "fp16" else graph
 
 
 def band_of_bin() -> NDArray[np.int64]:

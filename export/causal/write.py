@@ -17,7 +17,7 @@ from export.constants import HOP_LENGTH, N_FFT, SAMPLE_RATE
 from export.data.audio import Audio
 from export.errors import VerificationError
 from export.features import make_window, stft
-from export.to_onnx.half import halve, is_half
+from export.to_onnx.half import is_half
 from export.to_onnx.model import host_names
 from export.to_onnx.verify import load_onnx
 from export.to_onnx.write import kept_if_proven
@@ -81,7 +81,7 @@ def write_live(
     Parameters
     ----------
     precision
-        ``"fp32"``, ``"int8"`` as of `build_causal`, or ``"fp16"`` as of `halve`.
+        As of `build_causal`.
 
     Raises
     ------
@@ -90,9 +90,7 @@ def write_live(
     OutputError
         When the file can't be written.
     """
-    graph = build_causal(live.network, spec, "int8" if precision == "int8" else "fp32")
-    model = halve(graph) if precision == "fp16" else graph
-    with kept_if_proven(model, path) as partial:
+    with kept_if_proven(build_causal(live.network, spec, precision), path) as partial:
         return verify_live(partial, live, wave)
 
 

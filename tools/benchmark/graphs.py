@@ -147,14 +147,6 @@ def tutorial(mode: str, precision: str = "fp32") -> ModelProto:
     return in_precision(model, precision)
 
 
-def live_fp16() -> ModelProto:
-    """The built-in model, as ``export onnx --precision fp16`` writes it."""
-    from export.to_onnx.half import halve
-    from streamsep.models import find_model
-
-    return halve(onnx.load(find_model("live")))
-
-
 def live(precision: str) -> ModelProto:
     """The live network, as ``export onnx`` writes it."""
     import torch
@@ -176,7 +168,7 @@ GRAPHS: dict[str, Callable[[], ModelProto]] = {
     "live-fp32": partial(live, "fp32"),
     "live-int8": partial(live, "int8"),
     "stateful-fp32": partial(tutorial, "stateful"),
-    "live-fp16": live_fp16,
+    "live-fp16": partial(live, "fp16"),
     "stateful-int8": partial(tutorial, "stateful", "int8"),
     "stateful-fp16": partial(tutorial, "stateful", "fp16"),
     "sliding-fp32": partial(tutorial, "sliding"),
