@@ -87,7 +87,6 @@ def test_every_stem_is_prepared_by_its_name(data: Path) -> None:
         ("drums,accompaniment", "the stems drums, accompaniment can't be told apart"),
         ("drums,rest", "not mixture or rest"),
         ("../drums", "can't be told apart; expected different names of letters"),
-        ("", "the stems none can't be told apart"),
     ],
 )  # fmt: skip
 def test_stems_that_can_t_be_trained_are_said(
@@ -129,21 +128,24 @@ class TestLive:
             item = mixer.sample(step, 0)
             assert (item.shape, item.dtype) == ((4, 2, ITEM_SAMPLES), np.float32)
             drums, bass, _, rest = (np.abs(np.fft.rfft(sound.sum(0))) for sound in item)
+            # 3 s a draw: bins of a third of a hertz. Speeds differ by a third of an octave, and a
+            # second band may be another speed of the same.
             if drums.any():
-                seen += 1
-                # 3 s a draw: bins of a third of a hertz. Speeds differ by a fifth of an octave,
-                # and a second band may be another speed of the same.
-                assert 1_700 < drums.argmax() * 44_100 / ITEM_SAMPLES < 2_350
-                assert 80 < bass.argmax() * 44_100 / ITEM_SAMPLES < 120
+                assert 1_600 < drums.argmax() * 44_100 / ITEM_SAMPLES < 2_480
+            if bass.any():
+                assert 78 < bass.argmax() * 44_100 / ITEM_SAMPLES < 125
+            if drums.any() or bass.any():
                 # What is in no stem is noise: nothing of the tones is left in it.
                 assert rest.max() < 0.1 * max(drums.max(), bass.max())
-        assert seen > 20
+            seen += drums.any() and bass.any()
+        assert seen > 10  # the rest has one of them, or no band
 
     def test_it_learns_and_becomes_a_model_of_its_stems(
         self, mixer: StereoMixer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("export.causal.train.SETTLE_STEPS", 4)  # most of the time else
-        Trainer(LiveLesson(RECIPE, mixer, mixer), tmp_path / "run").run(Budget(steps=32))
+        recipe = replace(RECIPE, batch_size=4)
+        Trainer(LiveLesson(recipe, mixer, mixer), tmp_path / "run").run(Budget(steps=48))
         live = read_live(tmp_path / "run" / "last.pt")
         assert live is not None
         song = torch.from_numpy(sf.read(tmp_path / "mixture.wav", dtype="float32")[0].T)
@@ -151,7 +153,7 @@ class TestLive:
             masks = live.network(planes(stft(song[None], make_window("sqrt_hann"))))[0]
         bins = [round(hz * N_FFT / SAMPLE_RATE) for hz in self.TONES_HZ]
         at_tones = masks.unflatten(0, (3, 2)).mean((1, 3))[:, bins]
-        # Each stem's masks let its own tone through more than another's; it was 1.4 times and up.
+        # Each stem's masks let its own tone through more than another's; it was 1.7 times and up.
         own = at_tones.diagonal()
         assert (own[:, None] >= 1.15 * (at_tones - torch.diag(own))).all(), at_tones
         wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)
