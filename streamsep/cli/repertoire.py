@@ -7,9 +7,11 @@ from pathlib import Path
 
 from streamsep.events import EventLog
 from streamsep.models import BUILTIN, Model, find_model, model_name
+from streamsep.onnx_file import read_metadata
 from streamsep.realtime import Session, SessionStats
 from streamsep.realtime.session import Rig
 from streamsep.realtime.stats import LateSeconds
+from streamsep.spec import ModelSpec
 
 
 class Repertoire:
@@ -68,12 +70,17 @@ class Repertoire:
 def lighter_model(playing: Model, others: Sequence[Model]) -> Path | None:
     """Return the lightest of ``others`` and the built-in models, if it is lighter than ``playing``.
 
-    All networks do their whole work once a frame or less, so the smaller file is the lighter. Of
-    what plugins do, nothing is known.
+    Of what plugins do, nothing is known.
     """
     if not isinstance(playing, Path):
         return None
     known = {*others, *map(find_model, BUILTIN)}
-    sizes = {p: p.stat().st_size for p in known if isinstance(p, Path) and p.is_file()}
-    lightest = min(sizes, key=lambda path: sizes[path])
-    return lightest if sizes[lightest] < playing.stat().st_size else None
+    work = {path: _work(path) for path in known if isinstance(path, Path) and path.is_file()}
+    lightest = min(work, key=lambda path: work[path])
+    return lightest if work[lightest] < _work(playing) else None
+
+
+def _work(path: Path) -> float:
+    """Guess how much a model has to do: the bytes of its weights, as often a second as it runs."""
+    spec = ModelSpec.from_metadata(read_metadata(path))
+    return path.stat().st_size * spec.sample_rate / (spec.hop_length * spec.stride_frames)

@@ -3,12 +3,16 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
+import onnx
+import onnx.numpy_helper
 import pytest
 
 from streamsep.cli.repertoire import Repertoire, lighter_model
 from streamsep.events import EventLog
 from streamsep.models import find_model
 from streamsep.realtime.stats import LateSeconds
+from tests.support import models
 from tests.support.shows import STATS
 
 
@@ -30,9 +34,14 @@ def test_a_good_second_in_between_starts_anew():
 
 @pytest.fixture
 def files(tmp_path):
+    """Return a function that writes a model with so many bytes of weights more than it needs."""
+
     def make(name, size):
-        path = tmp_path / f"{name}.onnx"
-        path.write_bytes(bytes(size))
+        path = models.constant_mask(tmp_path / f"{name}.onnx")
+        model = onnx.load(path)
+        filling = onnx.numpy_helper.from_array(np.zeros(size, np.uint8), "filling")
+        model.graph.initializer.append(filling)
+        onnx.save(model, path)
         return path
 
     return make
@@ -43,11 +52,14 @@ def test_the_lightest_known_model_is_named(files):
     assert lighter_model(heavy, [heavy]) == find_model("tutorial")
     assert lighter_model(heavy, [heavy, small]) == small
     assert lighter_model(small, [heavy, small]) is None
+    # The tutorial's file is the larger one of the two, but runs a fourth as often.
+    assert lighter_model(find_model("live"), []) == find_model("tutorial")
+    assert lighter_model(find_model("tutorial"), []) is None
 
 
-def advice(models):
+def advice(known):
     events = EventLog()
-    repertoire = Repertoire(models, lambda model: None, events)
+    repertoire = Repertoire(known, lambda model: None, events)
     for second in range(6):
         repertoire.watch(stats(second, dropouts=10 * second))
     return [event.text for event in events.latest()]
@@ -78,10 +90,10 @@ def test_a_plugin_is_never_weighed_against_a_file(files):
 
 
 def test_models_follow_each_other_in_a_circle(files):
-    models = [files(name, 1) for name in "abc"]
+    known = [files(name, 1) for name in "abc"]
     played = []
     session = SimpleNamespace(changing=False, swap=lambda load, plays: (load(), plays()))
-    repertoire = Repertoire(models, lambda model: played.append(model.stem), EventLog())
+    repertoire = Repertoire(known, lambda model: played.append(model.stem), EventLog())
     for _ in range(4):
         repertoire.next(session)
     assert played == ["b", "c", "a", "b"]
