@@ -38,13 +38,9 @@ ALONE = "alone"  # whether there is only one frame
 
 def causal_states(model: CausalUNet) -> tuple[StateSpec, ...]:
     """Return the states that a step carries."""
-    config, widths = model.config, (model.config.planes, *model.config.channels)
-    shapes: dict[str, tuple[int, ...]] = {
-        f"past{i}": (1, widths[i], 1, config.bands(i)) for i in range(len(config.channels))
-    }
-    for i in config.memory_levels:
-        shapes[f"memory{i}"] = (1, config.bands(i), widths[i])
-    shapes |= {"bottom0": (1, 1, config.hidden), "bottom1": (1, 1, config.hidden)}
+    shapes, hidden = model.state_shapes(), model.config.hidden
+    del shapes["bottom"]  # one a layer here
+    shapes |= {"bottom0": (1, 1, hidden), "bottom1": (1, 1, hidden)}
     return tuple(StateSpec(name, f"{name}_next", shape) for name, shape in shapes.items())
 
 
@@ -65,10 +61,11 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
     g.node("Equal", frames, g.integers(1), out=ALONE)
     bins = g.node("Transpose", g.take(FEATURES_INPUT, 0, BINS), perm=[0, 2, 1])
     x = _gather(g, _sharpen(g, g.node("Unsqueeze", bins, g.integers(0))))
-    skips = []
+    late, skips = model.config.lookahead, []
     for i, encoder in enumerate(model.encoders):
-        skips.append(x)
-        x = _encode(g, x, i, encoder)
+        both = _after_past(g, x, i, model)
+        skips.append(both if late else x)
+        x = _encode(g, g.take(both, late - 1, END, axis=2) if late > 1 else both, i, encoder)
         if str(i + 1) in model.memories:
             x = _memory(g, x, f"memory{i + 1}", model.memories[str(i + 1)])
     x = _bottom(g, x, model, int8=precision == "int8")
@@ -125,10 +122,15 @@ def _gather(g: GraphBuilder, x: str) -> str:
     return g.concat(*parts, axis=3)
 
 
-def _encode(g: GraphBuilder, x: str, level: int, encoder: Encoder) -> str:
-    weight, bias = _fold(encoder.conv.weight, encoder.norm, axis=0)
+def _after_past(g: GraphBuilder, x: str, level: int, model: CausalUNet) -> str:
+    """Put a level's frames behind those before, and keep the last ones for the next step."""
     both = g.concat(f"past{level}", x, axis=2)
-    g.take(both, -1, END, axis=2, out=f"past{level}_next")
+    g.take(both, -model.config.past, END, axis=2, out=f"past{level}_next")
+    return both
+
+
+def _encode(g: GraphBuilder, both: str, level: int, encoder: Encoder) -> str:
+    weight, bias = _fold(encoder.conv.weight, encoder.norm, axis=0)
     half = KERNEL_BANDS // 2
     y = g.node(
         "Conv", both, *_weights(g, f"encoder{level}", weight, bias),
@@ -152,7 +154,7 @@ def _decode(
     weight, bias = _fold(decoder.skip.weight, decoder.norm, axis=0)
     skip = g.node(
         "Conv", skip, *_weights(g, f"skip{level}", weight, torch.zeros_like(bias)),
-        kernel_shape=[1, 1],
+        kernel_shape=list(decoder.skip.kernel_size),
     )  # fmt: skip
     return g.node("LeakyRelu", g.node("Add", y, skip), alpha=NEGATIVE_SLOPE)
 
@@ -215,6 +217,8 @@ def _bottom(g: GraphBuilder, x: str, model: CausalUNet, *, int8: bool) -> str:
     back = Affine(_array(model.back.weight.T), _array(model.back.bias))
     y = (affine_int8 if int8 else affine)(g, y, "back", back)
     y = g.node("Reshape", y, g.integers(0, 1, config.channels[-1], -1))
+    if config.lookahead:
+        x = g.take(_after_past(g, x, len(config.channels), model), 0, -config.lookahead, axis=2)
     return g.node("Add", x, g.node("Transpose", y, perm=[1, 2, 0, 3]))
 
 

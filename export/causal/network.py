@@ -3,8 +3,9 @@
 Going down, convolutions over two frames and five bins halve the number of bins; going up,
 transposed ones double it beside the skips. What a sound looks like is learnt once for all
 pitches, as in image networks. Time is seen by GRUs: on the middle levels one that all bands
-share, as in band-split networks (Luo and Yu 2023), and one over the whole bottleneck. Nothing
-looks ahead.
+share, as in band-split networks (Luo and Yu 2023), and one over the whole bottleneck. The live
+network doesn't look ahead; one that does answers ``lookahead`` frames late: what goes down, and
+the memories, hear the newest frame, and skips bring back the frames between.
 
 Where bins are many and say little they are taken together, two by two from 5.5 kHz on and four
 by four from 11 kHz on: half the work.
@@ -50,6 +51,8 @@ class CausalConfig:
         Units of the two-layer GRU at the bottom.
     dropout
         Share of the bottom's output that is dropped in training.
+    lookahead
+        Frames that a mask is late: the mask of frame t comes out with frame t + lookahead.
     """
 
     planes: int = 4
@@ -58,10 +61,16 @@ class CausalConfig:
     memory_levels: tuple[int, ...] = (3, 4)
     hidden: int = 256
     dropout: float = 0.2
+    lookahead: int = 0
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields for a checkpoint."""
         return asdict(self)
+
+    @property
+    def past(self) -> int:
+        """How many frames of each level are kept: a convolution's, or those a skip brings back."""
+        return max(1, self.lookahead)
 
     def bands(self, level: int) -> int:
         """Return how many bands a level has; level 0 is the input."""
@@ -80,23 +89,25 @@ class Encoder(nn.Module):
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor, past: Tensor) -> Tensor:
-        """Take (batch, channels, frames, bands) and the frame before the first one."""
-        return leaky_relu(self.norm(self.conv(torch.cat([past, x], 2))), NEGATIVE_SLOPE)
+        """Take (batch, channels, frames, bands) and the frames before the first one."""
+        return leaky_relu(self.norm(self.conv(torch.cat([past[:, :, -1:], x], 2))), NEGATIVE_SLOPE)
 
 
 class Decoder(nn.Module):
-    """Double the bands beside the skip."""
+    """Double the bands beside the skip, which sees every frame from that of the mask on."""
 
-    def __init__(self, channels_in: int, channels_skip: int, channels_out: int) -> None:
+    def __init__(
+        self, channels_in: int, channels_skip: int, channels_out: int, lookahead: int
+    ) -> None:
         super().__init__()
         self.up = nn.ConvTranspose2d(
             channels_in, channels_out, (1, 4), stride=(1, 2), padding=(0, 1), bias=False
         )
-        self.skip = nn.Conv2d(channels_skip, channels_out, 1, bias=False)
+        self.skip = nn.Conv2d(channels_skip, channels_out, (1 + lookahead, 1), bias=False)
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Take (batch, channels, frames, bands) and the skip with twice the bands."""
+        """Take (batch, channels, frames, bands) and the skip: twice the bands, more frames."""
         return leaky_relu(self.norm(self.up(x) + self.skip(skip)), NEGATIVE_SLOPE)
 
 
@@ -142,7 +153,7 @@ class CausalUNet(nn.Module):
         # The top level comes out as wide as the one below it: the input is too narrow a model.
         outs = (widths[1], *widths[1:-1])
         self.decoders = nn.ModuleList(
-            Decoder(widths[i + 1], widths[i], outs[i]) for i in range(levels)
+            Decoder(widths[i + 1], widths[i], outs[i], config.lookahead) for i in range(levels)
         )
         self.head = nn.Conv2d(outs[0], config.masks, (1, 3), padding=(0, 1))
 
@@ -150,7 +161,8 @@ class CausalUNet(nn.Module):
         """Return what `step` carries from frame to frame, for one stream, by name."""
         config, widths = self.config, (self.config.planes, *self.config.channels)
         shapes: dict[str, tuple[int, ...]] = {
-            f"past{i}": (1, widths[i], 1, config.bands(i)) for i in range(len(config.channels))
+            f"past{i}": (1, widths[i], config.past, config.bands(i))
+            for i in range(len(widths) - (not config.lookahead))
         }
         for i in config.memory_levels:
             shapes[f"memory{i}"] = (1, config.bands(i), widths[i])
@@ -167,13 +179,18 @@ class CausalUNet(nn.Module):
         Returns
         -------
         Tensor
-            float32 masks from 0 to 1, (batch, masks, 1025, frames).
+            float32 masks from 0 to 1, (batch, masks, 1025, frames): each of the frame
+            ``lookahead`` before.
         """
         return self.step(features, {})[0]
 
     def logits(self, features: Tensor) -> Tensor:
-        """Return what `forward` makes masks of, by band: (batch, masks, frames, 512)."""
-        return self._step(features, {})[0]
+        """Return what `forward` makes masks of, by band: (batch, masks, frames − lookahead, 512).
+
+        Unlike those of `forward` they are of the frames in order, from the first one on: masks
+        that come out before the first frame's are left out.
+        """
+        return self._step(features, {})[0][:, :, self.config.lookahead :]
 
     def step(self, features: Tensor, states: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """Do what `forward` does from given states on, and return the states after it."""
@@ -184,13 +201,13 @@ class CausalUNet(nn.Module):
         self, features: Tensor, states: dict[str, Tensor]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         batch, _, _, frames = features.shape
+        late = self.config.lookahead
         x = gather(sharpen(features.transpose(2, 3)[..., :BINS]))
         after: dict[str, Tensor] = {}
         skips = []
         for i, encoder in enumerate(self.encoders):
-            past = states.get(f"past{i}", torch.zeros_like(x[:, :, :1]))
-            after[f"past{i}"] = x[:, :, -1:]
-            skips.append(x)
+            past, both = self._after_past(f"past{i}", x, states, after)
+            skips.append(both if late else x)
             x = encoder(x, past)
             if str(i + 1) in self.memories:
                 name = f"memory{i + 1}"
@@ -198,10 +215,23 @@ class CausalUNet(nn.Module):
         y = x.permute(0, 2, 1, 3).reshape(batch, frames, -1)
         y, after["bottom"] = self.gru(y, states.get("bottom"))
         y = self.back(self.dropout(y)).reshape(batch, frames, x.shape[1], -1)
+        if late:
+            x = self._after_past(f"past{len(skips)}", x, states, after)[1][:, :, :frames]
         x = x + y.permute(0, 2, 1, 3)
         for i in reversed(range(len(self.decoders))):
             x = self.decoders[i](x, skips[i])
         return self.head(x), after
+
+    def _after_past(
+        self, name: str, x: Tensor, states: dict[str, Tensor], after: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Return the frames before, and them with the new ones behind; keep the last for later."""
+        past = states.get(name)
+        if past is None:
+            past = x.new_zeros(x.shape[0], x.shape[1], self.config.past, x.shape[3])
+        both = torch.cat([past, x], 2)
+        after[name] = both[:, :, -self.config.past :]
+        return past, both
 
 
 def sharpen(features: Tensor) -> Tensor:

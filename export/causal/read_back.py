@@ -105,6 +105,7 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
         planes=arrays["encoder0_weight"].shape[1], masks=len(arrays["head_bias"]),
         channels=tuple(len(arrays[f"encoder{i}_bias"]) for i in range(levels)),
         memory_levels=tuple(memories), hidden=len(weights["gru.bias_hh_l0"]) // 3,
+        lookahead=arrays["skip0_weight"].shape[2] - 1,
     )  # fmt: skip
     network = CausalUNet(config)
     for name in ("back.weight", *(f"gru.weight_{s}_l{i}" for s in ("ih", "hh") for i in range(2))):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from export.causal import mixing
 from export.causal.features import planes
@@ -98,7 +99,8 @@ class LiveLesson:
     def start_from(self, content: dict[str, Any]) -> None:
         """Begin with the averaged weights of a checkpoint, at a gentler rate.
 
-        Memories that it lacks begin as they are made: adding nothing.
+        Memories that it lacks begin as they are made: adding nothing. So do the later frames of
+        skips, where this network looks ahead and that one doesn't.
 
         Raises
         ------
@@ -106,7 +108,8 @@ class LiveLesson:
             If it is of another network.
         """
         for network in (self.model, self.average):
-            lacking, unknown = network.load_state_dict(content["average"], strict=False)
+            weights = look_no_further(content["average"], network)
+            lacking, unknown = network.load_state_dict(weights, strict=False)
             if unknown or any(not name.startswith("memories.") for name in lacking):
                 raise ValueError(f"weights of another network: {(unknown or lacking)[0]}")
         rate = self.recipe.learning_rate * SECOND_RUN_RATE
@@ -194,7 +197,9 @@ class LiveLesson:
             sources = self._draw(self._valid, start)
             whole, stems = sources.sum(1), sources[:, :-1]
             mixture = stft(whole.to(self._device), self._window)
-            logits = self.average.logits(planes(mixture))
+            # After its end a song is silent.
+            later = (0, self.recipe.network.lookahead)
+            logits = self.average.logits(pad(planes(mixture), later))
             wanted = stft(stems.to(self._device), self._window)
             total.append(_loss(logits, mixture, wanted).item())
             masks = to_masks(logits).unflatten(1, stems.shape[1:3])
@@ -227,10 +232,24 @@ class LiveLesson:
 
 
 def _loss(logits: Tensor, mixture: Tensor, stems: Tensor) -> Tensor:
-    """Return the mean loss of each stem's masks; shapes as of `LiveLesson._spectra`."""
-    count = stems.shape[1]
+    """Return the mean loss of each stem's masks, of as many frames as there are logits.
+
+    Shapes as of `LiveLesson._spectra`.
+    """
+    count, frames = stems.shape[1], logits.shape[2]
+    mixture, stems = mixture[..., :frames], stems[..., :frames]
     targets = make_targets(mixture.repeat_interleave(count, 0), stems.flatten(0, 1))
     return separation_loss(logits.unflatten(1, (count, 2)).flatten(0, 1), targets)
+
+
+def look_no_further(weights: dict[str, Tensor], network: CausalUNet) -> dict[str, Tensor]:
+    """Return weights with the skips' kernels as long as the network's: zeros for later frames."""
+    fitted = dict(weights)
+    for name, wanted in network.named_parameters():
+        kernel = weights.get(name)
+        if name.endswith("skip.weight") and kernel is not None:
+            fitted[name] = pad(kernel, (0, 0, 0, max(0, wanted.shape[2] - kernel.shape[2])))
+    return fitted
 
 
 def read_recipe(state: dict[str, Any]) -> Recipe:

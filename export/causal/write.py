@@ -68,7 +68,8 @@ def live_spec(live: Live, **card: Any) -> ModelSpec:
     return ModelSpec(
         sample_rate=SAMPLE_RATE, channels=2, stems=host_names(live.stems), n_fft=N_FFT,
         hop_length=HOP_LENGTH, window=WINDOW, feature="log1p_magnitude_lrms", output="mask",
-        mode="stateful", frames_per_run=1, stride_frames=1, lookahead_frames=0,
+        mode="stateful", frames_per_run=1, stride_frames=1,
+        lookahead_frames=live.network.config.lookahead,
         any_frames=True, states=causal_states(live.network), **card,
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from streamsep.cli.options import Names
 if TYPE_CHECKING:
     import torch
 
+    from export.causal.train import Recipe
     from export.data.manifest import Track
     from export.training.loop import Budget, Lesson
 
@@ -55,6 +56,9 @@ BUILTIN_OPTIONS = {
 @click.option("--seed", default=0, show_default=True)
 @click.option("--start", type=FOLDER, help="A checkpoint or a model file of the built-in "
               "recipe whose weights a new run of it begins with; see 'blend'.")  # fmt: skip
+@click.option("--lookahead", default=0, show_default=True, type=click.IntRange(0, 8),
+              help="Frames of 23 ms by which the built-in recipe's masks come later, and hear "
+              "more.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.pt, by its recipe.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto",
               show_default=True)  # fmt: skip
@@ -72,6 +76,7 @@ def train(
     steps: int | None,
     minutes: float | None,
     start: Path | None,
+    lookahead: int,
     resume: bool,
     device: str,
     bf16: bool,
@@ -85,8 +90,9 @@ def train(
         raise click.UsageError("say what to train on: --data, --musdb or both")
     if network == "builtin":
         _refuse(context, recipe.keys() - BUILTIN_OPTIONS.keys())
-    elif start is not None:
-        raise click.UsageError("--start is for --recipe builtin")
+    elif start is not None or lookahead:
+        name = "--lookahead" if start is None else "--start"
+        raise click.UsageError(f"{name} is for --recipe builtin")
     import torch
 
     from export.errors import CheckpointError
@@ -106,7 +112,8 @@ def train(
     lesson: Lesson
     if network == "builtin":
         options = {field: recipe[option] for option, field in BUILTIN_OPTIONS.items()}
-        lesson = _live_lesson(folder, groups, options, start, before, pick_device(device), bf16)
+        asked = _live_recipe(lookahead, options)
+        lesson = _live_lesson(folder, groups, asked, start, before, pick_device(device), bf16)
     else:
         lesson = _tutorial_lesson(folder, groups, recipe, before, pick_device(device), bf16)
     _run(lesson, out, Budget(steps, minutes), resume)
@@ -134,21 +141,25 @@ def _tutorial_lesson(
     )  # fmt: skip
 
 
+def _live_recipe(lookahead: int, options: dict[str, object]) -> Recipe:
+    from export.causal.network import CausalConfig
+    from export.causal.train import Recipe
+
+    network = CausalConfig(masks=2 * len(options["stems"]), lookahead=lookahead)  # type: ignore[arg-type]
+    return Recipe(network, **options)  # type: ignore[arg-type]
+
+
 def _live_lesson(
-    folder: Path, groups: dict[str, list[Track]], options: dict[str, object], start: Path | None,
+    folder: Path, groups: dict[str, list[Track]], recipe: Recipe, start: Path | None,
     before: Path | None, device: torch.device, bf16: bool,
 ) -> Lesson:  # fmt: skip
     from export.causal.mixing import StereoMixer
-    from export.causal.network import CausalConfig
     from export.causal.read_back import read_start
-    from export.causal.train import LiveLesson, Recipe, read_recipe
+    from export.causal.train import LiveLesson, read_recipe
     from export.training.checkpoint import build_from, read_content
 
     if before is not None:
         recipe = build_from(before, read_content(before), read_recipe)
-    else:
-        network = CausalConfig(masks=2 * len(options["stems"]))  # type: ignore[arg-type]
-        recipe = Recipe(network, **options)  # type: ignore[arg-type]
     pools = [
         StereoMixer(folder, group, recipe.seed + place, recipe.stems)
         for place, group in enumerate(groups.values())

@@ -17,6 +17,8 @@ from streamsep.spec import ModelSpec
 
 SMALL = CausalConfig(channels=(4, 6, 8, 8), memory_levels=(3,), hidden=10)
 
+LATE = replace(SMALL, lookahead=2)
+
 
 def make_network(config=SMALL):
     torch.manual_seed(0)
@@ -37,7 +39,8 @@ def make_features(frames, seed=1):
 
 
 @pytest.mark.parametrize("config", [SMALL, replace(SMALL, memory_levels=(1, 2, 4)),
-                                    replace(SMALL, channels=(4, 4, 4))])  # fmt: skip
+                                    replace(SMALL, channels=(4, 4, 4)),
+                                    replace(SMALL, lookahead=1), LATE])  # fmt: skip
 @torch.no_grad()
 def test_step_by_step_is_all_at_once(config):
     network, features = make_network(config), make_features(9)
@@ -60,6 +63,32 @@ def test_nothing_looks_ahead():
 
 
 @torch.no_grad()
+def test_late_masks_hear_as_far_ahead_as_they_are_late():
+    network, features = make_network(LATE), make_features(9)
+    changed = features.clone()
+    changed[..., 6:] = make_features(3, seed=2)
+    before, after = network.logits(features), network.logits(changed)
+    assert before.shape[2] == 9 - 2
+    moved = (after - before).abs().amax((0, 1, 3))
+    assert not moved[:4].any()  # frame 3 hears frames to 5
+    assert (moved[4:] > 1e-3).all()
+
+
+@torch.no_grad()
+def test_late_masks_are_of_the_frames_they_are_counted_as():
+    """A click in frame 4 alone reaches the skip of frame 4's mask through its oldest tap."""
+    network = make_network(LATE)
+    for decoder in network.decoders:
+        decoder.skip.weight[:, :, 1:] = 0
+    network.decoders[0].up.weight.zero_()  # nothing but the topmost skip is left
+    quiet, click = torch.zeros(1, 4, BINS + 1, 9), torch.zeros(1, 4, BINS + 1, 9)
+    click[..., 4] = 3.0
+    moved = (network.logits(click) - network.logits(quiet)).abs().amax((0, 1, 3))
+    assert moved.argmax() == 4
+    assert not moved[[0, 1, 2, 3, 5, 6]].any()
+
+
+@torch.no_grad()
 def test_the_past_is_remembered():
     network, features = make_network(), make_features(8)
     changed = features.clone()
@@ -78,12 +107,13 @@ def make_spec(network):
     return ModelSpec(
         name="live", sample_rate=44_100, channels=2, stems=("vocals",), n_fft=2048,
         hop_length=1024, window="sqrt_hann", feature="log1p_magnitude_lrms", output="mask",
-        mode="stateful", frames_per_run=1, stride_frames=1, lookahead_frames=0,
+        mode="stateful", frames_per_run=1, stride_frames=1,
+        lookahead_frames=network.config.lookahead,
         any_frames=True, states=causal_states(network),
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("config", [SMALL, CausalConfig()])
+@pytest.mark.parametrize("config", [SMALL, CausalConfig(), replace(SMALL, lookahead=1), LATE])
 @pytest.mark.parametrize("frames", [1, 15])
 @torch.no_grad()
 def test_onnx_is_the_network_over_many_steps(config, frames, tmp_path):
@@ -101,7 +131,7 @@ def test_onnx_is_the_network_over_many_steps(config, frames, tmp_path):
     np.testing.assert_allclose(np.stack(got, -1), network(features)[0].numpy(), atol=5e-6)
 
 
-@pytest.mark.parametrize("config", [SMALL, CausalConfig(), replace(SMALL, hidden=40)])
+@pytest.mark.parametrize("config", [SMALL, CausalConfig(), replace(SMALL, hidden=40), LATE])
 @torch.no_grad()
 def test_int8_is_close_and_the_same_for_one_frame_and_many(config, tmp_path):
     import onnx

@@ -183,21 +183,23 @@ def test_settled_norms_fit_the_averaged_weights(mixer):
     assert 0.3 < seen[0] < 3
 
 
+@pytest.mark.parametrize("lookahead", [0, 2])
 @pytest.mark.parametrize(("precision", "tolerance"), [
     # Float32 sums in another order; a forgotten norm or gate is a hundred times that.
     ("fp32", 1e-4),
     # Weights rounded to 1/254 of the largest of 32.
     ("int8", 2e-2),
 ])  # fmt: skip
-def test_a_model_file_gives_its_network_back(tmp_path, mixer, precision, tolerance):
-    make_run(tmp_path / "run", mixer).run(Budget(steps=3))
+def test_a_model_file_gives_its_network_back(tmp_path, mixer, precision, tolerance, lookahead):
+    recipe = replace(RECIPE, network=replace(RECIPE.network, lookahead=lookahead))
+    Trainer(LiveLesson(recipe, mixer, mixer), tmp_path / "run").run(Budget(steps=3))
     live = read_live(tmp_path / "run" / "last.pt")
     for memory in live.network.memories.values():  # as made it adds nothing
         torch.nn.init.normal_(memory.out.weight, std=0.3)
     path = tmp_path / "live.onnx"
     wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)
     write_live(live, live_spec(live, name="live"), path, wave, precision)
-    lesson = LiveLesson(RECIPE, mixer, mixer)
+    lesson = LiveLesson(recipe, mixer, mixer)
     lesson.start_from(read_start(path, lesson))
     mixture = next(lesson.spectra(7, 1))
     with torch.no_grad():
@@ -231,6 +233,27 @@ def test_a_network_with_one_memory_more_begins_as_the_one_without(tmp_path, mixe
     wider = replace(RECIPE, network=replace(RECIPE.network, hidden=12))
     with pytest.raises((ValueError, RuntimeError)):
         LiveLesson(wider, mixer, mixer).start_from(content)
+
+
+def test_a_network_that_looks_ahead_begins_with_one_that_does_not(tmp_path, mixer):
+    make_run(tmp_path / "run", mixer).run(Budget(steps=3))
+    content = read_content(tmp_path / "run" / "last.pt")
+    late = LiveLesson(
+        replace(RECIPE, network=replace(RECIPE.network, lookahead=2)), mixer, mixer
+    )
+    late.start_from(content)
+    live = read_live(tmp_path / "run" / "last.pt").network
+    for network in (late.average, live):
+        # The bottom is all that hears later frames at first.
+        torch.nn.init.zeros_(network.back.weight)
+    mixture = next(late.spectra(7, 1))
+    with torch.no_grad():
+        got, expected = (n.logits(planes(mixture)) for n in (late.average, live))
+    torch.testing.assert_close(got, expected[:, :, :-2], atol=1e-5, rtol=0)
+    losses = [late.learn(late.batch(step), step, 1e-3) for step in range(2)]
+    assert all(np.isfinite(losses))
+    assert late.model.decoders[0].skip.weight[:, :, 1:].abs().max() > 0
+    assert np.isfinite(late.validate()["loss"])
 
 
 def test_nothing_to_resume_is_an_error(tmp_path, mixer):
