@@ -9,12 +9,13 @@ import re
 from base64 import b64encode
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from streamsep.audio.media import COVERS, codec_of, covers_of, kept_tags, load_av, open_source
 from streamsep.errors import OutputError
 
 Covers = list[tuple[int, str, bytes]]  # kind, MIME type and image
+
 
 SUFFIXES = (".wav", ".ogg")
 # Kinds of pictures, by FFmpeg's name and the number that ID3 and FLAC share.
@@ -29,15 +30,41 @@ ID3 = {
 }  # fmt: skip
 
 
-def copy_tags(source: Path, target: Path) -> None:
-    """Give a finished WAV or OGG file the tags and covers (JPEG, PNG) of another file.
+class Kept(NamedTuple):
+    """What goes from a song to its stems."""
 
-    Without the extra ``media``, and in a WAV file of more than 4 GB, what is there is all there is.
+    tags: dict[str, str]
+    covers: Covers
+
+
+def read_tags(source: Path) -> Kept | None:
+    """Return tags and covers (JPEG, PNG) of what FFmpeg reads, or None if there are none.
+
+    Nor are there any without the extra ``media``.
+    """
+    if find_spec("av") is None or find_spec("mutagen") is None:
+        return None
+    import mutagen  # noqa: F401  # now, not when the music is done
+
+    try:
+        container = open_source(source, OutputError)
+    except (load_av(source, OutputError).FFmpegError, OSError):
+        return None  # what only libsndfile reads has no covers
+    with container:
+        found = kept_tags(container, container.streams.best("audio"))
+        covers = [
+            (KINDS.get(stream.metadata.get("comment"), FRONT), COVERS[codec_of(stream)], image)
+            for stream, image in covers_of(container)
+        ]
+    texts = {key.lower(): text for key, text in found.items() if text}
+    return Kept(texts, covers) if texts or covers else None
+
+
+def write_tags(target: Path, kept: Kept) -> None:
+    """Give a finished WAV or OGG file tags and covers; a WAV file of more than 4 GB gets none.
 
     Parameters
     ----------
-    source
-        What FFmpeg reads.
     target
         Changed in place; its suffix is one of SUFFIXES.
 
@@ -46,16 +73,13 @@ def copy_tags(source: Path, target: Path) -> None:
     OutputError
         If it can't be written.
     """
-    if find_spec("av") is None or find_spec("mutagen") is None:
-        return
     from mutagen import MutagenError
 
-    tags, covers = _read(source)
     try:
         if target.suffix.lower() == ".ogg":
-            _write_comments(target, tags, covers)
+            _write_comments(target, *kept)
         elif _is_riff(target):
-            _write_id3(target, tags, covers)
+            _write_id3(target, *kept)
     except (MutagenError, OSError) as error:
         raise OutputError(
             f"{target} can't be given tags ({error})",
@@ -67,20 +91,6 @@ def copy_tags(source: Path, target: Path) -> None:
 def _is_riff(target: Path) -> bool:
     with target.open("rb") as file:
         return file.read(4) == b"RIFF"  # and not RF64, which mutagen doesn't know
-
-
-def _read(source: Path) -> tuple[dict[str, str], Covers]:
-    try:
-        container = open_source(source, OutputError)
-    except (load_av(source, OutputError).FFmpegError, OSError):
-        return {}, []  # what only libsndfile reads has no covers
-    with container:
-        tags = kept_tags(container, container.streams.best("audio"))
-        covers = [
-            (KINDS.get(stream.metadata.get("comment"), FRONT), COVERS[codec_of(stream)], image)
-            for stream, image in covers_of(container)
-        ]
-    return {key.lower(): text for key, text in tags.items() if text}, covers
 
 
 def _write_comments(target: Path, tags: dict[str, str], covers: Covers) -> None:

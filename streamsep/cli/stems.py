@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
@@ -67,7 +68,8 @@ def separate_file(
         # Closed before the reader: threads use it.
         with closing(separated(separator, reader, reader.finite_chunks())) as blocks:
             for stems in blocks:
-                mixed = np.tensordot(mixer, stems, axes=1)
+                # (No matrix product: BLAS's threads would take the graph's core.)
+                mixed = np.einsum("ts,scn->tcn", mixer, stems)
                 for writer, stem in zip(writers, mixed, strict=True):
                     writer.write(stem)
                 if mixed.size:
@@ -149,7 +151,10 @@ def _written_whole(
     parts = [t.with_name(f".{t.stem}.part{t.suffix}") for t in targets.values()]
     channels = min(reader.channels, 2)
     try:
-        with ExitStack() as stack:
+        # Read while the stems are made: that takes a while, and they take the time anyway.
+        with ThreadPoolExecutor(1) as beside, ExitStack() as stack:
+            tagged = [part for part in parts if part.suffix.lower() in tags.SUFFIXES]
+            found = beside.submit(tags.read_tags, reader.path) if tagged else None
             writers: list[AudioWriter | MediaWriter] = []
             for part in parts:
                 make_folder(part.parent, "-o")
@@ -157,9 +162,10 @@ def _written_whole(
                 stack.push(writer)
                 writers.append(writer)
             yield writers
-        for part in parts:
-            if part.suffix.lower() in tags.SUFFIXES:
-                tags.copy_tags(reader.path, part)
+        kept = found.result() if found else None
+        if kept is not None:
+            for part in tagged:
+                tags.write_tags(part, kept)
         for part, target in zip(parts, targets.values(), strict=True):
             _rename(part, target)
     except OutputError as error:
