@@ -69,14 +69,16 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
         if str(i + 1) in model.memories:
             x = _memory(g, x, f"memory{i + 1}", model.memories[str(i + 1)])
     x = _bottom(g, x, model, int8=precision == "int8")
-    for i in reversed(range(len(model.decoders))):
+    for i in reversed(range(1, len(model.decoders))):
         x = _decode(g, x, skips[i], i, model.decoders[i], model.config.bands(i))
+    x = _decode_in_pairs(g, x, skips[0], model.decoders[0])
+    weight, bias = head_in_pairs(model.head.weight), model.head.bias.repeat_interleave(2)
     x = g.node(
-        "Conv", x, *_weights(g, "head", model.head.weight, model.head.bias),
-        kernel_shape=[1, 3], pads=[0, 1, 0, 1],
+        "Conv", x, *_weights(g, "head", weight, bias), kernel_shape=[1, 3], pads=[0, 1, 0, 1],
     )  # fmt: skip
     masks = g.node("Transpose", g.node("Sigmoid", x), perm=[0, 1, 3, 2])
-    masks = g.node("Gather", masks, g.constant("band_of_bin", band_of_bin()), axis=2)
+    masks = g.node("Reshape", masks, g.integers(1, model.config.masks, BANDS, -1))
+    masks = g.node("Gather", masks, g.constant("place_of_bin", place_of_bin()), axis=2)
     estimate = spec.estimate_shape[:-1]
     g.node("Reshape", masks, g.integers(*estimate, -1), out=ESTIMATE_OUTPUT)
     graph = g.build(
@@ -94,10 +96,14 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
     return halve(graph) if precision == "fp16" else graph
 
 
-def band_of_bin() -> NDArray[np.int64]:
-    """Return the band of each of the 1025 bins; Nyquist follows its neighbour."""
+def place_of_bin() -> NDArray[np.int64]:
+    """Return where the band of each of the 1025 bins stands, even bands first, then odd ones.
+
+    Nyquist follows its neighbour.
+    """
     sizes = np.concatenate([np.full(count, size) for size, count in BAND_SIZES])
-    return np.append(np.repeat(np.arange(BANDS), sizes), BANDS - 1)
+    band = np.append(np.repeat(np.arange(BANDS), sizes), BANDS - 1)
+    return band % 2 * (BANDS // 2) + band // 2
 
 
 def _sharpen(g: GraphBuilder, features: str) -> str:
@@ -157,6 +163,55 @@ def _decode(
         kernel_shape=list(decoder.skip.kernel_size),
     )  # fmt: skip
     return g.node("LeakyRelu", g.node("Add", y, skip), alpha=NEGATIVE_SLOPE)
+
+
+def _decode_in_pairs(g: GraphBuilder, x: str, skip: str, decoder: Decoder) -> str:
+    """Decode the top level, its even and odd bands as channels of their own.
+
+    To lay bands between one another costs as much as a convolution: the head takes them as
+    they are, and where masks are given to bins they find their places.
+    """
+    weight, bias = _fold(decoder.up.weight, decoder.norm, axis=1)
+    y = g.node(
+        "Conv", x, *_weights(g, "up0", _paired(weight), bias.repeat_interleave(2)),
+        kernel_shape=[1, 3], pads=[0, 1, 0, 1],
+    )  # fmt: skip
+    weight, bias = _fold(decoder.skip.weight, decoder.norm, axis=0)
+    weight = skip_in_pairs(weight)
+    skip = g.node(
+        "Conv", skip, *_weights(g, "skip0", weight, torch.zeros(len(weight))),
+        kernel_shape=list(weight.shape[2:]), strides=[1, 2],
+    )  # fmt: skip
+    return g.node("LeakyRelu", g.node("Add", y, skip), alpha=NEGATIVE_SLOPE)
+
+
+def skip_in_pairs(weight: torch.Tensor) -> torch.Tensor:
+    """Return (out, in, frames, 1) as (2 · out, in, frames, 2): even bands, then odd, of each."""
+    nothing = torch.zeros_like(weight)
+    pair = torch.stack([torch.cat([weight, nothing], -1), torch.cat([nothing, weight], -1)], 1)
+    return pair.flatten(0, 1)
+
+
+def head_in_pairs(weight: torch.Tensor) -> torch.Tensor:
+    """Return (out, in, 1, 3) as (2 · out, 2 · in, 1, 3), even and odd bands of each apart.
+
+    An even band's neighbours are the odd ones of the pair before and of its own.
+    """
+    before, own, after = weight.unbind(-1)
+    nothing = torch.zeros_like(own)
+
+    def taps(*three: torch.Tensor) -> torch.Tensor:
+        return torch.stack(three, -1)
+
+    even = torch.stack([taps(nothing, own, nothing), taps(before, after, nothing)], 2)
+    odd = torch.stack([taps(nothing, before, after), taps(nothing, own, nothing)], 2)
+    return torch.stack([even, odd], 1).flatten(2, 3).flatten(0, 1)
+
+
+def head_of_pairs(weight: torch.Tensor) -> torch.Tensor:
+    """Undo `head_in_pairs`."""
+    of_even, of_odd = weight[0::2, 0::2], weight[0::2, 1::2]
+    return torch.stack([of_odd[..., 0], of_even[..., 1], of_odd[..., 1]], -1)
 
 
 def _paired(weight: torch.Tensor) -> torch.Tensor:

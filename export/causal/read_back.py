@@ -19,6 +19,7 @@ from onnx import numpy_helper
 from torch import Tensor, nn
 
 from export.causal.features import planes
+from export.causal.graph import head_of_pairs
 from export.causal.network import CausalConfig, CausalUNet
 from export.errors import CheckpointError
 from export.training.checkpoint import build_from, read_content
@@ -84,6 +85,8 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
         weights[f"decoders.{i}.up.weight"] = _unpaired(arrays[f"up{i}_weight"])
         weights[f"decoders.{i}.skip.weight"] = arrays[f"skip{i}_weight"]
         weights |= _idle_norm(f"decoders.{i}.norm", arrays[f"up{i}_bias"][::2])
+    # Of the top level even and odd bands are apart.
+    weights["decoders.0.skip.weight"] = arrays["skip0_weight"][0::2, ..., :1]
     memories = [i for i in range(1, levels) if f"memory{i}_place" in arrays]
     for i in memories:
         ours, theirs = f"memories.{i}", f"memory{i}"
@@ -100,9 +103,10 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
     weights |= {
         "back.weight": back if "back_scale" in arrays else back.T, "back.bias": arrays["back_bias"],
     }  # fmt: skip
-    weights |= {"head.weight": arrays["head_weight"], "head.bias": arrays["head_bias"]}
+    weights["head.weight"] = head_of_pairs(arrays["head_weight"])
+    weights["head.bias"] = arrays["head_bias"][0::2]
     config = CausalConfig(
-        planes=arrays["encoder0_weight"].shape[1], masks=len(arrays["head_bias"]),
+        planes=arrays["encoder0_weight"].shape[1], masks=len(weights["head.bias"]),
         channels=tuple(len(arrays[f"encoder{i}_bias"]) for i in range(levels)),
         memory_levels=tuple(memories), hidden=len(weights["gru.bias_hh_l0"]) // 3,
         lookahead=arrays["skip0_weight"].shape[2] - 1,

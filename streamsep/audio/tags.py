@@ -16,7 +16,6 @@ from streamsep.errors import OutputError
 
 Covers = list[tuple[int, str, bytes]]  # kind, MIME type and image
 
-
 SUFFIXES = (".wav", ".ogg")
 # Kinds of pictures, by FFmpeg's name and the number that ID3 and FLAC share.
 FRONT, KINDS = 3, {"Cover (back)": 4}
