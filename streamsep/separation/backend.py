@@ -19,6 +19,8 @@ from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec
 
 Float32 = NDArray[np.float32]
 
+ort.disable_telemetry_events()  # on Windows there is no other way; see streamsep/__init__.py
+
 DEVICES = ("auto", "cuda", "cpu")
 # Providers whose memory is ours: what is bound there is the array itself.
 HERE = {"CPU"}
@@ -243,21 +245,24 @@ def _has_graphs(session: Any) -> bool:
 def _open_session(path: Path, device: str, options: Any, *, graphs: bool) -> Any:
     if device not in DEVICES:
         raise ValueError(f"device must be one of {DEVICES}, not {device!r}")
+    session = None
     if device != "cpu" and "CUDAExecutionProvider" in ort.get_available_providers():
         session = _try_cuda(path, options, graphs)
-        if session is not None:
-            return session
-    if device == "cuda":
+    if device == "cuda" and (session is None or not _on_cuda(session)):
         raise BackendError(
             "CUDA was asked for and can't be used here",
             expected="an NVIDIA GPU with its driver and the CUDA and cuDNN libraries",
             remedy="pip install 'streamsep[cuda]', or use --device cpu",
         )
-    return _create(path, ["CPUExecutionProvider"], options)
+    return session or _create(path, ["CPUExecutionProvider"], options)
+
+
+def _on_cuda(session: Any) -> bool:
+    return bool(session.get_providers()[0] == "CUDAExecutionProvider")
 
 
 def _try_cuda(path: Path, options: Any, graphs: bool) -> Any | None:
-    """Return a session that really runs on CUDA, or None.
+    """Return a session that runs on CUDA; one on the CPU where CUDA can't load; or else None.
 
     The list of available providers names CUDA even where it can't load, and a failed load only
     shows in the finished session; what it prints meanwhile is worth nothing to a user.
@@ -272,9 +277,7 @@ def _try_cuda(path: Path, options: Any, graphs: bool) -> Any | None:
         for enabled in ("1", "0") if graphs else ("0",):
             cuda = "CUDAExecutionProvider", {"enable_cuda_graph": enabled}
             with suppress(ModelError):  # what is wrong with the model, the CPU tells as well
-                session = _create(path, [cuda, "CPUExecutionProvider"], options)
-                if session.get_providers()[0] == "CUDAExecutionProvider":
-                    return session
+                return _create(path, [cuda, "CPUExecutionProvider"], options)
     return None
 
 

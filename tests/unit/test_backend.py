@@ -1,5 +1,9 @@
 """The seam to onnxruntime: bound buffers, states that stay where the model runs, CUDA graphs."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import onnxruntime as ort
 import pytest
@@ -95,3 +99,18 @@ def test_graphs_are_kept_only_where_they_give_what_running_gives(memory):
     first = estimates(backend)  # and nothing of the proof is left
     assert not StaleGraphs(find_model(None), device="cpu").replays_what_it_runs()
     np.testing.assert_array_equal(first, estimates(OnnxBackend(find_model(None), device="cpu")))
+
+
+def test_nobody_is_told_what_runs(tmp_path):
+    """onnxruntime leaves events to be sent, and a number for the machine, in the user's cache."""
+    script = """
+import sys
+from pathlib import Path
+from streamsep.separation import load_separator
+load_separator(Path(sys.argv[1]), device="cpu")
+"""
+    # Nothing of this environment: tests and continuous integration aren't reported on anyway.
+    env = {"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", script, str(find_model("live"))]
+    subprocess.run(command, env=env, check=True)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
