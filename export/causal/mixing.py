@@ -41,6 +41,8 @@ REVERB_CHANCE = 0.6  # of solo voices: those of songs bring their own room
 PAUSE_CHANCE = 0.30  # of a voice, before or after which the band plays alone
 BREAK_CHANCE = 0.08  # of a band, before or after which the voice stands alone
 OVERDRIVE_CHANCE = 0.12
+CHOP_CHANCE = 0.06  # of a voice that is cut to pieces, as by a sampler
+CHOP_PIECES, CHOP_S, CHOP_REST, CHOP_FADE_S = (2, 6), (0.08, 0.4), 0.35, 0.004
 DOUBLE_CENTS, DOUBLE_S = 25.0, (0.003, 0.045)
 MONO_CHANCE = 0.25  # of a whole item: old records, and phones
 SPEED_CHANCE = 0.7
@@ -165,7 +167,7 @@ class StereoMixer:
         if rng.random() < OVERDRIVE_CHANCE:
             drive = _gain(rng, (-6.0, 12.0))
             voice = np.tanh(drive * voice) / drive
-        return voice
+        return _chop(rng, voice) if rng.random() < CHOP_CHANCE else voice
 
     def _part(
         self, rng: np.random.Generator, track: Track, names: Sequence[str], octaves: float
@@ -226,6 +228,21 @@ def _double(rng: np.random.Generator, voice: Audio) -> Audio:
     width = rng.uniform(0.5, 1.0)
     sides = np.stack([mono + (1 - width) * take, take + (1 - width) * mono])
     return sides if rng.random() < 0.5 else sides[::-1]
+
+
+def _chop(rng: np.random.Generator, voice: Audio) -> Audio:
+    """Play a few pieces of a voice, and rests, over and over in random order."""
+    size = int(rng.uniform(*CHOP_S) * SAMPLE_RATE)
+    fade = np.minimum(np.arange(1, size + 1) / (CHOP_FADE_S * SAMPLE_RATE), 1.0)
+    edges = (fade * fade[::-1]).astype(np.float32)
+    starts = rng.integers(ITEM_SAMPLES - size, size=rng.integers(*CHOP_PIECES))
+    pieces = [voice[:, start : start + size] * edges for start in starts]
+    chopped = np.zeros_like(voice)
+    for start in range(0, ITEM_SAMPLES, size):
+        if rng.random() >= CHOP_REST:
+            room = chopped[:, start : start + size]
+            room[...] = pieces[rng.integers(len(pieces))][:, : room.shape[1]]
+    return chopped
 
 
 def _add_room(rng: np.random.Generator, dry: Audio) -> Audio:

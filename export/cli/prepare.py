@@ -23,8 +23,11 @@ FOLDER = click.Path(path_type=Path)
               default="/usr/share/sounds/sf2/FluidR3_GM.sf2", help="What --midi is played with.")
 @click.option("--takes", default=1, show_default=True, type=click.IntRange(1),
               help="Versions of everything that is sung and rendered.")
+@click.option("--midi-takes", type=click.IntRange(1), help="Versions of what is rendered: as "
+              "written, by electric instruments, by acoustic ones, …  [default: --takes]")
 @click.option("--midi-songs", default=0, show_default=True, type=click.IntRange(0),
-              help="Songs to make of each file of --midi, sung by people of --sing.")
+              help="Songs to make of each file of --midi, sung by people of --sing; from the "
+                   "third on with acoustic instruments.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave these files out.")
 @click.option("--sources", type=FOLDER, help="Table of file, repo and licence (TSV).")
 @click.option("--out", type=FOLDER, required=True, help="Where the prepared folder goes.")
@@ -46,6 +49,7 @@ def prepare(
     midi: tuple[Path, ...],
     soundfont: Path,
     takes: int,
+    midi_takes: int | None,
     midi_songs: int,
     exclude: tuple[str, ...],
     sources: Path | None,
@@ -82,7 +86,7 @@ def prepare(
     for folder in midi:
         from export.data.midi import find_midi
 
-        found += find_midi(folder, soundfont, takes, seed, exclude)
+        found += find_midi(folder, soundfont, midi_takes or takes, seed, exclude)
     if midi_songs:
         from export.data.tunes import find_sung_midi
 

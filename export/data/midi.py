@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ from export.errors import DataError
 if TYPE_CHECKING:
     import mido
 
+Pick = Callable[[np.random.Generator], int]
+
 MIDI_SUFFIXES = frozenset({".mid", ".midi"})
 DRUM_CHANNEL = 9
 ALL_SOUND_OFF = 120
@@ -36,6 +38,12 @@ SINGING = (
     *range(64, 72), *range(72, 80), *range(56, 61),  # reeds, pipes, brass
     40, 41, 42, 22, 16, 18, 26, 27, 29, 30, 62, 63,  # strings, organs, guitars, synth brass
 )  # fmt: skip
+ACOUSTIC = (
+    *range(19, 24), 109,  # organs, accordions, harmonica, bagpipe: reeds that sound like vowels
+    40, 41, 42, 110, 15, 24, 25, 46, 104, 105,  # bowed, plucked and struck strings
+    *range(72, 76), 78, 79, 68, 71, 56, 57,  # pipes, whistles, winds
+    0, 3, 32,  # pianos, bass
+)  # fmt: skip
 PADS = (0, 4, 5, 11, 24, 48, 50, 88, 89, 90, 92, 94)
 
 SECONDS = 50.0  # of each file: games repeat themselves
@@ -45,6 +53,8 @@ def find_midi(
     root: Path, soundfont: Path, takes: int, seed: int, exclude: Sequence[str] = ()
 ) -> Iterator[SourceTrack]:
     """Yield every MIDI file under ``root``, once as written and once more for each further take.
+
+    Of these the first is played by electric instruments, the second by acoustic ones, and so on.
 
     Raises
     ------
@@ -59,7 +69,10 @@ def find_midi(
                 track_id(root, path.with_suffix("")) + (f"-take{take}" if take else ""),
                 "rendered",
                 lambda p=path, s=rng_seed, t=take: {
-                    "accompaniment": render(p, soundfont, np.random.default_rng(s), recast=t > 0)
+                    "accompaniment": render(
+                        p, soundfont, np.random.default_rng(s), recast=t > 0,
+                        pick=electric if t % 2 else acoustic,
+                    )
                 },
                 (path,),
             )
@@ -92,13 +105,27 @@ def check_player(soundfont: Path) -> None:
         )
 
 
-def render(path: Path, soundfont: Path, rng: np.random.Generator, *, recast: bool) -> Audio:
+def electric(rng: np.random.Generator) -> int:
+    """Return the program of some lead, wind, string or pad."""
+    return int(rng.choice(SINGING if rng.random() < 0.6 else PADS))
+
+
+def acoustic(rng: np.random.Generator) -> int:
+    """Return the program of an instrument that folk bands play."""
+    return int(rng.choice(ACOUSTIC))
+
+
+def render(
+    path: Path, soundfont: Path, rng: np.random.Generator, *, recast: bool, pick: Pick = electric
+) -> Audio:
     """Return the first minutes of a MIDI file as sound, float32 of shape (2, samples) at 44.1 kHz.
 
     Parameters
     ----------
     recast
-        Give every part another instrument: leads, winds, strings, pads.
+        Give every part another instrument.
+    pick
+        Returns one.
 
     Raises
     ------
@@ -106,7 +133,7 @@ def render(path: Path, soundfont: Path, rng: np.random.Generator, *, recast: boo
         If the file can't be read or gives no sound.
     """
     song = read_midi(path)
-    cast_parts(song, rng, recast=recast)
+    cast_parts(song, rng, recast=recast, pick=pick)
     return play(song, soundfont, path)
 
 
@@ -131,11 +158,13 @@ def read_midi(path: Path) -> mido.MidiFile:
     return song
 
 
-def cast_parts(song: mido.MidiFile, rng: np.random.Generator, *, recast: bool) -> None:
+def cast_parts(
+    song: mido.MidiFile, rng: np.random.Generator, *, recast: bool, pick: Pick = electric
+) -> None:
     """Take human voices out, and if told so give every part another instrument, in place."""
     import mido
 
-    cast = {c: int(rng.choice(SINGING if rng.random() < 0.6 else PADS)) for c in range(16)}
+    cast = {c: pick(rng) for c in range(16)}
     for track in song.tracks:
         used = {m.channel for m in track if m.type == "note_on"} - {DRUM_CHANNEL}
         for message in track:

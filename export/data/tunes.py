@@ -18,8 +18,10 @@ from export.constants import SAMPLE_RATE
 from export.data.audio import Audio, read_stereo_44k
 from export.data.midi import (
     DRUM_CHANNEL,
+    acoustic,
     cast_parts,
     check_player,
+    electric,
     midi_files,
     play,
     read_midi,
@@ -41,6 +43,7 @@ PHRASE_S = 6.0  # so does a longer breath
 SPEECH_SHARE = (0.4, 1.2)  # of a phrase's length: what is said in it
 FADE_S = 0.02
 RECAST_CHANCE = 0.5
+PLUGGED_TAKES = 2
 VOICE_TO_BAND_DB = (-4.0, 3.0)
 
 
@@ -58,6 +61,8 @@ def find_sung_midi(
     exclude: Sequence[str] = (),
 ) -> Iterator[SourceTrack]:  # fmt: skip
     """Yield every MIDI file under ``root`` of which a part can be sung, as a song, per take.
+
+    From the third take on the band plays acoustic instruments.
 
     Parameters
     ----------
@@ -77,25 +82,32 @@ def find_sung_midi(
             person = tuple(people[np.random.default_rng(rng_seed).integers(len(people))])
             yield SourceTrack(
                 f"song{take}-{track_id(root, path.with_suffix(''))}", "rendered",
-                lambda p=path, v=person, s=rng_seed: make_song(
-                    p, soundfont, v, np.random.default_rng(s)
+                lambda p=path, v=person, s=rng_seed, t=take: make_song(
+                    p, soundfont, v, np.random.default_rng(s), unplugged=t >= PLUGGED_TAKES
                 ),
                 (path, *person),
             )  # fmt: skip
 
 
 def make_song(
-    path: Path, soundfont: Path, person: Sequence[Path], rng: np.random.Generator
-) -> Stems:
+    path: Path, soundfont: Path, person: Sequence[Path], rng: np.random.Generator,
+    *, unplugged: bool = False,
+) -> Stems:  # fmt: skip
     """Return ``vocals`` and ``accompaniment``, float32 of shape (2, samples) each.
 
     The voice stands dry in the middle.
+
+    Parameters
+    ----------
+    unplugged
+        Whether the band plays acoustic instruments; else those as written, or electric ones.
     """
     song = read_midi(path)
     tunes = find_tunes(song)
     channel = list(tunes)[rng.integers(len(tunes))]
     silence(song, channel)
-    cast_parts(song, rng, recast=bool(rng.random() < RECAST_CHANCE))
+    recast = bool(rng.random() < RECAST_CHANCE)
+    cast_parts(song, rng, recast=recast or unplugged, pick=acoustic if unplugged else electric)
     band = play(song, soundfont, path)
     voice = np.zeros(band.shape[1], np.float32)
     for phrase in phrases(tunes[channel]):

@@ -9,7 +9,7 @@ import torch
 
 from export.causal import mixing
 from export.causal.features import planes
-from export.causal.mixing import ITEM_SAMPLES, StereoMixer, _double
+from export.causal.mixing import ITEM_SAMPLES, StereoMixer, _chop, _double
 from export.causal.network import CausalConfig
 from export.causal.read_back import read_start
 from export.causal.train import LiveLesson, Recipe, random_curves
@@ -129,6 +129,20 @@ def test_a_doubled_voice_is_wide_and_as_loud():
     left, right = doubled
     assert np.corrcoef(left, right)[0, 1] < 0.9  # one and the same would be 1
     assert 0.9 < np.sqrt(np.mean(doubled**2)) < 1.5
+
+
+def test_a_chopped_voice_is_pieces_of_it_and_rests():
+    rng = np.random.default_rng(5)
+    voice = (1 + np.arange(ITEM_SAMPLES, dtype=np.float32)) * np.ones((2, 1), np.float32)
+    left, right = _chop(rng, voice)
+    np.testing.assert_array_equal(left, right)
+    # Away from the edges of pieces the voice goes on: one sample a sample.
+    running = np.diff(left) == 1.0
+    resting = (left[1:] == 0) & (left[:-1] == 0)
+    assert 0.4 < running.mean() < 0.8
+    assert 0.15 < resting.mean() < 0.55
+    starts = {round(float(v)) for v in (left[1:] - np.arange(1, ITEM_SAMPLES))[running]}
+    assert len(starts) > 3  # the same few pieces at several places
 
 
 def test_a_pool_without_voices_is_an_error(tmp_path, tracks):

@@ -8,7 +8,7 @@ import pytest
 
 from export.constants import SAMPLE_RATE
 from export.data import midi
-from export.data.midi import SINGING, VOICES, find_midi, render
+from export.data.midi import ACOUSTIC, PADS, SINGING, VOICES, find_midi, render
 from export.errors import DataError
 
 SOUNDFONT = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
@@ -57,8 +57,10 @@ def test_no_human_voice_is_left_in_a_band(song, monkeypatch):
     sounds = [take.load()["accompaniment"] for take in takes]
     assert not any(VOICES & found for found in programs)
     assert programs[1] != programs[0]
+    assert programs[1] <= {*SINGING, *PADS}
+    assert programs[2] <= set(ACOUSTIC)
     assert all(np.abs(sound).max() > 0.001 for sound in sounds)
-    assert not VOICES & set(SINGING)
+    assert not VOICES & {*SINGING, *PADS, *ACOUSTIC}
 
 
 def test_what_is_no_midi_is_one_clear_line(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import soundfile as sf
 
 from export.constants import SAMPLE_RATE
-from export.data.midi import read_midi
+from export.data.midi import ACOUSTIC, read_midi
 from export.data.sources import find_people
 from export.data.tunes import Note, find_sung_midi, find_tunes, phrases, to_frames
 
@@ -82,3 +82,19 @@ def test_a_song_has_the_tune_in_the_voice_and_not_in_the_band(folder):
     # The chord is C major: of the A's partials that are not its own, the band plays none.
     spectrum = np.abs(np.fft.rfft(stems["accompaniment"][0, second]))
     assert spectrum[435:446].max() < 0.05 * spectrum.max()
+
+
+def test_the_band_of_the_third_take_is_acoustic(folder, monkeypatch):
+    programs = []
+    save = mido.MidiFile.save
+
+    def spy(self, path):
+        programs.append({m.program for t in self.tracks for m in t if m.type == "program_change"})
+        save(self, path)
+
+    monkeypatch.setattr(mido.MidiFile, "save", spy)
+    people = find_people(folder / "people")
+    songs = list(find_sung_midi(folder / "midi", SOUNDFONT, people, takes=3, seed=0))
+    songs[2].load()
+    assert programs[0]
+    assert programs[0] <= set(ACOUSTIC)
