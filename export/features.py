@@ -14,17 +14,16 @@ import torch
 from torch import Tensor
 
 from export.constants import HOP_LENGTH, N_FFT
+from streamsep.dsp.stft import analysis_window
 
 
-def make_window(name: str, n_fft: int = N_FFT) -> Tensor:
-    """Return a periodic analysis window.
+def make_window(name: str, n_fft: int = N_FFT, hop_length: int = HOP_LENGTH) -> Tensor:
+    """Return an analysis window, as the host's.
 
     Parameters
     ----------
-    name
-        ``"hann"``, or ``"sqrt_hann"``: its square root, which at half overlap is its own dual.
-    n_fft
-        Window length in samples.
+    name, n_fft, hop_length
+        As of `streamsep.dsp.stft.analysis_window`.
 
     Returns
     -------
@@ -34,14 +33,9 @@ def make_window(name: str, n_fft: int = N_FFT) -> Tensor:
     Raises
     ------
     ValueError
-        For any other name.
+        For an unknown name.
     """
-    hann = torch.hann_window(n_fft, periodic=True, dtype=torch.float64)
-    if name == "hann":
-        return hann.float()
-    if name == "sqrt_hann":
-        return hann.clamp(min=0).sqrt().float()
-    raise ValueError(f"unknown window {name!r}: 'hann' or 'sqrt_hann'")
+    return torch.from_numpy(analysis_window(name, n_fft, hop_length))
 
 
 def stft(wave: Tensor, window: Tensor, hop_length: int = HOP_LENGTH) -> Tensor:

@@ -30,14 +30,14 @@ from typing import Any
 
 from streamsep.errors import ModelError
 
-SCHEMA = 2
-READABLE = (1, SCHEMA)  # 1 lacked any_frames
+SCHEMA = 3
+READABLE = (1, 2, SCHEMA)  # 1 lacked any_frames, 2 interleave
 METADATA_KEY = "streamsep"
 FEATURES_INPUT = "features"
 ESTIMATE_OUTPUT = "estimate"
 FREE_AXIS = "frames"
 
-WINDOWS = ("hann", "sqrt_hann")
+WINDOWS = ("hann", "sqrt_hann", "asymmetric")
 FEATURES = ("log1p_magnitude", "log1p_magnitude_lrms", "complex")
 OUTPUTS = ("mask", "log1p_magnitude", "complex")
 MODES = ("stateful", "sliding")
@@ -47,6 +47,7 @@ MAX_N_FFT = 65_536
 MAX_CHANNELS = 8
 MAX_STEMS = 16
 MAX_FRAMES = 4_096
+MAX_STREAMS = 16
 MAX_STATE_ELEMENTS = 16_777_216
 MAX_WINDOW_ELEMENTS = 67_108_864
 MAX_METADATA_BYTES = 1_048_576
@@ -96,7 +97,7 @@ class ModelSpec(SeparatorSpec):
     stems
         Names of what the graph estimates, in output order.
     window
-        Analysis window, periodic; synthesis uses its canonical dual (see ``dsp.stft``).
+        Analysis window; synthesis uses what completes it (see ``dsp.stft``).
     frames_per_run
         T of the graph: frames that go in and come out per run.
     stride_frames
@@ -108,6 +109,9 @@ class ModelSpec(SeparatorSpec):
         How many earlier frames an estimate may depend on; 0 when unbounded (recurrent).
     any_frames
         Whether a stateful graph takes any multiple of ``frames_per_run`` at once.
+    interleave
+        Streams that the frames are dealt out to in turn, each with states of its own: to a
+        stateful graph frames are ``interleave`` hops apart.
     dim_f
         Bins that a ``complex`` graph sees, from 0 on; 0 for all. Stems have nothing above.
     compensate
@@ -133,6 +137,7 @@ class ModelSpec(SeparatorSpec):
     scores: Mapping[str, float] = field(default_factory=dict)
     git_commit: str = ""
     any_frames: bool = False
+    interleave: int = 1
     dim_f: int = 0
     compensate: float = 1.0
     origin: str = ""
@@ -155,8 +160,8 @@ class ModelSpec(SeparatorSpec):
 
     @property
     def transform_delay(self) -> int:
-        """Overlap of the analysis and synthesis frames, in samples."""
-        return self.n_fft - self.hop_length
+        """What the transform there and back delays by, in samples; see `StreamingSTFT`."""
+        return self.hop_length if self.window == "asymmetric" else self.n_fft - self.hop_length
 
     @property
     def planes(self) -> int:
@@ -273,6 +278,7 @@ def _check(spec: ModelSpec) -> None:
     _check_range(spec, "stride_frames", 1, spec.frames_per_run)
     _check_range(spec, "lookahead_frames", spec.stride_frames - 1, MAX_FRAMES)
     _check_range(spec, "context_frames", 0, 10**9)
+    _check_range(spec, "interleave", 1, MAX_STREAMS)
     for name, allowed in (
         ("window", WINDOWS), ("feature", FEATURES), ("output", OUTPUTS), ("mode", MODES)
     ):  # fmt: skip
@@ -331,7 +337,10 @@ def _check_mode(spec: ModelSpec) -> None:
         if spec.states:
             raise _bad("states", f"{len(spec.states)} in a sliding graph", "none")
         _check_range(spec, "lookahead_frames", 0, spec.frames_per_run - 1)
+        _check_range(spec, "interleave", 1, 1)
         return
+    if spec.interleave > 1 and (spec.lag_frames or not spec.any_frames):
+        raise _bad("interleave", spec.interleave, "1 where there is look-ahead or no any_frames")
     if spec.stride_frames != spec.frames_per_run:
         raise _bad("stride_frames", spec.stride_frames, "frames_per_run in a stateful graph")
     for state in spec.states:

@@ -63,11 +63,22 @@ def _build(content: dict[str, Any]) -> Live:
     return Live(network.eval(), recipe.stems)
 
 
-def live_spec(live: Live, **card: Any) -> ModelSpec:
-    """Return the spec; ``card`` holds name, licence, training_data, scores, git_commit."""
+def live_spec(live: Live, hop_length: int = HOP_LENGTH, **card: Any) -> ModelSpec:
+    """Return the spec.
+
+    Parameters
+    ----------
+    hop_length
+        Samples; what comes out is two hops late. A hop shorter than that of the training goes
+        with an asymmetric window, and the network sees every so many of its frames as a stream.
+    card
+        Its name, licence, training_data, scores, git_commit.
+    """
+    own = hop_length == HOP_LENGTH
     return ModelSpec(
         sample_rate=SAMPLE_RATE, channels=2, stems=host_names(live.stems), n_fft=N_FFT,
-        hop_length=HOP_LENGTH, window=WINDOW, feature="log1p_magnitude_lrms", output="mask",
+        hop_length=hop_length, window=WINDOW if own else "asymmetric",
+        interleave=HOP_LENGTH // hop_length, feature="log1p_magnitude_lrms", output="mask",
         mode="stateful", frames_per_run=1, stride_frames=1,
         lookahead_frames=live.network.config.lookahead,
         any_frames=True, states=causal_states(live.network), **card,

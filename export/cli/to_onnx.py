@@ -29,6 +29,9 @@ threads_option = click.option("--threads", type=click.IntRange(1), help="CPU thr
               show_default=True)  # fmt: skip
 @click.option("--precision", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32",
               show_default=True, help="fp16 is for GPUs, int8 for CPUs.")  # fmt: skip
+@click.option("--hop", "hop_length", type=click.Choice(["256", "512", "1024"]), default="1024",
+              show_default=True, help="Of the live network, which answers two hops late: short "
+              "ones cost as many times more.")  # fmt: skip
 @click.option("--name", help="Name in the spec [default: the file's].")
 @click.option("--channels", default=2, show_default=True, type=click.IntRange(1, 8))
 @click.option("--licence", default="", help="Licence of the weights.")
@@ -43,6 +46,7 @@ def to_onnx(
     out: Path,
     mode: str,
     precision: str,
+    hop_length: str,
     name: str | None,
     channels: int,
     licence: str,
@@ -55,6 +59,7 @@ def to_onnx(
     """Export a checkpoint and verify the file; one that fails isn't kept."""
     _set_threads(threads)
     from export.causal.write import live_spec, read_live, write_live
+    from export.constants import HOP_LENGTH
     from export.to_onnx.model import make_spec
     from export.to_onnx.write import current_commit, write_model
     from export.training.checkpoint import load_checkpoint
@@ -64,12 +69,14 @@ def to_onnx(
         if (mode, channels) != ("stateful", 2):
             raise click.UsageError("the live model is stateful and stereo")
         card = live_spec(
-            live, name=name or out.stem, licence=licence, training_data=training_data,
-            scores=dict(scores), git_commit=current_commit(),
+            live, int(hop_length), name=name or out.stem, licence=licence,
+            training_data=training_data, scores=dict(scores), git_commit=current_commit(),
         )  # fmt: skip
         error = write_live(live, card, out, _wave(audio, 2), precision)
         click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, largest mask error {error:.2g}")
         return
+    if int(hop_length) != HOP_LENGTH:
+        raise click.UsageError("the tutorial's network has a hop of 1024")
     trained = load_checkpoint(checkpoint)
     spec = make_spec(
         trained, mode, name=name or out.stem, channels=channels, licence=licence,

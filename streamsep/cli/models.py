@@ -218,8 +218,8 @@ def _frames(spec: ModelSpec) -> str:
 
 
 def _latency(spec: ModelSpec) -> str:
-    frames = spec.lag_frames + spec.stride_frames - 1
-    samples = spec.n_fft + frames * spec.hop_length
+    frames = spec.lag_frames + spec.stride_frames
+    samples = spec.transform_delay + frames * spec.hop_length
     least = "from " if spec.mode == "sliding" else ""  # the machine's speed decides
     return f"{least}{1_000 * samples / spec.sample_rate:.0f} ms"
 

@@ -11,15 +11,21 @@ Float32 = NDArray[np.float32]
 Complex64 = NDArray[np.complex64]
 
 
-def analysis_window(name: str, n_fft: int) -> Float32:
-    """Return the periodic analysis window.
+def analysis_window(name: str, n_fft: int, hop_length: int) -> Float32:
+    """Return the analysis window; hann and sqrt_hann are periodic.
+
+    ``"asymmetric"`` rises over all but the last hop and falls over that (Mauler and Martin 2007,
+    "A low delay, variable resolution, perfect reconstruction spectral analysis-synthesis
+    system"): as fine in frequency as a long window, nearly as quick as a short one.
 
     Parameters
     ----------
     name
-        ``"hann"`` or ``"sqrt_hann"``.
+        ``"hann"``, ``"sqrt_hann"`` or ``"asymmetric"``.
     n_fft
         Length in samples.
+    hop_length
+        In samples; what only an asymmetric window depends on.
 
     Returns
     -------
@@ -30,12 +36,23 @@ def analysis_window(name: str, n_fft: int) -> Float32:
     ValueError
         For an unknown name.
     """
-    hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(n_fft) / n_fft)
+    if name == "asymmetric":
+        rise, fall = (hann_window(2 * half) for half in (n_fft - hop_length, hop_length))
+        hann = np.concatenate([rise[: n_fft - hop_length], fall[hop_length:]])
+    else:
+        hann = hann_window(n_fft)
     if name == "hann":
         return hann.astype(np.float32)
-    if name == "sqrt_hann":
-        return np.sqrt(hann).astype(np.float32)
+    if name in ("sqrt_hann", "asymmetric"):
+        root: Float32 = np.sqrt(hann).astype(np.float32)
+        return root
     raise ValueError(f"unknown window {name!r}")
+
+
+def hann_window(length: int) -> NDArray[np.float64]:
+    """Return a periodic Hann window."""
+    window: NDArray[np.float64] = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(length) / length)
+    return window
 
 
 def dual_window(window: Float32, hop_length: int) -> Float32:
@@ -62,13 +79,30 @@ def dual_window(window: Float32, hop_length: int) -> Float32:
     return dual
 
 
+def synthesis_window(name: str, n_fft: int, hop_length: int) -> Float32:
+    """Return what the end of each frame is multiplied by before frames are added.
+
+    Returns
+    -------
+    (n_fft,) float32
+        The canonical dual; of an asymmetric window (2 · hop_length,): what makes a Hann window of
+        it there, so that nothing older is ever needed.
+    """
+    analysis = analysis_window(name, n_fft, hop_length)
+    if name != "asymmetric":
+        return dual_window(analysis, hop_length)
+    hann, end = hann_window(2 * hop_length), analysis[-2 * hop_length :]
+    window = np.divide(hann, end, out=np.zeros_like(hann), where=end > 0)
+    return window.astype(np.float32)
+
+
 class StreamingSTFT:
     """Analysis and synthesis for one stream, block by block, without allocation.
 
     Analysis frame q (counted from 1) covers input samples [q·hop − n_fft, q·hop), zeros before
     the start: librosa's centred frame q − 1 for ``n_fft == 2 * hop_length`` and zero padding.
-    Synthesis of that frame completes samples [(q−1)·hop − n_fft + hop, q·hop − n_fft + hop), so
-    the pair delays by ``n_fft - hop_length`` samples.
+    Synthesis of that frame completes samples [(q−1)·hop − delay, q·hop − delay), where the delay
+    is ``n_fft - hop_length`` samples; of an asymmetric window ``hop_length``.
 
     Parameters
     ----------
@@ -79,7 +113,7 @@ class StreamingSTFT:
     stems
         Stems out, S: synthesis keeps one overlap-add buffer per stem and channel.
     window
-        Name of the analysis window, see `analysis_window`.
+        Name of the pair of windows, see `analysis_window`.
     frames
         Frames a call, T.
     """
@@ -89,32 +123,29 @@ class StreamingSTFT:
         frames: int = 1,
     ) -> None:  # fmt: skip
         self.n_fft, self.hop_length = n_fft, hop_length
-        analysis = analysis_window(window, n_fft)
-        synthesis = dual_window(analysis, hop_length)
+        analysis = analysis_window(window, n_fft, hop_length)
+        synthesis = synthesis_window(window, n_fft, hop_length)
+        reach = len(synthesis)
+        self.delay: int = reach - hop_length  # from a sample's arrival to its reconstruction
         # numpy transforms float32 in float64, five times slower, unless a factor of float32
         # stands before the sum: "forward" has 1/n_fft there, which the window takes back.
-        size = self.delay + frames * hop_length
-        self._input = np.zeros((channels, size), np.float32)
+        news = frames * hop_length
+        self._input = np.zeros((channels, n_fft - hop_length + news), np.float32)
         shifts = np.lib.stride_tricks.sliding_window_view(self._input, n_fft, axis=1)
         self._framed = shifts[:, ::hop_length].transpose(1, 0, 2)  # (T, C, n_fft), a view
         self._windowed = np.zeros((frames, channels, n_fft), np.float32)
         # As large as what they are multiplied with: for operands of fewer axes numpy makes a copy.
         self._analysis = np.zeros_like(self._windowed) + analysis * np.float32(n_fft)
-        self._overlap = np.zeros((stems, channels, size), np.float32)
-        starts = range(0, frames * hop_length, hop_length)
-        self._parts = [self._overlap[..., start : start + n_fft] for start in starts]
-        self._done = self._overlap[..., : frames * hop_length]
-        self._rest = self._overlap[..., self.delay :]
+        self._overlap = np.zeros((stems, channels, self.delay + news), np.float32)
+        starts = range(0, news, hop_length)
+        self._parts = [self._overlap[..., start : start + reach] for start in starts]
+        self._done, self._rest = self._overlap[..., :news], self._overlap[..., self.delay :]
         self._frame = np.zeros((frames, stems, channels, n_fft), np.float32)
-        self._synthesis = np.zeros_like(self._frame) + synthesis
-        self._newest = self._input[:, self.delay :]
-        self._moves_in = end_to_front(self._input, self.delay)
+        self._end = self._frame[..., n_fft - reach :]  # a view
+        self._synthesis = np.zeros_like(self._end) + synthesis
+        self._newest = self._input[:, n_fft - hop_length :]
+        self._moves_in = end_to_front(self._input, n_fft - hop_length)
         self._moves_out = end_to_front(self._overlap, self.delay)
-
-    @property
-    def delay(self) -> int:
-        """Samples from a sample's arrival to its reconstruction."""
-        return self.n_fft - self.hop_length
 
     def analyse(self, block: Float32, out: Complex64) -> None:
         """Take the next hops in and write the spectra of the frames that they complete.
@@ -144,9 +175,9 @@ class StreamingSTFT:
             (S, C, T · hop_length) float32, overwritten.
         """
         np.fft.irfft(spectra, n=self.n_fft, axis=-1, out=self._frame)  # type: ignore[arg-type]
-        np.multiply(self._frame, self._synthesis, out=self._frame)
-        for part, frame in zip(self._parts, self._frame, strict=True):
-            np.add(part, frame, out=part)
+        np.multiply(self._end, self._synthesis, out=self._end)
+        for part, end in zip(self._parts, self._end, strict=True):
+            np.add(part, end, out=part)
         np.copyto(out, self._done)
         for front, end in self._moves_out:
             np.copyto(front, end)

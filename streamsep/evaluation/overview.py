@@ -35,7 +35,7 @@ class Overview:
         self.columns = min(COLUMNS, self._frames)
         self._power = np.zeros((self.columns, N_FFT // 2 + 1))
         self._counts = np.zeros(self.columns)
-        self._window = analysis_window("hann", N_FFT)
+        self._window = analysis_window("hann", N_FFT, HOP_LENGTH)
         self._scale = 4.0 / (N_FFT * np.sum(self._window.astype(np.float64) ** 2))
         self._rest: Float32 | None = None
         self._done = 0

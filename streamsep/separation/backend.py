@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from io import StringIO
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,8 +41,8 @@ class Backend(Protocol):
     features: Float32  # spec.features_shape
     estimate: Float32  # spec.estimate_shape
 
-    def run(self) -> None:
-        """Run the graph once over the bound arrays, carrying its states on."""
+    def run(self, stream: int = 0) -> None:
+        """Run the graph once over the bound arrays, carrying a stream's states on."""
 
     def reset(self) -> None:
         """Zero the features, the estimate and all states."""
@@ -81,8 +82,8 @@ class OnnxBackend:
     """An onnxruntime session with preallocated, bound buffers.
 
     States alternate between two sets of buffers, each the input of one binding and the output
-    of the other, so that carrying them on copies nothing. On a GPU they stay there: features go
-    up, the estimate comes down, nothing else does.
+    of the other, so that carrying them on copies nothing; each stream has its own pair. On a GPU
+    they stay there: features go up, the estimate comes down, nothing else does.
 
     A GPU is given all of a run at once, as a CUDA graph for each binding, where the model's graph
     allows that and replaying it gives the numbers that running it does.
@@ -128,14 +129,16 @@ class OnnxBackend:
         self.features: Float32 = self._features.array[0] if batch else self._features.array
         self.estimate: Float32 = self._estimate.array
         self._states = [
-            [_Port(state.shape, self.provider) for state in spec.states] for _ in range(2)
+            [[_Port(state.shape, self.provider) for state in spec.states] for _ in range(2)]
+            for _ in range(spec.interleave)
         ]
         self._bindings = [
-            self._bind(names, *self._states), self._bind(names, *reversed(self._states)),
-        ]  # fmt: skip
+            [self._bind(names, one, other), self._bind(names, other, one)]
+            for one, other in self._states
+        ]
         # A graph holds the addresses that it was captured with: one for each binding.
-        self._run_options = [_run_options(1), _run_options(2)]
-        self._turn = 0
+        self._run_options = [_run_options(1 + number) for number in range(2 * spec.interleave)]
+        self._turns = [0] * spec.interleave
 
     def _bind(
         self, names: tuple[str, str], states_in: list[_Port], states_out: list[_Port]
@@ -151,7 +154,7 @@ class OnnxBackend:
     def replays_what_it_runs(self) -> bool:
         """Say whether captured graphs give what running the model does; resets all."""
         replayed = self._made_of_noise(self._run_options)
-        run = self._made_of_noise([_run_options(NO_GRAPH)] * 2)
+        run = self._made_of_noise([_run_options(NO_GRAPH)] * len(self._run_options))
         return (
             replayed is not None and run is not None
             and np.allclose(replayed, run, rtol=SAME, atol=SAME)
@@ -162,29 +165,32 @@ class OnnxBackend:
         noise, estimates = np.random.default_rng(0), []
         self.reset()
         try:
-            for _ in range(PROOF_RUNS):
+            for number in range(PROOF_RUNS * self.spec.interleave):
                 noise.random(out=self._features.array, dtype=np.float32)
-                self._run(options)
+                self._run(options, number % self.spec.interleave)
                 estimates.append(self.estimate.copy())
         except BackendError:
             return None
         self.reset()
         return np.stack(estimates)
 
-    def run(self) -> None:
-        """Run the graph once.
+    def run(self, stream: int = 0) -> None:
+        """Run the graph once, with the states of a stream.
 
         Raises
         ------
         BackendError
             If onnxruntime fails.
         """
-        self._run(self._run_options)
+        self._run(self._run_options, stream)
 
-    def _run(self, options: list[Any]) -> None:
+    def _run(self, options: list[Any], stream: int) -> None:
+        turn = self._turns[stream]
         try:
             self._features.send()
-            self._session.run_with_iobinding(self._bindings[self._turn], options[self._turn])
+            self._session.run_with_iobinding(
+                self._bindings[stream][turn], options[2 * stream + turn]
+            )
             self._estimate.fetch()
         except Exception as error:  # onnxruntime's errors share no narrower public base
             raise BackendError(
@@ -192,12 +198,12 @@ class OnnxBackend:
                 expected="a run without errors",
                 remedy="try --device cpu, or another model",
             ) from error
-        self._turn = 1 - self._turn
+        self._turns[stream] = 1 - turn
 
     def reset(self) -> None:
         """Zero all buffers."""
-        self._turn = 0
-        for port in (self._features, self._estimate, *self._states[0], *self._states[1]):
+        self._turns = [0] * self.spec.interleave
+        for port in (self._features, self._estimate, *chain(*chain(*self._states))):
             port.clear()
 
 

@@ -16,10 +16,16 @@ class StatefulSeparator(SpectralEngine):
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend, backend.spec.frames_per_run)
         self._features = backend.features
+        self._stream = 0
 
     def _run(self) -> None:
-        self._backend.run()
+        self._backend.run(self._stream)
+        self._stream = (self._stream + 1) % self.spec.interleave
         self._estimate[...] = self._backend.estimate
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._stream = 0
 
 
 class PipelinedSeparator(SpectralEngine):
@@ -30,21 +36,33 @@ class PipelinedSeparator(SpectralEngine):
 
     def __init__(self, backend: Backend) -> None:
         spec = backend.spec
-        super().__init__(
-            backend, spec.frames_per_run, lag_frames=spec.lag_frames + spec.frames_per_run
-        )
+        stride = spec.interleave * spec.frames_per_run
+        super().__init__(backend, stride, lag_frames=spec.lag_frames + stride)
+        self._given, self._made = backend.features, backend.estimate
+        if spec.interleave > 1:
+            self._given = np.zeros_like(self._features)
+            self._made = np.zeros_like(self._estimate)
         self._thread = ThreadPoolExecutor(1, "streamsep-graph")
         self._under_way: Future[None] | None = None
 
     def _run(self) -> None:
         if self._under_way is not None:
             self._under_way.result()
-        np.copyto(self._estimate, self._backend.estimate)
-        np.copyto(self._backend.features, self._features)
-        self._under_way = self._thread.submit(self._backend.run)
+        np.copyto(self._estimate, self._made)
+        np.copyto(self._given, self._features)
+        deal = self._run_streams if self.spec.interleave > 1 else self._backend.run
+        self._under_way = self._thread.submit(deal)
+
+    def _run_streams(self) -> None:
+        backend, count = self._backend, self.spec.interleave
+        for stream in range(count):
+            np.copyto(backend.features, self._given[..., stream::count])
+            backend.run(stream)
+            np.copyto(self._made[..., stream::count], backend.estimate)
 
     def _forget(self) -> None:
         if self._under_way is not None:
             self._under_way.exception()  # waits; what it would raise was raised, or concerns nobody
             self._under_way = None
         super()._forget()
+        self._made.fill(0.0)

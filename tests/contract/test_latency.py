@@ -21,6 +21,7 @@ MODELS = {
     "lookahead": dict(frames_per_run=4, stride_frames=4, lookahead_frames=8),
     "sliding": dict(mode="sliding", frames_per_run=16, stride_frames=4, lookahead_frames=8),
     "half hop": dict(hop_length=512),
+    "asymmetric": dict(hop_length=256, window="asymmetric"),
 }
 
 

@@ -71,6 +71,46 @@ def test_streaming_equals_offline_for_any_chunks(engine, kind):
     assert np.abs(stems[1] - (mixture - vocals)).max() < TOLERANCE
 
 
+def whole_file_vocals_at_once(mixture: np.ndarray, hop: int, interleave: int) -> np.ndarray:
+    """The same for `models.remembering_mask` behind an asymmetric window."""
+    n_fft, count = 2048, mixture.shape[-1]
+    rise, fall = (get_window("hann", 2 * half) for half in (n_fft - hop, hop))
+    window = np.sqrt(np.concatenate([rise[: n_fft - hop], fall[hop:]]))
+    padded = np.pad(mixture.astype(np.float64), ((0, 0), (n_fft - hop, n_fft)))
+    starts = range(0, padded.shape[-1] - n_fft + 1, hop)
+    spectra = np.fft.rfft(np.stack([padded[:, s : s + n_fft] * window for s in starts], axis=1))
+    features = np.log1p(np.abs(spectra))
+    before = np.pad(features, ((0, 0), (interleave, 0), (0, 0)))[:, : len(starts)]
+    masked = spectra / (1 + np.exp(1 - (features + before) / 2))
+    out = np.zeros_like(padded)
+    # What makes a Hann window of the frame's end, and adds up to one.
+    synthesis = get_window("hann", 2 * hop) / window[-2 * hop :]
+    for index, start in enumerate(starts):
+        part = np.fft.irfft(masked[:, index])[:, -2 * hop :] * synthesis
+        out[:, start + n_fft - 2 * hop : start + n_fft] += part
+    return out[:, n_fft - hop : n_fft - hop + count]
+
+
+@pytest.mark.parametrize("offline", [False, True])
+@pytest.mark.parametrize(("hop", "interleave"), [(256, 4), (512, 2), (512, 1)])
+def test_frames_dealt_out_to_streams_are_those_of_the_whole_file(
+    tmp_path, hop, interleave, offline
+):
+    path = models.remembering_mask(
+        tmp_path / "model.onnx", hop_length=hop, interleave=interleave, window="asymmetric"
+    )
+    separator = load_separator(path, device="cpu", offline=offline)
+    if not offline:
+        assert separator.delay + separator.block_size == 2 * hop
+    mixture = music(1.3)
+    vocals = whole_file_vocals_at_once(mixture, hop, interleave)
+    for _ in range(2):  # the second time after a start in the middle of a round
+        stems = stream(separator, mixture, chunk_sizes(mixture.shape[-1], 5_000))
+        assert np.abs(vocals).max() > 0.05
+        assert np.abs(stems[0] - vocals).max() < TOLERANCE
+        assert np.abs(stems.sum(axis=0) - mixture).max() < TOLERANCE
+
+
 @pytest.mark.parametrize("length", [0, 1, 1023, 1024, 4096, 12_289])
 def test_output_is_as_long_as_the_input(engine, length):
     separator, _ = engine

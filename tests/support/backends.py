@@ -17,9 +17,9 @@ class SlowBackend:
         """Load a stateful model that calls ``gate`` before every run."""
         return StatefulSeparator(cls(OnnxBackend(path), gate))
 
-    def run(self):
+    def run(self, stream=0):
         self._gate()
-        self._real.run()
+        self._real.run(stream)
 
     def reset(self):
         self._real.reset()

@@ -92,6 +92,32 @@ def lookahead_mask(path: Path, *, frames: int, lookahead: int, **changes) -> Pat
     return save(text, path, spec.to_metadata())
 
 
+def remembering_mask(path: Path, **changes) -> Path:
+    """Mask of frame t: sigmoid of the mean feature of it and the frame before, minus one.
+
+    Takes any frames at once; the frame before is that of the stream, ``interleave`` hops ago.
+    """
+    spec = make_spec(
+        states=(StateSpec("past", "past_next", (2, 1025, 1)),), any_frames=True, **changes
+    )
+    text = """
+    remembering (float[2,1025,frames] features, float[2,1025,1] past)
+        => (float[1,2,1025,frames] estimate, float[2,1025,1] past_next) {
+        joined = Concat <axis: int = 2> (past, features)
+        mean = AveragePool <kernel_shape: ints = [2], strides: ints = [1]> (joined)
+        one = Constant <value_float: float = 1.0> ()
+        centred = Sub(mean, one)
+        mask = Sigmoid(centred)
+        stem = Constant <value_ints: ints = [0]> ()
+        estimate = Unsqueeze(mask, stem)
+        axis = Constant <value_ints: ints = [2]> ()
+        last = Constant <value_ints: ints = [-1]> ()
+        end = Constant <value_ints: ints = [9999]> ()
+        past_next = Slice(joined, last, end, axis)
+    }"""
+    return save(text, path, spec.to_metadata())
+
+
 def windowed_mask(path: Path, *, frames: int, stride: int, lag: int, **changes) -> Path:
     """`lookahead_mask` as a sliding graph over a window of ``frames``."""
     spec = make_spec(

@@ -73,8 +73,25 @@ def test_nothing_but_features_and_estimate_travels(memory, monkeypatch):
     once = [("send", backend._features), ("fetch", backend._estimate)]
     assert moved == RUNS * once
     # What is bound stays bound: states are never seen here where the memory is apart.
-    seen = any(np.any(port.array) for states in backend._states for port in states)
+    pairs = backend._states[0]
+    seen = any(np.any(port.array) for states in pairs for port in states)
     assert seen == (memory == "here")
+
+
+def test_each_stream_has_states_of_its_own(tmp_path, memory):
+    path = models.remembering_mask(tmp_path / "two.onnx", interleave=2)
+    both = OnnxBackend(path, device="cpu")
+    apart = [OnnxBackend(path, device="cpu") for _ in range(2)]
+    for _ in range(2):  # and none after a reset
+        for number, features in enumerate(frames(both.features.shape)):
+            stream = number // 3 % 2
+            for backend, which in ((both, stream), (apart[stream], 0)):
+                backend.features[...] = features
+                backend.run(which)
+            np.testing.assert_array_equal(both.estimate, apart[stream].estimate)
+        for backend in (both, *apart):
+            backend.reset()
+    assert both.replays_what_it_runs()
 
 
 def test_a_whole_window_model_runs_apart_as_it_does_here(tmp_path, monkeypatch):
@@ -87,8 +104,8 @@ def test_a_whole_window_model_runs_apart_as_it_does_here(tmp_path, monkeypatch):
 class StaleGraphs(OnnxBackend):
     """Replays as a GPU would whose graph reads memory that others have by now."""
 
-    def _run(self, options):
-        super()._run(options)
+    def _run(self, options, stream):
+        super()._run(options, stream)
         if options[0].get_run_config_entry("gpu_graph_id") != str(module.NO_GRAPH):
             self.estimate[...] *= 0.999
 

@@ -12,7 +12,7 @@ from streamsep.dsp.stft import StreamingSTFT, analysis_window, dual_window
 from tests.support.signals import music
 
 
-@pytest.mark.parametrize("window", ["sqrt_hann", "hann"])
+@pytest.mark.parametrize("window", ["sqrt_hann", "hann", "asymmetric"])
 @pytest.mark.parametrize(("n_fft", "hop"), [(2048, 1024), (2048, 512), (512, 128), (600, 200)])
 @pytest.mark.parametrize("frames", [1, 5])
 def test_stft_reconstructs_perfectly(window, n_fft, hop, frames):
@@ -27,7 +27,7 @@ def test_stft_reconstructs_perfectly(window, n_fft, hop, frames):
         # The last frame of the call is the plain transform of the newest samples.
         newest = np.pad(sound[:, : block.stop], ((0, 0), (n_fft, 0)))[:, -n_fft:]
         np.testing.assert_allclose(
-            spectra[-1], np.fft.rfft(newest * analysis_window(window, n_fft)), atol=1e-4
+            spectra[-1], np.fft.rfft(newest * analysis_window(window, n_fft, hop)), atol=1e-4
         )
     # float32 transforms keep about 2^-22 of full scale.
     np.testing.assert_allclose(
@@ -36,13 +36,29 @@ def test_stft_reconstructs_perfectly(window, n_fft, hop, frames):
 
 
 def test_sqrt_hann_at_half_overlap_is_its_own_dual():
-    window = analysis_window("sqrt_hann", 2048)
+    window = analysis_window("sqrt_hann", 2048, 1024)
     np.testing.assert_allclose(dual_window(window, 1024), window, atol=1e-6)
+
+
+def test_an_asymmetric_window_answers_after_two_hops_and_hears_as_finely():
+    stft = StreamingSTFT(2048, 256, 2, window="asymmetric")
+    assert stft.delay + stft.hop_length == 512
+    fast, slow = (
+        np.abs(np.fft.rfft(analysis_window(name, 2048, hop), 65_536))
+        for name, hop in (("asymmetric", 256), ("sqrt_hann", 1024))
+    )
+    # A tone's width in the spectrum: down by half from its peak, in 1/32 of a bin.
+    widths = [np.count_nonzero(s > s[0] / 2) for s in (fast, slow)]
+    assert widths[0] < 1.1 * widths[1]
+    # As loud as the other: what a network has learnt of one is true of the other.
+    energies = [np.sum(analysis_window(*w).astype(np.float64) ** 2)
+                for w in (("asymmetric", 2048, 256), ("sqrt_hann", 2048, 1024))]  # fmt: skip
+    np.testing.assert_allclose(energies, 1024, rtol=1e-6)
 
 
 def test_unknown_window_is_refused():
     with pytest.raises(ValueError, match="kaiser"):
-        analysis_window("kaiser", 64)
+        analysis_window("kaiser", 64, 32)
 
 
 def test_ring_carries_a_stream_across_its_seam():

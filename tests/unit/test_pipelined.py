@@ -24,11 +24,11 @@ class Refusal:
         self.reset = real.reset
         self._real, self._left = real, run
 
-    def run(self):
+    def run(self, stream=0):
         self._left -= 1
         if self._left == 0:
             raise BackendError("no", expected="yes", remedy="again")
-        self._real.run()
+        self._real.run(stream)
 
 
 @pytest.fixture

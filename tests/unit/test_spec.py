@@ -36,12 +36,19 @@ def test_runs_taken_together_lag_no_more_than_one():
     assert once.batched(1) == once
 
 
-def test_files_of_the_schema_before_any_frames_still_load():
-    values = asdict(CAUSAL)
-    del values["any_frames"]
-    spec = ModelSpec.from_metadata({METADATA_KEY: json.dumps({**values, "schema": 1})})
-    assert not spec.any_frames
-    assert spec == replace(CAUSAL, schema=1)
+@pytest.mark.parametrize(("schema", "lacking"), [(1, ("any_frames", "interleave")),
+                                                 (2, ("interleave",))])  # fmt: skip
+def test_files_of_older_schemas_still_load(schema, lacking):
+    values = {k: v for k, v in asdict(CAUSAL).items() if k not in lacking}
+    spec = ModelSpec.from_metadata({METADATA_KEY: json.dumps({**values, "schema": schema})})
+    assert (spec.any_frames, spec.interleave) == (False, 1)
+    assert spec == replace(CAUSAL, schema=schema)
+
+
+def test_an_asymmetric_window_is_one_hop_late():
+    fast = replace(CAUSAL, window="asymmetric", hop_length=256, any_frames=True, interleave=4)
+    assert fast.transform_delay == 256
+    assert fast.batched(32).lag_frames == 0
 
 
 @pytest.mark.parametrize(
@@ -83,6 +90,11 @@ def test_residual_names(stems, residual):
         ({"mode": "sliding"}, "states"),
         ({"mode": "sliding", "states": (), "any_frames": True}, "any_frames"),
         ({"any_frames": 1}, "any_frames"),
+        ({"interleave": 0}, "interleave"),
+        ({"interleave": 10**6, "any_frames": True}, "interleave"),
+        ({"interleave": 4}, "interleave"),
+        ({"interleave": 4, "any_frames": True, "lookahead_frames": 1}, "interleave"),
+        ({"mode": "sliding", "states": (), "interleave": 2}, "interleave"),
         ({"states": (StateSpec("h", "n", (2**30,)),)}, "state 'h'"),
         ({"states": (StateSpec("h", "h", (1,)),)}, "states"),
         ({"scores": {"sdr": float("nan")}}, "scores"),

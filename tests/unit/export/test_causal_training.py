@@ -180,6 +180,14 @@ def test_the_loss_falls_and_a_resumed_run_is_the_same(tmp_path, mixer):
         torch.testing.assert_close(resumed["average"][name], value, rtol=0, atol=0)
 
 
+def test_some_steps_are_seen_through_the_fast_window(mixer):
+    lesson = LiveLesson(RECIPE, mixer, mixer)
+    lesson._fast_window.zero_()
+    sources = torch.ones(1, 2, 2, 4_096)
+    blind = [not lesson._spectra(sources, step)[0].any() for step in range(100)]
+    assert 0.2 < np.mean(blind) < 0.5  # 0.35, within three standard deviations
+
+
 def test_settled_norms_fit_the_averaged_weights(mixer):
     """What a batch norm divides by must be what it meets: unit variance after it."""
     lesson = LiveLesson(RECIPE, mixer, mixer)
@@ -275,18 +283,21 @@ def test_nothing_to_resume_is_an_error(tmp_path, mixer):
         make_run(tmp_path / "new", mixer).run(Budget(steps=1), resume=True)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-def test_a_checkpoint_becomes_a_model_that_runs(tmp_path, mixer, precision):
+@pytest.mark.parametrize(("precision", "hop"), [
+    ("fp32", 1024), ("fp16", 1024), ("int8", 1024), ("int8", 256),
+])  # fmt: skip
+def test_a_checkpoint_becomes_a_model_that_runs(tmp_path, mixer, precision, hop):
     make_run(tmp_path / "run", mixer).run(Budget(steps=2))
     live = read_live(tmp_path / "run" / "last.pt")
     assert live is not None
     wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)
     path = tmp_path / "live.onnx"
-    write_live(live, live_spec(live, name="live"), path, wave, precision)
+    write_live(live, live_spec(live, hop, name="live"), path, wave, precision)
     assert is_intact(path)
     separator = load_separator(path, device="cpu")
-    # 46.4 ms at most: the live model's brief.
-    assert separator.delay + separator.block_size == 2_048
+    # 46.4 ms at most: the live model's brief. 11.6 ms: the fast one's.
+    assert separator.delay + separator.block_size == 2 * hop
+    assert separator.spec.interleave * hop == 1_024
     with torch.no_grad():
         live.network.head.bias.add_(0.01 if precision == "fp32" else 1.0)
     with pytest.raises(VerificationError, match="differ"):
