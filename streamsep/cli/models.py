@@ -53,26 +53,32 @@ def command() -> None:
 
 @command.command("list")
 def list_() -> None:
-    """List the built-in models, the imported ones and those of installed packages."""
+    """List the built-in models, the imported ones and those of installed packages.
+
+    'beat' is the uSDR of the beat that its maker measured: of the built-in ones on five excerpts
+    unheard in training, which have 7.8 dB as they are.
+    """
     table = Table(box=None, pad_edge=False)
-    for heading in ("name", "stems", "latency", "licence", "from"):
+    for heading in ("name", "stems", "latency", "beat", "licence", "from"):
         table.add_column(heading, overflow="fold")
     for name, model in known_models().items():
         try:
             cells = _cells(name, model)
         except StreamsepError as error:
-            cells = ["", "", "", f"damaged: {error.what}"]
+            cells = ["", "", "", "", f"damaged: {error.what}"]
         table.add_row(name, *map(escape, cells))  # a licence is no markup
     Console(highlight=False).print(table)
 
 
 def _cells(name: str, model: Model) -> list[str]:
-    """Return stems, latency, licence and origin of a model."""
+    """Return stems, latency, score, licence and origin of a model."""
     if isinstance(model, EntryPoint):
         separator = load_separator(model)
-        return [", ".join(separator.stems), _plugin_latency(separator), *_package(model)]
+        return [", ".join(separator.stems), _plugin_latency(separator), "", *_package(model)]
     spec = ModelSpec.from_metadata(read_metadata(model))
-    return [", ".join((*spec.stems, spec.residual)), _latency(spec), spec.licence or "unknown",
+    score = spec.scores.get("beat_usdr_db")
+    return [", ".join((*spec.stems, spec.residual)), _latency(spec),
+            "" if score is None else f"{score:.1f} dB", spec.licence or "unknown",
             _origin(name, spec).split(",")[0]]  # fmt: skip
 
 

@@ -10,7 +10,9 @@ import pytest
 import soundfile as sf
 
 from streamsep.models import find_model, imported_path
+from streamsep.onnx_file import read_metadata
 from streamsep.separation import load_separator
+from streamsep.spec import ModelSpec
 from tests.support import models
 from tests.support.signals import music
 
@@ -161,7 +163,7 @@ class TestInstalled:
         return imported_path("mine")
 
     def test_list(self, command, mine, monkeypatch):
-        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.setenv("COLUMNS", "240")
         mine.with_name("broken.onnx").write_bytes(b"no model")
         done = command("models", "list")
         assert done.code == 0
@@ -169,6 +171,8 @@ class TestInstalled:
         assert list(rows) == ["name", "live", "tutorial", "broken", "mine", "center-cut"]
         assert "46 ms" in rows["live"]
         assert "GPL-3.0" in rows["live"]
+        score = ModelSpec.from_metadata(read_metadata(find_model("live"))).scores["beat_usdr_db"]
+        assert f"  {score:.1f} dB  " in rows["live"]
         # 4,096 samples of one frame and two trimmed: at least that, the machine adds its own.
         assert "from 139 ms" in rows["mine"]
         assert "[bold]free" in rows["mine"]
