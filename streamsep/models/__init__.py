@@ -10,7 +10,7 @@ import click
 
 from streamsep.errors import ModelError
 
-BUILTIN = ("live", "tutorial")  # the first is what runs when none is named
+BUILTIN = ("live", "fast", "tutorial")  # the first is what runs when none is named
 SUFFIX = ".onnx"
 GROUP = "streamsep.separators"  # of entry points; each names a factory of separators
 

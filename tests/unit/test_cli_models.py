@@ -9,7 +9,7 @@ import onnx
 import pytest
 import soundfile as sf
 
-from streamsep.models import find_model, imported_path
+from streamsep.models import BUILTIN, find_model, imported_path
 from streamsep.onnx_file import read_metadata
 from streamsep.separation import load_separator
 from streamsep.spec import ModelSpec
@@ -168,7 +168,7 @@ class TestInstalled:
         done = command("models", "list")
         assert done.code == 0
         rows = {line.split()[0]: line for line in done.stdout.splitlines()}
-        assert list(rows) == ["name", "live", "tutorial", "broken", "mine", "center-cut"]
+        assert list(rows) == ["name", *BUILTIN, "broken", "mine", "center-cut"]
         assert "46 ms" in rows["live"]
         assert "GPL-3.0" in rows["live"]
         score = ModelSpec.from_metadata(read_metadata(find_model("live"))).scores["beat_usdr_db"]
@@ -198,10 +198,10 @@ class TestInstalled:
         done = command("models", "verify")
         assert done.code == 0, done.stdout
         assert [line for line in done.stdout.splitlines() if not line.startswith(" ")] == [
-            "live:", "tutorial:", "mine:", "center-cut:",
+            *(f"{name}:" for name in BUILTIN), "mine:", "center-cut:",
         ]  # fmt: skip
         for line in ("hash: as it was made", "self-test: as when it was made"):
-            assert done.stdout.count(f"  ok  {line}\n") == 3
+            assert done.stdout.count(f"  ok  {line}\n") == len(BUILTIN) + 1
 
     @pytest.mark.parametrize("place", [0.3, 0.6, 0.95])
     def test_one_changed_bit_is_found(self, command, mine, place):

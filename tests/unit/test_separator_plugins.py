@@ -8,7 +8,7 @@ import pytest
 import soundfile as sf
 
 from streamsep.errors import ModelError
-from streamsep.models import GROUP, find_model, known_models
+from streamsep.models import BUILTIN, GROUP, find_model, known_models
 from streamsep.realtime import Session
 from streamsep.realtime.session import Rig
 from streamsep.separation import ChunkedSeparator, load_separator
@@ -90,7 +90,7 @@ def test_nobody_waits_offline_so_that_blocks_may_be_long():
 def test_a_good_one_is_found_by_its_name_and_says_whose_it_is(command, package, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
     package("good", "raising", "live", package="streamsep-halves")
-    assert list(known_models()) == ["live", "tutorial", "center-cut", "good", "raising"]
+    assert list(known_models()) == [*BUILTIN, "center-cut", "good", "raising"]
     assert find_model("good") == entry("good")
     assert find_model("./good") == Path("good")
     rows = {row.split()[0]: row for row in command("models", "list").stdout.splitlines()}
