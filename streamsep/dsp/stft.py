@@ -142,7 +142,9 @@ class StreamingSTFT:
         self._done, self._rest = self._overlap[..., :news], self._overlap[..., self.delay :]
         self._frame = np.zeros((frames, stems, channels, n_fft), np.float32)
         self._end = self._frame[..., n_fft - reach :]  # a view
-        self._synthesis = np.zeros_like(self._end) + synthesis
+        # Of parts of rows numpy would make copies to multiply and add them.
+        self._weighted = np.zeros(self._end.shape, np.float32)
+        self._synthesis = self._weighted + synthesis
         self._newest = self._input[:, n_fft - hop_length :]
         self._moves_in = end_to_front(self._input, n_fft - hop_length)
         self._moves_out = end_to_front(self._overlap, self.delay)
@@ -175,9 +177,10 @@ class StreamingSTFT:
             (S, C, T · hop_length) float32, overwritten.
         """
         np.fft.irfft(spectra, n=self.n_fft, axis=-1, out=self._frame)  # type: ignore[arg-type]
-        np.multiply(self._end, self._synthesis, out=self._end)
-        for part, end in zip(self._parts, self._end, strict=True):
-            np.add(part, end, out=part)
+        np.copyto(self._weighted, self._end)
+        np.multiply(self._weighted, self._synthesis, out=self._weighted)
+        for part, weighted in zip(self._parts, self._weighted, strict=True):
+            np.add(part, weighted, out=part)
         np.copyto(out, self._done)
         for front, end in self._moves_out:
             np.copyto(front, end)
