@@ -53,8 +53,8 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
     spec
         Stateful, of any frames, with `causal_states`.
     precision
-        ``"fp32"``; ``"int8"`` for the bottom, where four of five weights are: a hop does little
-        more there than read them; or ``"fp16"`` as of `halve`.
+        ``"fp32"``; ``"int8"`` for most of the bottom, where four of five weights are: a hop does
+        little more there than read them; or ``"fp16"`` as of `halve`.
     """
     g = GraphBuilder()
     frames = g.node("Shape", FEATURES_INPUT, start=2, end=3)
@@ -265,7 +265,9 @@ def _bottom(g: GraphBuilder, x: str, model: CausalUNet, *, int8: bool) -> str:
     y = g.node("Reshape", g.node("Transpose", x, perm=[2, 0, 1, 3]), g.integers(0, 1, -1))
     for i in range(model.gru.num_layers):
         layer, name, states = _gru(model.gru, i), f"gru{i}", (f"bottom{i}", f"bottom{i}_next")
-        if int8:
+        # The first layer stays float32: what convolutions give it differs in the last digits
+        # between one frame and many, and a number rounded to its neighbour would be carried on.
+        if int8 and i > 0:
             y = recurrence(g, y, ALONE, name, layer, states, channels=1, int8=True)
         else:
             y = recurrence_scan(g, y, name, layer, *states)

@@ -180,7 +180,7 @@ def _gru(arrays: dict[str, Tensor], theirs: str, ours: str, layer: int) -> dict[
         weights = [_torch_order(arrays[f"{theirs}_{side}"][0]) for side in ("w", "r")]
         biases = [_torch_order(bias) for bias in arrays[f"{theirs}_b"][0].chunk(2)]
     else:  # in 8 bits it is no operator but its products
-        weights = [arrays[f"{theirs}_input_weight"], arrays[f"{theirs}_hidden_weight"].T]
+        weights = [arrays[f"{theirs}_{side}_weight"] for side in ("input", "hidden")]
         biases = [arrays[f"{theirs}_{side}_bias"] for side in ("input", "hidden")]
     return {
         f"{ours}.{kind}_{side}_l{layer}": array

@@ -190,9 +190,6 @@ def recurrence(
         Whether there is only one frame, a bool.
     states
         Names of the state before the first frame and after the last one, (1, channels, features).
-    int8
-        Of what goes in. What the state is multiplied by stays float32: a number that is rounded
-        to its neighbour, because a sum came in another order, would be carried on.
 
     Returns
     -------
@@ -206,7 +203,7 @@ def recurrence(
     one, many = GraphBuilder(g, f"{name}_one_"), GraphBuilder(g, f"{name}_many_")
 
     def cell(b: GraphBuilder, drive: str, hidden: str, out: str) -> None:
-        own = affine(b, hidden, f"{name}_hidden", layer.hidden)
+        own = product(b, hidden, f"{name}_hidden", layer.hidden)
         b.node("Identity", recurrence_cell(b, drive, own, hidden, out), out=f"{out}_too")
 
     def input_of(b: GraphBuilder) -> str:
