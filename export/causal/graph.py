@@ -148,12 +148,7 @@ def _encode(g: GraphBuilder, both: str, level: int, encoder: Encoder) -> str:
 def _decode(
     g: GraphBuilder, x: str, skip: str, level: int, decoder: Decoder, bands: int
 ) -> str:
-    weight, bias = _fold(decoder.up.weight, decoder.norm, axis=1)
-    outs = len(bias)
-    y = g.node(
-        "Conv", x, *_weights(g, f"up{level}", _paired(weight), bias.repeat_interleave(2)),
-        kernel_shape=[1, 3], pads=[0, 1, 0, 1],
-    )  # fmt: skip
+    y, outs = _up(g, x, level, decoder), decoder.norm.num_features
     y = g.node("Reshape", y, g.integers(outs, 2, -1, bands // 2))
     y = g.node("Transpose", y, perm=[0, 2, 3, 1])
     y = g.node("Reshape", y, g.integers(1, outs, -1, bands))
@@ -165,19 +160,23 @@ def _decode(
     return g.node("LeakyRelu", g.node("Add", y, skip), alpha=NEGATIVE_SLOPE)
 
 
+def _up(g: GraphBuilder, x: str, level: int, decoder: Decoder) -> str:
+    """Double the bands: the even and the odd ones as channels, in turn."""
+    weight, bias = _fold(decoder.up.weight, decoder.norm, axis=1)
+    return g.node(
+        "Conv", x, *_weights(g, f"up{level}", _paired(weight), bias.repeat_interleave(2)),
+        kernel_shape=[1, 3], pads=[0, 1, 0, 1],
+    )  # fmt: skip
+
+
 def _decode_in_pairs(g: GraphBuilder, x: str, skip: str, decoder: Decoder) -> str:
     """Decode the top level, its even and odd bands as channels of their own.
 
     To lay bands between one another costs as much as a convolution: the head takes them as
     they are, and where masks are given to bins they find their places.
     """
-    weight, bias = _fold(decoder.up.weight, decoder.norm, axis=1)
-    y = g.node(
-        "Conv", x, *_weights(g, "up0", _paired(weight), bias.repeat_interleave(2)),
-        kernel_shape=[1, 3], pads=[0, 1, 0, 1],
-    )  # fmt: skip
-    weight, bias = _fold(decoder.skip.weight, decoder.norm, axis=0)
-    weight = skip_in_pairs(weight)
+    y = _up(g, x, 0, decoder)
+    weight = skip_in_pairs(_fold(decoder.skip.weight, decoder.norm, axis=0)[0])
     skip = g.node(
         "Conv", skip, *_weights(g, "skip0", weight, torch.zeros(len(weight))),
         kernel_shape=list(weight.shape[2:]), strides=[1, 2],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import mido
 import numpy as np
 import pytest
 import soundfile as sf
@@ -28,6 +29,20 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
+    """Collect the instruments of each MIDI file that is saved, to be played."""
+    saved: list[set[int]] = []
+    save = mido.MidiFile.save
+
+    def spy(song: mido.MidiFile, path: Path) -> None:
+        saved.append({m.program for t in song.tracks for m in t if m.type == "program_change"})
+        save(song, path)
+
+    monkeypatch.setattr(mido.MidiFile, "save", spy)
+    return saved
 
 
 @pytest.fixture
