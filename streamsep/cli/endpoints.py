@@ -11,7 +11,8 @@ import click
 
 from streamsep.audio.device import DeviceInfo, DeviceInput, DeviceOutput, find_device, share_a_clock
 from streamsep.audio.endpoint import Clock, Source, TimerClock
-from streamsep.audio.file import FORMATS, FileSource
+from streamsep.audio.file import FORMATS
+from streamsep.audio.file_source import FileSource
 from streamsep.audio.loopback import Loopback, put_back_leftovers
 from streamsep.audio.microphone import DeviceMicrophone, Effect, MicrophoneSource
 from streamsep.audio.virtual_cable import VirtualCable

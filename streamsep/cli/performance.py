@@ -16,7 +16,8 @@ from typing import Any
 import click
 
 from streamsep.audio.endpoint import LivePath
-from streamsep.audio.file import FORMATS, FileSource
+from streamsep.audio.file import FORMATS
+from streamsep.audio.file_source import FileSource
 from streamsep.audio.microphone import MicrophoneSource
 from streamsep.cli.endpoints import (
     LoopbackDevices,

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from streamsep.audio.endpoint import Source
-from streamsep.audio.file import FileSource
+from streamsep.audio.file_source import FileSource
 from streamsep.audio.recorder import Recorder
 from streamsep.errors import OutputError, StreamsepError
 from streamsep.realtime import Session

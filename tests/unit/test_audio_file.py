@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamsep.audio.file import FORMATS, AudioReader, AudioWriter, FileSource, match_channels
+from streamsep.audio.file import FORMATS, AudioReader, AudioWriter, match_channels
+from streamsep.audio.file_source import FileSource
 from streamsep.errors import AudioFileError, OutputError
 from tests.support.servers import wait_until
 from tests.support.signals import music

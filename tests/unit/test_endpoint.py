@@ -8,7 +8,7 @@ import pytest
 import soundfile as sf
 
 from streamsep.audio.endpoint import LivePath, TimerClock
-from streamsep.audio.file import FileSource
+from streamsep.audio.file_source import FileSource
 from streamsep.errors import AudioFileError
 from tests.support.signals import music
 
