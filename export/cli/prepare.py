@@ -19,8 +19,9 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--sing", type=FOLDER, multiple=True,
               help="Voices to turn into other singing, a folder a person.")
 @click.option("--midi", type=FOLDER, multiple=True, help="MIDI files to render: vocal-free music.")
-@click.option("--soundfont", type=FOLDER, show_default=True,
-              default="/usr/share/sounds/sf2/FluidR3_GM.sf2", help="What --midi is played with.")
+@click.option("--soundfont", "soundfonts", type=FOLDER, multiple=True, show_default=True,
+              default=["/usr/share/sounds/sf2/FluidR3_GM.sf2"], help="What --midi is played with. "
+              "Each but the first adds a version, and a song, with its acoustic instruments.")
 @click.option("--takes", default=1, show_default=True, type=click.IntRange(1),
               help="Versions of everything that is sung and rendered.")
 @click.option("--midi-takes", type=click.IntRange(1), help="Versions of what is rendered: as "
@@ -47,7 +48,7 @@ def prepare(
     speech: tuple[Path, ...],
     sing: tuple[Path, ...],
     midi: tuple[Path, ...],
-    soundfont: Path,
+    soundfonts: tuple[Path, ...],
     takes: int,
     midi_takes: int | None,
     midi_songs: int,
@@ -86,7 +87,7 @@ def prepare(
     for folder in midi:
         from export.data.midi import find_midi
 
-        found += find_midi(folder, soundfont, midi_takes or takes, seed, exclude)
+        found += find_midi(folder, soundfonts, midi_takes or takes, seed, exclude)
     if midi_songs:
         from export.data.tunes import find_sung_midi
 
@@ -94,7 +95,7 @@ def prepare(
         if not people or not midi:
             raise click.UsageError("--midi-songs takes --midi and --sing")
         for folder in midi:
-            found += find_sung_midi(folder, soundfont, people, midi_songs, seed, exclude)
+            found += find_sung_midi(folder, soundfonts, people, midi_songs, seed, exclude)
     if not found:
         raise click.UsageError("name at least one of --musdb, --songs, --accompaniment, --voices")
     licences = find.read_licences(sources) if sources else {}

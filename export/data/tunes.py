@@ -24,6 +24,7 @@ from export.data.midi import (
     electric,
     midi_files,
     play,
+    players,
     read_midi,
 )
 from export.data.mixing import SILENT_RMS, rms
@@ -57,12 +58,13 @@ class Note:
 
 
 def find_sung_midi(
-    root: Path, soundfont: Path, people: Sequence[Sequence[Path]], takes: int, seed: int,
-    exclude: Sequence[str] = (),
+    root: Path, soundfonts: Sequence[Path], people: Sequence[Sequence[Path]], takes: int,
+    seed: int, exclude: Sequence[str] = (),
 ) -> Iterator[SourceTrack]:  # fmt: skip
     """Yield every MIDI file under ``root`` of which a part can be sung, as a song, per take.
 
-    From the third take on the band plays acoustic instruments.
+    From the third take on the band plays acoustic instruments, and in the take that each
+    soundfont but the first adds.
 
     Parameters
     ----------
@@ -74,16 +76,17 @@ def find_sung_midi(
     DataError
         As of `export.data.midi.find_midi`.
     """
-    check_player(soundfont)
+    check_player(soundfonts)
     for number, path in enumerate(midi_files(root, exclude)):
         tunes = find_tunes(read_midi(path))
-        for take in range(takes if tunes else 0):
+        unplugged = min(PLUGGED_TAKES, takes)
+        for take, soundfont in enumerate(players(soundfonts, takes) if tunes else []):
             rng_seed = [seed, number, take, 1]
             person = tuple(people[np.random.default_rng(rng_seed).integers(len(people))])
             yield SourceTrack(
                 f"song{take}-{track_id(root, path.with_suffix(''))}", "rendered",
-                lambda p=path, v=person, s=rng_seed, t=take: make_song(
-                    p, soundfont, v, np.random.default_rng(s), unplugged=t >= PLUGGED_TAKES
+                lambda p=path, f=soundfont, v=person, s=rng_seed, late=take >= unplugged: make_song(
+                    p, f, v, np.random.default_rng(s), unplugged=late
                 ),
                 (path, *person),
             )  # fmt: skip
