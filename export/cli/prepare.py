@@ -29,6 +29,9 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--midi-songs", default=0, show_default=True, type=click.IntRange(0),
               help="Songs to make of each file of --midi, sung by people of --sing; from the "
                    "third on with acoustic instruments.")
+@click.option("--compose", default=0, show_default=True, type=click.IntRange(0),
+              help="Songs to compose, play with each --soundfont in turn, and have sung by people "
+                   "of --sing.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave these files out.")
 @click.option("--sources", type=FOLDER, help="Table of file, repo and licence (TSV).")
 @click.option("--out", type=FOLDER, required=True, help="Where the prepared folder goes.")
@@ -52,6 +55,7 @@ def prepare(
     takes: int,
     midi_takes: int | None,
     midi_songs: int,
+    compose: int,
     exclude: tuple[str, ...],
     sources: Path | None,
     out: Path,
@@ -88,12 +92,16 @@ def prepare(
         from export.data.midi import find_midi
 
         found += find_midi(folder, soundfonts, midi_takes or takes, seed, exclude)
+    people = [person for folder in sing for person in find.find_people(folder, exclude)]
+    if (midi_songs and not midi) or ((midi_songs or compose) and not people):
+        raise click.UsageError("--midi-songs takes --midi and --sing, --compose takes --sing")
+    if compose:
+        from export.data.compose import find_composed
+
+        found += find_composed(compose, soundfonts, people, seed)
     if midi_songs:
         from export.data.tunes import find_sung_midi
 
-        people = [person for folder in sing for person in find.find_people(folder, exclude)]
-        if not people or not midi:
-            raise click.UsageError("--midi-songs takes --midi and --sing")
         for folder in midi:
             found += find_sung_midi(folder, soundfonts, people, midi_songs, seed, exclude)
     if not found:

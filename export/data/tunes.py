@@ -111,9 +111,15 @@ def make_song(
     silence(song, channel)
     recast = bool(rng.random() < RECAST_CHANCE)
     cast_parts(song, rng, recast=recast or unplugged, pick=acoustic if unplugged else electric)
-    band = play(song, soundfont, path)
+    return sing_along(play(song, soundfont, path), tunes[channel], person, rng)
+
+
+def sing_along(
+    band: Audio, tune: Sequence[Note], person: Sequence[Path], rng: np.random.Generator
+) -> Stems:
+    """Return ``vocals``, a tune that somebody's speech is made to sing, and ``accompaniment``."""
     voice = np.zeros(band.shape[1], np.float32)
-    for phrase in phrases(tunes[channel]):
+    for phrase in phrases(tune):
         sung = sing(_speech(person, phrase[-1].end - phrase[0].start, rng), rng, to_frames(phrase))
         if sung is not None:
             start = round(phrase[0].start * SAMPLE_RATE)
