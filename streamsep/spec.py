@@ -3,8 +3,8 @@
 The graph's contract, for C channels, B = n_fft // 2 + 1 bins and T = ``frames_per_run`` frames:
 
 - input ``features`` float32 (P, B, T), P planes computed from the mixture as ``feature`` says:
-  ``log1p_magnitude``, log(1 + |X|) of each channel; or ``log1p_magnitude_lrms``, that of left,
-  right, their half sum and their half difference;
+  ``log1p_magnitude``, log(1 + ``feature_gain`` |X|) of each channel; or ``log1p_magnitude_lrms``,
+  that of left, right, their half sum and their half difference;
 - output ``estimate`` float32 (S, C, B, T), one entry per name in ``stems``, as ``output`` says;
 - stateful only: for each state one input and one output of the same shape, all starting at zero.
 
@@ -30,8 +30,8 @@ from typing import Any
 
 from streamsep.errors import ModelError
 
-SCHEMA = 3
-READABLE = (1, 2, SCHEMA)  # 1 lacked any_frames, 2 interleave
+SCHEMA = 4
+READABLE = (1, 2, 3, SCHEMA)  # 1 lacked any_frames, 2 interleave, 3 feature_gain
 METADATA_KEY = "streamsep"
 FEATURES_INPUT = "features"
 ESTIMATE_OUTPUT = "estimate"
@@ -51,6 +51,7 @@ MAX_STREAMS = 16
 MAX_STATE_ELEMENTS = 16_777_216
 MAX_WINDOW_ELEMENTS = 67_108_864
 MAX_METADATA_BYTES = 1_048_576
+MIN_FEATURE_GAIN, MAX_FEATURE_GAIN = 1e-3, 1e6
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 8_000, 384_000
 STEM_NAME = re.compile(r"[\w-]{1,40}")
 
@@ -112,6 +113,8 @@ class ModelSpec(SeparatorSpec):
     interleave
         Streams that the frames are dealt out to in turn, each with states of its own: to a
         stateful graph frames are ``interleave`` hops apart.
+    feature_gain
+        What magnitudes are multiplied by before 1 is added and the logarithm taken.
     dim_f
         Bins that a ``complex`` graph sees, from 0 on; 0 for all. Stems have nothing above.
     compensate
@@ -138,6 +141,7 @@ class ModelSpec(SeparatorSpec):
     git_commit: str = ""
     any_frames: bool = False
     interleave: int = 1
+    feature_gain: float = 1.0
     dim_f: int = 0
     compensate: float = 1.0
     origin: str = ""
@@ -306,6 +310,12 @@ def _check_range(spec: ModelSpec, name: str, low: int, high: int) -> None:
         raise _bad(name, repr(value), f"an integer from {low} to {high}")
 
 
+def _check_number(spec: ModelSpec, name: str, low: float, high: float) -> None:
+    value = getattr(spec, name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise _bad(name, repr(value), f"a number from {low:g} to {high:g}")
+
+
 def _check_stems(spec: ModelSpec) -> None:
     stems = spec.stems
     # They become parts of file names.
@@ -325,9 +335,8 @@ def _check_complex(spec: ModelSpec) -> None:
             "complex, complex and sliding together",
         )  # fmt: skip
     _check_range(spec, "dim_f", 0, spec.bins if spec.feature == "complex" else 0)
-    gain = spec.compensate
-    if isinstance(gain, bool) or not isinstance(gain, int | float) or not 0.5 <= gain <= 2.0:
-        raise _bad("compensate", repr(gain), "a number from 0.5 to 2")
+    _check_number(spec, "compensate", 0.5, 2.0)
+    _check_number(spec, "feature_gain", MIN_FEATURE_GAIN, MAX_FEATURE_GAIN)
 
 
 def _check_mode(spec: ModelSpec) -> None:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+# Magnitudes span six decades: log1p(|X|) is all but zero for most treble, log1p(100 |X|) isn't.
+FEATURE_GAIN = 100.0
+
 
 def planes(spectrum: Tensor) -> Tensor:
-    """Return log1p magnitudes of left, right, (left + right)/2 and (left − right)/2.
+    """Return log1p of 100 times the magnitudes of left, right, (left + right)/2, (left − right)/2.
 
     Parameters
     ----------
@@ -25,4 +28,4 @@ def planes(spectrum: Tensor) -> Tensor:
     """
     left, right = spectrum.unbind(1)
     four = torch.stack([left, right, (left + right) / 2, (left - right) / 2], 1)
-    return torch.log1p(four.abs())
+    return torch.log1p(FEATURE_GAIN * four.abs())

@@ -20,7 +20,6 @@ from export.causal.network import (
     FEATURE_SCALE,
     KERNEL_BANDS,
     NEGATIVE_SLOPE,
-    SHARPEN,
     BandMemory,
     CausalUNet,
     Decoder,
@@ -60,7 +59,7 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
     frames = g.node("Shape", FEATURES_INPUT, start=2, end=3)
     g.node("Equal", frames, g.integers(1), out=ALONE)
     bins = g.node("Transpose", g.take(FEATURES_INPUT, 0, BINS), perm=[0, 2, 1])
-    x = _gather(g, _sharpen(g, g.node("Unsqueeze", bins, g.integers(0))))
+    x = _gather(g, g.node("Unsqueeze", bins, g.integers(0)))
     late, skips = model.config.lookahead, []
     for i, encoder in enumerate(model.encoders):
         both = _after_past(g, x, i, model)
@@ -106,16 +105,6 @@ def place_of_bin() -> NDArray[np.int64]:
     return band % 2 * (BANDS // 2) + band // 2
 
 
-def _sharpen(g: GraphBuilder, features: str) -> str:
-    def scalar(name: str, value: float) -> str:
-        return g.constant(name, np.array([value], np.float32))
-
-    # log1p(k (e^x − 1)) = log(k e^x + 1 − k)
-    x = g.node("Mul", g.node("Exp", g.node("Relu", features)), scalar("sharpen", SHARPEN))
-    x = g.node("Log", g.node("Add", x, scalar("sharpen_rest", 1 - SHARPEN)))
-    return g.node("Mul", x, scalar("feature_scale", FEATURE_SCALE))
-
-
 def _gather(g: GraphBuilder, x: str) -> str:
     """Take bins (…, 1024) together to bands (…, 512)."""
     parts, start = [], 0
@@ -137,6 +126,8 @@ def _after_past(g: GraphBuilder, x: str, level: int, model: CausalUNet) -> str:
 
 def _encode(g: GraphBuilder, both: str, level: int, encoder: Encoder) -> str:
     weight, bias = _fold(encoder.conv.weight, encoder.norm, axis=0)
+    if level == 0:
+        weight = FEATURE_SCALE * weight
     half = KERNEL_BANDS // 2
     y = g.node(
         "Conv", both, *_weights(g, f"encoder{level}", weight, bias),
@@ -176,7 +167,7 @@ def _decode_in_pairs(g: GraphBuilder, x: str, skip: str, decoder: Decoder) -> st
     they are, and where masks are given to bins they find their places.
     """
     y = _up(g, x, 0, decoder)
-    weight = skip_in_pairs(_fold(decoder.skip.weight, decoder.norm, axis=0)[0])
+    weight = FEATURE_SCALE * skip_in_pairs(_fold(decoder.skip.weight, decoder.norm, axis=0)[0])
     skip = g.node(
         "Conv", skip, *_weights(g, "skip0", weight, torch.zeros(len(weight))),
         kernel_shape=list(weight.shape[2:]), strides=[1, 2],

@@ -26,9 +26,7 @@ MIDDLE = 512  # to here two by two, above four by four
 BAND_SIZES = ((1, FINE), (2, (MIDDLE - FINE) // 2), (4, (BINS - MIDDLE) // 4))
 BANDS = sum(count for _, count in BAND_SIZES)
 
-# Magnitudes span six decades: log1p(|X|) is all but zero for most treble, log1p(100 |X|) isn't.
-SHARPEN = 100.0
-FEATURE_SCALE = 0.25
+FEATURE_SCALE = 0.25  # loud sounds then come to about 2.6
 NEGATIVE_SLOPE = 0.1
 KERNEL_BANDS = 5
 
@@ -174,7 +172,8 @@ class CausalUNet(nn.Module):
         Parameters
         ----------
         features
-            float32 log1p magnitudes, (batch, planes, 1025, frames).
+            float32 planes of log magnitude, (batch, planes, 1025, frames); see
+            `export.causal.features`.
 
         Returns
         -------
@@ -202,7 +201,7 @@ class CausalUNet(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         batch, _, _, frames = features.shape
         late = self.config.lookahead
-        x = gather(sharpen(features.transpose(2, 3)[..., :BINS]))
+        x = gather(FEATURE_SCALE * features.transpose(2, 3)[..., :BINS])
         after: dict[str, Tensor] = {}
         skips = []
         for i, encoder in enumerate(self.encoders):
@@ -232,12 +231,6 @@ class CausalUNet(nn.Module):
         both = torch.cat([past, x], 2)
         after[name] = both[:, :, -self.config.past :]
         return past, both
-
-
-def sharpen(features: Tensor) -> Tensor:
-    """Turn log1p magnitudes into finer ones, from 0 for silence to about 2.6."""
-    # No magnitude's logarithm is below 0; what is must not become NaN.
-    return FEATURE_SCALE * torch.log1p(SHARPEN * torch.expm1(features.relu()))
 
 
 def gather(x: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from export.causal.features import planes
 from export.causal.graph import head_of_pairs
-from export.causal.network import CausalConfig, CausalUNet
+from export.causal.network import FEATURE_SCALE, CausalConfig, CausalUNet
 from export.errors import CheckpointError
 from export.training.checkpoint import build_from, read_content
 
@@ -86,7 +86,8 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
         weights[f"decoders.{i}.skip.weight"] = arrays[f"skip{i}_weight"]
         weights |= _idle_norm(f"decoders.{i}.norm", arrays[f"up{i}_bias"][::2])
     # Of the top level even and odd bands are apart.
-    weights["decoders.0.skip.weight"] = arrays["skip0_weight"][0::2, ..., :1]
+    weights["decoders.0.skip.weight"] = arrays["skip0_weight"][0::2, ..., :1] / FEATURE_SCALE
+    weights["encoders.0.conv.weight"] = arrays["encoder0_weight"] / FEATURE_SCALE
     memories = [i for i in range(1, levels) if f"memory{i}_place" in arrays]
     for i in memories:
         ours, theirs = f"memories.{i}", f"memory{i}"

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from onnx import ModelProto
 
-from export.causal.features import planes
+from export.causal.features import FEATURE_GAIN, planes
 from export.causal.graph import build_causal, causal_states
 from export.causal.network import CausalUNet
 from export.causal.train import read_recipe
@@ -78,7 +78,8 @@ def live_spec(live: Live, hop_length: int = HOP_LENGTH, **card: Any) -> ModelSpe
     return ModelSpec(
         sample_rate=SAMPLE_RATE, channels=2, stems=host_names(live.stems), n_fft=N_FFT,
         hop_length=hop_length, window=WINDOW if own else "asymmetric",
-        interleave=HOP_LENGTH // hop_length, feature="log1p_magnitude_lrms", output="mask",
+        interleave=HOP_LENGTH // hop_length, feature="log1p_magnitude_lrms",
+        feature_gain=FEATURE_GAIN, output="mask",
         mode="stateful", frames_per_run=1, stride_frames=1,
         lookahead_frames=live.network.config.lookahead,
         any_frames=True, states=causal_states(live.network), **card,

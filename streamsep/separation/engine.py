@@ -60,6 +60,7 @@ class SpectralEngine(ABC):
         self._spectra_of_stems = [self._stem_spectra[:, i] for i in range(len(spec.stems))]
         self._ratio_of_stems = [self._ratio[:, i] for i in range(len(spec.stems))]
         planes, bins, _ = spec.features_shape
+        self._feature_gain = np.float32(spec.feature_gain)
         self._features = np.zeros((planes, bins, stride_frames), np.float32)
         self._planes = np.zeros((stride_frames, planes, bins), np.float32)
         self._mid_side = np.zeros(shape, np.complex64)
@@ -121,7 +122,10 @@ class SpectralEngine(ABC):
                 np.subtract(spectra[:, 0], spectra[:, 1], out=side)
                 np.multiply(self._mid_side, np.float32(0.5), out=self._mid_side)
                 np.abs(self._mid_side, out=planes[:, channels:])
-            np.log1p(planes, out=planes)
+            # (numpy's log1p takes several times as long; what it would add is below 1e-7.)
+            np.multiply(planes, self._feature_gain, out=planes)
+            np.add(planes, ALL, out=planes)
+            np.log(planes, out=planes)
         np.copyto(self._features, self._by_bin)
 
     @abstractmethod

@@ -100,9 +100,11 @@ def test_a_model_that_gives_nan_gives_silent_vocals_and_recovers(tmp_path, offli
     )
 
 
-def test_the_fourth_plane_is_the_side(tmp_path):
-    """A mask of log(1 + |side|): none where left equals right, and its own value elsewhere."""
-    separator = load_separator(models.fourth_plane(tmp_path / "m.onnx"))
+@pytest.mark.parametrize("feature_gain", [1.0, 100.0])
+def test_the_fourth_plane_is_the_side(tmp_path, feature_gain):
+    """A mask of log(1 + g |side|): none where left equals right, and its own value elsewhere."""
+    path = models.fourth_plane(tmp_path / "m.onnx", feature_gain=feature_gain)
+    separator = load_separator(path)
     tone = np.sin(2 * np.pi * 1_000 * np.arange(20_480) / 44_100).astype(np.float32)
     assert not run(separator, 0.5 * np.stack([tone, tone]))[0].any()
     separator.reset()
@@ -110,4 +112,5 @@ def test_the_fourth_plane_is_the_side(tmp_path):
     # |side| = |left| here; its peak bin holds about 0.01/2 of the window's sum.
     gain = np.abs(opposite).max() / 0.01
     window_sum = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2048) / 2048)).sum()
-    assert gain == pytest.approx(np.log1p(0.005 * window_sum), rel=0.15)  # 15 %: scalloping
+    expected = np.log1p(feature_gain * 0.005 * window_sum)
+    assert gain == pytest.approx(expected, rel=0.15)  # 15 %: scalloping

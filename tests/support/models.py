@@ -138,9 +138,9 @@ def windowed_mask(path: Path, *, frames: int, stride: int, lag: int, **changes) 
     return save(text, path, spec.to_metadata())
 
 
-def fourth_plane(path: Path) -> Path:
+def fourth_plane(path: Path, **changes) -> Path:
     """The mask is the fourth of the left, right, mid and side feature planes."""
-    spec = make_spec(feature="log1p_magnitude_lrms")
+    spec = make_spec(feature="log1p_magnitude_lrms", **changes)
     text = """
     fourth (float[4,1025,1] features) => (float[1,2,1025,1] estimate) {
         first = Constant <value_ints: ints = [3]> ()

@@ -36,12 +36,12 @@ def test_runs_taken_together_lag_no_more_than_one():
     assert once.batched(1) == once
 
 
-@pytest.mark.parametrize(("schema", "lacking"), [(1, ("any_frames", "interleave")),
-                                                 (2, ("interleave",))])  # fmt: skip
-def test_files_of_older_schemas_still_load(schema, lacking):
+@pytest.mark.parametrize("schema", [1, 2, 3])
+def test_files_of_older_schemas_still_load(schema):
+    lacking = ("any_frames", "interleave", "feature_gain")[schema - 1 :]
     values = {k: v for k, v in asdict(CAUSAL).items() if k not in lacking}
     spec = ModelSpec.from_metadata({METADATA_KEY: json.dumps({**values, "schema": schema})})
-    assert (spec.any_frames, spec.interleave) == (False, 1)
+    assert (spec.any_frames, spec.interleave, spec.feature_gain) == (False, 1, 1.0)
     assert spec == replace(CAUSAL, schema=schema)
 
 
@@ -91,6 +91,9 @@ def test_residual_names(stems, residual):
         ({"mode": "sliding", "states": (), "any_frames": True}, "any_frames"),
         ({"any_frames": 1}, "any_frames"),
         ({"interleave": 0}, "interleave"),
+        ({"feature_gain": 0.0}, "feature_gain"),
+        ({"feature_gain": float("nan")}, "feature_gain"),
+        ({"feature_gain": True}, "feature_gain"),
         ({"interleave": 10**6, "any_frames": True}, "interleave"),
         ({"interleave": 4}, "interleave"),
         ({"interleave": 4, "any_frames": True, "lookahead_frames": 1}, "interleave"),

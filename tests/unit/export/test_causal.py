@@ -35,7 +35,7 @@ def make_network(config=SMALL):
 
 
 def make_features(frames, seed=1):
-    return 4 * torch.rand(1, 4, BINS + 1, frames, generator=torch.Generator().manual_seed(seed))
+    return 8 * torch.rand(1, 4, BINS + 1, frames, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("config", [SMALL, replace(SMALL, memory_levels=(1, 2, 4)),
@@ -106,10 +106,9 @@ def test_the_shipped_size_is_within_its_bounds():
 def make_spec(network):
     return ModelSpec(
         name="live", sample_rate=44_100, channels=2, stems=("vocals",), n_fft=2048,
-        hop_length=1024, window="sqrt_hann", feature="log1p_magnitude_lrms", output="mask",
-        mode="stateful", frames_per_run=1, stride_frames=1,
-        lookahead_frames=network.config.lookahead,
-        any_frames=True, states=causal_states(network),
+        hop_length=1024, window="sqrt_hann", feature="log1p_magnitude_lrms", feature_gain=100.0,
+        output="mask", mode="stateful", frames_per_run=1, stride_frames=1,
+        lookahead_frames=network.config.lookahead, any_frames=True, states=causal_states(network),
     )  # fmt: skip
 
 
@@ -162,7 +161,7 @@ def test_int8_makes_the_file_three_quarters():
 def test_planes_are_left_right_mid_and_side():
     left, right = 3 + 4j, 1 - 2j
     spectrum = torch.tensor([left, right], dtype=torch.complex64)[None, :, None, None]
-    expected = np.log1p(np.abs([left, right, (left + right) / 2, (left - right) / 2]))
+    expected = np.log1p(100 * np.abs([left, right, (left + right) / 2, (left - right) / 2]))
     torch.testing.assert_close(planes(spectrum).flatten(), torch.tensor(expected).float())
 
 
