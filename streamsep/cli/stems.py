@@ -152,7 +152,7 @@ def _written_whole(
     channels = min(reader.channels, 2)
     try:
         # Read while the stems are made: that takes a while, and they take the time anyway.
-        with ThreadPoolExecutor(1) as beside, ExitStack() as stack:
+        with ThreadPoolExecutor() as beside, ExitStack() as stack:
             tagged = [part for part in parts if part.suffix.lower() in tags.SUFFIXES]
             found = beside.submit(tags.read_tags, reader.path) if tagged else None
             writers: list[AudioWriter | MediaWriter] = []
@@ -162,6 +162,10 @@ def _written_whole(
                 stack.push(writer)
                 writers.append(writer)
             yield writers
+            stack.pop_all()
+            # Together, since each waits for the disk.
+            for closed in [beside.submit(writer.close) for writer in writers]:
+                closed.result()
         kept = found.result() if found else None
         if kept is not None:
             for part in tagged:
