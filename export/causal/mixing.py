@@ -25,12 +25,12 @@ ITEM_FRAMES = 130  # 3 s
 ITEM_SAMPLES = ITEM_FRAMES * HOP_LENGTH
 
 # What an item is, by chance; the rest is a random mix.
-TRUE_SONG_SHARE = 0.28
+TRUE_SONG_SHARE = 0.36
 VOCAL_FREE_SHARE = 0.12
 VOICE_ONLY_SHARE = 0.05
 
 # Where voices and bands come from; shares of what there is are scaled to sum to 1.
-SONG_SHARES = {"song": 0.55, "rendered": 0.45}
+SONG_SHARES = {"song": 0.42, "rendered": 0.58}
 VOICE_SHARES = {"song": 0.25, "voice": 0.28, "sung": 0.25, "rendered": 0.08, "speech": 0.14}
 BAND_SHARES = {"song": 0.30, "accompaniment": 0.42, "rendered": 0.28}
 
