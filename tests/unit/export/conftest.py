@@ -31,6 +31,12 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.fixture(autouse=True)
+def _few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure norms on few batches: sixteen of three seconds take longer than what is tested."""
+    monkeypatch.setattr("export.causal.train.SETTLE_STEPS", 2)
+
+
 @pytest.fixture
 def programs(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
     """Collect the instruments of each MIDI file that is saved, to be played."""

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from export.causal import read_back
-from export.causal import train as causal_train
 from export.cli import main
 from export.data.manifest import MANIFEST_NAME
 from export.errors import CheckpointError, DataError
@@ -21,8 +20,7 @@ from streamsep.separation import load_separator
 
 @pytest.fixture(autouse=True)
 def _few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure batch norms over one batch: sixteen make half a minute of a run of one step."""
-    monkeypatch.setattr(causal_train, "SETTLE_STEPS", 1)
+    """Read a network back with the norms of one batch: its runs are of one step."""
     monkeypatch.setattr(read_back, "BATCHES", 1)
 
 
