@@ -65,11 +65,6 @@ class Plan:
     swing: float
     chords: tuple[tuple[int, ...], ...]  # of each bar
 
-    @property
-    def bar_s(self) -> float:
-        """Length of a bar in seconds."""
-        return self.beats * self.beat_s
-
     def time(self, bar: int, beat: float) -> float:
         """Return when a beat is, in seconds; the second half of a beat comes late in swing."""
         bent = np.interp(beat % 1, (0, 0.5, 1), (0, (1 + self.swing) / 2, 1))
@@ -95,7 +90,6 @@ def find_composed(
     for number in range(count):
         rng_seed = [seed, number, 2]
         person = tuple(people[int(np.random.default_rng(rng_seed).integers(len(people)))])
-
         soundfont = soundfonts[number % len(soundfonts)]
         yield SourceTrack(
             f"composed-{number:03}", "rendered",
