@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import soxr
-from scipy.ndimage import minimum_filter1d, uniform_filter1d
 from scipy.signal import fftconvolve
 
 from export.constants import HOP_LENGTH, SAMPLE_RATE
@@ -25,12 +24,12 @@ ITEM_FRAMES = 130  # 3 s
 ITEM_SAMPLES = ITEM_FRAMES * HOP_LENGTH
 
 # What an item is, by chance; the rest is a random mix.
-TRUE_SONG_SHARE = 0.36
+TRUE_SONG_SHARE = 0.28
 VOCAL_FREE_SHARE = 0.12
 VOICE_ONLY_SHARE = 0.05
 
 # Where voices and bands come from; shares of what there is are scaled to sum to 1.
-SONG_SHARES = {"song": 0.42, "rendered": 0.58}
+SONG_SHARES = {"song": 0.55, "rendered": 0.45}
 VOICE_SHARES = {"song": 0.25, "voice": 0.28, "sung": 0.25, "rendered": 0.08, "speech": 0.14}
 BAND_SHARES = {"song": 0.30, "accompaniment": 0.42, "rendered": 0.28}
 
@@ -45,8 +44,6 @@ OVERDRIVE_CHANCE = 0.12
 CHOP_CHANCE = 0.06  # of a voice that is cut to pieces, as by a sampler
 CHOP_PIECES, CHOP_S, CHOP_REST, CHOP_FADE_S = (2, 6), (0.08, 0.4), 0.35, 0.004
 DOUBLE_CENTS, DOUBLE_S = 25.0, (0.003, 0.045)
-MASTER_CHANCE = 0.35  # of a whole item whose peaks are held down, as records' are
-MASTER_DB, MASTER_S, MASTER_BLOCK = (2.0, 12.0), (0.005, 0.2), 64
 MONO_CHANCE = 0.25  # of a whole item: old records, and phones
 SPEED_CHANCE = 0.7
 VOICE_OCTAVES = 0.45  # up or down in pitch and tempo: as good as other singers
@@ -117,9 +114,6 @@ class StereoMixer:
             )
         if rng.random() < 0.5:
             voice, band = voice[::-1], band[:, ::-1]
-        if rng.random() < MASTER_CHANCE:
-            held = _master(rng, voice + band[0])
-            voice, band = voice * held, band * held
         scale = _gain(rng, LEVEL_DBFS) / max(rms(voice + band[0]), SILENT_RMS)
         return self._apart(voice, band) * np.float32(scale)
 
@@ -249,22 +243,6 @@ def _chop(rng: np.random.Generator, voice: Audio) -> Audio:
             room = chopped[:, start : start + size]
             room[...] = pieces[rng.integers(len(pieces))][:, : room.shape[1]]
     return chopped
-
-
-def _master(rng: np.random.Generator, mixture: Audio) -> Audio:
-    """Return the gain of a limiter that looks ahead, float32 (samples,).
-
-    All parts of a mix take it alike, so that they still sum to what was limited.
-    """
-    blocks = np.abs(mixture).max(axis=0).reshape(-1, MASTER_BLOCK).max(axis=1)
-    limit = blocks.max() * _gain(rng, (-MASTER_DB[1], -MASTER_DB[0]))
-    wanted = np.minimum(limit / np.maximum(blocks, SILENT_RMS), 1.0)
-    # The mean of a window of minima that see a block further than it isn't above what its middle
-    # block and both beside it may have, between which the gain is a straight line.
-    width = 2 * int(rng.uniform(*MASTER_S) * SAMPLE_RATE / MASTER_BLOCK / 2) + 1
-    gain = uniform_filter1d(minimum_filter1d(wanted, width + 2), width)
-    places = (np.arange(mixture.shape[1]) + 0.5) / MASTER_BLOCK - 0.5
-    return np.interp(places, np.arange(gain.size), gain).astype(np.float32)
 
 
 def _add_room(rng: np.random.Generator, dry: Audio) -> Audio:

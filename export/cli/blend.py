@@ -14,7 +14,7 @@ FILE = click.Path(path_type=Path)
 @click.argument("second", type=FILE)
 @click.option("--out", type=FILE, required=True, help="The checkpoint to write.")
 def blend_runs(first: Path, second: Path, out: Path) -> None:
-    """Average the weights of FIRST and of SECOND, a run that began with them."""
+    """Average the weights of FIRST and of SECOND: a run that began with it, or as it did."""
     from export.causal.blend import blend
     from export.training.checkpoint import write_content
 

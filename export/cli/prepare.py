@@ -19,9 +19,8 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--sing", type=FOLDER, multiple=True,
               help="Voices to turn into other singing, a folder a person.")
 @click.option("--midi", type=FOLDER, multiple=True, help="MIDI files to render: vocal-free music.")
-@click.option("--soundfont", "soundfonts", type=FOLDER, multiple=True, show_default=True,
-              default=["/usr/share/sounds/sf2/FluidR3_GM.sf2"], help="What --midi is played with. "
-              "Each but the first adds a version, and a song, with its acoustic instruments.")
+@click.option("--soundfont", type=FOLDER, show_default=True,
+              default="/usr/share/sounds/sf2/FluidR3_GM.sf2", help="What --midi is played with.")
 @click.option("--takes", default=1, show_default=True, type=click.IntRange(1),
               help="Versions of everything that is sung and rendered.")
 @click.option("--midi-takes", type=click.IntRange(1), help="Versions of what is rendered: as "
@@ -29,9 +28,6 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--midi-songs", default=0, show_default=True, type=click.IntRange(0),
               help="Songs to make of each file of --midi, sung by people of --sing; from the "
                    "third on with acoustic instruments.")
-@click.option("--compose", default=0, show_default=True, type=click.IntRange(0),
-              help="Songs to compose, play with each --soundfont in turn, and have sung by people "
-                   "of --sing.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave these files out.")
 @click.option("--sources", type=FOLDER, help="Table of file, repo and licence (TSV).")
 @click.option("--out", type=FOLDER, required=True, help="Where the prepared folder goes.")
@@ -51,11 +47,10 @@ def prepare(
     speech: tuple[Path, ...],
     sing: tuple[Path, ...],
     midi: tuple[Path, ...],
-    soundfonts: tuple[Path, ...],
+    soundfont: Path,
     takes: int,
     midi_takes: int | None,
     midi_songs: int,
-    compose: int,
     exclude: tuple[str, ...],
     sources: Path | None,
     out: Path,
@@ -91,19 +86,15 @@ def prepare(
     for folder in midi:
         from export.data.midi import find_midi
 
-        found += find_midi(folder, soundfonts, midi_takes or takes, seed, exclude)
-    people = [person for folder in sing for person in find.find_people(folder, exclude)]
-    if (midi_songs and not midi) or ((midi_songs or compose) and not people):
-        raise click.UsageError("--midi-songs takes --midi and --sing, --compose takes --sing")
-    if compose:
-        from export.data.compose import find_composed
-
-        found += find_composed(compose, soundfonts, people, seed)
+        found += find_midi(folder, soundfont, midi_takes or takes, seed, exclude)
     if midi_songs:
         from export.data.tunes import find_sung_midi
 
+        people = [person for folder in sing for person in find.find_people(folder, exclude)]
+        if not people or not midi:
+            raise click.UsageError("--midi-songs takes --midi and --sing")
         for folder in midi:
-            found += find_sung_midi(folder, soundfonts, people, midi_songs, seed, exclude)
+            found += find_sung_midi(folder, soundfont, people, midi_songs, seed, exclude)
     if not found:
         raise click.UsageError("name at least one of --musdb, --songs, --accompaniment, --voices")
     licences = find.read_licences(sources) if sources else {}

@@ -50,38 +50,32 @@ SECONDS = 50.0  # of each file: games repeat themselves
 
 
 def find_midi(
-    root: Path, soundfonts: Sequence[Path], takes: int, seed: int, exclude: Sequence[str] = ()
+    root: Path, soundfont: Path, takes: int, seed: int, exclude: Sequence[str] = ()
 ) -> Iterator[SourceTrack]:
     """Yield every MIDI file under ``root``, once as written and once more for each further take.
 
-    Of these the first is played by electric instruments, the second by acoustic ones, and so on,
-    all with the first soundfont. Each further one adds a take of its acoustic instruments.
+    Of these the first is played by electric instruments, the second by acoustic ones, and so on.
 
     Raises
     ------
     DataError
-        When the folder holds no MIDI file, or a soundfont, fluidsynth or mido is missing.
+        When the folder holds no MIDI file, or the soundfont, fluidsynth or mido is missing.
     """
     for number, path in enumerate(midi_files(root, exclude)):
-        check_player(soundfonts)
-        for take, soundfont in enumerate(players(soundfonts, takes)):
+        check_player(soundfont)
+        for take in range(takes):
             rng_seed = [seed, number, take]
-            plugged = take % 2 == 1 and take < takes
             yield SourceTrack(
                 track_id(root, path.with_suffix("")) + (f"-take{take}" if take else ""),
                 "rendered",
-                lambda p=path, f=soundfont, s=rng_seed, pick=electric if plugged else acoustic: {
+                lambda p=path, s=rng_seed, t=take: {
                     "accompaniment": render(
-                        p, f, np.random.default_rng(s), recast=s[-1] > 0, pick=pick
+                        p, soundfont, np.random.default_rng(s), recast=t > 0,
+                        pick=electric if t % 2 else acoustic,
                     )
                 },
                 (path,),
             )
-
-
-def players(soundfonts: Sequence[Path], takes: int) -> list[Path]:
-    """Return the soundfont of each take: the first one's takes, then one of each other."""
-    return [soundfonts[0]] * takes + list(soundfonts[1:])
 
 
 def midi_files(root: Path, exclude: Sequence[str]) -> list[Path]:
@@ -101,14 +95,11 @@ def midi_files(root: Path, exclude: Sequence[str]) -> list[Path]:
     return files
 
 
-def check_player(soundfonts: Sequence[Path]) -> None:
-    """Raise a DataError if fluidsynth or a soundfont is missing."""
-    missing: list[object] = [font for font in soundfonts if not font.is_file()]
-    if shutil.which("fluidsynth") is None:
-        missing.append("fluidsynth")
-    if missing:
+def check_player(soundfont: Path) -> None:
+    """Raise a DataError if fluidsynth or the soundfont is missing."""
+    if not soundfont.is_file() or shutil.which("fluidsynth") is None:
         raise DataError(
-            f"no {missing[0]}",
+            f"no {'fluidsynth' if soundfont.is_file() else soundfont}",
             expected="fluidsynth and a General MIDI soundfont",
             remedy="apt install fluidsynth fluid-soundfont-gm, or name a file with --soundfont",
         )

@@ -24,7 +24,6 @@ from export.data.midi import (
     electric,
     midi_files,
     play,
-    players,
     read_midi,
 )
 from export.data.mixing import SILENT_RMS, rms
@@ -58,13 +57,12 @@ class Note:
 
 
 def find_sung_midi(
-    root: Path, soundfonts: Sequence[Path], people: Sequence[Sequence[Path]], takes: int,
-    seed: int, exclude: Sequence[str] = (),
+    root: Path, soundfont: Path, people: Sequence[Sequence[Path]], takes: int, seed: int,
+    exclude: Sequence[str] = (),
 ) -> Iterator[SourceTrack]:  # fmt: skip
     """Yield every MIDI file under ``root`` of which a part can be sung, as a song, per take.
 
-    From the third take on the band plays acoustic instruments, and in the take that each
-    soundfont but the first adds.
+    From the third take on the band plays acoustic instruments.
 
     Parameters
     ----------
@@ -76,17 +74,16 @@ def find_sung_midi(
     DataError
         As of `export.data.midi.find_midi`.
     """
-    check_player(soundfonts)
+    check_player(soundfont)
     for number, path in enumerate(midi_files(root, exclude)):
         tunes = find_tunes(read_midi(path))
-        unplugged = min(PLUGGED_TAKES, takes)
-        for take, soundfont in enumerate(players(soundfonts, takes) if tunes else []):
+        for take in range(takes if tunes else 0):
             rng_seed = [seed, number, take, 1]
             person = tuple(people[np.random.default_rng(rng_seed).integers(len(people))])
             yield SourceTrack(
                 f"song{take}-{track_id(root, path.with_suffix(''))}", "rendered",
-                lambda p=path, f=soundfont, v=person, s=rng_seed, late=take >= unplugged: make_song(
-                    p, f, v, np.random.default_rng(s), unplugged=late
+                lambda p=path, v=person, s=rng_seed, t=take: make_song(
+                    p, soundfont, v, np.random.default_rng(s), unplugged=t >= PLUGGED_TAKES
                 ),
                 (path, *person),
             )  # fmt: skip
@@ -111,15 +108,9 @@ def make_song(
     silence(song, channel)
     recast = bool(rng.random() < RECAST_CHANCE)
     cast_parts(song, rng, recast=recast or unplugged, pick=acoustic if unplugged else electric)
-    return sing_along(play(song, soundfont, path), tunes[channel], person, rng)
-
-
-def sing_along(
-    band: Audio, tune: Sequence[Note], person: Sequence[Path], rng: np.random.Generator
-) -> Stems:
-    """Return ``vocals``, a tune that somebody's speech is made to sing, and ``accompaniment``."""
+    band = play(song, soundfont, path)
     voice = np.zeros(band.shape[1], np.float32)
-    for phrase in phrases(tune):
+    for phrase in phrases(tunes[channel]):
         sung = sing(_speech(person, phrase[-1].end - phrase[0].start, rng), rng, to_frames(phrase))
         if sung is not None:
             start = round(phrase[0].start * SAMPLE_RATE)

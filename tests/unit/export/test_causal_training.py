@@ -9,12 +9,11 @@ import torch
 
 from export.causal import mixing
 from export.causal.features import planes
-from export.causal.mixing import ITEM_SAMPLES, MASTER_DB, StereoMixer, _chop, _double, _master
+from export.causal.mixing import ITEM_SAMPLES, StereoMixer, _chop, _double
 from export.causal.network import CausalConfig
 from export.causal.read_back import read_start
 from export.causal.train import LiveLesson, Recipe, random_curves
 from export.causal.write import live_spec, read_live, verify_live, write_live
-from export.constants import SAMPLE_RATE
 from export.data.manifest import Track
 from export.errors import CheckpointError, DataError, VerificationError
 from export.training.checkpoint import read_content
@@ -144,34 +143,6 @@ def test_a_chopped_voice_is_pieces_of_it_and_rests():
     assert 0.15 < resting.mean() < 0.55
     starts = {round(float(v)) for v in (left[1:] - np.arange(1, ITEM_SAMPLES))[running]}
     assert len(starts) > 3  # the same few pieces at several places
-
-
-def test_a_limiter_holds_peaks_down_and_leaves_what_is_quiet():
-    rng = np.random.default_rng(5)
-    sound = 0.01 * rng.standard_normal((2, ITEM_SAMPLES)).astype(np.float32)
-    sound[1, SAMPLE_RATE // 2] = 1.0
-    gain = _master(rng, sound)
-    limited = np.abs(gain * sound).max()
-    assert 10 ** (-MASTER_DB[1] / 20) < limited * 1.001 < 10 ** (-MASTER_DB[0] / 20)
-    assert np.all(gain[-SAMPLE_RATE:] > 0.999)
-    assert np.all((gain > 0) & (gain <= 1 + 1e-6))
-    assert np.abs(np.diff(gain)).max() < 0.01  # no click
-
-
-def test_a_limited_mix_is_still_the_sum_of_its_parts(mixer, monkeypatch):
-    gains = []
-    monkeypatch.setattr(
-        "export.causal.mixing._master",
-        lambda rng, mix: gains.append(_master(rng, mix)) or gains[-1],
-    )
-    monkeypatch.setattr("export.causal.mixing.MASTER_CHANCE", 0.0)
-    plain = mixer.sample(3, 1)
-    monkeypatch.setattr("export.causal.mixing.MASTER_CHANCE", 1.0)
-    limited = mixer.sample(3, 1)
-    (gain,) = gains
-    ratio = limited[np.abs(plain) > 0.01] / plain[np.abs(plain) > 0.01]
-    assert gain.min() < 0.9
-    assert 0.9 < ratio.max() / (gain.max() / gain.min() * ratio.min()) < 1.1
 
 
 def test_a_pool_without_voices_is_an_error(tmp_path, tracks):

@@ -44,7 +44,7 @@ def test_a_song_is_cut_and_ends(song, monkeypatch):
 
 def test_no_human_voice_is_left_in_a_band(song, programs, monkeypatch):
     monkeypatch.setattr(midi, "SECONDS", 0.5)
-    takes = list(find_midi(song.parent, [SOUNDFONT], takes=3, seed=1))
+    takes = list(find_midi(song.parent, SOUNDFONT, takes=3, seed=1))
     assert [t.id for t in takes] == ["midi-held", "midi-held-take1", "midi-held-take2"]
     sounds = [take.load()["accompaniment"] for take in takes]
     assert not any(VOICES & found for found in programs)
@@ -55,29 +55,12 @@ def test_no_human_voice_is_left_in_a_band(song, programs, monkeypatch):
     assert not VOICES & {*SINGING, *PADS, *ACOUSTIC}
 
 
-def test_each_further_soundfont_plays_an_acoustic_take(song, programs, monkeypatch, tmp_path):
-    monkeypatch.setattr(midi, "SECONDS", 0.5)
-    other = tmp_path / "other.sf2"
-    other.symlink_to(SOUNDFONT)
-    used = []
-    play = midi.play
-    monkeypatch.setattr(
-        midi, "play", lambda song, font, path: used.append(font) or play(song, font, path)
-    )
-    takes = list(find_midi(song.parent, [SOUNDFONT, other], takes=1, seed=1))
-    assert [t.id for t in takes] == ["midi-held", "midi-held-take1"]
-    for take in takes:
-        take.load()
-    assert used == [SOUNDFONT, other]
-    assert programs[1] <= set(ACOUSTIC)
-
-
 def test_what_is_no_midi_is_one_clear_line(tmp_path):
     (tmp_path / "bad.mid").write_bytes(b"MThd but no more")
-    (take,) = find_midi(tmp_path, [SOUNDFONT], takes=1, seed=0)
+    (take,) = find_midi(tmp_path, SOUNDFONT, takes=1, seed=0)
     with pytest.raises(DataError, match=r"bad\.mid can't be read"):
         take.load()
     with pytest.raises(DataError, match="no MIDI file"):
-        list(find_midi(tmp_path / "nothing", [SOUNDFONT], takes=1, seed=0))
+        list(find_midi(tmp_path / "nothing", SOUNDFONT, takes=1, seed=0))
     with pytest.raises(DataError, match=r"no .*missing\.sf2"):
-        list(find_midi(tmp_path, [SOUNDFONT, tmp_path / "missing.sf2"], takes=1, seed=0))
+        list(find_midi(tmp_path, tmp_path / "missing.sf2", takes=1, seed=0))
