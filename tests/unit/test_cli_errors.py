@@ -153,7 +153,7 @@ class TestModels:
     @pytest.mark.parametrize(
         ("change", "says"),
         [
-            (dict(schema=99), "model schema is 99; expected 1 or 2 or 3 (this version of "),
+            (dict(schema=99), "model schema is 99; expected 1 or 2 or 3 or 4 (this version of "),
             (dict(hop_length=None), "model metadata is missing hop_length"),
             (dict(sample_rate="fast"), "model sample_rate is 'fast'; expected an integer"),
             (dict(n_fft=4096), "the graph's inputs are features tensor(float) (2, 1025, 1)"),
