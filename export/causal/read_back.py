@@ -77,6 +77,8 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
     KeyError, RuntimeError, ValueError
         If they are another network's.
     """
+    if "sharpen" in arrays:
+        raise ValueError("files of schema 3 and before take their logarithms otherwise")
     weights: dict[str, Tensor] = {}
     levels = sum(name.startswith("encoder") for name in arrays) // 2
     for i in range(levels):

@@ -119,13 +119,13 @@ def verify_live(path: Path, live: Live, wave: Audio) -> float:
     Raises
     ------
     VerificationError
-        When it is more than MAX_ERROR, or that of the precision, or the stems are others.
+        When it is more than MAX_ERROR, or that of the precision, or the stems or features others.
     """
     features = planes(stft(torch.from_numpy(wave)[None], make_window(WINDOW)))
     expected, error = live.network(features)[0].numpy(), 0.0
     for frames in (1, OFFLINE_RUNS):
         backend = OnnxBackend(path, device="cpu", runs_at_once=frames)
-        _check_stems(backend.spec, live)
+        _check_spec(backend.spec, live)
         for start in range(0, features.shape[-1] - frames + 1, frames):
             part = slice(start, start + frames)
             backend.features[...] = features[0, ..., part].numpy()
@@ -143,7 +143,12 @@ def verify_live(path: Path, live: Live, wave: Audio) -> float:
     return error
 
 
-def _check_stems(spec: ModelSpec, live: Live) -> None:
+def _check_spec(spec: ModelSpec, live: Live) -> None:
+    if spec.feature_gain != FEATURE_GAIN:
+        raise VerificationError(
+            f"the model's feature_gain is {spec.feature_gain:g}", expected=f"{FEATURE_GAIN:g}",
+            remedy="export it again: files of schema 3 and before take their logarithms otherwise",
+        )
     if spec.stems != host_names(live.stems):
         raise VerificationError(
             f"the model's stems are {', '.join(spec.stems)}",

@@ -122,10 +122,8 @@ class SpectralEngine(ABC):
                 np.subtract(spectra[:, 0], spectra[:, 1], out=side)
                 np.multiply(self._mid_side, np.float32(0.5), out=self._mid_side)
                 np.abs(self._mid_side, out=planes[:, channels:])
-            # (numpy's log1p takes several times as long; what it would add is below 1e-7.)
             np.multiply(planes, self._feature_gain, out=planes)
-            np.add(planes, ALL, out=planes)
-            np.log(planes, out=planes)
+            np.log1p(planes, out=planes)
         np.copyto(self._features, self._by_bin)
 
     @abstractmethod

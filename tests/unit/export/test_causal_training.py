@@ -3,12 +3,15 @@
 from dataclasses import replace
 
 import numpy as np
+import onnx
 import pytest
 import soundfile as sf
 import torch
+from onnx import numpy_helper
 
 from export.causal import mixing
 from export.causal.features import planes
+from export.causal.graph import build_causal
 from export.causal.mixing import ITEM_SAMPLES, StereoMixer, _chop, _double
 from export.causal.network import CausalConfig
 from export.causal.read_back import read_start
@@ -305,6 +308,20 @@ def test_a_checkpoint_becomes_a_model_that_runs(tmp_path, mixer, precision, hop)
         live.network.head.bias.add_(0.01 if precision == "fp32" else 1.0)
     with pytest.raises(VerificationError, match="differ"):
         verify_live(path, live, wave)
+
+
+def test_files_that_take_their_logarithms_otherwise_are_said(tmp_path, mixer):
+    make_run(tmp_path / "run", mixer).run(Budget(steps=1))
+    live, path = read_live(tmp_path / "run" / "last.pt"), tmp_path / "live.onnx"
+    wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)
+    spec = live_spec(live, name="live")
+    with pytest.raises(VerificationError, match="feature_gain is 1"):
+        write_live(live, replace(spec, feature_gain=1.0), path, wave)
+    model = build_causal(live.network, spec)
+    model.graph.initializer.append(numpy_helper.from_array(np.float32([100]), "sharpen"))
+    onnx.save(model, path)
+    with pytest.raises(CheckpointError, match="schema 3"):
+        read_start(path, LiveLesson(RECIPE, mixer, mixer))
 
 
 def test_other_files_are_no_live_checkpoint(tmp_path):
