@@ -31,7 +31,7 @@ VOICE_ONLY_SHARE = 0.05
 # Where voices and bands come from; shares of what there is are scaled to sum to 1.
 SONG_SHARES = {"song": 0.55, "rendered": 0.45}
 VOICE_SHARES = {"song": 0.25, "voice": 0.28, "sung": 0.25, "rendered": 0.08, "speech": 0.14}
-BAND_SHARES = {"song": 0.30, "accompaniment": 0.42, "rendered": 0.28}
+BAND_SHARES = {"song": 0.22, "accompaniment": 0.58, "rendered": 0.20}
 
 SECOND_VOICE_CHANCE = 0.20
 SECOND_BAND_CHANCE = 0.30

@@ -27,7 +27,7 @@ from export.training.validate import AUDIBLE_RMS, level
 ITEM_FRAMES = (44, 44, 44, mixing.ITEM_FRAMES)
 PIECES = 2  # of each item that a short step takes: drawing one costs a tenth of learning from it
 AVERAGE = 0.999  # of the weights, an exponential mean over about 1,000 steps
-SETTLE_STEPS, SETTLE_FROM = 16, 10**8  # batches of their own
+SETTLE_ITEMS, SETTLE_FROM = 128, 10**8  # of steps of their own
 SECOND_RUN_RATE = 0.5  # of the recipe's, for weights that have learnt already
 # Some steps are seen through the window of the variant that answers sooner: one network is both.
 FAST_HOP, FAST_SHARE = 256, 0.35
@@ -82,6 +82,8 @@ class LiveLesson:
     ) -> None:  # fmt: skip
         self._train, self._valid, self._bf16 = train, valid, bf16
         self._device = device or torch.device("cpu")
+        # There are four sizes of step; which kernels are fastest for each is worth finding out.
+        torch.backends.cudnn.benchmark = True
         self._window = make_window("sqrt_hann").to(self._device)
         self._fast_window = make_window("asymmetric", hop_length=FAST_HOP).to(self._device)
         self._set_up(recipe)
@@ -151,8 +153,9 @@ class LiveLesson:
         self._optimizer.step()
         keep = min(AVERAGE, (1 + step) / (10 + step))
         with torch.no_grad():
-            for mean, now in zip(self.average.parameters(), self.model.parameters(), strict=True):
-                mean.lerp_(now, 1 - keep)
+            # All of them in one call: on a GPU a call each takes longer than the sums.
+            means, now = list(self.average.parameters()), list(self.model.parameters())
+            torch._foreach_lerp_(means, now, 1 - keep)
         return loss.item()
 
     @torch.no_grad()
@@ -167,7 +170,7 @@ class LiveLesson:
             norm.reset_running_stats()
             norm.momentum = None  # a plain mean over all batches
             norm.train()
-        for mixture in self.spectra(SETTLE_FROM, SETTLE_STEPS):
+        for mixture in self.spectra(SETTLE_FROM, -(-SETTLE_ITEMS // self.recipe.batch_size)):
             self.average.logits(planes(mixture))
         self.average.eval()
 

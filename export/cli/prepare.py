@@ -29,7 +29,8 @@ FOLDER = click.Path(path_type=Path)
               help="Songs to make of each file of --midi, sung by people of --sing; from the "
                    "third on with acoustic instruments.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave these files out.")
-@click.option("--sources", type=FOLDER, help="Table of file, repo and licence (TSV).")
+@click.option("--sources", type=FOLDER, multiple=True,
+              help="Table of file, repo and licence (TSV).")  # fmt: skip
 @click.option("--out", type=FOLDER, required=True, help="Where the prepared folder goes.")
 @click.option("--format", "suffix", type=click.Choice(["wav", "flac"]), default="wav",
               show_default=True)  # fmt: skip
@@ -52,7 +53,7 @@ def prepare(
     midi_takes: int | None,
     midi_songs: int,
     exclude: tuple[str, ...],
-    sources: Path | None,
+    sources: tuple[Path, ...],
     out: Path,
     suffix: str,
     seed: int,
@@ -97,7 +98,7 @@ def prepare(
             found += find_sung_midi(folder, soundfont, people, midi_songs, seed, exclude)
     if not found:
         raise click.UsageError("name at least one of --musdb, --songs, --accompaniment, --voices")
-    licences = find.read_licences(sources) if sources else {}
+    licences = {file: of for table in sources for file, of in find.read_licences(table).items()}
     with make_progress() as progress:
         task = progress.add_task("extracting", total=len(found))
         tracks = prepare_tracks(

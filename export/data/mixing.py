@@ -31,8 +31,8 @@ VOICE_ONLY_SHARE = 0.04
 TRUE_SONG_SHARE = 0.26
 
 # Where voices and accompaniments come from; shares of what there is are scaled to sum to 1.
-VOICE_SHARES = {"song": 0.50, "voice": 0.30, "speech": 0.20}
-ACCOMPANIMENT_SHARES = {"song": 0.40, "accompaniment": 0.45, "rendered": 0.15}
+VOICE_SHARES = {"song": 0.30, "voice": 0.28, "sung": 0.22, "rendered": 0.06, "speech": 0.14}
+ACCOMPANIMENT_SHARES = {"song": 0.25, "accompaniment": 0.55, "rendered": 0.20}
 
 SECOND_VOICE_CHANCE = 0.15
 REVERB_CHANCE = 0.5  # of solo voices: those of songs bring their own room

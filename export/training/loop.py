@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from torch.utils.data import DataLoader
+
 from export.training.checkpoint import BEST_NAME, LAST_NAME, read_content, write_content
 from export.training.config import learning_rate_factor
 
@@ -77,6 +79,26 @@ class Progress:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """A lesson's batches by step, as torch's loader takes them."""
+
+    lesson: Lesson
+
+    def __getitem__(self, step: int) -> Any:
+        return self.lesson.batch(step)
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """Steps without end."""
+
+    first: int
+
+    def __iter__(self) -> Iterator[int]:
+        return itertools.count(self.first)
+
+
 @dataclass(slots=True)
 class Trainer:
     """Teaches one lesson into one folder.
@@ -90,12 +112,16 @@ class Trainer:
         Called after each step with the share that is over, the step and its loss.
     validated
         Called after each validation with the progress so far.
+    workers
+        Processes that draw batches; with none a thread does. A process doesn't wait for the
+        interpreter, which many batches a second need; each has the lesson as it was at the start.
     """
 
     lesson: Lesson
     folder: Path
     report: Callable[[float, int, float], None] = lambda share, step, loss: None
     validated: Callable[[Progress], None] = lambda progress: None
+    workers: int = 0
 
     def run(self, budget: Budget, *, resume: bool = False) -> Progress:
         """Train until the budget is spent, from ``last.pt`` on if told to resume.
@@ -126,7 +152,18 @@ class Trainer:
         return done
 
     def _batches(self, step: int) -> Iterator[Any]:
-        """Batches from a thread that reads ahead."""
+        """Batches that are drawn ahead, in order."""
+        return self._from_processes(step) if self.workers else self._from_thread(step)
+
+    def _from_processes(self, step: int) -> Iterator[Any]:
+        # Forked: nothing of the lesson need be copied. What has begun on a GPU isn't touched there.
+        loader = DataLoader(
+            _Batches(self.lesson), batch_size=None, sampler=_Count(step),
+            num_workers=self.workers, prefetch_factor=AHEAD, multiprocessing_context="fork",
+        )  # fmt: skip
+        yield from loader  # closed with this: the loader then ends its processes
+
+    def _from_thread(self, step: int) -> Iterator[Any]:
         with ThreadPoolExecutor(1, "streamsep-reader") as reader:
             steps = itertools.count(step)
             ahead = deque(reader.submit(self.lesson.batch, next(steps)) for _ in range(AHEAD))

@@ -234,7 +234,7 @@ def test_a_model_file_gives_its_network_back(
     torch.testing.assert_close(got, expected, atol=tolerance, rtol=0)
     norms = [m for m in lesson.average.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     before = {n: n.running_var.clone() for n in norms}
-    monkeypatch.setattr("export.causal.train.SETTLE_STEPS", 16)  # as many as it was read with
+    monkeypatch.setattr("export.causal.train.SETTLE_ITEMS", 32)  # as many as it was read with
     lesson.settle()
     for norm in norms:
         # They divide by what they meet, as after any training: within what two draws of a few

@@ -143,7 +143,7 @@ class TestLive:
     def test_it_learns_and_becomes_a_model_of_its_stems(
         self, mixer: StereoMixer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("export.causal.train.SETTLE_STEPS", 4)  # most of the time else
+        monkeypatch.setattr("export.causal.train.SETTLE_ITEMS", 16)  # most of the time else
         recipe = replace(RECIPE, batch_size=4)
         Trainer(LiveLesson(recipe, mixer, mixer), tmp_path / "run").run(Budget(steps=48))
         live = read_live(tmp_path / "run" / "last.pt")

@@ -59,6 +59,18 @@ def test_resuming_equals_never_having_stopped(tmp_path: Path) -> None:
     assert resumed["best_loss"] == through["best_loss"]
 
 
+def test_processes_draw_what_a_thread_draws(tmp_path: Path) -> None:
+    trainer(tmp_path / "thread").run(Budget(steps=4))
+    by_processes = trainer(tmp_path / "processes")
+    by_processes.workers = 2
+    by_processes.run(Budget(steps=2))
+    by_processes.run(Budget(steps=4), resume=True)  # on from the third batch
+    one, same = (
+        load_checkpoint(tmp_path / n / LAST_NAME).weights for n in ("thread", "processes")
+    )
+    assert all(torch.equal(one[n], same[n]) for n in one)
+
+
 def test_the_seed_decides_the_weights(tmp_path: Path) -> None:
     other = TrainConfig(**{**CONFIG.to_dict(), "seed": 1})  # type: ignore[arg-type]
     for name, config in (("a", CONFIG), ("b", CONFIG), ("c", other)):
