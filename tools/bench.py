@@ -96,6 +96,7 @@ def about(asked: argparse.Namespace) -> dict[str, Any]:
         "machine": {
             "processor": processor(), "cores": os.cpu_count(), "memory_gb": memory_gb(),
             "system": platform.platform(), "load": list(os.getloadavg()),
+            "gpu": gpu() if asked.device == "cuda" else "",
         },
         "versions": {"python": platform.python_version()} | versions(),
         "cores": asked.cores, "device": asked.device, "quick": asked.quick, "note": asked.note,
@@ -133,6 +134,17 @@ def processor() -> str:
     return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
 
 
+def gpu() -> str:
+    """Name and driver, by NVIDIA's own tool."""
+    try:
+        return subprocess.run(
+            ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"],
+            capture_output=True, text=True, check=True,
+        ).stdout.splitlines()[0]  # fmt: skip
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        return "unknown"
+
+
 def memory_gb() -> float:
     return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1)
 
@@ -157,7 +169,9 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
             done = progress.tasks[task].description != ""
             progress.update(task, description=f"{what:32}", advance=1 if done else 0)
 
-        scene = Scene(Path(folder), tuple(processors()), asked.light, asked.quick)
+        scene = Scene(
+            Path(folder), tuple(processors()), asked.light, asked.quick, asked.device
+        )
         for name in rows:
             advance(name)
             result["program"][name] = ROWS[name](scene)

@@ -276,7 +276,7 @@ def _try_cuda(path: Path, options: Any, graphs: bool) -> Any | None:
     With ``graphs`` it makes CUDA graphs if it can: onnxruntime refuses that for a model with
     control flow, or with a node that CUDA doesn't compute.
     """
-    with _quiet():
+    with _quiet(options):
         if hasattr(ort, "preload_dlls"):
             with redirect_stdout(StringIO()):
                 ort.preload_dlls()
@@ -288,12 +288,15 @@ def _try_cuda(path: Path, options: Any, graphs: bool) -> Any | None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet(options: Any) -> Iterator[None]:
+    """Have onnxruntime print nothing, nor the sessions that are made with the options meanwhile."""
     ort.set_default_logger_severity(QUIET)
+    options.log_severity_level = QUIET
     try:
         yield
     finally:
         ort.set_default_logger_severity(ERRORS_ONLY)
+        options.log_severity_level = ERRORS_ONLY
 
 
 def _create(path: Path, providers: Sequence[str | tuple[str, Any]], options: Any) -> Any:

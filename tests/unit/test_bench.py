@@ -112,3 +112,21 @@ def test_document_and_chart_come_from_the_records(recorded, tmp_path):
     assert "not installed: demucs" in text
     assert "not installed: demucs" in shown
     assert chart.read_bytes().startswith(b"\x89PNG")
+    assert "On a GPU" not in text
+
+
+def test_figures_of_a_gpu_stand_beside_those_of_the_processor_and_in_a_table(recorded, tmp_path):
+    record = json.loads(recorded.read_text())
+    there = dict(record["contenders"][0], provider="CUDA", real_time_factor=0.0123, p99_ms=0.456)
+    elsewhere = record["contenders"][1]  # what ran on the processor after all
+    gpu, document = tmp_path / "gpu.json", tmp_path / "bench.md"
+    gpu.write_text(json.dumps(record | {"contenders": [there, elsewhere]}))
+    document.write_text(DOCUMENT)
+    bench("--from", recorded, "--gpu", gpu, "--markdown", document)
+    before, after = document.read_text().split("### On a GPU")
+    rows = {line.split()[1]: line for line in before.splitlines() if line.startswith("| ")}
+    assert rows["live"].endswith("| 0.012 |")
+    assert rows["center-cut"].endswith("| not measured |")
+    (row,) = (line for line in after.splitlines() if line.startswith("| live |"))
+    assert " 0.46 |" in row
+    assert "center-cut" not in after

@@ -36,12 +36,15 @@ class Scene:
         Python of a light install, for what memory is used.
     quick
         Seconds in place of minutes: to see that it works, not how fast it is.
+    device
+        Where ``separate`` runs its model.
     """
 
     folder: Path
     cpus: tuple[int, ...]
     light: str
     quick: bool
+    device: str = "cpu"
 
     def command(self, *arguments: str, python: str = sys.executable) -> list[str]:
         return [python, "-m", "streamsep", *arguments]
@@ -65,8 +68,8 @@ class Scene:
     def separate(self, seconds: float, *options: str, songs: int = 1, cpus: int = 1) -> float:
         """Separate songs of so many seconds, and return how long the command takes."""
         names = [str(self.song(seconds, f"song{number}")) for number in range(songs)]
-        out = str(self.folder / "stems")
-        return self.run("separate", *names, "-o", out, "--overwrite", *options, cpus=cpus)
+        out, fixed = str(self.folder / "stems"), ("--overwrite", "--device", self.device)
+        return self.run("separate", *names, "-o", out, *fixed, *options, cpus=cpus)
 
 
 def start(scene: Scene) -> dict[str, Any]:
