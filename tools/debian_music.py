@@ -59,19 +59,25 @@ def read_table(table: Path) -> list[Piece]:
 
 def fetch(package: str, pieces: Sequence[Piece], into: Path) -> str | None:
     """Fetch a package and keep its pieces; return what went wrong, if something did."""
-    with tempfile.TemporaryDirectory(dir=into, prefix=".") as name:
-        folder = Path(name)
-        got = run(["apt-get", "download", "-qq", package], folder)
-        files = sorted(folder.glob("*.deb"))
-        if got or not files:
-            return got or "nothing came"
-        if wrong := run(["dpkg-deb", "-x", str(files[0]), "all"], folder):
+    with tempfile.TemporaryDirectory(dir=into, prefix=".") as folder:
+        wrong = run(["apt-get", "download", "-qq", package], Path(folder))
+        files = sorted(Path(folder).glob("*.deb"))
+        return wrong or (keep(files[0], pieces, into / package) if files else "nothing came")
+
+
+def keep(package: Path, pieces: Sequence[Piece], into: Path) -> str | None:
+    """Put the pieces of a package's file into a new folder; return what went wrong, if anything."""
+    with tempfile.TemporaryDirectory(dir=into.parent, prefix=".") as folder:
+        everything, kept = Path(folder, "all"), Path(folder, "kept")
+        if wrong := run(["dpkg-deb", "-x", str(package.resolve()), str(everything)], Path(folder)):
             return wrong
-        kept = folder / "kept"
         kept.mkdir()
-        for piece, data in read(folder / "all", pieces):
-            (kept / piece.file.name).write_bytes(data)
-        kept.replace(into / package)  # whole or not at all
+        try:
+            for piece, data in read(everything, pieces):
+                (kept / piece.file.name).write_bytes(data)
+        except (OSError, KeyError, zipfile.BadZipFile) as error:
+            return f"it holds other files than the table says ({error})"
+        kept.replace(into)  # whole or not at all
     return None
 
 
@@ -105,10 +111,7 @@ def main() -> int:
     wrong = {}
     for package in track(asked.only or list(by_package), "fetching"):
         if not (asked.into / package).exists():
-            try:
-                wrong[package] = fetch(package, by_package[package], asked.into)
-            except (OSError, KeyError, zipfile.BadZipFile) as error:
-                wrong[package] = f"it holds other files than the table says ({error})"
+            wrong[package] = fetch(package, by_package[package], asked.into)
     there = [p for ps in by_package.values() for p in ps if (asked.into / p.file).exists()]
     lines = ["file\trepo\tlicence\tcredit"]
     lines += [f"{p.file}\tDebian {p.package}\t{p.licence}\t{p.credit}" for p in there]
