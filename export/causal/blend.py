@@ -16,8 +16,13 @@ from export.errors import CheckpointError
 from export.training.checkpoint import build_from, read_content
 
 
-def blend(first: Path, second: Path) -> dict[str, Any]:
+def blend(first: Path, second: Path, share: float = 0.5) -> dict[str, Any]:
     """Return the second checkpoint's content with the mean of both averaged networks.
+
+    Parameters
+    ----------
+    share
+        Weight of the second in the mean, 0 to 1.
 
     Raises
     ------
@@ -36,7 +41,7 @@ def blend(first: Path, second: Path) -> dict[str, Any]:
             expected="two runs of one network", remedy="blend a run with the one it began from",
         )  # fmt: skip
     mean = {
-        name: torch.lerp(weight, two[name], 0.5) if weight.is_floating_point() else weight
+        name: torch.lerp(weight, two[name], share) if weight.is_floating_point() else weight
         for name, weight in one.items()
     }
     return {**contents[1], "average": mean}

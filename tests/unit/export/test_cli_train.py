@@ -157,6 +157,10 @@ def test_a_second_run_begins_with_the_first_and_is_blended_with_it(
     # One step moves a weight by its rate at most; two seeds' are a hundred times that apart.
     assert 0 < (one - two).abs().max() < 2e-3
     torch.testing.assert_close(mean, (one + two) / 2)
+    more = [str(first / "last.pt"), str(second / "last.pt"), "--share", "0.75"]
+    main(["blend", *more, "--out", str(tmp_path / "more.pt")])
+    unequal = torch.load(tmp_path / "more.pt")["average"]["back.weight"]
+    torch.testing.assert_close(unequal, 0.25 * one + 0.75 * two)
     main(["onnx", "--checkpoint", str(both), "--out", str(tmp_path / "both.onnx")])
     # A model file does as well as a checkpoint.
     third = tmp_path / "third"
