@@ -25,6 +25,7 @@ from pathlib import Path
 from rich.progress import track
 
 TABLE = Path(__file__).with_suffix(".tsv")
+WORK = ".fetching-"  # folders to work in
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def read_table(table: Path) -> list[Piece]:
 
 def fetch(package: str, pieces: Sequence[Piece], into: Path) -> str | None:
     """Fetch a package and keep its pieces; return what went wrong, if something did."""
-    with tempfile.TemporaryDirectory(dir=into, prefix=".") as folder:
+    with tempfile.TemporaryDirectory(dir=into, prefix=WORK) as folder:
         wrong = run(["apt-get", "download", "-qq", package], Path(folder))
         files = sorted(Path(folder).glob("*.deb"))
         return wrong or (keep(files[0], pieces, into / package) if files else "nothing came")
@@ -67,7 +68,7 @@ def fetch(package: str, pieces: Sequence[Piece], into: Path) -> str | None:
 
 def keep(package: Path, pieces: Sequence[Piece], into: Path) -> str | None:
     """Put the pieces of a package's file into a new folder; return what went wrong, if anything."""
-    with tempfile.TemporaryDirectory(dir=into.parent, prefix=".") as folder:
+    with tempfile.TemporaryDirectory(dir=into.parent, prefix=WORK) as folder:
         everything, kept = Path(folder, "all"), Path(folder, "kept")
         if wrong := run(["dpkg-deb", "-x", str(package.resolve()), str(everything)], Path(folder)):
             return wrong
@@ -108,6 +109,8 @@ def main() -> int:
     if unknown := sorted(set(asked.only or ()) - by_package.keys()):
         parser.error(f"--only: no {', '.join(unknown)} in {TABLE.name}")
     asked.into.mkdir(parents=True, exist_ok=True)
+    for left in asked.into.glob(f"{WORK}*"):  # by a run that was killed
+        shutil.rmtree(left)
     wrong = {}
     for package in track(asked.only or list(by_package), "fetching"):
         if not (asked.into / package).exists():

@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "tools"))
 import debian_music
 from debian_music import Piece
 
+from export.data.sources import read_licences
+
 # Those that may become weights under GPL-3.0-or-later: neither GPL-2 only nor anything NC or ND.
 LICENCES = {
     "BSD-2-Clause", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-3.0+", "CC-BY-SA-4.0",
@@ -88,3 +90,20 @@ def test_an_unknown_package_is_refused(tmp_path):
     )  # fmt: skip
     assert done.returncode == 2
     assert "no nothing-data in debian_music.tsv" in done.stderr
+
+
+def test_what_is_there_is_listed_and_what_a_killed_run_left_is_cleared_away(tmp_path):
+    piece = next(p for p in debian_music.read_table(debian_music.TABLE) if p.package == "zaz-data")
+    left = tmp_path / f"{debian_music.WORK}x" / "all" / "half.ogg"
+    for file in (tmp_path / piece.file, left):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    done = subprocess.run(
+        [sys.executable, debian_music.__file__, str(tmp_path), "--only", "zaz-data"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert "1 pieces of 1 packages" in done.stdout  # it wasn't fetched: there would be more
+    assert not left.exists()
+    sources = read_licences(tmp_path / "SOURCES.tsv")
+    assert sources == {(tmp_path / piece.file).resolve(): ("Debian zaz-data", piece.licence)}
