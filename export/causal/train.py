@@ -82,8 +82,6 @@ class LiveLesson:
     ) -> None:  # fmt: skip
         self._train, self._valid, self._bf16 = train, valid, bf16
         self._device = device or torch.device("cpu")
-        # There are four sizes of step; which kernels are fastest for each is worth finding out.
-        torch.backends.cudnn.benchmark = True
         self._window = make_window("sqrt_hann").to(self._device)
         self._fast_window = make_window("asymmetric", hop_length=FAST_HOP).to(self._device)
         self._set_up(recipe)

@@ -23,7 +23,6 @@ BUILTIN_OPTIONS = {
     "seed": "seed", "stems": "stems", "valid_every": "valid_every", "valid_excerpts": "valid_items",
     "batch_size": "batch_size",
 }  # fmt: skip
-BATCH_SIZES = {"tutorial": 64, "builtin": 8}
 
 
 @click.command()
@@ -95,7 +94,7 @@ def train(
     if data is None and musdb is None:
         raise click.UsageError("say what to train on: --data, --musdb or both")
     if recipe["batch_size"] is None:
-        recipe["batch_size"] = BATCH_SIZES[network]
+        del recipe["batch_size"]  # the recipe's own
     if network == "builtin":
         _refuse(context, recipe.keys() - BUILTIN_OPTIONS.keys())
     elif start is not None or lookahead:
@@ -109,6 +108,8 @@ def train(
 
     if threads is not None:
         torch.set_num_threads(threads)
+    # Steps come in few sizes: which kernels are fastest for each is worth finding out.
+    torch.backends.cudnn.benchmark = True
     if not resume and (out / LAST_NAME).exists():
         raise CheckpointError(
             f"{out} holds a run already", expected="an empty folder",
@@ -119,7 +120,9 @@ def train(
     before = out / LAST_NAME if resume else None
     lesson: Lesson
     if network == "builtin":
-        options = {field: recipe[option] for option, field in BUILTIN_OPTIONS.items()}
+        options = {
+            field: recipe[option] for option, field in BUILTIN_OPTIONS.items() if option in recipe
+        }
         asked = _live_recipe(lookahead, options)
         lesson = _live_lesson(folder, groups, asked, start, before, pick_device(device), bf16)
     else:
@@ -154,9 +157,10 @@ def _live_recipe(lookahead: int, options: dict[str, object]) -> Recipe:
     from export.causal.train import Recipe
 
     network = CausalConfig(masks=2 * len(options["stems"]), lookahead=lookahead)  # type: ignore[arg-type]
+    recipe = Recipe(network, **options)  # type: ignore[arg-type]
     # The mean of n times as many gradients is as sure at √n times the step (Malladi et al. 2022).
-    rate = Recipe().learning_rate * (options["batch_size"] / BATCH_SIZES["builtin"]) ** 0.5  # type: ignore[operator]
-    return Recipe(network, learning_rate=rate, **options)  # type: ignore[arg-type]
+    larger = recipe.batch_size / Recipe().batch_size
+    return replace(recipe, learning_rate=recipe.learning_rate * larger**0.5)
 
 
 def _live_lesson(

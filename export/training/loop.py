@@ -89,16 +89,6 @@ class _Batches:
         return self.lesson.batch(step)
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    """Steps without end."""
-
-    first: int
-
-    def __iter__(self) -> Iterator[int]:
-        return itertools.count(self.first)
-
-
 @dataclass(slots=True)
 class Trainer:
     """Teaches one lesson into one folder.
@@ -158,7 +148,7 @@ class Trainer:
     def _from_processes(self, step: int) -> Iterator[Any]:
         # Forked: nothing of the lesson need be copied. What has begun on a GPU isn't touched there.
         loader = DataLoader(
-            _Batches(self.lesson), batch_size=None, sampler=_Count(step),
+            _Batches(self.lesson), batch_size=None, sampler=itertools.count(step),
             num_workers=self.workers, prefetch_factor=AHEAD, multiprocessing_context="fork",
         )  # fmt: skip
         yield from loader  # closed with this: the loader then ends its processes

@@ -180,6 +180,19 @@ def test_a_second_run_begins_with_the_first_and_is_blended_with_it(
     assert "--recipe builtin" in capsys.readouterr().err
 
 
+def test_the_fixed_recipes_rate_grows_with_the_root_of_its_batch(
+    data: Path, tmp_path: Path
+) -> None:
+    kept = {}
+    for name, more in (("own", []), ("quarter", ["--batch", "2"])):
+        main(["train", "--recipe", "builtin", "--data", str(data), "--out", str(tmp_path / name),
+              "--valid-excerpts", "2", "--steps", "1", "--device", "cpu", "--threads", "1",
+              *more])  # fmt: skip
+        kept[name] = torch.load(tmp_path / name / "last.pt")["recipe"]
+    assert (kept["own"]["batch_size"], kept["quarter"]["batch_size"]) == (8, 2)
+    assert kept["quarter"]["learning_rate"] == kept["own"]["learning_rate"] / 2
+
+
 def test_the_fixed_recipe_refuses_what_it_would_ignore(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
