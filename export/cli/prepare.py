@@ -14,6 +14,8 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--hq", is_flag=True, help="The MUSDB folder is MUSDB18-HQ (WAV files).")
 @click.option("--songs", type=FOLDER, multiple=True, help="Songs: a folder each, a file a stem.")
 @click.option("--accompaniment", type=FOLDER, multiple=True, help="Vocal-free pieces, a file each.")
+@click.option("--excerpts", type=FOLDER, multiple=True,
+              help="Vocal-free pieces too, of which 25 s of every 75 s will do.")
 @click.option("--voices", type=FOLDER, multiple=True, help="Solo singing, a folder a singer.")
 @click.option("--speech", type=FOLDER, multiple=True, help="Solo speech, a folder a speaker.")
 @click.option("--sing", type=FOLDER, multiple=True,
@@ -44,6 +46,7 @@ def prepare(
     hq: bool,
     songs: tuple[Path, ...],
     accompaniment: tuple[Path, ...],
+    excerpts: tuple[Path, ...],
     voices: tuple[Path, ...],
     speech: tuple[Path, ...],
     sing: tuple[Path, ...],
@@ -79,6 +82,8 @@ def prepare(
         found += find.find_songs(folder, exclude)
     for folder in accompaniment:
         found += find.find_accompaniment(folder, exclude)
+    for folder in excerpts:
+        found += find.find_excerpts(folder, exclude)
     for kind, folders in (("voice", voices), ("speech", speech)):
         for folder in folders:
             found += find.find_voices(folder, kind, exclude)
@@ -97,7 +102,7 @@ def prepare(
         for folder in midi:
             found += find_sung_midi(folder, soundfont, people, midi_songs, seed, exclude)
     if not found:
-        raise click.UsageError("name at least one of --musdb, --songs, --accompaniment, --voices")
+        raise click.UsageError("name at least one of --musdb, --songs, --excerpts, --voices, …")
     licences = {file: of for table in sources for file, of in find.read_licences(table).items()}
     with make_progress() as progress:
         task = progress.add_task("extracting", total=len(found))

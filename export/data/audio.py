@@ -69,12 +69,22 @@ def read_stereo_44k(path: Path) -> Audio:
     try:
         samples, rate = sf.read(path, dtype="float32", always_2d=True)
     except (sf.LibsndfileError, OSError) as error:
-        raise DataError(
-            f"{path} can't be read ({error})",
-            expected="WAV, FLAC, OGG, MP3 or AIFF",
-            remedy="convert it, or leave it out with --exclude",
-        ) from error
+        raise _unreadable(path, error) from error
     return to_stereo_44k(samples, rate, str(path))
+
+
+def measure_seconds(path: Path) -> float:
+    """Return how long a file is without decoding it.
+
+    Raises
+    ------
+    DataError
+        As of `read_stereo_44k`.
+    """
+    try:
+        return float(sf.info(path).duration)
+    except (sf.LibsndfileError, OSError) as error:
+        raise _unreadable(path, error) from error
 
 
 def write_int16(path: Path, samples: Audio) -> None:
@@ -99,3 +109,11 @@ def read_part(path: Path, start: int, length: int) -> Audio:
             found = file.read(length, dtype="float32", always_2d=True)
             part[: len(found)] = found
     return part.T
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(
+        f"{path} can't be read ({error})",
+        expected="WAV, FLAC, OGG, MP3 or AIFF",
+        remedy="convert it, or leave it out with --exclude",
+    )

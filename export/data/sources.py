@@ -1,4 +1,4 @@
-"""Where tracks come from: folders of stems, vocal-free files, solo voices."""
+"""Where tracks come from: folders of stems, vocal-free files or excerpts of them, solo voices."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from export.constants import SAMPLE_RATE
-from export.data.audio import Audio, is_audio, read_stereo_44k
+from export.data.audio import Audio, is_audio, measure_seconds, read_stereo_44k
 from export.errors import DataError
 
 VOCAL_NAMES = frozenset({"vocals", "vocal", "voice", "vox"})
 MIXTURE_NAMES = frozenset({"mixture", "mix"})
 VOICE_PAUSE_SECONDS = 0.25
 SUNG_PAUSE_S = (0.0, 0.3)
+# Of a piece of which excerpts will do: music says little new within a minute.
+EXCERPT_S, EXCERPT_EVERY_S, MOST_EXCERPTS = 25.0, 75.0, 6
 
 Stems = dict[str, Audio]
 
@@ -80,6 +82,29 @@ def find_accompaniment(root: Path, exclude: Sequence[str] = ()) -> Iterator[Sour
                 track_id(root, file.with_suffix("")), "accompaniment",
                 lambda m=file: {"accompaniment": read_stereo_44k(m)}, (file,),
             )  # fmt: skip
+
+
+def find_excerpts(root: Path, exclude: Sequence[str] = ()) -> Iterator[SourceTrack]:
+    """Yield 25 s of every 75 s of each audio file under ``root``, each a vocal-free track.
+
+    Of a piece six at most, from the middles of as many equal parts; one of less than 25 s is
+    taken whole.
+
+    Raises
+    ------
+    DataError
+        When the folder is missing, holds no audio, or a file that can't be read.
+    """
+    for _, files in _folders(root, exclude):
+        for file in files:
+            seconds = measure_seconds(file)
+            count = min(max(round(seconds / EXCERPT_EVERY_S), 1), MOST_EXCERPTS)
+            for k in range(count):
+                start = max(0.0, (k + 0.5) * seconds / count - EXCERPT_S / 2)
+                yield SourceTrack(
+                    f"{track_id(root, file.with_suffix(''))}-{k}", "accompaniment",
+                    lambda m=file, s=start: {"accompaniment": _excerpt(m, s)}, (file,),
+                )  # fmt: skip
 
 
 def find_voices(root: Path, kind: str, exclude: Sequence[str] = ()) -> Iterator[SourceTrack]:
@@ -178,6 +203,11 @@ def track_id(root: Path, path: Path) -> str:
 
 def _read_stems(names: tuple[str, ...], members: tuple[Path, ...]) -> Stems:
     return {name: read_stereo_44k(path) for name, path in zip(names, members, strict=True)}
+
+
+def _excerpt(path: Path, start_s: float) -> Audio:
+    start = round(start_s * SAMPLE_RATE)
+    return read_stereo_44k(path)[:, start : start + round(EXCERPT_S * SAMPLE_RATE)]
 
 
 def _join(members: tuple[Path, ...]) -> Audio:

@@ -80,6 +80,26 @@ def test_loud_stems_are_scaled_together_and_the_gain_is_kept(
     assert np.abs(vocals).max() == pytest.approx(0.5, abs=0.001)
 
 
+def test_excerpts_are_from_the_middles_of_equal_parts(tmp_path: Path) -> None:
+    rate, minutes, whole = 8_000, 3, 20
+    pieces = tmp_path / "pieces"
+    pieces.mkdir()
+    time = np.arange(minutes * 60 * rate) / rate
+    chirp = 0.1 * np.sin(2 * np.pi * (200 + 5 * time) * time)  # 200 Hz and 10 Hz more each second
+    sf.write(pieces / "long.flac", chirp, rate)
+    sf.write(pieces / "short.flac", chirp[: whole * rate], rate)
+    prepare("--excerpts", pieces, "--out", tmp_path / "out", "--valid-share", 0)
+    tracks = by_id(tmp_path / "out")
+    assert {name: t.seconds for name, t in tracks.items()} == {
+        "pieces-long-0": 25, "pieces-long-1": 25, "pieces-short-0": whole,
+    }  # fmt: skip
+    assert {t.kind for t in tracks.values()} == {"accompaniment"}
+    for name, start in (("pieces-long-0", 45 - 12.5), ("pieces-long-1", 135 - 12.5)):
+        sound = read(tmp_path / "out", tracks[name], "accompaniment")[: 44_100 // 10, 0]
+        hertz = np.diff(np.signbit(sound)).sum() / 2 * 10
+        assert hertz == pytest.approx(200 + 10 * (start + 0.05), abs=10)
+
+
 def test_a_voice_folder_is_one_speaker(make_song: MakeSong, tmp_path: Path) -> None:
     voices = make_song("anna", root="voices", seconds=1, word1=300, word2=400)
     prepare("--speech", voices, "--out", tmp_path / "out", "--valid-share", 0)
@@ -109,6 +129,18 @@ def test_finished_tracks_are_skipped_and_unfinished_ones_made_again(
     )
     assert seen == [("songs-one", True), ("songs-two", False)]
     assert sorted(p.name for p in out.iterdir()) == ["songs-one", "songs-two"]
+
+
+def test_a_piece_that_cannot_be_read_is_an_error_before_anything_is_extracted(
+    make_song: MakeSong, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_song("one", root="pieces", seconds=2, first=440)
+    pieces = make_song("two", root="pieces", seconds=2, second=440)
+    (pieces / "two" / "second.wav").write_bytes(b"no audio")
+    with pytest.raises(SystemExit):
+        prepare("--excerpts", pieces, "--out", tmp_path / "out")
+    assert "second.wav can't be read" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_track_that_fails_leaves_nothing_under_its_name(
