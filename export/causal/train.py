@@ -191,10 +191,14 @@ class LiveLesson:
             sides.append(spectrum * torch.from_numpy(curves).to(self._device)[:, None, :, None])
         return reduce(torch.add, sides), torch.stack(sides[:-1], 1)
 
-    @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """Score the averaged weights on fixed items of held-out tracks; see `validate`."""
+        """Settle the averaged network and `score` it."""
         self.settle()
+        return self.score()
+
+    @torch.no_grad()
+    def score(self) -> dict[str, float]:
+        """Score the averaged weights on fixed items of held-out tracks; see `validate`."""
         size = self.recipe.batch_size
         total: list[float] = []
         scores: dict[str, list[float]] = {"usdr_target": [], "usdr_rest": [], "usdr_untouched": []}

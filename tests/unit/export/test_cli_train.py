@@ -161,6 +161,14 @@ def test_a_second_run_begins_with_the_first_and_is_blended_with_it(
     main(["blend", *more, "--out", str(tmp_path / "more.pt")])
     unequal = torch.load(tmp_path / "more.pt")["average"]["back.weight"]
     torch.testing.assert_close(unequal, 0.25 * one + 0.75 * two)
+    capsys.readouterr()
+    runs = [str(first / "last.pt"), str(both), str(first / "last.pt")]
+    main(["score", *runs, "--data", str(data), "--items", "4"])
+    head, columns, *rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert head[:2] == ["4", "mixes"]
+    assert columns == ["loss", "stems", "rest", "untouched", "checkpoint"]
+    assert [row[-1] for row in rows] == runs
+    assert rows[0] == rows[2] != rows[1]  # the same mixes every time
     main(["onnx", "--checkpoint", str(both), "--out", str(tmp_path / "both.onnx")])
     # A model file does as well as a checkpoint.
     third = tmp_path / "third"
@@ -173,6 +181,10 @@ def test_a_second_run_begins_with_the_first_and_is_blended_with_it(
     (tmp_path / "text.pt").write_text("no checkpoint")
     assert (
         fails(["blend", str(both), str(tmp_path / "text.pt"), "--out", str(both)])
+        == CheckpointError.exit_code
+    )
+    assert (
+        fails(["score", str(tmp_path / "text.pt"), "--data", str(data)])
         == CheckpointError.exit_code
     )
     assert fails([*builtin[:1], "--data", str(data), "--out", str(first), "--steps", "1",

@@ -1,0 +1,57 @@
+"""``score``: live networks side by side on mixes of held-out tracks."""
+
+from __future__ import annotations
+
+from math import nan
+from pathlib import Path
+
+import click
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command("score")
+@click.argument("checkpoints", type=FILE, nargs=-1, required=True)
+@click.option("--data", type=FILE, required=True, help="A prepared folder.")
+@click.option("--items", default=192, show_default=True, type=click.IntRange(1),
+              help="Mixes of 3 s.")  # fmt: skip
+@click.option("--seed", default=0, show_default=True, help="Of the mixes.")
+@click.option("--threads", type=click.IntRange(1), help="CPU threads; torch's choice if not given.")
+def score_runs(
+    checkpoints: tuple[Path, ...], data: Path, items: int, seed: int, threads: int | None
+) -> None:
+    """Score CHECKPOINTS of the built-in recipe on the same mixes of what --data holds out.
+
+    What a run prints is of its own mixes, this is of the same for all. Loss as in training; uSDR in
+    dB of the stems, of the rest, and of the untouched mixture taken for the rest.
+    """
+    from dataclasses import replace
+
+    import torch
+
+    from export.causal.mixing import StereoMixer
+    from export.causal.train import LiveLesson, read_recipe
+    from export.data.manifest import read_manifest
+    from export.errors import CheckpointError
+    from export.training.checkpoint import REMEDY, build_from, read_content
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    held_out = [track for track in read_manifest(data) if track.split == "valid"]
+    click.echo(f"{items} mixes of {len(held_out)} held-out tracks")
+    click.echo(f"{'loss':>8}{'stems':>8}{'rest':>8}{'untouched':>11}  checkpoint")
+    for path in checkpoints:
+        content = read_content(path)
+        if "average" not in content:
+            raise CheckpointError(f"{path} holds no network of the built-in recipe",
+                                  expected="a live network", remedy=REMEDY)  # fmt: skip
+        # Which mixes are drawn depends on how many at a time.
+        recipe = replace(build_from(path, content, read_recipe), batch_size=8, valid_items=items)
+        mixer = StereoMixer(data, held_out, seed, recipe.stems)
+        lesson = LiveLesson(recipe, mixer, mixer)
+        build_from(path, content, lambda c: lesson.average.load_state_dict(c["average"]))  # noqa: B023
+        scores = lesson.score()
+        # Mixes of which one side is silent have no uSDR.
+        usdr = (scores.get(f"usdr_{name}", nan) for name in ("target", "rest", "untouched"))
+        columns = [scores["loss"], *usdr]
+        click.echo("{:8.4f}{:8.2f}{:8.2f}{:11.2f}  ".format(*columns) + str(path))
