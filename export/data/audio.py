@@ -58,8 +58,8 @@ def to_stereo_44k(samples: Audio, sample_rate: int, name: str) -> Audio:
     return np.ascontiguousarray(np.broadcast_to(samples, (len(samples), 2)).T, dtype=np.float32)
 
 
-def read_stereo_44k(path: Path) -> Audio:
-    """Read a whole file as float32, shape (2, frames), at 44.1 kHz.
+def read_stereo_44k(path: Path, start_s: float = 0.0, seconds: float | None = None) -> Audio:
+    """Read a file, or a part of it, as float32, shape (2, frames), at 44.1 kHz.
 
     Raises
     ------
@@ -67,7 +67,11 @@ def read_stereo_44k(path: Path) -> Audio:
         When the file can't be decoded, or as ``to_stereo_44k`` says.
     """
     try:
-        samples, rate = sf.read(path, dtype="float32", always_2d=True)
+        with sf.SoundFile(path) as file:
+            rate = file.samplerate
+            file.seek(min(round(start_s * rate), file.frames))
+            count = -1 if seconds is None else round(seconds * rate)
+            samples = file.read(count, dtype="float32", always_2d=True)
     except (sf.LibsndfileError, OSError) as error:
         raise _unreadable(path, error) from error
     return to_stereo_44k(samples, rate, str(path))

@@ -103,7 +103,8 @@ def find_excerpts(root: Path, exclude: Sequence[str] = ()) -> Iterator[SourceTra
                 start = max(0.0, (k + 0.5) * seconds / count - EXCERPT_S / 2)
                 yield SourceTrack(
                     f"{track_id(root, file.with_suffix(''))}-{k}", "accompaniment",
-                    lambda m=file, s=start: {"accompaniment": _excerpt(m, s)}, (file,),
+                    lambda m=file, s=start: {"accompaniment": read_stereo_44k(m, s, EXCERPT_S)},
+                    (file,),
                 )  # fmt: skip
 
 
@@ -203,11 +204,6 @@ def track_id(root: Path, path: Path) -> str:
 
 def _read_stems(names: tuple[str, ...], members: tuple[Path, ...]) -> Stems:
     return {name: read_stereo_44k(path) for name, path in zip(names, members, strict=True)}
-
-
-def _excerpt(path: Path, start_s: float) -> Audio:
-    start = round(start_s * SAMPLE_RATE)
-    return read_stereo_44k(path)[:, start : start + round(EXCERPT_S * SAMPLE_RATE)]
 
 
 def _join(members: tuple[Path, ...]) -> Audio:
