@@ -1,0 +1,86 @@
+"""What a lossy codec before the separator costs: the beat's gain on songs as they are and coded.
+
+    python tools/lossy.py DIR --model live --model FILE
+
+DIR holds songs as 'streamsep evaluate' takes them. Scored is uSDR of the beat above that of the
+coded mixture, in dB, where the beat is the coded mixture without the true vocals.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import click
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from streamsep.evaluation.methods import separate_song
+from streamsep.evaluation.songs import Song, find_songs, read_song
+from streamsep.metrics import usdr
+from streamsep.models import find_model
+from streamsep.separation import load_separator
+
+Float32 = NDArray[np.float32]
+# soundfile's format, subtype and compression level.
+CODECS = {
+    "Vorbis, high": ("OGG", "VORBIS", 0.5),
+    "Vorbis, low": ("OGG", "VORBIS", 0.9),
+    "MP3": ("MP3", "MPEG_LAYER_III", 0.7),
+}
+
+
+def code(sound: Float32, rate: int, codec: tuple[str, str, float]) -> tuple[Float32, float]:
+    """Return (C, N) through a codec and back, and its kbit/s."""
+    kind, subtype, level = codec
+    peak = max(1.0, float(np.abs(sound).max()) / 0.9)
+    file = io.BytesIO()
+    with sf.SoundFile(
+        file, "w", rate, len(sound), subtype, format=kind, compression_level=level
+    ) as encoder:
+        for part in np.array_split(sound.T / peak, 1 + sound.shape[1] // rate):
+            encoder.write(part)
+    bits = 8 * file.tell()
+    file.seek(0)
+    heard = sf.read(file, dtype="float32", always_2d=True)[0].T * np.float32(peak)
+    out = np.zeros_like(sound)
+    count = min(sound.shape[1], heard.shape[1])
+    out[:, :count] = heard[:, :count]
+    return out, bits * rate / sound.shape[1] / 1_000
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--model", "models", multiple=True, default=("live",), show_default=True)
+def main(folder: Path, models: tuple[str, ...]) -> None:
+    """Print a table: a line a song and codec, a column a model."""
+    separators = [load_separator(find_model(model), device="cpu", offline=True) for model in models]
+    spec = separators[0].spec
+    table = Table("codec", "kbit/s", "song", *(Path(m).stem for m in models))
+    for name, codec in {"none": None, **CODECS}.items():
+        rows = []
+        for path in find_songs(folder):
+            song = read_song(path, sample_rate=spec.sample_rate, channels=spec.channels)
+            rate = float("nan")
+            if codec is not None:
+                coded, rate = code(song.mixture, spec.sample_rate, codec)
+                song = Song(song.name, song.vocals, coded - song.vocals)
+            untouched = usdr(song.beat, song.mixture)
+            gains = [
+                usdr(song.beat, separate_song("model offline", song, separator)[0]) - untouched
+                for separator in separators
+            ]
+            rows.append((rate, *gains))
+            table.add_row(name, f"{rate:.0f}", song.name, *(f"{gain:.2f}" for gain in gains))
+        rate, *gains = np.mean(rows, axis=0)
+        table.add_row(
+            name, f"{rate:.0f}", "mean", *(f"{gain:.2f}" for gain in gains), end_section=True
+        )
+    Console(width=120).print(table)
+
+
+if __name__ == "__main__":
+    main()
