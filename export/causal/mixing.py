@@ -6,12 +6,10 @@ whole and then its parts. What is done to a band is done to all of them alike.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import soundfile as sf
 import soxr
 from scipy.signal import fftconvolve
 
@@ -51,9 +49,6 @@ SPEED_CHANCE = 0.7
 VOICE_OCTAVES = 0.45  # up or down in pitch and tempo: as good as other singers
 BAND_OCTAVES = 0.30
 SONG_OCTAVES = 0.30  # voice and band alike: still one song, by other people
-CODED_CHANCE = 0.3  # of a whole item: what people play has mostly been through a lossy codec
-CODECS = (("OGG", "VORBIS"), ("MP3", "MPEG_LAYER_III"))
-CODED_LEVELS = (0.2, 0.9)  # soundfile's compression levels: some 220 to 70 kbit/s
 VOICE_TO_BAND_DB = (-13.0, 5.0)
 LEVEL_DBFS = (-32.0, -10.0)
 
@@ -120,8 +115,7 @@ class StereoMixer:
         if rng.random() < 0.5:
             voice, band = voice[::-1], band[:, ::-1]
         scale = _gain(rng, LEVEL_DBFS) / max(rms(voice + band[0]), SILENT_RMS)
-        sources = self._apart(voice, band) * np.float32(scale)
-        return _code(rng, sources) if rng.random() < CODED_CHANCE else sources
+        return self._apart(voice, band) * np.float32(scale)
 
     def _apart(self, voice: Audio, band: Audio) -> Audio:
         """Return the stems in order, and then what is in none of them."""
@@ -259,29 +253,6 @@ def _add_room(rng: np.random.Generator, dry: Audio) -> Audio:
     tail *= _gain(rng, (-22.0, -1.0)) / np.sqrt(np.sum(tail**2, axis=1, keepdims=True))
     wet = fftconvolve(dry, tail.astype(np.float32), axes=1)[:, : dry.shape[1]]
     return dry + wet.astype(np.float32)
-
-
-def _code(rng: np.random.Generator, sources: Audio) -> Audio:
-    """Send sources (S, 2, N) through a lossy codec, each by itself but all at one quality.
-
-    Where only bands had been through one, a network would take its traces for a band's.
-    """
-    kind, subtype = CODECS[rng.integers(len(CODECS))]
-    level = rng.uniform(*CODED_LEVELS)
-    peak = np.float32(2 * max(np.abs(sources).max(), SILENT_RMS))  # encoders clip at 1
-    coded = np.zeros_like(sources)
-    for source, into in zip(sources, coded, strict=True):
-        if not source.any():
-            continue
-        file = io.BytesIO()
-        with sf.SoundFile(
-            file, "w", SAMPLE_RATE, 2, subtype, format=kind, compression_level=level
-        ) as encoder:
-            encoder.write(source.T / peak)
-        file.seek(0)
-        heard = sf.read(file, ITEM_SAMPLES, dtype="float32")[0].T * peak
-        into[:, : heard.shape[1]] = heard
-    return coded
 
 
 def _gain(rng: np.random.Generator, decibels: tuple[float, float]) -> np.float32:

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from export.causal import mixing
 from export.causal.features import planes
 from export.causal.graph import build_causal
-from export.causal.mixing import ITEM_SAMPLES, StereoMixer, _chop, _code, _double
+from export.causal.mixing import ITEM_SAMPLES, StereoMixer, _chop, _double
 from export.causal.network import CausalConfig
 from export.causal.read_back import read_start
 from export.causal.train import LiveLesson, Recipe, random_curves
@@ -80,7 +80,6 @@ def test_voice_and_band_of_a_song_change_speed_together(tmp_path, monkeypatch):
     files = dict.fromkeys(("vocals", "drums", "accompaniment"), "one.wav")
     song = Track("song", "song", "train", len(sound), 0.0, files)
     monkeypatch.setattr(mixing, "TRUE_SONG_SHARE", 1.0)
-    monkeypatch.setattr(mixing, "CODED_CHANCE", 0.0)  # of white noise a codec leaves little
     items = [StereoMixer(tmp_path, [song], seed=3).sample(step, 0) for step in range(8)]
     for vocals, band in items:
         # Of equal phase at whatever speed; levels differ.
@@ -147,23 +146,6 @@ def test_a_chopped_voice_is_pieces_of_it_and_rests():
     assert 0.15 < resting.mean() < 0.55
     starts = {round(float(v)) for v in (left[1:] - np.arange(1, ITEM_SAMPLES))[running]}
     assert len(starts) > 3  # the same few pieces at several places
-
-
-def test_a_codec_is_lossy_and_moves_nothing_in_time():
-    time = np.arange(ITEM_SAMPLES) / 44_100
-    sources = np.zeros((3, 2, ITEM_SAMPLES), np.float32)
-    for partial in range(1, 40):  # a sawtooth, louder than full scale
-        sources[0] += np.sin(2 * np.pi * 220 * partial * time) / partial
-    sources[1] = 0.1 * np.sin(2 * np.pi * 1_000 * time)
-    late = np.roll(sources, 1, axis=-1)
-    for seed in range(4):
-        coded = _code(np.random.default_rng(seed), sources)
-        np.testing.assert_array_equal(coded, _code(np.random.default_rng(seed), sources))
-        for one, other in ((0, late[0]), (1, late[1])):
-            error = np.square(coded[one] - sources[one]).mean()
-            # 16 bit alone would give 1e-10; a sample's delay must be far off.
-            assert 1e-9 < error < np.square(other - sources[one]).mean()
-        assert not coded[2].any()
 
 
 def test_a_pool_without_voices_is_an_error(tmp_path, tracks):
