@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from streamsep.errors import StreamsepError
 from streamsep.evaluation.methods import separate_song
 from streamsep.evaluation.songs import Song, find_songs, read_song
 from streamsep.metrics import usdr
@@ -57,6 +58,15 @@ def code(sound: Float32, rate: int, codec: tuple[str, str, float]) -> tuple[Floa
 @click.option("--model", "models", multiple=True, default=("live",), show_default=True)
 def main(folder: Path, models: tuple[str, ...]) -> None:
     """Print a table: a line a song and codec, a column a model."""
+    try:
+        table = compare(folder, models)
+    except StreamsepError as error:
+        raise click.ClickException(str(error)) from error
+    Console(width=120).print(table)
+
+
+def compare(folder: Path, models: tuple[str, ...]) -> Table:
+    """Score every model on every song, through every codec."""
     separators = [load_separator(find_model(model), device="cpu", offline=True) for model in models]
     spec = separators[0].spec
     table = Table("codec", "kbit/s", "song", *(Path(m).stem for m in models))
@@ -64,7 +74,7 @@ def main(folder: Path, models: tuple[str, ...]) -> None:
         rows = []
         for path in find_songs(folder):
             song = read_song(path, sample_rate=spec.sample_rate, channels=spec.channels)
-            rate = float("nan")
+            rate = 0.0
             if codec is not None:
                 coded, rate = code(song.mixture, spec.sample_rate, codec)
                 song = Song(song.name, song.vocals, coded - song.vocals)
@@ -74,12 +84,15 @@ def main(folder: Path, models: tuple[str, ...]) -> None:
                 for separator in separators
             ]
             rows.append((rate, *gains))
-            table.add_row(name, f"{rate:.0f}", song.name, *(f"{gain:.2f}" for gain in gains))
+            table.add_row(*cells(name, rate, song.name, gains))
         rate, *gains = np.mean(rows, axis=0)
-        table.add_row(
-            name, f"{rate:.0f}", "mean", *(f"{gain:.2f}" for gain in gains), end_section=True
-        )
-    Console(width=120).print(table)
+        table.add_row(*cells(name, rate, "mean", gains), end_section=True)
+    return table
+
+
+def cells(codec: str, rate: float, song: str, gains: list[float]) -> list[str]:
+    """Write a line of the table; what is not coded has no rate."""
+    return [codec, f"{rate:.0f}" if rate else "", song, *(f"{gain:.2f}" for gain in gains)]
 
 
 if __name__ == "__main__":

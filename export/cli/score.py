@@ -49,7 +49,7 @@ def score_runs(
         recipe = replace(build_from(path, content, read_recipe), batch_size=8, valid_items=items)
         mixer = StereoMixer(data, held_out, seed, recipe.stems)
         lesson = LiveLesson(recipe, mixer, mixer)
-        build_from(path, content, lambda c: lesson.average.load_state_dict(c["average"]))  # noqa: B023
+        build_from(path, content["average"], lesson.average.load_state_dict)
         scores = lesson.score()
         # Mixes of which one side is silent have no uSDR.
         usdr = (scores.get(f"usdr_{name}", nan) for name in ("target", "rest", "untouched"))

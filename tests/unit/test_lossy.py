@@ -46,3 +46,9 @@ def test_the_table_has_a_line_for_each_song_and_codec(tmp_path):
     gains = [float(row[3]) for row in rows]
     assert gains[::2] == gains[1::2]
     assert len(set(gains)) > 1
+
+
+def test_a_folder_without_songs_is_one_line_of_error(tmp_path):
+    done = CliRunner().invoke(main, [str(tmp_path)])
+    assert done.exit_code == 1
+    assert done.output.startswith("Error: no songs in")
