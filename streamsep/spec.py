@@ -4,7 +4,8 @@ The graph's contract, for C channels, B = n_fft // 2 + 1 bins and T = ``frames_p
 
 - input ``features`` float32 (P, B, T), P planes computed from the mixture as ``feature`` says:
   ``log1p_magnitude``, log(1 + ``feature_gain`` |X|) of each channel; or ``log1p_magnitude_lrms``,
-  that of left, right, their half sum and their half difference;
+  that of left, right, their half sum and their half difference; or ``log1p_magnitude_lrms_mid``,
+  these four and then real and imaginary part of the half sum;
 - output ``estimate`` float32 (S, C, B, T), one entry per name in ``stems``, as ``output`` says;
 - stateful only: for each state one input and one output of the same shape, all starting at zero.
 
@@ -38,7 +39,7 @@ ESTIMATE_OUTPUT = "estimate"
 FREE_AXIS = "frames"
 
 WINDOWS = ("hann", "sqrt_hann", "asymmetric")
-FEATURES = ("log1p_magnitude", "log1p_magnitude_lrms", "complex")
+FEATURES = ("log1p_magnitude", "log1p_magnitude_lrms", "log1p_magnitude_lrms_mid", "complex")
 OUTPUTS = ("mask", "log1p_magnitude", "complex")
 MODES = ("stateful", "sliding")
 
@@ -170,7 +171,10 @@ class ModelSpec(SeparatorSpec):
     @property
     def planes(self) -> int:
         """Feature planes that the graph takes."""
-        return {"log1p_magnitude": self.channels, "complex": 2 * self.channels}.get(self.feature, 4)
+        return {
+            "log1p_magnitude": self.channels, "log1p_magnitude_lrms": 4,
+            "log1p_magnitude_lrms_mid": 6, "complex": 2 * self.channels,
+        }[self.feature]  # fmt: skip
 
     @property
     def features_shape(self) -> tuple[int, int, int]:
@@ -290,8 +294,8 @@ def _check(spec: ModelSpec) -> None:
             raise _bad(name, repr(getattr(spec, name)), " or ".join(allowed))
     if spec.n_fft % 2:
         raise _bad("n_fft", spec.n_fft, "an even number")
-    if spec.feature == "log1p_magnitude_lrms" and spec.channels != 2:
-        raise _bad("channels", spec.channels, "2 for the feature log1p_magnitude_lrms")
+    if spec.feature.startswith("log1p_magnitude_lrms") and spec.channels != 2:
+        raise _bad("channels", spec.channels, f"2 for the feature {spec.feature}")
     _check_stems(spec)
     _check_mode(spec)
     _check_complex(spec)

@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from export.causal.network import ADDED
 from export.errors import CheckpointError
 from export.training.checkpoint import build_from, read_content
 
 
 def blend(first: Path, second: Path, share: float = 0.5) -> dict[str, Any]:
-    """Return the second checkpoint's content with the mean of both averaged networks.
+    """Return a checkpoint's content with the mean of both averaged networks.
+
+    Memories and the fine spectrum, if one lacks them, are the other's there but add nothing: such
+    runs began so.
 
     Parameters
     ----------
@@ -34,8 +39,8 @@ def blend(first: Path, second: Path, share: float = 0.5) -> dict[str, Any]:
         build_from(path, content, lambda c: dict(c["average"]))
         for path, content in zip((first, second), contents, strict=True)
     )
-    shapes = [{name: weight.shape for name, weight in side.items()} for side in (one, two)]
-    if shapes[0] != shapes[1]:
+    one, two = _with_added(one, two), _with_added(two, one)
+    if _shapes(one) != _shapes(two):
         raise CheckpointError(
             f"{first} and {second} are of different networks",
             expected="two runs of one network", remedy="blend a run with the one it began from",
@@ -44,4 +49,19 @@ def blend(first: Path, second: Path, share: float = 0.5) -> dict[str, Any]:
         name: torch.lerp(weight, two[name], share) if weight.is_floating_point() else weight
         for name, weight in one.items()
     }
-    return {**contents[1], "average": mean}
+    larger = max(reversed(contents), key=lambda content: len(content["average"]))
+    return {**larger, "average": mean}
+
+
+def _with_added(weights: dict[str, Tensor], others: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights with what only the others have of `ADDED` parts, adding nothing."""
+    added = {
+        name: torch.zeros_like(weight) if ".out." in name else weight
+        for name, weight in others.items()
+        if name not in weights and name.startswith(ADDED)
+    }
+    return weights | added
+
+
+def _shapes(weights: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: weight.shape for name, weight in weights.items()}

@@ -18,12 +18,16 @@ from export.causal.network import (
     BANDS,
     BINS,
     FEATURE_SCALE,
+    FINE,
+    FINE_FRAMES,
+    FINE_GAIN,
     KERNEL_BANDS,
     NEGATIVE_SLOPE,
     BandMemory,
     CausalUNet,
     Decoder,
     Encoder,
+    FineSpectrum,
 )
 from export.to_onnx.builder import GraphBuilder
 from export.to_onnx.half import halve
@@ -32,6 +36,8 @@ from export.to_onnx.weights import Affine, Recurrence
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec, StateSpec
 
 END = 2**31 - 1  # beyond any axis
+# So that powers, 10^4 and more of a full-scale tone's, fit fp16 to 12 dB above full scale.
+FINE_SCALE_FP16 = 2.0**-20
 ALONE = "alone"  # whether there is only one frame
 
 
@@ -58,13 +64,19 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
     g = GraphBuilder()
     frames = g.node("Shape", FEATURES_INPUT, start=2, end=3)
     g.node("Equal", frames, g.integers(1), out=ALONE)
-    bins = g.node("Transpose", g.take(FEATURES_INPUT, 0, BINS), perm=[0, 2, 1])
+    planes = model.config.planes
+    bins = g.node("Transpose", _corner(g, 0, planes, BINS), perm=[0, 2, 1])
     x = _gather(g, g.node("Unsqueeze", bins, g.integers(0)))
     late, skips = model.config.lookahead, []
     for i, encoder in enumerate(model.encoders):
         both = _after_past(g, x, i, model)
         skips.append(both if late else x)
         x = _encode(g, g.take(both, late - 1, END, axis=2) if late > 1 else both, i, encoder)
+        if i == 0 and model.fine is not None:
+            middle = _corner(g, planes, planes + 2, FINE)
+            scale = FINE_SCALE_FP16 if precision == "fp16" else 1.0
+            x = g.node("Add", x, _fine(g, middle, model.fine, encoder, scale))
+        x = g.node("LeakyRelu", x, alpha=NEGATIVE_SLOPE)
         if str(i + 1) in model.memories:
             x = _memory(g, x, f"memory{i + 1}", model.memories[str(i + 1)])
     x = _bottom(g, x, model, int8=precision == "int8")
@@ -129,11 +141,52 @@ def _encode(g: GraphBuilder, both: str, level: int, encoder: Encoder) -> str:
     if level == 0:
         weight = FEATURE_SCALE * weight
     half = KERNEL_BANDS // 2
-    y = g.node(
+    return g.node(
         "Conv", both, *_weights(g, f"encoder{level}", weight, bias),
         kernel_shape=[2, KERNEL_BANDS], strides=[1, 2], pads=[0, half, 0, half],
     )  # fmt: skip
-    return g.node("LeakyRelu", y, alpha=NEGATIVE_SLOPE)
+
+
+def _corner(g: GraphBuilder, first: int, last: int, bins: int) -> str:
+    """Return some of the planes' lowest bins, all frames."""
+    ints = g.integers
+    return g.node("Slice", FEATURES_INPUT, ints(first, 0), ints(last, bins), ints(0, 1))
+
+
+def _fine(
+    g: GraphBuilder, middle: str, fine: FineSpectrum, encoder: Encoder, scale: float
+) -> str:
+    """Return what the fine spectrum adds to the first level, of all its bands.
+
+    Parameters
+    ----------
+    middle
+        (2, FINE, frames).
+    scale
+        log(1 + p) is taken as log(scale + scale · p) − log(scale).
+    """
+    y = g.node("Transpose", middle, perm=[0, 2, 1])
+    both = g.concat("fine", g.node("Unsqueeze", y, g.integers(0)), axis=2)
+    g.take(both, -FINE_FRAMES, END, axis=2, out="fine_next")
+    filters = g.constant("fine_filters", _array(FINE_GAIN * scale**0.5 * fine.kernel()))
+    y = g.node("Conv", both, filters, kernel_shape=[FINE_FRAMES, 2], strides=[1, 2])
+    real, imag = g.split(g.node("Mul", y, y), 2, 1)
+    one = g.constant("fine_one", np.float32([scale]))
+    logarithm = g.node("Log", g.node("Add", g.node("Add", real, imag), one))
+    if scale != 1:
+        offset = g.constant("fine_offset", np.log(np.float32([scale])))
+        logarithm = g.node("Sub", logarithm, offset)
+    weight, bias = _fold(fine.conv.weight, fine.norm, axis=0)
+    y = g.node(
+        "Conv", logarithm, *_weights(g, "fine", FEATURE_SCALE / 2 * weight, bias),
+        kernel_shape=[2, 3], pads=[0, 1, 0, 1],
+    )  # fmt: skip
+    y = g.node("LeakyRelu", y, alpha=NEGATIVE_SLOPE)
+    weight = _fold(fine.out.weight, encoder.norm, axis=0)[0]
+    y = g.node(
+        "Conv", y, g.constant("fine_out", _array(weight)), kernel_shape=[1, 3], pads=[0, 1, 0, 1],
+    )  # fmt: skip
+    return g.node("Pad", y, g.integers(0, 0, 0, 0, 0, 0, 0, (BANDS - FINE) // 2))
 
 
 def _decode(

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import leaky_relu
+from torch.nn.functional import conv2d, leaky_relu, pad
 
 BINS = 1024  # of 1025: the last one, Nyquist, follows its neighbour
 FINE = 256  # bins taken one by one
@@ -29,6 +29,12 @@ BANDS = sum(count for _, count in BAND_SIZES)
 FEATURE_SCALE = 0.25  # loud sounds then come to about 2.6
 NEGATIVE_SLOPE = 0.1
 KERNEL_BANDS = 5
+ADDED = ("memories.", "fine.")  # begins the names of parts that add nothing at first
+
+FINE_PARTS = 4  # that a bin is told apart in, by so many frames:
+FINE_FRAMES = 6
+FINE_WIDTH = 24
+FINE_GAIN = 100.0  # as the magnitudes' (`export.causal.features`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,8 @@ class CausalConfig:
         Width of each level, top first; each level has half the bands of the one above.
     memory_levels
         Levels, counted from 1, with a shared GRU over each band.
+    fine
+        Whether there is a `FineSpectrum`.
     hidden
         Units of the two-layer GRU at the bottom.
     dropout
@@ -57,6 +65,7 @@ class CausalConfig:
     masks: int = 2
     channels: tuple[int, ...] = (16, 32, 48, 64, 80, 96)
     memory_levels: tuple[int, ...] = (3, 4)
+    fine: bool = True
     hidden: int = 256
     dropout: float = 0.2
     lookahead: int = 0
@@ -86,9 +95,12 @@ class Encoder(nn.Module):
         )  # fmt: skip
         self.norm = nn.BatchNorm2d(channels_out)
 
-    def forward(self, x: Tensor, past: Tensor) -> Tensor:
-        """Take (batch, channels, frames, bands) and the frames before the first one."""
-        return leaky_relu(self.norm(self.conv(torch.cat([past[:, :, -1:], x], 2))), NEGATIVE_SLOPE)
+    def forward(self, x: Tensor, past: Tensor, more: Tensor | None = None) -> Tensor:
+        """Take (batch, channels, frames, bands), the frames before, what to add to low bands."""
+        y = self.conv(torch.cat([past[:, :, -1:], x], 2))
+        if more is not None:
+            y = y + pad(more, (0, y.shape[3] - more.shape[3]))
+        return leaky_relu(self.norm(y), NEGATIVE_SLOPE)
 
 
 class Decoder(nn.Module):
@@ -107,6 +119,67 @@ class Decoder(nn.Module):
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """Take (batch, channels, frames, bands) and the skip: twice the bands, more frames."""
         return leaky_relu(self.norm(self.up(x) + self.skip(skip)), NEGATIVE_SLOPE)
+
+
+class FineSpectrum(nn.Module):
+    """What a longer window would show of the bins below 5.5 kHz, heard from the frames there are.
+
+    From frame to frame a bin is a signal too, of what lies within a bin's width of its centre:
+    filters over its last frames tell frequencies apart that fall into one bin of one frame. (A
+    filter bank behind a filter bank, as in the hybrid ones of audio coding.) They begin as those of
+    a Fourier transform over a window that falls towards the past, and are learnt.
+    """
+
+    def __init__(self, channels_out: int) -> None:
+        super().__init__()
+        ago = torch.arange(FINE_FRAMES)
+        fall = torch.cos(torch.pi / 2 * ago / FINE_FRAMES).square()
+        offsets = (torch.arange(FINE_PARTS) + 0.5) / FINE_PARTS - 0.5  # from the centre, in bins
+        # What is one bin higher turns by half a turn more from frame to frame: hop over n_fft.
+        turns = torch.pi * offsets[:, None] * ago
+        self.real = nn.Parameter(fall / fall.sum() * turns.cos())  # newest frame first
+        self.imag = nn.Parameter(fall / fall.sum() * turns.sin())
+        self.conv = nn.Conv2d(2 * FINE_PARTS, FINE_WIDTH, (2, 3), padding=(0, 1), bias=False)
+        self.norm = nn.BatchNorm2d(FINE_WIDTH)
+        self.out = nn.Conv2d(FINE_WIDTH, channels_out, (1, 3), padding=(0, 1), bias=False)
+        nn.init.zeros_(self.out.weight)  # as in `BandMemory`
+
+    def kernel(self) -> Tensor:
+        """Return the filters as one convolution's weights, (4 · FINE_PARTS, 2, FINE_FRAMES, 2).
+
+        Of stride (1, 2): pairs of bins go in, real and imaginary part; out come the real parts of
+        even bins, one a filter, those of odd bins, and the imaginary parts of both.
+        """
+        real, imag = self.real.flip(1), self.imag.flip(1)
+        ago = torch.arange(FINE_FRAMES - 1, -1, -1, device=real.device)
+        turned = 1 - 2 * (ago % 2)  # the centre of an odd bin turns by half a turn a frame
+        rows = []
+        for of_real, of_imag in ((real, -imag), (imag, real)):
+            even = torch.stack([of_real, of_imag], 1)
+            nothing = torch.zeros_like(even)
+            rows += [torch.stack([even, nothing], -1), torch.stack([nothing, turned * even], -1)]
+        return torch.cat(rows)
+
+    def forward(self, both: Tensor) -> Tensor:
+        """Take spectra of FINE_FRAMES frames before the first one and of the frames.
+
+        Parameters
+        ----------
+        both
+            (batch, 2, FINE_FRAMES + frames, FINE), real and imaginary part.
+
+        Returns
+        -------
+        Tensor
+            (batch, channels_out, frames, FINE // 2).
+        """
+        # In bfloat16 what is 50 dB louder would drown a part next to it.
+        with torch.autocast(both.device.type, enabled=False):
+            filters = FINE_GAIN * self.kernel().float()
+            real, imag = conv2d(both.float(), filters, stride=(1, 2)).chunk(2, 1)
+            fine = torch.log1p(real.square() + imag.square())
+        x = self.norm(self.conv(FEATURE_SCALE / 2 * fine))
+        return self.out(leaky_relu(x, NEGATIVE_SLOPE))
 
 
 class BandMemory(nn.Module):
@@ -144,6 +217,7 @@ class CausalUNet(nn.Module):
         self.memories = nn.ModuleDict(
             {str(i): BandMemory(config.bands(i), widths[i]) for i in config.memory_levels}
         )
+        self.fine = FineSpectrum(widths[1]) if config.fine else None
         bottom = config.bands(levels) * widths[-1]
         self.gru = nn.GRU(bottom, config.hidden, num_layers=2, batch_first=True)
         self.dropout = nn.Dropout(config.dropout)
@@ -164,6 +238,8 @@ class CausalUNet(nn.Module):
         }
         for i in config.memory_levels:
             shapes[f"memory{i}"] = (1, config.bands(i), widths[i])
+        if config.fine:
+            shapes["fine"] = (1, 2, FINE_FRAMES, FINE)
         return shapes | {"bottom": (2, 1, config.hidden)}
 
     def forward(self, features: Tensor) -> Tensor:
@@ -201,13 +277,19 @@ class CausalUNet(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         batch, _, _, frames = features.shape
         late = self.config.lookahead
-        x = gather(FEATURE_SCALE * features.transpose(2, 3)[..., :BINS])
+        magnitudes, middle = features.transpose(2, 3).split([self.config.planes, 2], 1)
+        x = gather(FEATURE_SCALE * magnitudes[..., :BINS])
         after: dict[str, Tensor] = {}
+        fine = None
+        if self.fine is not None:
+            middle = middle[..., :FINE]
+            both = torch.cat([self._state("fine", batch, states, middle), middle], 2)
+            after["fine"], fine = both[:, :, -FINE_FRAMES:], self.fine(both)
         skips = []
         for i, encoder in enumerate(self.encoders):
             past, both = self._after_past(f"past{i}", x, states, after)
             skips.append(both if late else x)
-            x = encoder(x, past)
+            x = encoder(x, past, None if i else fine)
             if str(i + 1) in self.memories:
                 name = f"memory{i + 1}"
                 x, after[name] = self.memories[str(i + 1)](x, states.get(name))
@@ -221,13 +303,17 @@ class CausalUNet(nn.Module):
             x = self.decoders[i](x, skips[i])
         return self.head(x), after
 
+    def _state(self, name: str, batch: int, states: dict[str, Tensor], like: Tensor) -> Tensor:
+        """Return a state, or silence."""
+        shape = self.state_shapes()[name]
+        state = states.get(name)
+        return like.new_zeros(batch, *shape[1:]) if state is None else state
+
     def _after_past(
         self, name: str, x: Tensor, states: dict[str, Tensor], after: dict[str, Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Return the frames before, and them with the new ones behind; keep the last for later."""
-        past = states.get(name)
-        if past is None:
-            past = x.new_zeros(x.shape[0], x.shape[1], self.config.past, x.shape[3])
+        past = self._state(name, len(x), states, x)
         both = torch.cat([past, x], 2)
         after[name] = both[:, :, -self.config.past :]
         return past, both

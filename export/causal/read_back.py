@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from export.causal.features import planes
 from export.causal.graph import head_of_pairs
-from export.causal.network import FEATURE_SCALE, CausalConfig, CausalUNet
+from export.causal.network import FEATURE_SCALE, FINE_GAIN, FINE_PARTS, CausalConfig, CausalUNet
 from export.errors import CheckpointError
 from export.training.checkpoint import build_from, read_content
 
@@ -90,6 +90,8 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
     # Of the top level even and odd bands are apart.
     weights["decoders.0.skip.weight"] = arrays["skip0_weight"][0::2, ..., :1] / FEATURE_SCALE
     weights["encoders.0.conv.weight"] = arrays["encoder0_weight"] / FEATURE_SCALE
+    if fine := "fine_filters" in arrays:
+        weights |= _read_fine(arrays)
     memories = [i for i in range(1, levels) if f"memory{i}_place" in arrays]
     for i in memories:
         ours, theirs = f"memories.{i}", f"memory{i}"
@@ -112,7 +114,7 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
         planes=arrays["encoder0_weight"].shape[1], masks=len(weights["head.bias"]),
         channels=tuple(len(arrays[f"encoder{i}_bias"]) for i in range(levels)),
         memory_levels=tuple(memories), hidden=len(weights["gru.bias_hh_l0"]) // 3,
-        lookahead=arrays["skip0_weight"].shape[2] - 1,
+        fine=fine, lookahead=arrays["skip0_weight"].shape[2] - 1,
     )  # fmt: skip
     network = CausalUNet(config)
     for name in ("back.weight", *(f"gru.weight_{s}_l{i}" for s in ("ih", "hh") for i in range(2))):
@@ -155,6 +157,16 @@ def fit_norms(network: CausalUNet, mixtures: Iterable[Tensor]) -> None:
         norm.running_mean.copy_(mean)
         norm.running_var.copy_((square - mean.square()).clamp_min(0))
         norm.weight.copy_(gain * (norm.running_var + norm.eps).sqrt())
+
+
+def _read_fine(arrays: dict[str, Tensor]) -> dict[str, Tensor]:
+    real, imag = arrays["fine_filters"][:FINE_PARTS, :, :, 0].flip(2).unbind(1)
+    gain = FINE_GAIN * arrays["fine_one"].float().sqrt()
+    return {
+        "fine.real": real / gain, "fine.imag": -imag / gain,
+        "fine.conv.weight": arrays["fine_weight"] / (FEATURE_SCALE / 2),
+        "fine.out.weight": arrays["fine_out"],
+    } | _idle_norm("fine.norm", arrays["fine_bias"])  # fmt: skip
 
 
 def _idle_norm(name: str, bias: Tensor) -> dict[str, Tensor]:

@@ -16,7 +16,7 @@ from export.causal import mixing
 from export.causal.features import planes
 from export.causal.loss import make_targets, separation_loss
 from export.causal.mixing import StereoMixer
-from export.causal.network import CausalConfig, CausalUNet, to_masks
+from export.causal.network import ADDED, CausalConfig, CausalUNet, to_masks
 from export.constants import HOP_LENGTH
 from export.features import istft, make_window, stft
 from export.training.config import check_stems
@@ -102,8 +102,8 @@ class LiveLesson:
     def start_from(self, content: dict[str, Any]) -> None:
         """Begin with the averaged weights of a checkpoint, at a gentler rate.
 
-        Memories that it lacks begin as they are made: adding nothing. So do the later frames of
-        skips, where this network looks ahead and that one doesn't.
+        Memories and the fine spectrum, if it lacks them, begin as they are made: adding nothing.
+        So do the later frames of skips, where this network looks ahead and that one doesn't.
 
         Raises
         ------
@@ -113,7 +113,7 @@ class LiveLesson:
         for network in (self.model, self.average):
             weights = look_no_further(content["average"], network)
             lacking, unknown = network.load_state_dict(weights, strict=False)
-            if unknown or any(not name.startswith("memories.") for name in lacking):
+            if unknown or any(not name.startswith(ADDED) for name in lacking):
                 raise ValueError(f"weights of another network: {(unknown or lacking)[0]}")
         rate = self.recipe.learning_rate * SECOND_RUN_RATE
         self.recipe = replace(self.recipe, learning_rate=rate)  # what is resumed goes on so
@@ -265,7 +265,9 @@ def read_recipe(state: dict[str, Any]) -> Recipe:
     """Return the recipe that `LiveLesson.state` kept."""
     fields = dict(state["recipe"])
     network = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.pop("network").items()}
-    fields["stems"] = tuple(fields.get("stems", ("vocals",)))  # not kept at first
+    # Not kept at first.
+    network.setdefault("fine", False)
+    fields["stems"] = tuple(fields.get("stems", ("vocals",)))
     return Recipe(network=CausalConfig(**network), **fields)
 
 

@@ -78,7 +78,7 @@ def live_spec(live: Live, hop_length: int = HOP_LENGTH, **card: Any) -> ModelSpe
     return ModelSpec(
         sample_rate=SAMPLE_RATE, channels=2, stems=host_names(live.stems), n_fft=N_FFT,
         hop_length=hop_length, window=WINDOW if own else "asymmetric",
-        interleave=HOP_LENGTH // hop_length, feature="log1p_magnitude_lrms",
+        interleave=HOP_LENGTH // hop_length, feature="log1p_magnitude_lrms_mid",
         feature_gain=FEATURE_GAIN, output="mask",
         mode="stateful", frames_per_run=1, stride_frames=1,
         lookahead_frames=live.network.config.lookahead,

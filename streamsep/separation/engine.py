@@ -115,15 +115,19 @@ class SpectralEngine(ABC):
             seen = spectra[..., : planes.shape[-1]]
             planes[:, 0::2], planes[:, 1::2] = seen.real, seen.imag
         else:
+            magnitudes = planes
             np.abs(spectra, out=planes[:, :channels])
-            if self.spec.feature == "log1p_magnitude_lrms":
+            if self.spec.feature != "log1p_magnitude":
+                magnitudes = planes[:, :4]
                 mid, side = self._mid_side[:, 0], self._mid_side[:, 1]
                 np.add(spectra[:, 0], spectra[:, 1], out=mid)
                 np.subtract(spectra[:, 0], spectra[:, 1], out=side)
                 np.multiply(self._mid_side, np.float32(0.5), out=self._mid_side)
-                np.abs(self._mid_side, out=planes[:, channels:])
-            np.multiply(planes, self._feature_gain, out=planes)
-            np.log1p(planes, out=planes)
+                np.abs(self._mid_side, out=planes[:, channels:4])
+            if self.spec.feature == "log1p_magnitude_lrms_mid":
+                planes[:, 4], planes[:, 5] = mid.real, mid.imag
+            np.multiply(magnitudes, self._feature_gain, out=magnitudes)
+            np.log1p(magnitudes, out=magnitudes)
         np.copyto(self._features, self._by_bin)
 
     @abstractmethod

@@ -16,6 +16,7 @@ SHAPES = [
     pytest.param(dict(stems=("drums", "bass", "vocals")), id="three stems"),
     pytest.param(dict(output="log1p_magnitude"), id="log1p"),
     pytest.param(dict(feature="log1p_magnitude_lrms"), id="left, right, mid, side"),
+    pytest.param(dict(feature="log1p_magnitude_lrms_mid"), id="and the mid itself"),
 ]
 
 
@@ -103,7 +104,8 @@ def test_a_model_that_gives_nan_gives_silent_vocals_and_recovers(tmp_path, offli
 @pytest.mark.parametrize("feature_gain", [1.0, 100.0])
 def test_the_fourth_plane_is_the_side(tmp_path, feature_gain):
     """A mask of log(1 + g |side|): none where left equals right, and its own value elsewhere."""
-    path = models.fourth_plane(tmp_path / "m.onnx", feature_gain=feature_gain)
+    changes = dict(feature="log1p_magnitude_lrms", feature_gain=feature_gain)
+    path = models.one_plane(tmp_path / "m.onnx", 3, **changes)
     separator = load_separator(path)
     tone = np.sin(2 * np.pi * 1_000 * np.arange(20_480) / 44_100).astype(np.float32)
     assert not run(separator, 0.5 * np.stack([tone, tone]))[0].any()
@@ -114,3 +116,21 @@ def test_the_fourth_plane_is_the_side(tmp_path, feature_gain):
     window_sum = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2048) / 2048)).sum()
     expected = np.log1p(feature_gain * 0.005 * window_sum)
     assert gain == pytest.approx(expected, rel=0.15)  # 15 %: scalloping
+
+
+@pytest.mark.parametrize(("index", "part"), [(4, np.real), (5, np.imag)])
+def test_the_last_two_planes_are_the_mid_itself(tmp_path, index, part):
+    """As a mask, on a tone whose frames are all alike: ten of its periods are a hop."""
+    changes = dict(feature="log1p_magnitude_lrms_mid", feature_gain=100.0)
+    separator = load_separator(models.one_plane(tmp_path / "m.onnx", index, **changes))
+    tone = 0.001 * np.sin(2 * np.pi * 20 * np.arange(20_480) / 2_048 + 0.5).astype(np.float32)
+    window = np.sqrt(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(2048) / 2048))
+    spectrum = np.fft.rfft(window * tone[:2048])
+    frame = window * np.fft.irfft(spectrum * part(spectrum))
+    expected = frame[:1024] + frame[1024:]
+    got = run(separator, np.stack([tone, tone]))[0][:, -1024:]
+    assert np.abs(expected).max() > 1e-4
+    # Float32 through two transforms: six digits of a peak of about 5e-4.
+    np.testing.assert_allclose(got, [expected, expected], atol=3e-9)
+    separator.reset()
+    assert not run(separator, np.stack([tone, -tone]))[0].any()

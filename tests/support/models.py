@@ -138,18 +138,18 @@ def windowed_mask(path: Path, *, frames: int, stride: int, lag: int, **changes) 
     return save(text, path, spec.to_metadata())
 
 
-def fourth_plane(path: Path, **changes) -> Path:
-    """The mask is the fourth of the left, right, mid and side feature planes."""
-    spec = make_spec(feature="log1p_magnitude_lrms", **changes)
-    text = """
-    fourth (float[4,1025,1] features) => (float[1,2,1025,1] estimate) {
-        first = Constant <value_ints: ints = [3]> ()
-        last = Constant <value_ints: ints = [4]> ()
+def one_plane(path: Path, index: int, **changes) -> Path:
+    """The mask is one of the feature planes."""
+    spec = make_spec(**changes)
+    text = f"""
+    one_plane (float[{spec.planes},1025,1] features) => (float[1,2,1025,1] estimate) {{
+        first = Constant <value_ints: ints = [{index}]> ()
+        last = Constant <value_ints: ints = [{index + 1}]> ()
         axis = Constant <value_ints: ints = [0]> ()
-        side = Slice(features, first, last, axis)
+        plane = Slice(features, first, last, axis)
         shape = Constant <value_ints: ints = [1,2,1025,1]> ()
-        estimate = Expand(side, shape)
-    }"""
+        estimate = Expand(plane, shape)
+    }}"""
     return save(text, path, spec.to_metadata())
 
 

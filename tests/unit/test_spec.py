@@ -70,6 +70,7 @@ def test_residual_names(stems, residual):
         ({"window": "kaiser"}, "window"),
         ({"feature": "mel"}, "feature"),
         ({"feature": "log1p_magnitude_lrms", "channels": 1}, "channels"),
+        ({"feature": "log1p_magnitude_lrms_mid", "channels": 1}, "channels"),
         ({"output": "waveform"}, "output"),
         ({"feature": "complex"}, "feature, output and mode"),
         ({"output": "complex"}, "feature, output and mode"),

@@ -9,8 +9,17 @@ import torch
 from export.causal.features import planes
 from export.causal.graph import build_causal, causal_states
 from export.causal.loss import make_targets, separation_loss
-from export.causal.network import BANDS, BINS, CausalConfig, CausalUNet, gather, scatter, to_masks
+from export.causal.network import (
+    BANDS,
+    BINS,
+    CausalConfig,
+    CausalUNet,
+    gather,
+    scatter,
+    to_masks,
+)
 from export.causal.write import MAX_ERROR_INT8
+from export.features import make_window, stft
 from export.network import count_parameters
 from streamsep.separation import OnnxBackend
 from streamsep.spec import ModelSpec
@@ -28,6 +37,8 @@ def make_network(config=SMALL):
             parameter.add_(0.05 * torch.randn_like(parameter))
         for memory in network.memories.values():  # as made they add nothing
             memory.out.weight.normal_(std=0.3)
+        if network.fine is not None:
+            network.fine.out.weight.normal_(std=0.3)
         for name, buffer in network.named_buffers():
             if name.endswith(("mean", "var")):
                 buffer.add_(0.2 * torch.rand_like(buffer))
@@ -35,7 +46,10 @@ def make_network(config=SMALL):
 
 
 def make_features(frames, seed=1):
-    return 8 * torch.rand(1, 4, BINS + 1, frames, generator=torch.Generator().manual_seed(seed))
+    """Four planes of log magnitudes, and two of what can be negative."""
+    planes = 8 * torch.rand(1, 6, BINS + 1, frames, generator=torch.Generator().manual_seed(seed))
+    planes[:, 4:] -= 4
+    return planes
 
 
 @pytest.mark.parametrize("config", [SMALL, replace(SMALL, memory_levels=(1, 2, 4)),
@@ -81,7 +95,7 @@ def test_late_masks_are_of_the_frames_they_are_counted_as():
     for decoder in network.decoders:
         decoder.skip.weight[:, :, 1:] = 0
     network.decoders[0].up.weight.zero_()  # nothing but the topmost skip is left
-    quiet, click = torch.zeros(1, 4, BINS + 1, 9), torch.zeros(1, 4, BINS + 1, 9)
+    quiet, click = torch.zeros(1, 6, BINS + 1, 9), torch.zeros(1, 6, BINS + 1, 9)
     click[..., 4] = 3.0
     moved = (network.logits(click) - network.logits(quiet)).abs().amax((0, 1, 3))
     assert moved.argmax() == 4
@@ -106,7 +120,7 @@ def test_the_shipped_size_is_within_its_bounds():
 def make_spec(network):
     return ModelSpec(
         name="live", sample_rate=44_100, channels=2, stems=("vocals",), n_fft=2048,
-        hop_length=1024, window="sqrt_hann", feature="log1p_magnitude_lrms", feature_gain=100.0,
+        hop_length=1024, window="sqrt_hann", feature="log1p_magnitude_lrms_mid", feature_gain=100.0,
         output="mask", mode="stateful", frames_per_run=1, stride_frames=1,
         lookahead_frames=network.config.lookahead, any_frames=True, states=causal_states(network),
     )  # fmt: skip
@@ -158,10 +172,11 @@ def test_int8_makes_the_file_three_quarters():
     assert sizes[0] < 0.78 * sizes[1]
 
 
-def test_planes_are_left_right_mid_and_side():
+def test_planes_are_left_right_mid_and_side_and_the_mid_itself():
     left, right = 3 + 4j, 1 - 2j
     spectrum = torch.tensor([left, right], dtype=torch.complex64)[None, :, None, None]
     expected = np.log1p(100 * np.abs([left, right, (left + right) / 2, (left - right) / 2]))
+    expected = np.append(expected, [2, 1])
     torch.testing.assert_close(planes(spectrum).flatten(), torch.tensor(expected).float())
 
 
@@ -226,3 +241,21 @@ def test_the_loss_has_a_finite_slope_in_silence():
     silence = torch.zeros(1, 2, BINS + 1, 4, dtype=torch.complex64)
     separation_loss(logits, make_targets(silence, silence)).backward()
     assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("centre", [20, 21])
+@torch.no_grad()
+def test_the_fine_spectrum_tells_apart_what_lies_in_one_bin(centre):
+    """A tone a quarter of a bin higher sounds loudest in the next part, in even and odd bins."""
+    fine, loudest = CausalUNet().fine, []
+    for offset in (-0.375, -0.125, 0.125, 0.375):
+        turns = (centre + offset) / 2_048 * torch.arange(20_480)
+        tone = torch.sin(2 * torch.pi * turns).expand(1, 2, -1)
+        middle = planes(stft(tone, make_window("sqrt_hann")))[:, 4:].transpose(2, 3)
+        parts = torch.nn.functional.conv2d(middle, fine.kernel(), stride=(1, 2))
+        real, imag = parts[0, :, 5, centre // 2].chunk(2)
+        power = (real.square() + imag.square()).view(2, -1)[centre % 2]
+        others = power[power < power.max()]
+        assert power.max() > 2 * others.max()  # 3 dB or more
+        loudest.append(int(power.argmax()))
+    assert loudest == [0, 1, 2, 3]

@@ -161,6 +161,21 @@ def test_a_second_run_begins_with_the_first_and_is_blended_with_it(
     main(["blend", *more, "--out", str(tmp_path / "more.pt")])
     unequal = torch.load(tmp_path / "more.pt")["average"]["back.weight"]
     torch.testing.assert_close(unequal, 0.25 * one + 0.75 * two)
+    # What a run before the fine spectrum lacks adds nothing there, so half of it is left.
+    old = torch.load(first / "last.pt")
+    for name in [name for name in old["average"] if name.startswith("fine.")]:
+        del old["average"][name]
+    del old["recipe"]["network"]["fine"]
+    torch.save(old, tmp_path / "old.pt")
+    for pair in (("old.pt", "second/last.pt"), ("second/last.pt", "old.pt")):
+        main(["blend", *(str(tmp_path / name) for name in pair), "--out", str(tmp_path / "x.pt")])
+        mixed = torch.load(tmp_path / "x.pt")
+        new = torch.load(second / "last.pt")["average"]
+        assert mixed["recipe"]["network"]["fine"]
+        assert new["fine.out.weight"].any()
+        torch.testing.assert_close(mixed["average"]["fine.out.weight"], new["fine.out.weight"] / 2)
+        torch.testing.assert_close(mixed["average"]["fine.real"], new["fine.real"])
+    main(["onnx", "--checkpoint", str(tmp_path / "old.pt"), "--out", str(tmp_path / "old.onnx")])
     capsys.readouterr()
     runs = [str(first / "last.pt"), str(both), str(first / "last.pt")]
     main(["score", *runs, "--data", str(data), "--items", "4"])
