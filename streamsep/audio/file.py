@@ -37,6 +37,7 @@ DEPTHS = {
     ".flac": {16: "PCM_16", 24: "PCM_24"},
 }
 MAX_OGG_RATE = 200_000  # beyond it libsndfile crashes
+WRITE_FRAMES = 65_536  # at a time: of a million libsndfile's Vorbis encoder crashes
 # Names of tags in libsndfile, where they aren't FFmpeg's.
 TAG_NAMES = {"tracknumber": "track"}
 KNOWN_TAGS = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright")
@@ -303,7 +304,8 @@ class AudioWriter:
             If the disk is full or gone.
         """
         try:
-            self._file.write(sound.T)
+            for start in range(0, sound.shape[-1], WRITE_FRAMES):
+                self._file.write(sound[:, start : start + WRITE_FRAMES].T)
         except (sf.LibsndfileError, OSError) as error:
             raise _not_writable(self.path, error) from error
 

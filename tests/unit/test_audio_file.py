@@ -202,3 +202,12 @@ class TestFileSource:
             out[:, : source.samples], sound[:, : source.samples], atol=PCM_24, rtol=0
         )
         source.close()
+
+
+def test_a_minute_is_written_at_once(tmp_path):
+    """Given as much, libsndfile's Vorbis encoder runs out of stack."""
+    sound = 0.1 * np.random.default_rng(0).standard_normal((2, 60 * 44_100)).astype(np.float32)
+    with AudioWriter(tmp_path / "song.ogg", 44_100, 2) as writer:
+        writer.write(sound)
+    with AudioReader(tmp_path / "song.ogg") as reader:
+        assert reader.frames == 60 * 44_100
