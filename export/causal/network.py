@@ -44,7 +44,8 @@ class CausalConfig:
     Attributes
     ----------
     planes
-        Feature planes in: left, right, mid, side.
+        Planes of log magnitude in: left, right, mid, side. After them come real and imaginary
+        part of the mid.
     masks
         Masks out: left, right, of each stem.
     channels
@@ -206,7 +207,7 @@ class BandMemory(nn.Module):
 
 
 class CausalUNet(nn.Module):
-    """Log magnitudes in, masks out; see the module."""
+    """Log magnitudes and the mid's spectrum in, masks out; see the module."""
 
     def __init__(self, config: CausalConfig | None = None) -> None:
         super().__init__()
@@ -248,8 +249,7 @@ class CausalUNet(nn.Module):
         Parameters
         ----------
         features
-            float32 planes of log magnitude, (batch, planes, 1025, frames); see
-            `export.causal.features`.
+            float32, (batch, planes + 2, 1025, frames); see `export.causal.features`.
 
         Returns
         -------
