@@ -144,8 +144,9 @@ class TestLive:
         self, mixer: StereoMixer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("export.causal.train.SETTLE_ITEMS", 16)  # most of the time else
-        recipe = replace(RECIPE, batch_size=4)
-        Trainer(LiveLesson(recipe, mixer, mixer), tmp_path / "run").run(Budget(steps=48))
+        network = replace(RECIPE.network, channels=(8, 8, 8, 8), hidden=16)
+        recipe = replace(RECIPE, network=network, batch_size=4, learning_rate=1e-2)
+        Trainer(LiveLesson(recipe, mixer, mixer), tmp_path / "run").run(Budget(steps=120))
         live = read_live(tmp_path / "run" / "last.pt")
         assert live is not None
         song = torch.from_numpy(sf.read(tmp_path / "mixture.wav", dtype="float32")[0].T)
@@ -153,9 +154,10 @@ class TestLive:
             masks = live.network(planes(stft(song[None], make_window("sqrt_hann"))))[0]
         bins = [round(hz * N_FFT / SAMPLE_RATE) for hz in self.TONES_HZ]
         at_tones = masks.unflatten(0, (3, 2)).mean((1, 3))[:, bins]
-        # Each stem's masks let its own tone through more than another's; it was 1.7 times and up.
+        # Each stem's masks let its own tone through more than another's; of three seeds it was
+        # 12 times and up (48 steps of half the width left that to the seed).
         own = at_tones.diagonal()
-        assert (own[:, None] >= 1.15 * (at_tones - torch.diag(own))).all(), at_tones
+        assert (own[:, None] >= 2 * (at_tones - torch.diag(own))).all(), at_tones
         wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)
         path = tmp_path / "live.onnx"
         write_live(live, live_spec(live, name="band"), path, wave)
