@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 from torch import nn
 
+from export.causal.features import FEATURE_GAIN
 from export.causal.network import (
     BAND_SIZES,
     BANDS,
@@ -20,7 +21,6 @@ from export.causal.network import (
     FEATURE_SCALE,
     FINE,
     FINE_FRAMES,
-    FINE_GAIN,
     KERNEL_BANDS,
     NEGATIVE_SLOPE,
     BandMemory,
@@ -168,7 +168,7 @@ def _fine(
     y = g.node("Transpose", middle, perm=[0, 2, 1])
     both = g.concat("fine", g.node("Unsqueeze", y, g.integers(0)), axis=2)
     g.take(both, -FINE_FRAMES, END, axis=2, out="fine_next")
-    filters = g.constant("fine_filters", _array(FINE_GAIN * scale**0.5 * fine.kernel()))
+    filters = g.constant("fine_filters", _array(FEATURE_GAIN * scale**0.5 * fine.kernel()))
     y = g.node("Conv", both, filters, kernel_shape=[FINE_FRAMES, 2], strides=[1, 2])
     real, imag = g.split(g.node("Mul", y, y), 2, 1)
     one = g.constant("fine_one", np.float32([scale]))

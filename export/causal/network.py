@@ -19,6 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu, pad
 
+from export.causal.features import FEATURE_GAIN
+
 BINS = 1024  # of 1025: the last one, Nyquist, follows its neighbour
 FINE = 256  # bins taken one by one
 MIDDLE = 512  # to here two by two, above four by four
@@ -34,7 +36,6 @@ ADDED = ("memories.", "fine.")  # begins the names of parts that add nothing at 
 FINE_PARTS = 4  # that a bin is told apart in, by so many frames:
 FINE_FRAMES = 6
 FINE_WIDTH = 24
-FINE_GAIN = 100.0  # as the magnitudes' (`export.causal.features`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ class FineSpectrum(nn.Module):
         """
         # In bfloat16 what is 50 dB louder would drown a part next to it.
         with torch.autocast(both.device.type, enabled=False):
-            filters = FINE_GAIN * self.kernel().float()
+            filters = FEATURE_GAIN * self.kernel().float()
             real, imag = conv2d(both.float(), filters, stride=(1, 2)).chunk(2, 1)
             fine = torch.log1p(real.square() + imag.square())
         x = self.norm(self.conv(FEATURE_SCALE / 2 * fine))

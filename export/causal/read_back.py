@@ -18,9 +18,9 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from export.causal.features import planes
+from export.causal.features import FEATURE_GAIN, planes
 from export.causal.graph import head_of_pairs
-from export.causal.network import FEATURE_SCALE, FINE_GAIN, FINE_PARTS, CausalConfig, CausalUNet
+from export.causal.network import FEATURE_SCALE, FINE_PARTS, CausalConfig, CausalUNet
 from export.errors import CheckpointError
 from export.training.checkpoint import build_from, read_content
 
@@ -161,7 +161,7 @@ def fit_norms(network: CausalUNet, mixtures: Iterable[Tensor]) -> None:
 
 def _read_fine(arrays: dict[str, Tensor]) -> dict[str, Tensor]:
     real, imag = arrays["fine_filters"][:FINE_PARTS, :, :, 0].flip(2).unbind(1)
-    gain = FINE_GAIN * arrays["fine_one"].float().sqrt()
+    gain = FEATURE_GAIN * arrays["fine_one"].float().sqrt()
     return {
         "fine.real": real / gain, "fine.imag": -imag / gain,
         "fine.conv.weight": arrays["fine_weight"] / (FEATURE_SCALE / 2),
