@@ -39,6 +39,8 @@ END = 2**31 - 1  # beyond any axis
 # So that powers, 10^4 and more of a full-scale tone's, fit fp16 to 12 dB above full scale.
 FINE_SCALE_FP16 = 2.0**-20
 ALONE = "alone"  # whether there is only one frame
+# Of a matrix's largest singular value: what a product of two float32 factors has of further ones.
+RANK_NOISE = 1e-5
 
 
 def causal_states(model: CausalUNet) -> tuple[StateSpec, ...]:
@@ -308,6 +310,8 @@ def _bottom(g: GraphBuilder, x: str, model: CausalUNet, *, int8: bool) -> str:
     y = g.node("Reshape", g.node("Transpose", x, perm=[2, 0, 1, 3]), g.integers(0, 1, -1))
     for i in range(model.gru.num_layers):
         layer, name, states = _gru(model.gru, i), f"gru{i}", (f"bottom{i}", f"bottom{i}_next")
+        y, drive = _narrowed(g, y, name, layer.input)
+        layer = Recurrence(drive, layer.hidden)
         # The first layer stays float32: what convolutions give it differs in the last digits
         # between one frame and many, and a number rounded to its neighbour would be carried on.
         if int8 and i > 0:
@@ -315,11 +319,25 @@ def _bottom(g: GraphBuilder, x: str, model: CausalUNet, *, int8: bool) -> str:
         else:
             y = recurrence_scan(g, y, name, layer, *states)
     back = Affine(_array(model.back.weight.T), _array(model.back.bias))
+    y, back = _narrowed(g, y, "back", back)
     y = (affine_int8 if int8 else affine)(g, y, "back", back)
     y = g.node("Reshape", y, g.integers(0, 1, config.channels[-1], -1))
     if config.lookahead:
         x = g.take(_after_past(g, x, len(config.channels), model), 0, -config.lookahead, axis=2)
     return g.node("Add", x, g.node("Transpose", y, perm=[1, 2, 0, 3]))
+
+
+def _narrowed(g: GraphBuilder, x: str, name: str, layer: Affine) -> tuple[str, Affine]:
+    """Take the first of two factors, and return the second, where they are less than the whole."""
+    weight = layer.weight.astype(np.float64)
+    left, sizes, right = np.linalg.svd(weight, full_matrices=False)
+    rank = max(1, int((sizes > RANK_NOISE * sizes[0]).sum()))
+    if rank * sum(weight.shape) >= weight.size:
+        return x, layer
+    # Each takes half of a size: of one magnitude, in few bits too.
+    first, second = left[:, :rank] * sizes[:rank] ** 0.5, sizes[:rank, None] ** 0.5 * right[:rank]
+    x = g.node("MatMul", x, g.constant(f"{name}_narrow", first.astype(np.float32)))
+    return x, Affine(second.astype(np.float32), layer.bias)
 
 
 def _weights(g: GraphBuilder, name: str, weight: torch.Tensor, bias: torch.Tensor) -> list[str]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from export.causal.features import FEATURE_GAIN, planes
 from export.causal.graph import head_of_pairs
+from export.causal.narrow import PRODUCTS
 from export.causal.network import FEATURE_SCALE, FINE_PARTS, CausalConfig, CausalUNet
 from export.errors import CheckpointError
 from export.training.checkpoint import build_from, read_content
@@ -108,6 +109,9 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
     weights |= {
         "back.weight": back if "back_scale" in arrays else back.T, "back.bias": arrays["back_bias"],
     }  # fmt: skip
+    for name, theirs in zip(PRODUCTS, ("gru0", "gru1", "back"), strict=True):
+        if (first := arrays.get(f"{theirs}_narrow")) is not None:
+            weights[name] = weights[name][:, : first.shape[1]] @ first.T
     weights["head.weight"] = head_of_pairs(arrays["head_weight"])
     weights["head.bias"] = arrays["head_bias"][0::2]
     config = CausalConfig(

@@ -11,6 +11,7 @@ import sys
 import click
 
 from export.cli.blend import blend_runs
+from export.cli.narrow import narrow_run
 from export.cli.prepare import prepare
 from export.cli.score import score_runs
 from export.cli.to_onnx import to_onnx, verify
@@ -20,10 +21,10 @@ from streamsep.errors import EXIT_INTERRUPTED, StreamsepError
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Make a model: prepare stems, train, score, blend, export to ONNX, verify the export."""
+    """Make a model: prepare stems, train, score, blend, narrow, export to ONNX, verify."""
 
 
-for command in (prepare, train, score_runs, blend_runs, to_onnx, verify):
+for command in (prepare, train, score_runs, blend_runs, narrow_run, to_onnx, verify):
     cli.add_command(command)
 
 

@@ -9,6 +9,7 @@ import torch
 from export.causal.features import planes
 from export.causal.graph import build_causal, causal_states
 from export.causal.loss import make_targets, separation_loss
+from export.causal.narrow import PRODUCTS, of_rank
 from export.causal.network import (
     BANDS,
     BINS,
@@ -42,6 +43,14 @@ def make_network(config=SMALL):
         for name, buffer in network.named_buffers():
             if name.endswith(("mean", "var")):
                 buffer.add_(0.2 * torch.rand_like(buffer))
+    return network
+
+
+def make_narrow(config, rank=None):
+    network, rank = make_network(config), rank or max(4, config.hidden // 3)
+    for name in PRODUCTS:
+        weight = network.get_parameter(name)
+        weight.data = of_rank(weight.data, rank)
     return network
 
 
@@ -126,13 +135,14 @@ def make_spec(network):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("make", [make_network, make_narrow])
 @pytest.mark.parametrize("config", [SMALL, CausalConfig(), replace(SMALL, lookahead=1), LATE])
 @pytest.mark.parametrize("frames", [1, 15])
 @torch.no_grad()
-def test_onnx_is_the_network_over_many_steps(config, frames, tmp_path):
+def test_onnx_is_the_network_over_many_steps(config, frames, make, tmp_path):
     import onnx
 
-    network, features = make_network(config), make_features(60)
+    network, features = make(config), make_features(60)
     onnx.save(build_causal(network, make_spec(network)), tmp_path / "live.onnx")
     backend = OnnxBackend(tmp_path / "live.onnx", device="cpu", runs_at_once=frames)
     got = []
@@ -144,12 +154,13 @@ def test_onnx_is_the_network_over_many_steps(config, frames, tmp_path):
     np.testing.assert_allclose(np.stack(got, -1), network(features)[0].numpy(), atol=5e-6)
 
 
+@pytest.mark.parametrize("make", [make_network, make_narrow])
 @pytest.mark.parametrize("config", [SMALL, CausalConfig(), replace(SMALL, hidden=40), LATE])
 @torch.no_grad()
-def test_int8_is_close_and_the_same_for_one_frame_and_many(config, tmp_path):
+def test_int8_is_close_and_the_same_for_one_frame_and_many(config, make, tmp_path):
     import onnx
 
-    network, features = make_network(config), make_features(60)
+    network, features = make(config), make_features(60)
     onnx.save(build_causal(network, make_spec(network), "int8"), tmp_path / "live.onnx")
     got = {}
     for frames in (1, 15):
@@ -170,6 +181,27 @@ def test_int8_makes_the_file_three_quarters():
     network = make_network(CausalConfig())
     sizes = [build_causal(network, make_spec(network), p).ByteSize() for p in ("int8", "fp32")]
     assert sizes[0] < 0.78 * sizes[1]
+
+
+def test_products_of_low_rank_are_two_small_ones():
+    rank, config = 96, CausalConfig()
+    whole, small = (
+        build_causal(network, make_spec(network)).ByteSize()
+        for network in (make_network(config), make_narrow(config, rank))
+    )
+    bottom, hidden = config.bands(6) * config.channels[-1], config.hidden
+    shapes = (bottom, 3 * hidden), (hidden, 3 * hidden), (hidden, bottom)
+    saved = sum(inputs * outputs - rank * (inputs + outputs) for inputs, outputs in shapes)
+    assert whole - small == pytest.approx(4 * saved, abs=1_000)  # and some nodes more
+
+
+def test_of_rank_is_the_nearest_matrix():
+    weight = torch.randn(20, 30, generator=torch.Generator().manual_seed(0))
+    near = of_rank(weight, 5)
+    assert torch.linalg.matrix_rank(near, rtol=1e-5) == 5
+    lost = torch.linalg.svdvals(weight)[5:].square().sum()
+    torch.testing.assert_close((weight - near).square().sum(), lost)
+    torch.testing.assert_close(of_rank(weight, 20), weight)
 
 
 def test_planes_are_left_right_mid_and_side_and_the_mid_itself():

@@ -13,13 +13,14 @@ from export.causal import mixing
 from export.causal.features import planes
 from export.causal.graph import build_causal
 from export.causal.mixing import ITEM_SAMPLES, StereoMixer, _chop, _double
+from export.causal.narrow import narrow
 from export.causal.network import CausalConfig
 from export.causal.read_back import read_start
 from export.causal.train import LiveLesson, Recipe, random_curves
 from export.causal.write import live_spec, read_live, verify_live, write_live
 from export.data.manifest import Track
 from export.errors import CheckpointError, DataError, VerificationError
-from export.training.checkpoint import read_content
+from export.training.checkpoint import read_content, write_content
 from export.training.loop import Budget, Trainer
 from streamsep.models.sealed import is_intact
 from streamsep.separation import load_separator
@@ -208,7 +209,7 @@ def test_settled_norms_fit_the_averaged_weights(mixer):
     assert 0.3 < seen[0] < 3
 
 
-@pytest.mark.parametrize("lookahead", [0, 2])
+@pytest.mark.parametrize(("lookahead", "rank"), [(0, None), (2, None), (0, 2)])
 @pytest.mark.parametrize(("precision", "tolerance"), [
     # Float32 sums in another order; a forgotten norm or gate is a hundred times that.
     ("fp32", 1e-4),
@@ -216,10 +217,12 @@ def test_settled_norms_fit_the_averaged_weights(mixer):
     ("int8", 2e-2),
 ])  # fmt: skip
 def test_a_model_file_gives_its_network_back(
-    tmp_path, mixer, monkeypatch, precision, tolerance, lookahead
+    tmp_path, mixer, monkeypatch, precision, tolerance, lookahead, rank
 ):
     recipe = replace(RECIPE, network=replace(RECIPE.network, lookahead=lookahead))
     Trainer(LiveLesson(recipe, mixer, mixer), tmp_path / "run").run(Budget(steps=3))
+    if rank:
+        write_content(tmp_path / "run" / "last.pt", narrow(tmp_path / "run" / "last.pt", rank))
     live = read_live(tmp_path / "run" / "last.pt")
     for memory in live.network.memories.values():  # as made it adds nothing
         torch.nn.init.normal_(memory.out.weight, std=0.3)
