@@ -31,12 +31,21 @@ def narrow(path: Path, rank: int = RANK) -> dict[str, Any]:
         If it can't be read, or is no live network's.
     """
     content = read_content(path)
-    weights = build_from(path, content, lambda c: dict(c["average"]))
-    products = build_from(path, weights, lambda w: {name: w[name] for name in PRODUCTS})
-    return {**content, "average": weights | {n: of_rank(w, rank) for n, w in products.items()}}
+    return {**content, "average": build_from(path, content, lambda c: of_rank(c["average"], rank))}
 
 
-def of_rank(weight: Tensor, rank: int) -> Tensor:
+def of_rank(weights: dict[str, Tensor], rank: int = RANK) -> dict[str, Tensor]:
+    """Return a network's weights with `PRODUCTS` of a rank.
+
+    Raises
+    ------
+    KeyError
+        If they are another network's.
+    """
+    return weights | {name: nearest(weights[name], rank) for name in PRODUCTS}
+
+
+def nearest(weight: Tensor, rank: int) -> Tensor:
     """Return the nearest matrix of a rank (Eckart and Young 1936)."""
     left, sizes, right = torch.linalg.svd(weight.double(), full_matrices=False)
     return ((left[:, :rank] * sizes[:rank]) @ right[:rank]).to(weight.dtype)

@@ -148,15 +148,17 @@ def tutorial(mode: str, precision: str = "fp32") -> ModelProto:
 
 
 def live(precision: str) -> ModelProto:
-    """The live network, as ``export onnx`` writes it."""
+    """The live network, as ``export narrow`` and ``export onnx`` write it."""
     import torch
 
     from export.causal.graph import build_causal
+    from export.causal.narrow import of_rank
     from export.causal.network import CausalUNet
     from export.causal.write import Live, live_spec
 
     torch.manual_seed(0)
     network = CausalUNet().eval()
+    network.load_state_dict(of_rank(network.state_dict()))
     spec = live_spec(Live(network, ("vocals",)), name=f"live-{precision}")
     return build_causal(network, spec, precision)
 

@@ -9,7 +9,7 @@ import torch
 from export.causal.features import planes
 from export.causal.graph import build_causal, causal_states
 from export.causal.loss import make_targets, separation_loss
-from export.causal.narrow import PRODUCTS, of_rank
+from export.causal.narrow import nearest, of_rank
 from export.causal.network import (
     BANDS,
     BINS,
@@ -47,10 +47,8 @@ def make_network(config=SMALL):
 
 
 def make_narrow(config, rank=None):
-    network, rank = make_network(config), rank or max(4, config.hidden // 3)
-    for name in PRODUCTS:
-        weight = network.get_parameter(name)
-        weight.data = of_rank(weight.data, rank)
+    network = make_network(config)
+    network.load_state_dict(of_rank(network.state_dict(), rank or max(4, config.hidden // 3)))
     return network
 
 
@@ -195,13 +193,13 @@ def test_products_of_low_rank_are_two_small_ones():
     assert whole - small == pytest.approx(4 * saved, abs=1_000)  # and some nodes more
 
 
-def test_of_rank_is_the_nearest_matrix():
+def test_the_nearest_matrix_of_a_rank():
     weight = torch.randn(20, 30, generator=torch.Generator().manual_seed(0))
-    near = of_rank(weight, 5)
+    near = nearest(weight, 5)
     assert torch.linalg.matrix_rank(near, rtol=1e-5) == 5
     lost = torch.linalg.svdvals(weight)[5:].square().sum()
     torch.testing.assert_close((weight - near).square().sum(), lost)
-    torch.testing.assert_close(of_rank(weight, 20), weight)
+    torch.testing.assert_close(nearest(weight, 20), weight)
 
 
 def test_planes_are_left_right_mid_and_side_and_the_mid_itself():
