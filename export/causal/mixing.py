@@ -26,7 +26,8 @@ ITEM_SAMPLES = ITEM_FRAMES * HOP_LENGTH
 # What an item is, by chance; the rest is a random mix.
 TRUE_SONG_SHARE = 0.28
 VOCAL_FREE_SHARE = 0.12
-VOICE_ONLY_SHARE = 0.05
+VOICE_ONLY_SHARE = 0.06
+SOLO_END = TRUE_SONG_SHARE + VOCAL_FREE_SHARE + VOICE_ONLY_SHARE
 
 # Where voices and bands come from; shares of what there is are scaled to sum to 1.
 SONG_SHARES = {"song": 0.55, "rendered": 0.45}
@@ -41,8 +42,11 @@ REVERB_CHANCE = 0.6  # of solo voices: those of songs bring their own room
 PAUSE_CHANCE = 0.30  # of a voice, before or after which the band plays alone
 BREAK_CHANCE = 0.08  # of a band, before or after which the voice stands alone
 OVERDRIVE_CHANCE = 0.12
-CHOP_CHANCE = 0.06  # of a voice that is cut to pieces, as by a sampler
-CHOP_PIECES, CHOP_S, CHOP_REST, CHOP_FADE_S = (2, 6), (0.08, 0.4), 0.35, 0.004
+CHOP_CHANCE, CHOP_ALONE_CHANCE = 0.12, 0.4  # of a voice that is played by a sampler
+CHOP_PIECES, CHOP_S, CHOP_REST, CHOP_FADE_S = (2, 6), (0.08, 0.35), 0.25, (0.0003, 0.005)
+CHOP_STEPS, CHOP_TIMES = (1, 4), (1, 4)  # how long a piece is, and how often it comes in a row
+HOLD_CHANCE, HOLD_GRAIN_S, HOLD_RATE = 0.3, (0.03, 0.12), 0.3  # of pieces that stand still
+HOLD_PERIOD_S, HOLD_STRAY_S = (0.001, 0.0125), 0.008
 DOUBLE_CENTS, DOUBLE_S = 25.0, (0.003, 0.045)
 MONO_CHANCE = 0.25  # of a whole item: old records, and phones
 SPEED_CHANCE = 0.7
@@ -100,10 +104,12 @@ class StereoMixer:
             voice, band = self._true_song(rng)
         else:
             band = self._band(rng)
-            voice = self._voice(rng) * _gain(rng, VOICE_TO_BAND_DB)
+            alone = TRUE_SONG_SHARE + VOCAL_FREE_SHARE <= kind < SOLO_END
+            chop_chance = CHOP_ALONE_CHANCE if alone else CHOP_CHANCE
+            voice = self._voice(rng, chop_chance) * _gain(rng, VOICE_TO_BAND_DB)
             if kind < TRUE_SONG_SHARE + VOCAL_FREE_SHARE:
                 voice = np.zeros_like(voice)
-            elif kind < TRUE_SONG_SHARE + VOCAL_FREE_SHARE + VOICE_ONLY_SHARE:
+            elif alone:
                 band = np.zeros_like(band)
             else:
                 voice = _pause(rng, voice, PAUSE_CHANCE)
@@ -154,7 +160,7 @@ class StereoMixer:
         sounds = {"accompaniment", name}
         return np.stack([one if n in sounds else 0 * one for n in self._band_files])
 
-    def _voice(self, rng: np.random.Generator) -> Audio:
+    def _voice(self, rng: np.random.Generator, chop_chance: float) -> Audio:
         voice = np.zeros((2, ITEM_SAMPLES), np.float32)
         for index in range(2 if rng.random() < SECOND_VOICE_CHANCE else 1):
             track = draw_track(rng, self._voices)
@@ -167,7 +173,7 @@ class StereoMixer:
         if rng.random() < OVERDRIVE_CHANCE:
             drive = _gain(rng, (-6.0, 12.0))
             voice = np.tanh(drive * voice) / drive
-        return _chop(rng, voice) if rng.random() < CHOP_CHANCE else voice
+        return _chop(rng, voice) if rng.random() < chop_chance else voice
 
     def _part(
         self, rng: np.random.Generator, track: Track, names: Sequence[str], octaves: float
@@ -231,18 +237,63 @@ def _double(rng: np.random.Generator, voice: Audio) -> Audio:
 
 
 def _chop(rng: np.random.Generator, voice: Audio) -> Audio:
-    """Play a few pieces of a voice, and rests, over and over in random order."""
-    size = int(rng.uniform(*CHOP_S) * SAMPLE_RATE)
-    fade = np.minimum(np.arange(1, size + 1) / (CHOP_FADE_S * SAMPLE_RATE), 1.0)
-    edges = (fade * fade[::-1]).astype(np.float32)
-    starts = rng.integers(ITEM_SAMPLES - size, size=rng.integers(*CHOP_PIECES))
-    pieces = [voice[:, start : start + size] * edges for start in starts]
+    """Play a few pieces of a voice as a sampler does: in time, in a row, some of them held."""
+    step = int(rng.uniform(*CHOP_S) * SAMPLE_RATE)
+    sizes = step * rng.integers(*CHOP_STEPS, size=rng.integers(*CHOP_PIECES))
+    pieces = [_cut(rng, voice, int(size)) for size in sizes]
     chopped = np.zeros_like(voice)
-    for start in range(0, ITEM_SAMPLES, size):
-        if rng.random() >= CHOP_REST:
-            room = chopped[:, start : start + size]
-            room[...] = pieces[rng.integers(len(pieces))][:, : room.shape[1]]
-    return chopped
+    start = 0
+    while start < ITEM_SAMPLES:
+        if rng.random() < CHOP_REST:
+            start += step
+            continue
+        piece = pieces[rng.integers(len(pieces))]
+        for _ in range(rng.integers(*CHOP_TIMES)):
+            room = chopped[:, start : start + piece.shape[1]]
+            room[...] = piece[:, : room.shape[1]]
+            start += piece.shape[1]
+    if rng.random() < WIDE_CHANCE:
+        chopped = _double(rng, chopped)
+    return _add_room(rng, chopped) if rng.random() < REVERB_CHANCE else chopped
+
+
+def _cut(rng: np.random.Generator, voice: Audio, size: int) -> Audio:
+    """Return a piece of a voice between hard edges, as it was or held."""
+    size = min(size, ITEM_SAMPLES // 2)
+    starts = rng.integers(ITEM_SAMPLES - size, size=4)
+    start = max(starts, key=lambda s: rms(voice[:, s : s + size]))
+    if rng.random() < HOLD_CHANCE:
+        piece = _hold(rng, voice, int(start) + size // 2, size)
+    else:
+        piece = voice[:, start : start + size]
+    fade = np.arange(1, size + 1) / (rng.uniform(*CHOP_FADE_S) * SAMPLE_RATE)
+    return piece * np.minimum(np.minimum(fade, fade[::-1]), 1.0).astype(np.float32)
+
+
+def _hold(rng: np.random.Generator, voice: Audio, place: int, size: int) -> Audio:
+    """Let the sound at a place last, of overlapping grains: a loop of whole periods, or a cloud."""
+    hop = int(rng.uniform(*HOLD_GRAIN_S) / 2 * SAMPLE_RATE)
+    place = min(place, ITEM_SAMPLES - 4 * hop)
+    rate = stray = 0.0
+    if rng.random() < 0.5:
+        period = _period(voice[:, place : place + 2 * hop].mean(axis=0))
+        hop = period * max(1, round(hop / period))
+    else:
+        rate, stray = rng.uniform(0, HOLD_RATE), HOLD_STRAY_S * SAMPLE_RATE * rng.random()
+    window = np.sin(np.pi * (np.arange(2 * hop) + 0.5) / (2 * hop)).astype(np.float32) ** 2
+    held = np.zeros((2, size + 2 * hop), np.float32)
+    for start in range(0, size, hop):
+        origin = int(place + rate * start + stray * rng.standard_normal())
+        origin = min(max(origin, 0), ITEM_SAMPLES - 2 * hop)
+        held[:, start : start + 2 * hop] += window * voice[:, origin : origin + 2 * hop]
+    return held[:, hop : hop + size]
+
+
+def _period(sound: Audio) -> int:
+    """Return after how many samples a sound is most like itself, as far as a voice's pitch goes."""
+    power = np.abs(np.fft.rfft(sound, 2 * sound.size)) ** 2
+    first, last = (int(seconds * SAMPLE_RATE) for seconds in HOLD_PERIOD_S)
+    return first + int(np.fft.irfft(power)[first:last].argmax())
 
 
 def _add_room(rng: np.random.Generator, dry: Audio) -> Audio:

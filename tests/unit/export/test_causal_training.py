@@ -12,12 +12,13 @@ from onnx import numpy_helper
 from export.causal import mixing
 from export.causal.features import planes
 from export.causal.graph import build_causal
-from export.causal.mixing import ITEM_SAMPLES, StereoMixer, _chop, _double
+from export.causal.mixing import ITEM_SAMPLES, StereoMixer, _chop, _double, _hold, _period
 from export.causal.narrow import narrow
 from export.causal.network import CausalConfig
 from export.causal.read_back import read_start
 from export.causal.train import LiveLesson, Recipe, random_curves
 from export.causal.write import live_spec, read_live, verify_live, write_live
+from export.constants import SAMPLE_RATE
 from export.data.manifest import Track
 from export.errors import CheckpointError, DataError, VerificationError
 from export.training.checkpoint import read_content, write_content
@@ -135,7 +136,9 @@ def test_a_doubled_voice_is_wide_and_as_loud():
     assert 0.9 < np.sqrt(np.mean(doubled**2)) < 1.5
 
 
-def test_a_chopped_voice_is_pieces_of_it_and_rests():
+def test_a_chopped_voice_is_pieces_of_it_and_rests(monkeypatch):
+    for chance in ("HOLD_CHANCE", "WIDE_CHANCE", "REVERB_CHANCE"):
+        monkeypatch.setattr(f"export.causal.mixing.{chance}", 0)
     rng = np.random.default_rng(5)
     voice = (1 + np.arange(ITEM_SAMPLES, dtype=np.float32)) * np.ones((2, 1), np.float32)
     left, right = _chop(rng, voice)
@@ -143,10 +146,31 @@ def test_a_chopped_voice_is_pieces_of_it_and_rests():
     # Away from the edges of pieces the voice goes on: one sample a sample.
     running = np.diff(left) == 1.0
     resting = (left[1:] == 0) & (left[:-1] == 0)
-    assert 0.4 < running.mean() < 0.8
-    assert 0.15 < resting.mean() < 0.55
+    assert 0.5 < running.mean() < 0.95
+    assert 0.05 < resting.mean() < 0.5
     starts = {round(float(v)) for v in (left[1:] - np.arange(1, ITEM_SAMPLES))[running]}
     assert len(starts) > 3  # the same few pieces at several places
+
+
+def test_a_held_voice_stands_still_where_it_was_taken():
+    hz = np.linspace(200, 400, ITEM_SAMPLES)
+    phase = 2 * np.pi * np.cumsum(hz) / SAMPLE_RATE
+    glide = sum(np.sin(k * phase) / k for k in range(1, 6)).astype(np.float32) * np.ones((2, 1))
+    place, size = ITEM_SAMPLES // 2, SAMPLE_RATE
+    for seed in range(6):
+        held = _hold(np.random.default_rng(seed), glide, place, size)
+        assert held.shape == (2, size)
+        first, last = (fundamental(part) for part in (held[0, : size // 3], held[0, -size // 3 :]))
+        # 300 Hz there, and 20 Hz more at most as a cloud drifts; the voice itself moves by 45.
+        assert 290 < first < 330
+        assert abs(last - first) < 25
+    # Within rounding to a whole sample.
+    assert SAMPLE_RATE / _period(glide[0, :2048]) == pytest.approx(200, rel=0.02)
+
+
+def fundamental(sound):
+    power = np.abs(np.fft.rfft(sound * np.hanning(sound.size), 2**16))
+    return power.argmax() * SAMPLE_RATE / 2**16
 
 
 def test_a_pool_without_voices_is_an_error(tmp_path, tracks):
