@@ -61,7 +61,8 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
         Stateful, of any frames, with `causal_states`.
     precision
         ``"fp32"``; ``"int8"`` for most of the bottom, where four of five weights are: a hop does
-        little more there than read them; or ``"fp16"`` as of `halve`.
+        little more there than read them, but not for factors, of which they are too few; or
+        ``"fp16"`` as of `halve`.
     """
     g = GraphBuilder()
     frames = g.node("Shape", FEATURES_INPUT, start=2, end=3)
@@ -310,8 +311,9 @@ def _bottom(g: GraphBuilder, x: str, model: CausalUNet, *, int8: bool) -> str:
     y = g.node("Reshape", g.node("Transpose", x, perm=[2, 0, 1, 3]), g.integers(0, 1, -1))
     for i in range(model.gru.num_layers):
         layer, name, states = _gru(model.gru, i), f"gru{i}", (f"bottom{i}", f"bottom{i}_next")
-        y, drive = _narrowed(g, y, name, layer.input)
-        layer = Recurrence(drive, layer.hidden)
+        if not int8:
+            y, drive = _narrowed(g, y, name, layer.input)
+            layer = Recurrence(drive, layer.hidden)
         # The first layer stays float32: what convolutions give it differs in the last digits
         # between one frame and many, and a number rounded to its neighbour would be carried on.
         if int8 and i > 0:
@@ -319,7 +321,8 @@ def _bottom(g: GraphBuilder, x: str, model: CausalUNet, *, int8: bool) -> str:
         else:
             y = recurrence_scan(g, y, name, layer, *states)
     back = Affine(_array(model.back.weight.T), _array(model.back.bias))
-    y, back = _narrowed(g, y, "back", back)
+    if not int8:
+        y, back = _narrowed(g, y, "back", back)
     y = (affine_int8 if int8 else affine)(g, y, "back", back)
     y = g.node("Reshape", y, g.integers(0, 1, config.channels[-1], -1))
     if config.lookahead:
