@@ -1,9 +1,9 @@
 """The products around the memory at the bottom, of as low a rank as they are needed.
 
-Four of five weights are there, and of what they could pass on little is used: training with weight
-decay leaves matrices whose smallest singular values, three quarters of them, do nothing. A product
-of low rank is two small ones (Xue, Li and Gong 2013), and that is how `export.causal.graph` writes
-it: a hop at the bottom does little more than read its weights.
+Three of five weights are there, and of what they could pass on little is used: most of the trained
+matrices' singular values do nothing. A product of low rank is two small ones (Xue, Li and Gong
+2013), and so `export.causal.graph` writes it: a hop at the bottom does little more than read its
+weights.
 """
 
 from __future__ import annotations
