@@ -133,11 +133,13 @@ def make_spec(network):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("make", [make_network, make_narrow])
-@pytest.mark.parametrize("config", [SMALL, CausalConfig(), replace(SMALL, lookahead=1), LATE])
+@pytest.mark.parametrize(("make", "config"), [
+    (make_network, SMALL), (make_network, CausalConfig()), (make_narrow, CausalConfig()),
+    (make_network, replace(SMALL, lookahead=1)), (make_network, LATE), (make_narrow, LATE),
+])  # fmt: skip
 @pytest.mark.parametrize("frames", [1, 15])
 @torch.no_grad()
-def test_onnx_is_the_network_over_many_steps(config, frames, make, tmp_path):
+def test_onnx_is_the_network_over_many_steps(make, config, frames, tmp_path):
     import onnx
 
     network, features = make(config), make_features(60)
@@ -152,10 +154,12 @@ def test_onnx_is_the_network_over_many_steps(config, frames, make, tmp_path):
     np.testing.assert_allclose(np.stack(got, -1), network(features)[0].numpy(), atol=5e-6)
 
 
-@pytest.mark.parametrize("make", [make_network, make_narrow])
-@pytest.mark.parametrize("config", [SMALL, CausalConfig(), replace(SMALL, hidden=40), LATE])
+@pytest.mark.parametrize(("make", "config"), [
+    (make_network, SMALL), (make_network, CausalConfig()), (make_narrow, CausalConfig()),
+    (make_network, replace(SMALL, hidden=40)), (make_network, LATE),
+])  # fmt: skip
 @torch.no_grad()
-def test_int8_is_close_and_the_same_for_one_frame_and_many(config, make, tmp_path):
+def test_int8_is_close_and_the_same_for_one_frame_and_many(make, config, tmp_path):
     import onnx
 
     network, features = make(config), make_features(60)
