@@ -311,7 +311,7 @@ def _bottom(g: GraphBuilder, x: str, model: CausalUNet, *, int8: bool) -> str:
     y = g.node("Reshape", g.node("Transpose", x, perm=[2, 0, 1, 3]), g.integers(0, 1, -1))
     for i in range(model.gru.num_layers):
         layer, name, states = _gru(model.gru, i), f"gru{i}", (f"bottom{i}", f"bottom{i}_next")
-        if not int8:
+        if not int8:  # rounded, factors would move masks seven times as far as the whole does
             y, drive = _narrowed(g, y, name, layer.input)
             layer = Recurrence(drive, layer.hidden)
         # The first layer stays float32: what convolutions give it differs in the last digits
@@ -337,7 +337,7 @@ def _narrowed(g: GraphBuilder, x: str, name: str, layer: Affine) -> tuple[str, A
     rank = max(1, int((sizes > RANK_NOISE * sizes[0]).sum()))
     if rank * sum(weight.shape) >= weight.size:
         return x, layer
-    # Each takes half of a size: of one magnitude, in few bits too.
+    # Each takes half of a size: of one magnitude, which fp16 wants.
     first, second = left[:, :rank] * sizes[:rank] ** 0.5, sizes[:rank, None] ** 0.5 * right[:rank]
     x = g.node("MatMul", x, g.constant(f"{name}_narrow", first.astype(np.float32)))
     return x, Affine(second.astype(np.float32), layer.bias)

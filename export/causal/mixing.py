@@ -27,7 +27,8 @@ ITEM_SAMPLES = ITEM_FRAMES * HOP_LENGTH
 TRUE_SONG_SHARE = 0.28
 VOCAL_FREE_SHARE = 0.12
 VOICE_ONLY_SHARE = 0.06
-SOLO_END = TRUE_SONG_SHARE + VOCAL_FREE_SHARE + VOICE_ONLY_SHARE
+VOCAL_FREE_END = TRUE_SONG_SHARE + VOCAL_FREE_SHARE
+VOICE_ONLY_END = VOCAL_FREE_END + VOICE_ONLY_SHARE
 
 # Where voices and bands come from; shares of what there is are scaled to sum to 1.
 SONG_SHARES = {"song": 0.55, "rendered": 0.45}
@@ -104,10 +105,10 @@ class StereoMixer:
             voice, band = self._true_song(rng)
         else:
             band = self._band(rng)
-            alone = TRUE_SONG_SHARE + VOCAL_FREE_SHARE <= kind < SOLO_END
+            alone = VOCAL_FREE_END <= kind < VOICE_ONLY_END
             chop_chance = CHOP_ALONE_CHANCE if alone else CHOP_CHANCE
             voice = self._voice(rng, chop_chance) * _gain(rng, VOICE_TO_BAND_DB)
-            if kind < TRUE_SONG_SHARE + VOCAL_FREE_SHARE:
+            if kind < VOCAL_FREE_END:
                 voice = np.zeros_like(voice)
             elif alone:
                 band = np.zeros_like(band)
