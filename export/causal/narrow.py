@@ -1,51 +1,147 @@
 """The products around the memory at the bottom, of as low a rank as they are needed.
 
-Three of five weights are there, and of what they could pass on little is used: most of the trained
-matrices' singular values do nothing. A product of low rank is two small ones (Xue, Li and Gong
-2013), and so `export.causal.graph` writes it: a hop at the bottom does little more than read its
-weights.
+Three of five weights are there, and of what they could pass on little is used: most of what they
+multiply lies in a few directions. A product of low rank is two small ones (Xue, Li and Gong 2013),
+and so `export.causal.graph` writes it: a hop at the bottom does little more than read its weights.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from export.causal.features import planes
+from export.causal.mixing import StereoMixer
+from export.causal.network import CausalUNet
+from export.causal.train import SETTLE_FROM, LiveLesson, read_recipe
+from export.data.manifest import read_manifest
 from export.training.checkpoint import build_from, read_content
 
-PRODUCTS = ("gru.weight_ih_l0", "gru.weight_ih_l1", "back.weight")
+# The products' biases.
+PRODUCTS = {
+    "gru.weight_ih_l0": "gru.bias_ih_l0",
+    "gru.weight_ih_l1": "gru.bias_ih_l1",
+    "back.weight": "back.bias",
+}
 RANK = 96
+STEPS = 16  # of training, whose items are listened to
+LEAST = 1e-5  # of the strongest direction's variance: below it are rounding errors
 
 
-def narrow(path: Path, rank: int = RANK) -> dict[str, Any]:
+class Inputs(NamedTuple):
+    """What a product of n inputs multiplies.
+
+    Attributes
+    ----------
+    mean
+        float64, (n,).
+    spread
+        float64, (n, n): spread · spreadᵀ is their covariance.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+
+def narrow(path: Path, data: Path, rank: int = RANK) -> dict[str, Any]:
     """Return a checkpoint's content with the averaged network's products of a rank.
 
     Their shapes stay, so that it can be blended, and trained on: which makes them full again.
+
+    Parameters
+    ----------
+    data
+        The prepared folder that says what the products multiply.
 
     Raises
     ------
     CheckpointError
         If it can't be read, or is no live network's.
+    DataError
+        If the folder can't be read.
     """
     content = read_content(path)
-    return {**content, "average": build_from(path, content, lambda c: of_rank(c["average"], rank))}
+    recipe = build_from(path, content, read_recipe)
+    tracks = [track for track in read_manifest(data) if track.split == "train"]
+    mixer = StereoMixer(data, tracks, recipe.seed, recipe.stems)
+    lesson = LiveLesson(recipe, mixer, mixer)
+    build_from(path, content["average"], lesson.average.load_state_dict)
+    inputs = listen(lesson.average, lesson.spectra(SETTLE_FROM, STEPS))
+    return {**content, "average": of_rank(content["average"], rank, inputs)}
 
 
-def of_rank(weights: dict[str, Tensor], rank: int = RANK) -> dict[str, Tensor]:
-    """Return a network's weights with `PRODUCTS` of a rank.
+@torch.no_grad()
+def listen(network: CausalUNet, mixtures: Iterable[Tensor]) -> dict[str, Inputs]:
+    """Return what `PRODUCTS` multiply while the network hears mixtures, by name.
+
+    Parameters
+    ----------
+    mixtures
+        complex64, (batch, 2, bins, frames) each.
+    """
+    gru = network.gru
+    # What goes from its first layer to its second one, a GRU of two layers doesn't tell.
+    first = nn.GRU(gru.input_size, gru.hidden_size, batch_first=True)
+    first.load_state_dict({n: p for n, p in gru.state_dict().items() if n.endswith("_l0")})
+    sums: dict[str, Tensor] = {}
+
+    def add(name: str, heard: Tensor) -> None:
+        rows = heard.flatten(0, -2).double()
+        rows = torch.cat([rows, torch.ones_like(rows[:, :1])], 1)
+        sums[name] = sums.get(name, 0) + rows.T @ rows
+
+    def bottom(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+        add("gru.weight_ih_l0", given[0])
+        add("gru.weight_ih_l1", first(given[0])[0])
+
+    def back(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+        add("back.weight", given[0])
+
+    hooks = [gru.register_forward_pre_hook(bottom), network.back.register_forward_pre_hook(back)]
+    for mixture in mixtures:
+        network.logits(planes(mixture))
+    for hook in hooks:
+        hook.remove()
+    return {name: _inputs(total) for name, total in sums.items()}
+
+
+def _inputs(total: Tensor) -> Inputs:
+    """Tell mean and spread from the sums of products of inputs and of a one at their end."""
+    moments = total / total[-1, -1]
+    mean = moments[:-1, -1]
+    sizes, directions = torch.linalg.eigh(moments[:-1, :-1] - torch.outer(mean, mean))
+    return Inputs(mean, directions * sizes.clamp_min(LEAST * sizes.max()).sqrt())
+
+
+def of_rank(
+    weights: dict[str, Tensor], rank: int, inputs: Mapping[str, Inputs]
+) -> dict[str, Tensor]:
+    """Return a network's weights with `PRODUCTS` of a rank, and their biases to match.
 
     Raises
     ------
     KeyError
         If they are another network's.
     """
-    return weights | {name: nearest(weights[name], rank) for name in PRODUCTS}
+    changed = dict(weights)
+    for name, bias in PRODUCTS.items():
+        weight, (mean, spread) = weights[name], inputs[name]
+        near = nearest(weight.double(), rank, spread)
+        changed[name] = near.to(weight.dtype)
+        changed[bias] = (weights[bias] + (weight - near) @ mean).to(weight.dtype)
+    return changed
 
 
-def nearest(weight: Tensor, rank: int) -> Tensor:
-    """Return the nearest matrix of a rank (Eckart and Young 1936)."""
-    left, sizes, right = torch.linalg.svd(weight.double(), full_matrices=False)
-    return ((left[:, :rank] * sizes[:rank]) @ right[:rank]).to(weight.dtype)
+def nearest(weight: Tensor, rank: int, spread: Tensor) -> Tensor:
+    """Return the matrix of a rank whose products of inputs of this spread are nearest.
+
+    By Eckart and Young (1936) of what it makes of inputs that have been made alike in all
+    directions.
+    """
+    left, sizes, right = torch.linalg.svd(weight @ spread, full_matrices=False)
+    alike = (left[:, :rank] * sizes[:rank]) @ right[:rank]
+    return torch.linalg.solve(spread, alike, left=False)

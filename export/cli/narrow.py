@@ -11,9 +11,11 @@ FILE = click.Path(path_type=Path)
 
 @click.command("narrow")
 @click.argument("checkpoint", type=FILE)
+@click.option("--data", type=FILE, required=True,
+              help="A prepared folder: what it should stay the same for.")  # fmt: skip
 @click.option("--rank", type=click.IntRange(min=1), help="[default: 96]")
 @click.option("--out", type=FILE, required=True, help="The checkpoint to write.")
-def narrow_run(checkpoint: Path, rank: int | None, out: Path) -> None:
+def narrow_run(checkpoint: Path, data: Path, rank: int | None, out: Path) -> None:
     """Make a live network faster, as the last thing before its export.
 
     The products at its bottom become of RANK: a smaller one is faster and loses more. Compare with
@@ -23,5 +25,5 @@ def narrow_run(checkpoint: Path, rank: int | None, out: Path) -> None:
     from export.training.checkpoint import write_content
 
     rank = rank or RANK
-    write_content(out, narrow(checkpoint, rank))
+    write_content(out, narrow(checkpoint, data, rank))
     click.echo(f"{out}: {checkpoint} with products of rank {rank} at the bottom")

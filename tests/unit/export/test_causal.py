@@ -9,7 +9,7 @@ import torch
 from export.causal.features import planes
 from export.causal.graph import build_causal, causal_states
 from export.causal.loss import make_targets, separation_loss
-from export.causal.narrow import nearest, of_rank
+from export.causal.narrow import PRODUCTS, Inputs, listen, nearest, of_rank
 from export.causal.network import (
     BANDS,
     BINS,
@@ -48,7 +48,12 @@ def make_network(config=SMALL):
 
 def make_narrow(config, rank=None):
     network = make_network(config)
-    network.load_state_dict(of_rank(network.state_dict(), rank or max(4, config.hidden // 3)))
+    sizes = {name: network.get_parameter(name).shape[1] for name in PRODUCTS}
+    alike = {
+        name: Inputs(torch.zeros(n).double(), torch.eye(n).double()) for name, n in sizes.items()
+    }
+    rank = rank or max(4, config.hidden // 3)
+    network.load_state_dict(of_rank(network.state_dict(), rank, alike))
     return network
 
 
@@ -199,11 +204,26 @@ def test_products_of_low_rank_are_two_small_ones():
 
 def test_the_nearest_matrix_of_a_rank():
     weight = torch.randn(20, 30, generator=torch.Generator().manual_seed(0))
-    near = nearest(weight, 5)
+    near = nearest(weight, 5, torch.eye(30))
     assert torch.linalg.matrix_rank(near, rtol=1e-5) == 5
     lost = torch.linalg.svdvals(weight)[5:].square().sum()
     torch.testing.assert_close((weight - near).square().sum(), lost)
-    torch.testing.assert_close(nearest(weight, 20), weight)
+    torch.testing.assert_close(nearest(weight, 20, torch.eye(30)), weight)
+
+
+@torch.no_grad()
+def test_a_narrow_network_loses_least_where_it_is_listened_to():
+    network = make_network(CausalConfig())
+    mixtures = [torch.randn(2, 2, BINS + 1, 40, dtype=torch.complex64) for _ in range(2)]
+    expected = network.logits(planes(mixtures[0]))
+    heard = listen(network, mixtures)
+    errors = []
+    unheard = {n: Inputs(0 * i.mean, torch.eye(len(i.mean)).double()) for n, i in heard.items()}
+    for inputs in (heard, unheard):
+        small = make_network(CausalConfig())
+        small.load_state_dict(of_rank(network.state_dict(), 24, inputs))
+        errors.append((small.logits(planes(mixtures[0])) - expected).square().mean())
+    assert errors[0] < errors[1] / 3, errors
 
 
 def test_planes_are_left_right_mid_and_side_and_the_mid_itself():

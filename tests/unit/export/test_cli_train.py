@@ -184,7 +184,8 @@ def test_a_second_run_begins_with_the_first_and_is_blended_with_it(
     assert columns == ["loss", "stems", "rest", "untouched", "checkpoint"]
     assert [row[-1] for row in rows] == runs
     assert rows[0] == rows[2] != rows[1]  # the same mixes every time
-    main(["narrow", str(both), "--rank", "40", "--out", str(tmp_path / "narrow.pt")])
+    cut = ["--data", str(data), "--rank", "40", "--out", str(tmp_path / "narrow.pt")]
+    main(["narrow", str(both), *cut])
     narrow = torch.load(tmp_path / "narrow.pt")["average"]["back.weight"]
     assert torch.linalg.matrix_rank(narrow, rtol=1e-5) == 40
     for name in ("narrow", "both"):
@@ -192,9 +193,7 @@ def test_a_second_run_begins_with_the_first_and_is_blended_with_it(
         main(["onnx", "--checkpoint", paths[0], "--out", paths[1]])
     sizes = [(tmp_path / f"{name}.onnx").stat().st_size for name in ("narrow", "both")]
     assert sizes[0] < 0.6 * sizes[1]
-    assert fails(["narrow", str(tmp_path / "no.pt"), "--out", str(both)]) == (
-        CheckpointError.exit_code
-    )
+    assert fails(["narrow", str(tmp_path / "no.pt"), *cut]) == CheckpointError.exit_code
     # A model file does as well as a checkpoint.
     third = tmp_path / "third"
     main([*builtin, "--out", str(third), "--bf16", "--start", str(tmp_path / "both.onnx")])
