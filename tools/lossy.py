@@ -8,16 +8,16 @@ coded mixture, in dB, where the beat is the coded mixture without the true vocal
 
 from __future__ import annotations
 
-import io
+import sys
 from pathlib import Path
 
 import click
 import numpy as np
-import soundfile as sf
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from export.data.lossy import Codec, code
 from streamsep.errors import StreamsepError
 from streamsep.evaluation.methods import separate_song
 from streamsep.evaluation.songs import Song, find_songs, read_song
@@ -25,32 +25,11 @@ from streamsep.metrics import usdr
 from streamsep.models import find_model
 from streamsep.separation import load_separator
 
-Float32 = NDArray[np.float32]
-# soundfile's format, subtype and compression level.
 CODECS = {
-    "Vorbis, high": ("OGG", "VORBIS", 0.5),
-    "Vorbis, low": ("OGG", "VORBIS", 0.9),
-    "MP3": ("MP3", "MPEG_LAYER_III", 0.7),
+    "Vorbis, high": Codec("OGG", "VORBIS", 0.5),
+    "Vorbis, low": Codec("OGG", "VORBIS", 0.9),
+    "MP3": Codec("MP3", "MPEG_LAYER_III", 0.7),
 }
-
-
-def code(sound: Float32, rate: int, codec: tuple[str, str, float]) -> tuple[Float32, float]:
-    """Return (C, N) through a codec and back, and its kbit/s."""
-    kind, subtype, level = codec
-    peak = max(1.0, float(np.abs(sound).max()) / 0.9)
-    file = io.BytesIO()
-    with sf.SoundFile(
-        file, "w", rate, len(sound), subtype, format=kind, compression_level=level
-    ) as encoder:
-        for part in np.array_split(sound.T / peak, 1 + sound.shape[1] // rate):
-            encoder.write(part)
-    bits = 8 * file.tell()
-    file.seek(0)
-    heard = sf.read(file, dtype="float32", always_2d=True)[0].T * np.float32(peak)
-    out = np.zeros_like(sound)
-    count = min(sound.shape[1], heard.shape[1])
-    out[:, :count] = heard[:, :count]
-    return out, bits * rate / sound.shape[1] / 1_000
 
 
 @click.command()

@@ -30,6 +30,8 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--midi-songs", default=0, show_default=True, type=click.IntRange(0),
               help="Songs to make of each file of --midi, sung by people of --sing; from the "
                    "third on with acoustic instruments.")
+@click.option("--lossy", multiple=True, metavar="PATTERN",
+              help="Tracks of these names, if trained on, once more as a lossy codec leaves them.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave these files out.")
 @click.option("--sources", type=FOLDER, multiple=True,
               help="Table of file, repo and licence (TSV).")  # fmt: skip
@@ -55,6 +57,7 @@ def prepare(
     takes: int,
     midi_takes: int | None,
     midi_songs: int,
+    lossy: tuple[str, ...],
     exclude: tuple[str, ...],
     sources: tuple[Path, ...],
     out: Path,
@@ -68,9 +71,10 @@ def prepare(
     Run again after an interruption: finished tracks are skipped.
     """
     from export.data import sources as find
+    from export.data.lossy import add_coded
     from export.data.manifest import write_manifest
     from export.data.prepare import prepare_tracks
-    from export.data.split import assign_splits
+    from export.data.split import assign_splits, matching
     from export.progress import make_progress
 
     found: list[find.SourceTrack] = []
@@ -110,7 +114,12 @@ def prepare(
             found, out, suffix=f".{suffix}", licences=licences,
             done=lambda source, skipped: progress.advance(task),
         )  # fmt: skip
-    tracks = assign_splits(tracks, seed=seed, valid_share=valid_share, valid_patterns=valid)
+        tracks = assign_splits(tracks, seed=seed, valid_share=valid_share, valid_patterns=valid)
+        again = [t for t in matching(tracks, lossy, "--lossy") if t.split == "train"]
+        task = progress.add_task("coding", total=len(again), visible=bool(again))
+        for track in again:
+            tracks.append(add_coded(track, out))
+            progress.advance(task)
     write_manifest(out, tracks)
     minutes = sum(t.seconds for t in tracks) / 60
     held_out = sum(t.split == "valid" for t in tracks)

@@ -46,25 +46,36 @@ def assign_splits(
     Raises
     ------
     DataError
-        For a pattern that matches no track: a misspelt one would train on what it meant to
-        hold out.
+        As of `matching`.
     """
-    for pattern in valid_patterns:
-        if not any(fnmatch(t.id, pattern) for t in tracks):
-            raise DataError(
-                f"--valid {pattern} matches no track",
-                expected="a track id, or a pattern of some",
-                remedy=f"the first id here is {min(t.id for t in tracks)}",
-            )
+    named = {t.id for t in matching(tracks, valid_patterns, "--valid")}
     chosen: set[str] = set()
     for kind in KINDS:
         free = sorted(
             (t for t in tracks if t.kind == kind and not t.split), key=lambda t: _rank(seed, t)
         )
         if valid_patterns:
-            chosen |= {t.id for t in free if any(fnmatch(t.id, p) for p in valid_patterns)}
+            chosen |= {t.id for t in free if t.id in named}
         elif valid_share > 0 and len(free) > 1:
             chosen |= {t.id for t in free[: max(1, int(len(free) * valid_share))]}
     return [
         t if t.split else replace(t, split="valid" if t.id in chosen else "train") for t in tracks
     ]
+
+
+def matching(tracks: Sequence[Track], patterns: Sequence[str], option: str) -> list[Track]:
+    """Return the tracks whose ids match one of an option's file-name patterns.
+
+    Raises
+    ------
+    DataError
+        For a pattern that matches no track: a misspelt one would do nothing, and nobody knew.
+    """
+    for pattern in patterns:
+        if not any(fnmatch(t.id, pattern) for t in tracks):
+            raise DataError(
+                f"{option} {pattern} matches no track",
+                expected="a track id, or a pattern of some",
+                remedy=f"the first id here is {min(t.id for t in tracks)}",
+            )
+    return [t for t in tracks if any(fnmatch(t.id, p) for p in patterns)]

@@ -7,7 +7,8 @@ import pytest
 import soundfile as sf
 from click.testing import CliRunner
 
-from tools.lossy import CODECS, code, main
+from export.data.lossy import code
+from tools.lossy import CODECS, main
 
 RATE = 44_100
 

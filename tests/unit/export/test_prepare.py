@@ -222,6 +222,36 @@ def test_unusable_audio_is_refused(tmp_path: Path, samples: np.ndarray, what: st
         prepare_tracks(list(find_voices(tmp_path, "voice")), tmp_path / "out")
 
 
+def test_tracks_to_train_on_come_once_more_as_a_codec_leaves_them(
+    make_song: MakeSong, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("one", "two", "three"):
+        songs = make_song(name, vocals=440, drums=110, other=3_000)
+    out = tmp_path / "out"
+    patterns = ["--valid", "*-two", "--lossy", "*-o*", "--lossy", "*w*"]
+    arguments = ["--songs", songs, "--out", out, *patterns]
+    prepare(*arguments)
+    tracks = by_id(out)
+    assert set(tracks) == {"lossy-songs-one", "songs-one", "songs-two", "songs-three"}
+    true, coded = tracks["songs-one"], tracks["lossy-songs-one"]
+    assert (coded.kind, coded.split, coded.samples) == (true.kind, "train", true.samples)
+    assert coded.files.keys() == true.files.keys()
+    files = {name: read(out, coded, name)[:, 0] for name in coded.files}
+    for name, sound in files.items():
+        error = sound - read(out, true, name)[:, 0]
+        # Near, in time, and not the same: a codec keeps tones to a few percent.
+        assert 1e-8 < np.square(error).mean() < 0.01 * np.square(sound).mean(), name
+    total = files["vocals"] + files["accompaniment"]
+    assert np.abs(files["mixture"] - total).max() <= 1.5 * INT16_STEP  # each is rounded
+    before = {path: path.stat().st_mtime_ns for path in out.glob("lossy-*/*")}
+    prepare(*arguments)
+    assert {path: path.stat().st_mtime_ns for path in out.glob("lossy-*/*")} == before
+    with pytest.raises(SystemExit) as stop:
+        prepare(*arguments, "--lossy", "nobody*")
+    assert stop.value.code == DataError.exit_code
+    assert "--lossy nobody* matches no track" in capsys.readouterr().err
+
+
 def test_nothing_to_prepare_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(SystemExit) as stop:
         prepare("--out", tmp_path)
