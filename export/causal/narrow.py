@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from export.causal.features import planes
 from export.causal.mixing import StereoMixer
 from export.causal.network import CausalUNet
-from export.causal.train import SETTLE_FROM, LiveLesson, read_recipe
+from export.causal.train import LiveLesson, read_recipe
 from export.data.manifest import read_manifest
 from export.training.checkpoint import build_from, read_content
 
@@ -28,7 +28,6 @@ PRODUCTS = {
     "back.weight": "back.bias",
 }
 RANK = 96
-STEPS = 16  # of training, whose items are listened to
 LEAST = 1e-5  # of the strongest direction's variance: below it are rounding errors
 
 
@@ -70,7 +69,7 @@ def narrow(path: Path, data: Path, rank: int = RANK) -> dict[str, Any]:
     mixer = StereoMixer(data, tracks, recipe.seed, recipe.stems)
     lesson = LiveLesson(recipe, mixer, mixer)
     build_from(path, content["average"], lesson.average.load_state_dict)
-    inputs = listen(lesson.average, lesson.spectra(SETTLE_FROM, STEPS))
+    inputs = listen(lesson.average, lesson.usual())
     return {**content, "average": of_rank(content["average"], rank, inputs)}
 
 

@@ -168,9 +168,13 @@ class LiveLesson:
             norm.reset_running_stats()
             norm.momentum = None  # a plain mean over all batches
             norm.train()
-        for mixture in self.spectra(SETTLE_FROM, -(-SETTLE_ITEMS // self.recipe.batch_size)):
+        for mixture in self.usual():
             self.average.logits(planes(mixture))
         self.average.eval()
+
+    def usual(self) -> Iterator[Tensor]:
+        """Yield mixtures as of `spectra`: enough of them to measure what is usual in training."""
+        return self.spectra(SETTLE_FROM, -(-SETTLE_ITEMS // self.recipe.batch_size))
 
     def spectra(self, first: int, count: int) -> Iterator[Tensor]:
         """Yield the mixtures of steps, complex64 (batch_size, 2, bins, frames) each."""
