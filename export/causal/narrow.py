@@ -45,6 +45,11 @@ class Inputs(NamedTuple):
     mean: Tensor
     spread: Tensor
 
+    @classmethod
+    def alike(cls, count: int) -> Inputs:
+        """Return inputs of which nothing is known: as much in each direction."""
+        return cls(torch.zeros(count).double(), torch.eye(count).double())
+
 
 def narrow(path: Path, data: Path, rank: int = RANK) -> dict[str, Any]:
     """Return a checkpoint's content with the averaged network's products of a rank.

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from streamsep.models import find_model
+from tools.benchmark.graphs import GRAPHS
+
 TOOL = Path(__file__).parents[2] / "tools" / "bench.py"
 CONTENDERS = ["live", "center-cut", "htdemucs"]
 DOCUMENT = "before\n<!-- bench -->\nyesterday's table\n<!-- end of bench -->\nafter\n"
@@ -130,3 +133,9 @@ def test_figures_of_a_gpu_stand_beside_those_of_the_processor_and_in_a_table(rec
     (row,) = (line for line in after.splitlines() if line.startswith("| live |"))
     assert " 0.46 |" in row
     assert "center-cut" not in after
+
+
+def test_the_live_network_is_as_large_as_the_built_in_one():
+    size = find_model("live").stat().st_size
+    # The weights are others, and a file says more of itself.
+    assert GRAPHS["live-fp32"]().ByteSize() == pytest.approx(size, rel=0.01)

@@ -152,13 +152,14 @@ def live(precision: str) -> ModelProto:
     import torch
 
     from export.causal.graph import build_causal
-    from export.causal.narrow import of_rank
+    from export.causal.narrow import PRODUCTS, RANK, Inputs, of_rank
     from export.causal.network import CausalUNet
     from export.causal.write import Live, live_spec
 
     torch.manual_seed(0)
     network = CausalUNet().eval()
-    network.load_state_dict(of_rank(network.state_dict()))
+    alike = {name: Inputs.alike(network.get_parameter(name).shape[1]) for name in PRODUCTS}
+    network.load_state_dict(of_rank(network.state_dict(), RANK, alike))
     spec = live_spec(Live(network, ("vocals",)), name=f"live-{precision}")
     return build_causal(network, spec, precision)
 

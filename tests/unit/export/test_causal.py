@@ -48,10 +48,7 @@ def make_network(config=SMALL):
 
 def make_narrow(config, rank=None):
     network = make_network(config)
-    sizes = {name: network.get_parameter(name).shape[1] for name in PRODUCTS}
-    alike = {
-        name: Inputs(torch.zeros(n).double(), torch.eye(n).double()) for name, n in sizes.items()
-    }
+    alike = {name: Inputs.alike(network.get_parameter(name).shape[1]) for name in PRODUCTS}
     rank = rank or max(4, config.hidden // 3)
     network.load_state_dict(of_rank(network.state_dict(), rank, alike))
     return network
@@ -218,7 +215,7 @@ def test_a_narrow_network_loses_least_where_it_is_listened_to():
     expected = network.logits(planes(mixtures[0]))
     heard = listen(network, mixtures)
     errors = []
-    unheard = {n: Inputs(0 * i.mean, torch.eye(len(i.mean)).double()) for n, i in heard.items()}
+    unheard = {name: Inputs.alike(len(inputs.mean)) for name, inputs in heard.items()}
     for inputs in (heard, unheard):
         small = make_network(CausalConfig())
         small.load_state_dict(of_rank(network.state_dict(), 24, inputs))
