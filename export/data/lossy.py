@@ -30,7 +30,7 @@ class Codec(NamedTuple):
     level: float
 
 
-# With the levels to draw from: of stereo music about 64 to 160 kbit/s, and 80 to 170.
+# With the levels to draw from: of dense stereo music about 65 to 150 kbit/s, and 90 to 130.
 VORBIS = "OGG", "VORBIS", (0.5, 0.95)
 MP3 = "MP3", "MPEG_LAYER_III", (0.45, 0.75)
 

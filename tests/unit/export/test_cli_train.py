@@ -130,7 +130,7 @@ def test_the_live_model_from_stems_to_a_verified_file(
     run, model = tmp_path / "run", tmp_path / "live.onnx"
     builtin = ["train", "--recipe", "builtin", "--data", str(data), "--out", str(run),
                "--valid-excerpts", "4"]  # fmt: skip
-    stems = ["--stems", "vocals,drums"]
+    stems = ["--stems", "vocals,drums", "--batch", "2"]
     main([*builtin, *stems, "--steps", "1", "--device", "cpu", "--threads", "1"])
     assert {p.name for p in run.iterdir()} == {"best.pt", "last.pt", "curve.png"}
     assert "valid_loss" in capsys.readouterr().err
@@ -146,7 +146,7 @@ def test_a_second_run_begins_with_the_first_and_is_blended_with_it(
 ) -> None:
     first, second, both = (tmp_path / name for name in ("first", "second", "both.pt"))
     builtin = ["train", "--recipe", "builtin", "--data", str(data), "--valid-excerpts", "4",
-               "--steps", "1", "--device", "cpu", "--threads", "1"]  # fmt: skip
+               "--batch", "2", "--steps", "1", "--device", "cpu", "--threads", "1"]  # fmt: skip
     main([*builtin, "--out", str(first), "--seed", "1"])
     main([*builtin, "--out", str(second), "--seed", "2", "--start", str(first / "last.pt")])
     main(["blend", str(first / "last.pt"), str(second / "last.pt"), "--out", str(both)])

@@ -144,6 +144,7 @@ class TestLive:
         self, mixer: StereoMixer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("export.causal.train.SETTLE_ITEMS", 16)  # most of the time else
+        monkeypatch.setattr("export.causal.train.ITEM_FRAMES", (44,))
         network = replace(RECIPE.network, channels=(16, 16, 16, 16), hidden=16)
         recipe = replace(RECIPE, network=network, batch_size=4, learning_rate=3e-3)
         Trainer(LiveLesson(recipe, mixer, mixer), tmp_path / "run").run(Budget(steps=100))
@@ -154,8 +155,8 @@ class TestLive:
             masks = live.network(planes(stft(song[None], make_window("sqrt_hann"))))[0]
         bins = [round(hz * N_FFT / SAMPLE_RATE) for hz in self.TONES_HZ]
         at_tones = masks.unflatten(0, (3, 2)).mean((1, 3))[:, bins]
-        # Each stem's masks let its own tone through more than another's: with this seed 33 times
-        # and up, with eight of nine 4 times and up (one had not found the voice yet).
+        # Each stem's masks let its own tone through more than another's: with this seed 25 times
+        # and up, with six seeds 4 times and up.
         own = at_tones.diagonal()
         assert (own[:, None] >= 2 * (at_tones - torch.diag(own))).all(), at_tones
         wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)
