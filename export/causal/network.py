@@ -58,7 +58,7 @@ class CausalConfig:
     hidden
         Units of the two-layer GRU at the bottom.
     dropout
-        Share of the bottom's output that is dropped in training.
+        Share of the bottom's output that is dropped in training: for few songs.
     lookahead
         Frames that a mask is late: the mask of frame t comes out with frame t + lookahead.
     """
@@ -69,7 +69,7 @@ class CausalConfig:
     memory_levels: tuple[int, ...] = (3, 4)
     fine: bool = True
     hidden: int = 256
-    dropout: float = 0.2
+    dropout: float = 0.0
     lookahead: int = 0
 
     def to_dict(self) -> dict[str, object]:

@@ -21,6 +21,7 @@ from export.constants import HOP_LENGTH
 from export.features import istft, make_window, stft
 from export.training.config import check_stems
 from export.training.metrics import usdr
+from export.training.muon import Muon
 from export.training.validate import AUDIBLE_RMS, level
 
 # Frames of a step's items, by chance: most steps are short, which makes three of one.
@@ -95,8 +96,8 @@ class LiveLesson:
             self.model.to(memory_format=torch.channels_last)
         self.average = CausalUNet(recipe.network).to(self._device).eval()
         self.average.load_state_dict(self.model.state_dict())
-        self._optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
+        self._optimizer = Muon(
+            self.model, [self.model.head], recipe.learning_rate, recipe.weight_decay
         )
 
     def start_from(self, content: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from torch.utils.data import DataLoader
 
-from export.training.checkpoint import BEST_NAME, LAST_NAME, read_content, write_content
+from export.training.checkpoint import BEST_NAME, LAST_NAME, build_from, read_content, write_content
 from export.training.config import learning_rate_factor
 
 SAVE_SECONDS = 120.0
@@ -119,7 +119,7 @@ class Trainer:
         Raises
         ------
         CheckpointError
-            If there is nothing to resume.
+            If there is nothing to resume, or another lesson's run.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         done = self._resume() if resume else Progress()
@@ -184,7 +184,9 @@ class Trainer:
         write_content(self.folder / name, {**self.lesson.state(), **asdict(done)})
 
     def _resume(self) -> Progress:
-        content = read_content(self.folder / LAST_NAME)
+        path = self.folder / LAST_NAME
+        content = read_content(path)
         names = Progress.__dataclass_fields__
-        self.lesson.restore({k: v for k, v in content.items() if k not in names})
+        kept = {k: v for k, v in content.items() if k not in names}
+        build_from(path, kept, self.lesson.restore)
         return Progress(**{name: content[name] for name in names})
