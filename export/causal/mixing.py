@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import librosa
 import numpy as np
 import soxr
-from scipy.signal import butter, fftconvolve, lfilter, sosfilt
+from scipy.signal import fftconvolve
 
 from export.constants import HOP_LENGTH, SAMPLE_RATE
 from export.data.audio import Audio, read_part
@@ -49,12 +48,6 @@ CHOP_PIECES, CHOP_S, CHOP_REST, CHOP_FADE_S = (2, 6), (0.08, 0.35), 0.25, (0.000
 CHOP_STEPS, CHOP_TIMES = (1, 4), (1, 4)  # how long a piece is, and how often it comes in a row
 HOLD_CHANCE, HOLD_GRAIN_S, HOLD_RATE = 0.3, (0.03, 0.12), 0.3  # of pieces that stand still
 HOLD_PERIOD_S, HOLD_STRAY_S = (0.001, 0.0125), 0.008
-# What a studio does to a voice.
-HARMONY_CHANCE, HARMONY_DB = 0.12, (-14.0, -3.0)
-HARMONY_SEMITONES = (-12, -5, -4, -3, 3, 4, 5, 7, 12)
-COMPRESS_CHANCE, COMPRESS_RATIO, COMPRESS_DB, COMPRESS_S = 0.4, (2.0, 8.0), (-12.0, 3.0), 0.02
-ECHO_CHANCE, ECHO_S, ECHO_DB, ECHO_FALL, ECHO_TAPS = 0.25, (0.06, 0.55), (-18.0, -5.0), (0.1, 0.6), 5
-LOW_CUT_CHANCE, LOW_CUT_HZ = 0.35, (70.0, 280.0)
 DOUBLE_CENTS, DOUBLE_S = 25.0, (0.003, 0.045)
 MONO_CHANCE = 0.25  # of a whole item: old records, and phones
 SPEED_CHANCE = 0.7
@@ -216,58 +209,10 @@ def _pause(rng: np.random.Generator, sound: Audio, chance: float) -> Audio:
 
 def _stage(rng: np.random.Generator, voice: Audio, index: int) -> Audio:
     """Put a solo voice on a stage, sometimes doubled, sometimes in a room."""
-    voice = _produce(rng, voice)
     voice = _place(rng, voice, index)
     if rng.random() < WIDE_CHANCE:
         voice = _double(rng, voice)
-    if rng.random() < HARMONY_CHANCE:
-        voice = voice + _harmony(rng, voice)
-    if rng.random() < ECHO_CHANCE:
-        voice = _echo(rng, voice)
     return _add_room(rng, voice) if rng.random() < REVERB_CHANCE else voice
-
-
-def _produce(rng: np.random.Generator, voice: Audio) -> Audio:
-    """Even a voice's levels out, and cut what is below it, by chance."""
-    if rng.random() < LOW_CUT_CHANCE:
-        hertz = rng.uniform(*LOW_CUT_HZ)
-        voice = sosfilt(butter(2, hertz, "highpass", fs=SAMPLE_RATE, output="sos"), voice)
-        voice = voice.astype(np.float32)
-    if rng.random() < COMPRESS_CHANCE:
-        pole = np.exp(-1 / (COMPRESS_S * SAMPLE_RATE))
-        power = lfilter([1 - pole], [1, -pole], np.square(voice).mean(axis=0))
-        usual = max(rms(voice), SILENT_RMS) ** 2 * 10 ** (rng.uniform(*COMPRESS_DB) / 10)
-        over = np.maximum(power / usual, 1.0)
-        voice = voice * (over ** ((1 / rng.uniform(*COMPRESS_RATIO) - 1) / 2)).astype(np.float32)
-    return voice
-
-
-def _harmony(rng: np.random.Generator, voice: Audio) -> Audio:
-    """Return the voice at another pitch, off the middle, as a second one that sings along."""
-    steps = float(rng.choice(HARMONY_SEMITONES)) + rng.normal(0, 0.05)
-    mono = voice.mean(axis=0)
-    moved = librosa.effects.pitch_shift(
-        mono, sr=SAMPLE_RATE, n_steps=steps, n_fft=2048, res_type="soxr_qq"
-    )
-    late = int(rng.uniform(0, 0.03) * SAMPLE_RATE)
-    moved = np.pad(moved, (late, 0))[: mono.size]
-    other = _place(rng, moved[None], 1) * _gain(rng, HARMONY_DB)
-    return _double(rng, other) if rng.random() < WIDE_CHANCE else other
-
-
-def _echo(rng: np.random.Generator, voice: Audio) -> Audio:
-    """Repeat a voice, each time duller and softer, by chance from side to side."""
-    delay = int(rng.uniform(*ECHO_S) * SAMPLE_RATE)
-    fall, swap = rng.uniform(*ECHO_FALL), rng.random() < 0.4
-    side = np.array([[1.0], [rng.uniform(0.2, 1.0)]], np.float32)[:: rng.choice([-1, 1])]
-    pole = np.exp(-2 * np.pi * rng.uniform(1_500, 9_000) / SAMPLE_RATE)
-    tap, out = voice * side * _gain(rng, ECHO_DB), voice.copy()
-    for _ in range(ECHO_TAPS):
-        tap = lfilter([1 - pole], [1, -pole], tap, axis=1).astype(np.float32)
-        tap = np.pad(tap, ((0, 0), (delay, 0)))[:, : voice.shape[1]]
-        out += tap
-        tap = np.float32(fall) * (tap[::-1] if swap else tap)
-    return out
 
 
 def _place(rng: np.random.Generator, voice: Audio, index: int) -> Audio:
