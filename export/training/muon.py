@@ -74,7 +74,7 @@ class Muon(torch.optim.Optimizer):
             If it is another optimiser's.
         """
         if any("mean" not in state for state in state_dict["state"].values()):
-            raise ValueError("the optimiser's memory is another one's: AdamW taught it so far")
+            raise ValueError("AdamW taught it so far; --start begins a new run with its weights")
         super().load_state_dict(state_dict)
 
 

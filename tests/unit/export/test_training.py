@@ -12,6 +12,7 @@ from export.training.checkpoint import (
     LAST_NAME,
     load_checkpoint,
     read_content,
+    write_content,
 )
 from export.training.config import TrainConfig, learning_rate_factor
 from export.training.curve import draw_curve
@@ -57,6 +58,15 @@ def test_resuming_equals_never_having_stopped(tmp_path: Path) -> None:
     )
     assert all(torch.equal(a["exp_avg_sq"], b["exp_avg_sq"]) for a, b in moments)
     assert resumed["best_loss"] == through["best_loss"]
+
+
+def test_a_run_that_something_else_taught_is_refused(tmp_path: Path) -> None:
+    trainer(tmp_path).run(Budget(steps=1))
+    content = read_content(tmp_path / LAST_NAME)
+    content["optimizer"]["param_groups"].append(content["optimizer"]["param_groups"][0])
+    write_content(tmp_path / LAST_NAME, content)
+    with pytest.raises(CheckpointError, match=r"last\.pt lacks or miscalls a field"):
+        trainer(tmp_path).run(Budget(steps=2), resume=True)
 
 
 def test_processes_draw_what_a_thread_draws(tmp_path: Path) -> None:
