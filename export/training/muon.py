@@ -19,7 +19,6 @@ MOMENTUM = 0.95
 STEP_RMS = 0.2
 # A polynomial that brings singular values from 0 to 1 near 1 when it is applied a few times.
 COEFFICIENTS, TIMES = (3.4445, -4.7750, 2.0315), 5
-BETAS, TINY = (0.9, 0.999), 1e-8
 GATES = 3  # of a GRU
 
 
@@ -30,7 +29,7 @@ class Matrices(NamedTuple):
     inputs_first: bool = False
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(torch.optim.AdamW):
     """Muon for what multiplies inputs, AdamW for the rest.
 
     A convolution is a matrix of outputs by all that one of them sees, a GRU's weight one matrix for
@@ -48,22 +47,21 @@ class Muon(torch.optim.Optimizer):
         self, network: nn.Module, rest: Iterable[nn.Module], lr: float, weight_decay: float
     ) -> None:
         self._matrices = find_matrices(network, set(rest))
-        super().__init__(network.parameters(), {"lr": lr, "weight_decay": weight_decay})
+        super().__init__(network.parameters(), lr=lr, weight_decay=weight_decay)
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]  # nothing calls with one
         """Take a step down the gradients."""
         for group in self.param_groups:
             for parameter in group["params"]:
-                if parameter.grad is None:
+                matrices = self._matrices.get(parameter)
+                if parameter.grad is None or matrices is None:
                     continue
-                state, matrices = self.state[parameter], self._matrices.get(parameter)
-                if matrices is None:
-                    by = _adam(parameter.grad, state)
-                else:
-                    by = _muon(parameter.grad, state, matrices)
+                by = _muon(parameter.grad, self.state[parameter], matrices)
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 parameter.add_(by, alpha=-group["lr"])
+                parameter.grad = None  # AdamW leaves it alone then
+        super().step()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over what `state_dict` returned.
@@ -73,7 +71,8 @@ class Muon(torch.optim.Optimizer):
         ValueError
             If it is another optimiser's.
         """
-        if any("mean" not in state for state in state_dict["state"].values()):
+        kept = state_dict["state"].values()
+        if self._matrices and kept and not any("mean" in state for state in kept):
             raise ValueError("AdamW taught it so far; --start begins a new run with its weights")
         super().load_state_dict(state_dict)
 
@@ -96,6 +95,7 @@ def find_matrices(network: nn.Module, rest: set[nn.Module]) -> dict[nn.Parameter
 
 def _muon(gradient: Tensor, state: dict[str, Any], matrices: Matrices) -> Tensor:
     mean = state.setdefault("mean", torch.zeros_like(gradient))
+    state.setdefault("step", torch.tensor(0.0))  # AdamW doesn't load what has none
     mean.lerp_(gradient, 1 - MOMENTUM)
     ahead = torch.lerp(gradient, mean, MOMENTUM)
     if matrices.inputs_first:
@@ -105,19 +105,6 @@ def _muon(gradient: Tensor, state: dict[str, Any], matrices: Matrices) -> Tensor
     blocks = orthogonal(blocks) * (STEP_RMS * max(blocks.shape[1:]) ** 0.5)
     by = blocks.reshape(ahead.shape)
     return by.transpose(0, 1) if matrices.inputs_first else by
-
-
-def _adam(gradient: Tensor, state: dict[str, Any]) -> Tensor:
-    if not state:
-        zero = torch.zeros_like(gradient)
-        state.update(mean=zero, square=zero.clone(), steps=0)
-    state["steps"] += 1
-    sides = ("mean", gradient), ("square", gradient.square())
-    mean, square = (
-        state[name].lerp_(now, 1 - beta) / (1 - beta ** state["steps"])
-        for (name, now), beta in zip(sides, BETAS, strict=True)
-    )
-    return mean / (square.sqrt() + TINY)
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
