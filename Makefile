@@ -17,6 +17,7 @@ test: .venv/.installed
 
 lint: .venv/.installed
 	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
 .venv-demo/.installed: pyproject.toml tools/venv.sh tools/debian.sh

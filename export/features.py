@@ -55,9 +55,14 @@ def stft(wave: Tensor, window: Tensor, hop_length: int = HOP_LENGTH) -> Tensor:
     """
     flat = wave.reshape(-1, wave.shape[-1])
     spectrum = torch.stft(
-        flat, window.numel(), hop_length, window=window,
-        center=True, pad_mode="constant", return_complex=True,
-    )  # fmt: skip
+        flat,
+        window.numel(),
+        hop_length,
+        window=window,
+        center=True,
+        pad_mode="constant",
+        return_complex=True,
+    )
     return spectrum.reshape(*wave.shape[:-1], *spectrum.shape[-2:])
 
 
@@ -77,9 +82,7 @@ def istft(spectrum: Tensor, window: Tensor, length: int, hop_length: int = HOP_L
         float32, shape (..., length).
     """
     flat = spectrum.reshape(-1, *spectrum.shape[-2:])
-    wave = torch.istft(
-        flat, window.numel(), hop_length, window=window, center=True, length=length
-    )  # fmt: skip
+    wave = torch.istft(flat, window.numel(), hop_length, window=window, center=True, length=length)
     return wave.reshape(*spectrum.shape[:-2], length)
 
 

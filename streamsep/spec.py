@@ -172,9 +172,11 @@ class ModelSpec(SeparatorSpec):
     def planes(self) -> int:
         """Feature planes that the graph takes."""
         return {
-            "log1p_magnitude": self.channels, "log1p_magnitude_lrms": 4,
-            "log1p_magnitude_lrms_mid": 6, "complex": 2 * self.channels,
-        }[self.feature]  # fmt: skip
+            "log1p_magnitude": self.channels,
+            "log1p_magnitude_lrms": 4,
+            "log1p_magnitude_lrms_mid": 6,
+            "complex": 2 * self.channels,
+        }[self.feature]
 
     @property
     def features_shape(self) -> tuple[int, int, int]:
@@ -196,9 +198,11 @@ class ModelSpec(SeparatorSpec):
         """Return what the graph is when it does so many runs in one, as ``any_frames`` allows."""
         frames = runs * self.frames_per_run
         return replace(
-            self, frames_per_run=frames, stride_frames=frames,
+            self,
+            frames_per_run=frames,
+            stride_frames=frames,
             lookahead_frames=self.lag_frames + frames - 1,
-        )  # fmt: skip
+        )
 
     @property
     def residual(self) -> str:
@@ -249,9 +253,22 @@ def _bad(name: str, value: object, expected: str) -> ModelError:
 
 def _coerce(values: dict[str, Any]) -> dict[str, Any]:
     known = {item.name for item in fields(ModelSpec)}
-    required = {"name", "sample_rate", "channels", "stems", "n_fft", "hop_length", "window",
-                "feature", "output", "mode", "frames_per_run", "stride_frames",
-                "lookahead_frames", "schema"}  # fmt: skip
+    required = {
+        "name",
+        "sample_rate",
+        "channels",
+        "stems",
+        "n_fft",
+        "hop_length",
+        "window",
+        "feature",
+        "output",
+        "mode",
+        "frames_per_run",
+        "stride_frames",
+        "lookahead_frames",
+        "schema",
+    }
     if values.get("schema") not in READABLE:
         allowed = " or ".join(map(str, READABLE))
         raise _bad("schema", values.get("schema"), f"{allowed} (this version of streamsep)")
@@ -288,8 +305,11 @@ def _check(spec: ModelSpec) -> None:
     _check_range(spec, "context_frames", 0, 10**9)
     _check_range(spec, "interleave", 1, MAX_STREAMS)
     for name, allowed in (
-        ("window", WINDOWS), ("feature", FEATURES), ("output", OUTPUTS), ("mode", MODES)
-    ):  # fmt: skip
+        ("window", WINDOWS),
+        ("feature", FEATURES),
+        ("output", OUTPUTS),
+        ("mode", MODES),
+    ):
         if getattr(spec, name) not in allowed:
             raise _bad(name, repr(getattr(spec, name)), " or ".join(allowed))
     if spec.n_fft % 2:
@@ -335,9 +355,10 @@ def _check_complex(spec: ModelSpec) -> None:
     kinds = (spec.feature == "complex", spec.output == "complex", spec.mode == "sliding")
     if any(kinds[:2]) and not all(kinds):
         raise _bad(
-            "feature, output and mode", f"{spec.feature}, {spec.output}, {spec.mode}",
+            "feature, output and mode",
+            f"{spec.feature}, {spec.output}, {spec.mode}",
             "complex, complex and sliding together",
-        )  # fmt: skip
+        )
     _check_range(spec, "dim_f", 0, spec.bins if spec.feature == "complex" else 0)
     _check_number(spec, "compensate", 0.5, 2.0)
     _check_number(spec, "feature_gain", MIN_FEATURE_GAIN, MAX_FEATURE_GAIN)

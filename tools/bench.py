@@ -35,8 +35,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = (
-    "numpy", "onnxruntime-gpu", "onnxruntime", "torch", "hs-tasnet", "openunmix", "demucs",
-)  # fmt: skip
+    "numpy",
+    "onnxruntime-gpu",
+    "onnxruntime",
+    "torch",
+    "hs-tasnet",
+    "openunmix",
+    "demucs",
+)
 # The tables need so much, wherever they go.
 console = Console(highlight=False, markup=False, width=max(Console().width, 120))
 
@@ -44,24 +50,51 @@ console = Console(highlight=False, markup=False, width=max(Console().width, 120)
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     everything = [*CONTENDERS, *ROWS]
-    parser.add_argument("--only", metavar="NAME,…", type=lambda text: text.split(","),
-                        help=f"of {', '.join(everything)}; fp16 unasked only with --device cuda")
+    parser.add_argument(
+        "--only",
+        metavar="NAME,…",
+        type=lambda text: text.split(","),
+        help=f"of {', '.join(everything)}; fp16 unasked only with --device cuda",
+    )
     parser.add_argument("--cores", type=int, default=1, help="a contender's cores and threads")
-    parser.add_argument("--rounds", type=int, default=4, metavar="N", help="of 2 s a contender, "
-                        "and 2 s more at the pace of the sound")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=4,
+        metavar="N",
+        help="of 2 s a contender, and 2 s more at the pace of the sound",
+    )
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--quick", action="store_true", help="seconds in all; figures mean little")
-    parser.add_argument("--light", metavar="PYTHON", default=default_light(),
-                        help="interpreter whose install the memory of live is measured in")
+    parser.add_argument(
+        "--light",
+        metavar="PYTHON",
+        default=default_light(),
+        help="interpreter whose install the memory of live is measured in",
+    )
     parser.add_argument("--note", default="", help="what else was running, for the record")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
-    parser.add_argument("--from", dest="earlier", type=Path, metavar="FILE", nargs="+",
-                        help="measure nothing: take the figures that --json wrote, in one file or "
-                        "in several of the same commit and machine")
-    parser.add_argument("--gpu", type=Path, metavar="FILE",
-                        help="figures of a run with --device cuda, for the table's column")
-    parser.add_argument("--markdown", type=Path, metavar="FILE",
-                        help="put the tables into this document, between its marks")
+    parser.add_argument(
+        "--from",
+        dest="earlier",
+        type=Path,
+        metavar="FILE",
+        nargs="+",
+        help="measure nothing: take the figures that --json wrote, in one file or "
+        "in several of the same commit and machine",
+    )
+    parser.add_argument(
+        "--gpu",
+        type=Path,
+        metavar="FILE",
+        help="figures of a run with --device cuda, for the table's column",
+    )
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help="put the tables into this document, between its marks",
+    )
     parser.add_argument("--chart", type=Path, metavar="FILE.png", help="draw the chart")
     asked = parser.parse_args()
     if asked.only is None:
@@ -94,13 +127,19 @@ def about(asked: argparse.Namespace) -> dict[str, Any]:
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "machine": {
-            "processor": processor(), "cores": os.cpu_count(), "memory_gb": memory_gb(),
-            "system": platform.platform(), "load": list(os.getloadavg()),
+            "processor": processor(),
+            "cores": os.cpu_count(),
+            "memory_gb": memory_gb(),
+            "system": platform.platform(),
+            "load": list(os.getloadavg()),
             "gpu": gpu() if asked.device == "cuda" else "",
         },
         "versions": {"python": platform.python_version()} | versions(),
-        "cores": asked.cores, "device": asked.device, "quick": asked.quick, "note": asked.note,
-    }  # fmt: skip
+        "cores": asked.cores,
+        "device": asked.device,
+        "quick": asked.quick,
+        "note": asked.note,
+    }
 
 
 def versions() -> dict[str, str]:
@@ -139,8 +178,10 @@ def gpu() -> str:
     try:
         return subprocess.run(
             ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"],
-            capture_output=True, text=True, check=True,
-        ).stdout.splitlines()[0]  # fmt: skip
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.splitlines()[0]
     except (OSError, subprocess.CalledProcessError, IndexError):
         return "unknown"
 
@@ -155,8 +196,13 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
     cpus = tuple(processors()[-asked.cores :])
     rounds, (slice_s, pace_s) = asked.rounds, (0.15, 0.3) if asked.quick else (2.0, 2.0)
     plan = Plan(rounds, slice_s, pace_s, device=asked.device, cpus=cpus)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TextColumn("left:"), TimeRemainingColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+    )
     result: dict[str, Any] = {"about": about(asked), "contenders": [], "program": {}}
     with (
         tempfile.TemporaryDirectory(prefix="streamsep-bench-") as folder,
@@ -169,9 +215,7 @@ def measure(asked: argparse.Namespace) -> dict[str, Any]:
             done = progress.tasks[task].description != ""
             progress.update(task, description=f"{what:32}", advance=1 if done else 0)
 
-        scene = Scene(
-            Path(folder), tuple(processors()), asked.light, asked.quick, asked.device
-        )
+        scene = Scene(Path(folder), tuple(processors()), asked.light, asked.quick, asked.device)
         for name in rows:
             advance(name)
             result["program"][name] = ROWS[name](scene)

@@ -80,8 +80,10 @@ def demo(song: Path | None) -> None:
     report(stats)
     if true_vocals is not None:
         report_sdr(mixture, beat, vocals, true_vocals)
-    console.print("written: " + ", ".join(str(OUT / name) for name in (
-        "beat.flac", "vocals.flac", "spectrograms.png")))  # fmt: skip
+    console.print(
+        "written: "
+        + ", ".join(str(OUT / name) for name in ("beat.flac", "vocals.flac", "spectrograms.png"))
+    )
     console.print("next: .venv-demo/bin/streamsep live --help")
 
 

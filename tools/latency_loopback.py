@@ -92,10 +92,23 @@ class Live:
     def __init__(self, block: int, env: dict[str, str], *devices: str) -> None:
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed by __exit__
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "streamsep", "live", "--guide", "100", "--json",
-             "--block", str(block), *devices],
-            env=env, text=True, stdout=subprocess.PIPE, stderr=self._errors,
-        )  # fmt: skip
+            [
+                sys.executable,
+                "-m",
+                "streamsep",
+                "live",
+                "--guide",
+                "100",
+                "--json",
+                "--block",
+                str(block),
+                *devices,
+            ],
+            env=env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
         self.seen: dict[str, Any] = {}
         self._reader = threading.Thread(target=self._read, daemon=True)
 
@@ -164,9 +177,14 @@ def underruns(server: SoundServer) -> int:
 
 
 def through(
-    server: SoundServer, name: str, block: int, takes: int, env: dict[str, str], player: str,
+    server: SoundServer,
+    name: str,
+    block: int,
+    takes: int,
+    env: dict[str, str],
+    player: str,
     recording: Recording,
-) -> Iterator[Take]:  # fmt: skip
+) -> Iterator[Take]:
     """PulseAudio's protocol: play into the sink ``player`` while both ends are recorded.
 
     ``recording`` yields what returns the sound, (4, N): the front pair is what `live` hears,
@@ -227,10 +245,22 @@ def pipewire(block: int, takes: int) -> Iterator[Take]:
         @contextmanager
         def recording() -> Iterator[Callable[[], np.ndarray]]:
             with subprocess.Popen(
-                ["pw-record", "--target", "0", "--rate", str(RATE), "--format", "f32",
-                 "--channels", "4", "--channel-map", "FL,FR,RL,RR", path],
+                [
+                    "pw-record",
+                    "--target",
+                    "0",
+                    "--rate",
+                    str(RATE),
+                    "--format",
+                    "f32",
+                    "--channels",
+                    "4",
+                    "--channel-map",
+                    "FL,FR,RL,RR",
+                    path,
+                ],
                 env=env,
-            ) as recorder:  # fmt: skip
+            ) as recorder:
                 try:
                     for sink, ports in (("B", ("FL", "FR")), ("A", ("RL", "RR"))):
                         for side, port in zip(("FL", "FR"), ports, strict=True):
@@ -273,9 +303,12 @@ def jack(block: int, takes: int) -> Iterator[Take]:
 def declared(env: dict[str, str]) -> int:
     """Return the latency that JACK's driver declares for its input and its output, together."""
     listed = subprocess.run(
-        ["jack_lsp", "-l", "-s", env["JACK_DEFAULT_SERVER"], "system:"], env=env, check=True,
-        capture_output=True, text=True,
-    ).stdout  # fmt: skip
+        ["jack_lsp", "-l", "-s", env["JACK_DEFAULT_SERVER"], "system:"],
+        env=env,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
     return sum(
         max(int(frames) for frames in re.findall(rf"{kind} latency = \[ \d+ (\d+) \]", listed))
         for kind in ("capture", "playback")
@@ -304,9 +337,10 @@ class PatchBay:
     def connect(self) -> None:
         """Patch it to `live`."""
         for wanted in (
-            (self._out, "PortAudio:in_0"), (self._out, "PortAudio:in_1"),
+            (self._out, "PortAudio:in_0"),
+            (self._out, "PortAudio:in_1"),
             ("PortAudio:out_0", self._in[1]),
-        ):  # fmt: skip
+        ):
             self._recorder.connect(*wanted)
         if not self._recorder.get_all_connections(self._in[0]):
             self._recorder.connect(self._out, self._in[0])
@@ -369,13 +403,19 @@ def rows(takes: list[Take]) -> list[list[str]]:
     for server, block in dict.fromkeys((take.server, take.block) for take in takes):
         these = [t for t in takes if (t.server, t.block) == (server, block)]
         off = [take.measured - take.reported for take in these]
-        shown.append([
-            server, str(block), _spread([take.reported for take in these]),
-            _spread([take.measured for take in these]), _spread(off, sign=True),
-            f"±{these[0].allowed}",
-            "yes" if all(t.holds for t in these)
-            else f"**{sum(t.holds for t in these)} of {len(these)} takes**",
-        ])  # fmt: skip
+        shown.append(
+            [
+                server,
+                str(block),
+                _spread([take.reported for take in these]),
+                _spread([take.measured for take in these]),
+                _spread(off, sign=True),
+                f"±{these[0].allowed}",
+                "yes"
+                if all(t.holds for t in these)
+                else f"**{sum(t.holds for t in these)} of {len(these)} takes**",
+            ]
+        )
     return shown
 
 
@@ -396,16 +436,34 @@ def measure(servers: list[str], blocks: list[int], count: int) -> Iterator[Take]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", type=lambda text: text.split(","), default=list(SERVERS),
-                        metavar="NAME,…", help=f"of {', '.join(SERVERS)}")
-    parser.add_argument("--blocks", type=lambda text: [int(b) for b in text.split(",")],
-                        default=[256, 512, 1024], metavar="SAMPLES,…")
+    parser.add_argument(
+        "--only",
+        type=lambda text: text.split(","),
+        default=list(SERVERS),
+        metavar="NAME,…",
+        help=f"of {', '.join(SERVERS)}",
+    )
+    parser.add_argument(
+        "--blocks",
+        type=lambda text: [int(b) for b in text.split(",")],
+        default=[256, 512, 1024],
+        metavar="SAMPLES,…",
+    )
     parser.add_argument("--takes", type=int, default=3, help="for each server and block")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all takes")
-    parser.add_argument("--from", dest="earlier", type=Path, metavar="FILE",
-                        help="measure nothing: take what --json wrote")
-    parser.add_argument("--markdown", type=Path, metavar="FILE",
-                        help="put the table into this document, between its marks")  # fmt: skip
+    parser.add_argument(
+        "--from",
+        dest="earlier",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing: take what --json wrote",
+    )
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help="put the table into this document, between its marks",
+    )
     asked = parser.parse_args()
     if unknown := sorted(set(asked.only) - set(SERVERS)):
         parser.error(f"--only: no {', '.join(unknown)} among {', '.join(SERVERS)}")

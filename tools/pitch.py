@@ -134,11 +134,14 @@ def main() -> None:
             pure = purity_db(stream(make(key), chord())[0], key)
             off = displacement(bursts(), shifted) if shifted.shape[-1] > RATE else None
             table.add_row(
-                name, f"{key:+}", f"{1e3 * held / RATE:.0f} ms",
+                name,
+                f"{key:+}",
+                f"{1e3 * held / RATE:.0f} ms",
                 "-" if off is None else f"{1e3 * off / RATE:.1f} ms",
-                f"{np.percentile(times, 50):.2f} ms", f"{np.percentile(times, 99):.2f} ms",
+                f"{np.percentile(times, 50):.2f} ms",
+                f"{np.percentile(times, 99):.2f} ms",
                 f"{pure:.0f} dB",
-            )  # fmt: skip
+            )
     Console(width=100).print(table)
 
 

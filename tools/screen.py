@@ -1,6 +1,6 @@
 """Draw the README's picture of the screen: a real `streamsep live` in tmux, as SVG.
 
-    python tools/screen.py SONG docs/screen.svg
+python tools/screen.py SONG docs/screen.svg
 """
 
 from __future__ import annotations
@@ -38,10 +38,22 @@ def main() -> None:
     live = Path(sys.executable).with_name("streamsep")
     song = args.song.resolve()
     subprocess.run(
-        ["tmux", "new-session", "-d", "-s", NAME, "-x", str(COLUMNS), "-y", str(ROWS),
-         "-c", str(song.parent), f"PS1='$ ' PATH={shlex.quote(str(live.parent))}:$PATH sh"],
+        [
+            "tmux",
+            "new-session",
+            "-d",
+            "-s",
+            NAME,
+            "-x",
+            str(COLUMNS),
+            "-y",
+            str(ROWS),
+            "-c",
+            str(song.parent),
+            f"PS1='$ ' PATH={shlex.quote(str(live.parent))}:$PATH sh",
+        ],
         check=True,
-    )  # fmt: skip
+    )
     try:
         time.sleep(0.5)  # the prompt first
         command = f"streamsep live --input {shlex.quote(song.name)} --output null"

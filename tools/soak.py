@@ -63,10 +63,18 @@ class Tail:
 
     def __init__(self, server: PulseServer, monitor: str) -> None:
         self._process = subprocess.Popen(
-            ["parec", f"--device={monitor}", "--format=float32le", f"--rate={RATE}",
-             f"--channels={CHANNELS}", "--raw", "--latency-msec=200"],
-            env=server.env(), stdout=subprocess.PIPE,
-        )  # fmt: skip
+            [
+                "parec",
+                f"--device={monitor}",
+                "--format=float32le",
+                f"--rate={RATE}",
+                f"--channels={CHANNELS}",
+                "--raw",
+                "--latency-msec=200",
+            ],
+            env=server.env(),
+            stdout=subprocess.PIPE,
+        )
         self._frames = np.zeros(0, np.float32)
         self._end = 0
         self._lock = threading.Lock()
@@ -111,10 +119,18 @@ def player(server: PulseServer) -> Iterator[subprocess.Popen[bytes]]:
     sound += np.random.default_rng(5).uniform(-0.05, 0.05, sound.shape).astype(np.float32)
     song = np.ascontiguousarray(sound.T, np.float32).tobytes()
     process = subprocess.Popen(
-        ["pacat", "--playback", "--client-name=soak", "--format=float32le", f"--rate={RATE}",
-         f"--channels={CHANNELS}", "--raw"],
-        env=server.env(sink="A"), stdin=subprocess.PIPE,
-    )  # fmt: skip
+        [
+            "pacat",
+            "--playback",
+            "--client-name=soak",
+            "--format=float32le",
+            f"--rate={RATE}",
+            f"--channels={CHANNELS}",
+            "--raw",
+        ],
+        env=server.env(sink="A"),
+        stdin=subprocess.PIPE,
+    )
 
     def feed() -> None:
         assert process.stdin is not None
@@ -139,11 +155,25 @@ def live(server: PulseServer, options: list[str]) -> Iterator[tuple[subprocess.P
     records: list[dict] = []
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "streamsep", "live", "--input", "loopback",
-             "--capture", "soak", "--guide", "100", "--json", *options],
-            env=server.env(source=None, sink=None), text=True, stdout=subprocess.PIPE,
+            [
+                sys.executable,
+                "-m",
+                "streamsep",
+                "live",
+                "--input",
+                "loopback",
+                "--capture",
+                "soak",
+                "--guide",
+                "100",
+                "--json",
+                *options,
+            ],
+            env=server.env(source=None, sink=None),
+            text=True,
+            stdout=subprocess.PIPE,
             stderr=errors,
-        )  # fmt: skip
+        )
         assert process.stdout is not None
         lines = process.stdout
 
@@ -183,12 +213,16 @@ def rows(server: PulseServer, minutes: float, every_s: float, options: list[str]
             now, distance = records[-1], way(*tails)
             first = distance if first is None else first
             yield Row(
-                seconds=now["time_s"], memory_mb=memory_mb(process),
-                reported_ms=now["latency_ms"], measured_ms=now["measured_latency_ms"],
+                seconds=now["time_s"],
+                memory_mb=memory_mb(process),
+                reported_ms=now["latency_ms"],
+                measured_ms=now["measured_latency_ms"],
                 way_samples=None if distance is None or first is None else distance - first,
-                p99_ms=now["hop_p99_ms"], dropouts=now["dropouts"],
-                glitches=now["device_glitches"], underruns=server.underruns - before,
-            )  # fmt: skip
+                p99_ms=now["hop_p99_ms"],
+                dropouts=now["dropouts"],
+                glitches=now["device_glitches"],
+                underruns=server.underruns - before,
+            )
         for tail in tails:
             tail.close()
 

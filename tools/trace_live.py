@@ -159,10 +159,13 @@ def rows(times: Times, *, block: int, hop: int, lead: int) -> list[dict[str, Any
         ("network", "worker", took["network"]),
         ("estimate on spectra", "worker", took["apply"]),
         ("synthesis", "worker", took["synthesise"]),
-        ("delay, residual, checks", "worker",
-         rest("separate", "analyse", "features", "network", "apply", "synthesise")),
+        (
+            "delay, residual, checks",
+            "worker",
+            rest("separate", "analyse", "features", "network", "apply", "synthesise"),
+        ),
         ("to the output ring", "worker", took["deliver"]),
-    )  # fmt: skip
+    )
     return [
         {"step": step, "thread": thread, "count": len(nanoseconds)}
         | {
@@ -189,9 +192,12 @@ def _waits(times: Times, block: int, hop: int, lead: int) -> dict[str, np.ndarra
     begun, ended = times["separate"][0, of_hop], times["deliver"][1, of_hop]
     taken = times["take"][0, of_take]
     return {
-        "whole": played - entered, "in": begun - entered, "separated": ended - begun,
-        "out": taken - ended, "mixed": played - taken,
-    }  # fmt: skip
+        "whole": played - entered,
+        "in": begun - entered,
+        "separated": ended - begun,
+        "out": taken - ended,
+        "mixed": played - taken,
+    }
 
 
 def traced(asked: argparse.Namespace) -> dict[str, Any]:
@@ -211,9 +217,15 @@ def traced(asked: argparse.Namespace) -> dict[str, Any]:
             on.enter_context(server.player(song, "A"))
             ends = {"input_name": "pulse", "output_name": "pulse"}
         options = LiveOptions(
-            **ends, mic=str(voice), voice_effects="off", guide=30.0, block=asked.block,
-            record=folder / "take.wav", seconds=asked.seconds, plain=True,
-        )  # fmt: skip
+            **ends,
+            mic=str(voice),
+            voice_effects="off",
+            guide=30.0,
+            block=asked.block,
+            record=folder / "take.wav",
+            seconds=asked.seconds,
+            plain=True,
+        )
         capacity = round((asked.seconds + SPARE_S) * RATE / min(asked.block, separator.block_size))
         tracks = on.enter_context(probes(capacity))
         nowhere = on.enter_context(open(os.devnull, "w"))
@@ -224,14 +236,22 @@ def traced(asked: argparse.Namespace) -> dict[str, Any]:
     times = since_the_start(tracks)
     lead = stats.latency.buffering + stats.latency.slack
     return {
-        "commit": commit(), "processor": processor(), "cores": os.cpu_count(),
-        "load": os.getloadavg()[0], "server": asked.server, "model": stats.model,
-        "seconds": stats.seconds, "block": asked.block, "hop": separator.block_size, "lead": lead,
-        "dropouts": stats.dropouts, "device_glitches": stats.device_glitches,
+        "commit": commit(),
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "server": asked.server,
+        "model": stats.model,
+        "seconds": stats.seconds,
+        "block": asked.block,
+        "hop": separator.block_size,
+        "lead": lead,
+        "dropouts": stats.dropouts,
+        "device_glitches": stats.device_glitches,
         "cpu_share": cpu_share,
         "wakes_per_hop": times["awake"].shape[1] / times["separate"].shape[1],
         "rows": rows(times, block=asked.block, hop=separator.block_size, lead=lead),
-    }  # fmt: skip
+    }
 
 
 def about(trace: dict[str, Any]) -> str:
@@ -252,10 +272,13 @@ def about(trace: dict[str, Any]) -> str:
 def cells(trace: dict[str, Any]) -> list[list[str]]:
     """Return the table's rows."""
     return [
-        [row["step"], row["thread"] or "—",
-         *(f"{row[name]:.3f}" for name in ("p50_ms", "p99_ms", "max_ms"))]
+        [
+            row["step"],
+            row["thread"] or "—",
+            *(f"{row[name]:.3f}" for name in ("p50_ms", "p99_ms", "max_ms")),
+        ]
         for row in trace["rows"]
-    ]  # fmt: skip
+    ]
 
 
 def main() -> None:
@@ -265,10 +288,19 @@ def main() -> None:
     parser.add_argument("--model", help="another than the built-in one; not a whole-window one")
     parser.add_argument("--server", choices=["pulse", "none"], default="pulse")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
-    parser.add_argument("--from", dest="earlier", type=Path, metavar="FILE",
-                        help="measure nothing: take what --json wrote")
-    parser.add_argument("--markdown", type=Path, metavar="FILE",
-                        help="put the table into this document, between its marks")  # fmt: skip
+    parser.add_argument(
+        "--from",
+        dest="earlier",
+        type=Path,
+        metavar="FILE",
+        help="measure nothing: take what --json wrote",
+    )
+    parser.add_argument(
+        "--markdown",
+        type=Path,
+        metavar="FILE",
+        help="put the table into this document, between its marks",
+    )
     asked = parser.parse_args()
     trace = json.loads(asked.earlier.read_text()) if asked.earlier else traced(asked)
     shown = Table(*HEADINGS, box=None, pad_edge=False)

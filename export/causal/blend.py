@@ -43,8 +43,9 @@ def blend(first: Path, second: Path, share: float = 0.5) -> dict[str, Any]:
     if _shapes(one) != _shapes(two):
         raise CheckpointError(
             f"{first} and {second} are of different networks",
-            expected="two runs of one network", remedy="blend a run with the one it began from",
-        )  # fmt: skip
+            expected="two runs of one network",
+            remedy="blend a run with the one it began from",
+        )
     mean = {
         name: torch.lerp(weight, two[name], share) if weight.is_floating_point() else weight
         for name, weight in one.items()

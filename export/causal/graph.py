@@ -88,8 +88,12 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
     x = _decode_in_pairs(g, x, skips[0], model.decoders[0])
     weight, bias = head_in_pairs(model.head.weight), model.head.bias.repeat_interleave(2)
     x = g.node(
-        "Conv", x, *_weights(g, "head", weight, bias), kernel_shape=[1, 3], pads=[0, 1, 0, 1],
-    )  # fmt: skip
+        "Conv",
+        x,
+        *_weights(g, "head", weight, bias),
+        kernel_shape=[1, 3],
+        pads=[0, 1, 0, 1],
+    )
     masks = g.node("Transpose", g.node("Sigmoid", x), perm=[0, 1, 3, 2])
     masks = g.node("Reshape", masks, g.integers(1, model.config.masks, BANDS, -1))
     masks = g.node("Gather", masks, g.constant("place_of_bin", place_of_bin()), axis=2)
@@ -145,9 +149,13 @@ def _encode(g: GraphBuilder, both: str, level: int, encoder: Encoder) -> str:
         weight = FEATURE_SCALE * weight
     half = KERNEL_BANDS // 2
     return g.node(
-        "Conv", both, *_weights(g, f"encoder{level}", weight, bias),
-        kernel_shape=[2, KERNEL_BANDS], strides=[1, 2], pads=[0, half, 0, half],
-    )  # fmt: skip
+        "Conv",
+        both,
+        *_weights(g, f"encoder{level}", weight, bias),
+        kernel_shape=[2, KERNEL_BANDS],
+        strides=[1, 2],
+        pads=[0, half, 0, half],
+    )
 
 
 def _corner(g: GraphBuilder, first: int, last: int, bins: int) -> str:
@@ -156,9 +164,7 @@ def _corner(g: GraphBuilder, first: int, last: int, bins: int) -> str:
     return g.node("Slice", FEATURES_INPUT, ints(first, 0), ints(last, bins), ints(0, 1))
 
 
-def _fine(
-    g: GraphBuilder, middle: str, fine: FineSpectrum, encoder: Encoder, scale: float
-) -> str:
+def _fine(g: GraphBuilder, middle: str, fine: FineSpectrum, encoder: Encoder, scale: float) -> str:
     """Return what the fine spectrum adds to the first level, of all its bands.
 
     Parameters
@@ -181,29 +187,36 @@ def _fine(
         logarithm = g.node("Sub", logarithm, offset)
     weight, bias = _fold(fine.conv.weight, fine.norm, axis=0)
     y = g.node(
-        "Conv", logarithm, *_weights(g, "fine", FEATURE_SCALE / 2 * weight, bias),
-        kernel_shape=[2, 3], pads=[0, 1, 0, 1],
-    )  # fmt: skip
+        "Conv",
+        logarithm,
+        *_weights(g, "fine", FEATURE_SCALE / 2 * weight, bias),
+        kernel_shape=[2, 3],
+        pads=[0, 1, 0, 1],
+    )
     y = g.node("LeakyRelu", y, alpha=NEGATIVE_SLOPE)
     weight = _fold(fine.out.weight, encoder.norm, axis=0)[0]
     y = g.node(
-        "Conv", y, g.constant("fine_out", _array(weight)), kernel_shape=[1, 3], pads=[0, 1, 0, 1],
-    )  # fmt: skip
+        "Conv",
+        y,
+        g.constant("fine_out", _array(weight)),
+        kernel_shape=[1, 3],
+        pads=[0, 1, 0, 1],
+    )
     return g.node("Pad", y, g.integers(0, 0, 0, 0, 0, 0, 0, (BANDS - FINE) // 2))
 
 
-def _decode(
-    g: GraphBuilder, x: str, skip: str, level: int, decoder: Decoder, bands: int
-) -> str:
+def _decode(g: GraphBuilder, x: str, skip: str, level: int, decoder: Decoder, bands: int) -> str:
     y, outs = _up(g, x, level, decoder), decoder.norm.num_features
     y = g.node("Reshape", y, g.integers(outs, 2, -1, bands // 2))
     y = g.node("Transpose", y, perm=[0, 2, 3, 1])
     y = g.node("Reshape", y, g.integers(1, outs, -1, bands))
     weight, bias = _fold(decoder.skip.weight, decoder.norm, axis=0)
     skip = g.node(
-        "Conv", skip, *_weights(g, f"skip{level}", weight, torch.zeros_like(bias)),
+        "Conv",
+        skip,
+        *_weights(g, f"skip{level}", weight, torch.zeros_like(bias)),
         kernel_shape=list(decoder.skip.kernel_size),
-    )  # fmt: skip
+    )
     return g.node("LeakyRelu", g.node("Add", y, skip), alpha=NEGATIVE_SLOPE)
 
 
@@ -211,9 +224,12 @@ def _up(g: GraphBuilder, x: str, level: int, decoder: Decoder) -> str:
     """Double the bands: the even and the odd ones as channels, in turn."""
     weight, bias = _fold(decoder.up.weight, decoder.norm, axis=1)
     return g.node(
-        "Conv", x, *_weights(g, f"up{level}", _paired(weight), bias.repeat_interleave(2)),
-        kernel_shape=[1, 3], pads=[0, 1, 0, 1],
-    )  # fmt: skip
+        "Conv",
+        x,
+        *_weights(g, f"up{level}", _paired(weight), bias.repeat_interleave(2)),
+        kernel_shape=[1, 3],
+        pads=[0, 1, 0, 1],
+    )
 
 
 def _decode_in_pairs(g: GraphBuilder, x: str, skip: str, decoder: Decoder) -> str:
@@ -225,9 +241,12 @@ def _decode_in_pairs(g: GraphBuilder, x: str, skip: str, decoder: Decoder) -> st
     y = _up(g, x, 0, decoder)
     weight = FEATURE_SCALE * skip_in_pairs(_fold(decoder.skip.weight, decoder.norm, axis=0)[0])
     skip = g.node(
-        "Conv", skip, *_weights(g, "skip0", weight, torch.zeros(len(weight))),
-        kernel_shape=list(weight.shape[2:]), strides=[1, 2],
-    )  # fmt: skip
+        "Conv",
+        skip,
+        *_weights(g, "skip0", weight, torch.zeros(len(weight))),
+        kernel_shape=list(weight.shape[2:]),
+        strides=[1, 2],
+    )
     return g.node("LeakyRelu", g.node("Add", y, skip), alpha=NEGATIVE_SLOPE)
 
 
@@ -294,14 +313,23 @@ def _memory(g: GraphBuilder, x: str, name: str, memory: BandMemory) -> str:
     y = g.node("Transpose", g.node("Squeeze", x, g.integers(0)), perm=[1, 2, 0])
     scale = g.constant(f"{name}_scale", _array(memory.norm.weight))
     y = g.node(
-        "LayerNormalization", y, scale, g.constant(f"{name}_bias", _array(memory.norm.bias)),
-        axis=-1, epsilon=memory.norm.eps,
-    )  # fmt: skip
+        "LayerNormalization",
+        y,
+        scale,
+        g.constant(f"{name}_bias", _array(memory.norm.bias)),
+        axis=-1,
+        epsilon=memory.norm.eps,
+    )
     y = g.node("Add", y, g.constant(f"{name}_place", _array(memory.place)))
     y = recurrence(
-        g, y, ALONE, f"{name}_gru", _gru(memory.gru, 0), (name, f"{name}_next"),
+        g,
+        y,
+        ALONE,
+        f"{name}_gru",
+        _gru(memory.gru, 0),
+        (name, f"{name}_next"),
         channels=len(memory.place),
-    )  # fmt: skip
+    )
     y = g.node("Transpose", _linear(g, y, f"{name}_out", memory.out), perm=[2, 0, 1])
     return g.node("Add", x, g.node("Unsqueeze", y, g.integers(0)))
 
@@ -344,9 +372,7 @@ def _narrowed(g: GraphBuilder, x: str, name: str, layer: Affine) -> tuple[str, A
 
 
 def _weights(g: GraphBuilder, name: str, weight: torch.Tensor, bias: torch.Tensor) -> list[str]:
-    return [
-        g.constant(f"{name}_weight", _array(weight)), g.constant(f"{name}_bias", _array(bias))
-    ]  # fmt: skip
+    return [g.constant(f"{name}_weight", _array(weight)), g.constant(f"{name}_bias", _array(bias))]
 
 
 def _linear(g: GraphBuilder, x: str, name: str, layer: nn.Linear) -> str:

@@ -67,9 +67,13 @@ def make_targets(mixture: Tensor, stem: Tensor) -> Targets:
         worth.append(gather(root + COMPLEX_WEIGHT * shared / (root + TINY)))
     magnitudes = sum(part.sqrt().mean() for part in (power, energy, rest_energy))
     return Targets(
-        worth[0], worth[1], (1 + COMPLEX_WEIGHT) * torch.as_tensor(magnitudes),
-        gather(power), gather(overlap), gather(energy),
-    )  # fmt: skip
+        worth[0],
+        worth[1],
+        (1 + COMPLEX_WEIGHT) * torch.as_tensor(magnitudes),
+        gather(power),
+        gather(overlap),
+        gather(energy),
+    )
 
 
 def separation_loss(logits: Tensor, targets: Targets) -> Tensor:

@@ -92,13 +92,13 @@ class StereoMixer:
         self._songs = pools([t for t in known if "vocals" in t.files], "vocals", SONG_SHARES)
         if not self._voices:
             raise DataError(
-                "no voice to mix", expected="at least one singer, speaker or song",
+                "no voice to mix",
+                expected="at least one singer, speaker or song",
                 remedy="prepare some",
-            )  # fmt: skip
+            )
 
     def sample(self, step: int, position: int) -> Audio:
-        """Return the stems and the rest, float32 (S + 1, 2, ITEM_SAMPLES); they sum to the mixture.
-        """
+        """Return stems and rest, float32 (S + 1, 2, ITEM_SAMPLES); they sum to the mixture."""
         rng = np.random.default_rng([self._seed, step, position])
         kind = rng.random()
         if self._songs and kind < TRUE_SONG_SHARE:

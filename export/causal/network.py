@@ -92,9 +92,13 @@ class Encoder(nn.Module):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(
-            channels_in, channels_out, (2, KERNEL_BANDS), stride=(1, 2),
-            padding=(0, KERNEL_BANDS // 2), bias=False,
-        )  # fmt: skip
+            channels_in,
+            channels_out,
+            (2, KERNEL_BANDS),
+            stride=(1, 2),
+            padding=(0, KERNEL_BANDS // 2),
+            bias=False,
+        )
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor, past: Tensor, more: Tensor | None = None) -> Tensor:

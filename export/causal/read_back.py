@@ -56,17 +56,20 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
     """
     try:
         graph = onnx.load(path, load_external_data=False).graph
-        arrays = {c.name: torch.from_numpy(np.array(numpy_helper.to_array(c)))
-                  for c in graph.initializer}  # fmt: skip
+        arrays = {
+            c.name: torch.from_numpy(np.array(numpy_helper.to_array(c))) for c in graph.initializer
+        }
         return arrays | {
             name: _from_int8(array, arrays[name.removesuffix("weight") + "scale"])
-            for name, array in arrays.items() if array.dtype == torch.uint8
-        }  # fmt: skip
+            for name, array in arrays.items()
+            if array.dtype == torch.uint8
+        }
     except (OSError, DecodeError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
-            f"{path} can't be read ({error})", expected="a checkpoint or a model file",
+            f"{path} can't be read ({error})",
+            expected="a checkpoint or a model file",
             remedy="name one that 'python -m export' wrote",
-        ) from error  # fmt: skip
+        ) from error
 
 
 @torch.no_grad()
@@ -107,19 +110,23 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
         weights |= _gru(arrays, f"gru{layer}", "gru", layer)
     back = arrays["back_weight"]
     weights |= {
-        "back.weight": back if "back_scale" in arrays else back.T, "back.bias": arrays["back_bias"],
-    }  # fmt: skip
+        "back.weight": back if "back_scale" in arrays else back.T,
+        "back.bias": arrays["back_bias"],
+    }
     for name, theirs in zip(PRODUCTS, ("gru0", "gru1", "back"), strict=True):
         if (first := arrays.get(f"{theirs}_narrow")) is not None:
             weights[name] = weights[name][:, : first.shape[1]] @ first.T
     weights["head.weight"] = head_of_pairs(arrays["head_weight"])
     weights["head.bias"] = arrays["head_bias"][0::2]
     config = CausalConfig(
-        planes=arrays["encoder0_weight"].shape[1], masks=len(weights["head.bias"]),
+        planes=arrays["encoder0_weight"].shape[1],
+        masks=len(weights["head.bias"]),
         channels=tuple(len(arrays[f"encoder{i}_bias"]) for i in range(levels)),
-        memory_levels=tuple(memories), hidden=len(weights["gru.bias_hh_l0"]) // 3,
-        fine=fine, lookahead=arrays["skip0_weight"].shape[2] - 1,
-    )  # fmt: skip
+        memory_levels=tuple(memories),
+        hidden=len(weights["gru.bias_hh_l0"]) // 3,
+        fine=fine,
+        lookahead=arrays["skip0_weight"].shape[2] - 1,
+    )
     network = CausalUNet(config)
     for name in ("back.weight", *(f"gru.weight_{s}_l{i}" for s in ("ih", "hh") for i in range(2))):
         # Of 8 bits, rows are filled up to whole blocks.
@@ -167,18 +174,21 @@ def _read_fine(arrays: dict[str, Tensor]) -> dict[str, Tensor]:
     real, imag = arrays["fine_filters"][:FINE_PARTS, :, :, 0].flip(2).unbind(1)
     gain = FEATURE_GAIN * arrays["fine_one"].float().sqrt()
     return {
-        "fine.real": real / gain, "fine.imag": -imag / gain,
+        "fine.real": real / gain,
+        "fine.imag": -imag / gain,
         "fine.conv.weight": arrays["fine_weight"] / (FEATURE_SCALE / 2),
         "fine.out.weight": arrays["fine_out"],
-    } | _idle_norm("fine.norm", arrays["fine_bias"])  # fmt: skip
+    } | _idle_norm("fine.norm", arrays["fine_bias"])
 
 
 def _idle_norm(name: str, bias: Tensor) -> dict[str, Tensor]:
     one = torch.ones_like(bias)
     return {
-        f"{name}.weight": one, f"{name}.bias": bias, f"{name}.running_mean": 0 * one,
+        f"{name}.weight": one,
+        f"{name}.bias": bias,
+        f"{name}.running_mean": 0 * one,
         f"{name}.running_var": one - nn.BatchNorm2d(1).eps,
-    }  # fmt: skip
+    }
 
 
 def _unpaired(pair: Tensor) -> Tensor:

@@ -78,9 +78,14 @@ class LiveLesson:
     schedule = "cosine"
 
     def __init__(
-        self, recipe: Recipe, train: StereoMixer, valid: StereoMixer,
-        *, device: torch.device | None = None, bf16: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        recipe: Recipe,
+        train: StereoMixer,
+        valid: StereoMixer,
+        *,
+        device: torch.device | None = None,
+        bf16: bool = False,
+    ) -> None:
         self._train, self._valid, self._bf16 = train, valid, bf16
         self._device = device or torch.device("cpu")
         self._window = make_window("sqrt_hann").to(self._device)
@@ -233,9 +238,11 @@ class LiveLesson:
     def state(self) -> dict[str, Any]:
         """Return the recipe, the weights, their mean and the optimiser's memory."""
         return {
-            "recipe": asdict(self.recipe), "model": self.model.state_dict(),
-            "average": self.average.state_dict(), "optimizer": self._optimizer.state_dict(),
-        }  # fmt: skip
+            "recipe": asdict(self.recipe),
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on by the recipe of a checkpoint."""

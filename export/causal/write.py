@@ -78,14 +78,24 @@ def live_spec(live: Live, hop_length: int = HOP_LENGTH, **card: Any) -> ModelSpe
     """
     own = hop_length == HOP_LENGTH
     return ModelSpec(
-        sample_rate=SAMPLE_RATE, channels=2, stems=host_names(live.stems), n_fft=N_FFT,
-        hop_length=hop_length, window=WINDOW if own else "asymmetric",
-        interleave=HOP_LENGTH // hop_length, feature="log1p_magnitude_lrms_mid",
-        feature_gain=FEATURE_GAIN, output="mask",
-        mode="stateful", frames_per_run=1, stride_frames=1,
+        sample_rate=SAMPLE_RATE,
+        channels=2,
+        stems=host_names(live.stems),
+        n_fft=N_FFT,
+        hop_length=hop_length,
+        window=WINDOW if own else "asymmetric",
+        interleave=HOP_LENGTH // hop_length,
+        feature="log1p_magnitude_lrms_mid",
+        feature_gain=FEATURE_GAIN,
+        output="mask",
+        mode="stateful",
+        frames_per_run=1,
+        stride_frames=1,
         lookahead_frames=live.network.config.lookahead,
-        any_frames=True, states=causal_states(live.network), **card,
-    )  # fmt: skip
+        any_frames=True,
+        states=causal_states(live.network),
+        **card,
+    )
 
 
 def write_live(
@@ -148,7 +158,8 @@ def verify_live(path: Path, live: Live, wave: Audio) -> float:
 def _check_spec(spec: ModelSpec, live: Live) -> None:
     if spec.feature_gain != FEATURE_GAIN:
         raise VerificationError(
-            f"the model's feature_gain is {spec.feature_gain:g}", expected=f"{FEATURE_GAIN:g}",
+            f"the model's feature_gain is {spec.feature_gain:g}",
+            expected=f"{FEATURE_GAIN:g}",
             remedy="export it again: files of schema 3 and before take their logarithms otherwise",
         )
     if spec.stems != host_names(live.stems):

@@ -12,8 +12,13 @@ FILE = click.Path(path_type=Path)
 @click.command("blend")
 @click.argument("first", type=FILE)
 @click.argument("second", type=FILE)
-@click.option("--share", type=click.FloatRange(0, 1), default=0.5, show_default=True,
-              help="Weight of SECOND in the mean.")  # fmt: skip
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Weight of SECOND in the mean.",
+)
 @click.option("--out", type=FILE, required=True, help="The checkpoint to write.")
 def blend_runs(first: Path, second: Path, share: float, out: Path) -> None:
     """Average the weights of FIRST and of SECOND: a run that began with it, or as it did."""

@@ -11,8 +11,9 @@ FILE = click.Path(path_type=Path)
 
 @click.command("narrow")
 @click.argument("checkpoint", type=FILE)
-@click.option("--data", type=FILE, required=True,
-              help="A prepared folder: on mixes of it least is lost.")  # fmt: skip
+@click.option(
+    "--data", type=FILE, required=True, help="A prepared folder: on mixes of it least is lost."
+)
 @click.option("--rank", type=click.IntRange(min=1), help="[default: 96]")
 @click.option("--out", type=FILE, required=True, help="The checkpoint to write.")
 def narrow_run(checkpoint: Path, data: Path, rank: int | None, out: Path) -> None:

@@ -14,35 +14,77 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--hq", is_flag=True, help="The MUSDB folder is MUSDB18-HQ (WAV files).")
 @click.option("--songs", type=FOLDER, multiple=True, help="Songs: a folder each, a file a stem.")
 @click.option("--accompaniment", type=FOLDER, multiple=True, help="Vocal-free pieces, a file each.")
-@click.option("--excerpts", type=FOLDER, multiple=True,
-              help="Vocal-free pieces too, of which 25 s of every 75 s will do.")
+@click.option(
+    "--excerpts",
+    type=FOLDER,
+    multiple=True,
+    help="Vocal-free pieces too, of which 25 s of every 75 s will do.",
+)
 @click.option("--voices", type=FOLDER, multiple=True, help="Solo singing, a folder a singer.")
 @click.option("--speech", type=FOLDER, multiple=True, help="Solo speech, a folder a speaker.")
-@click.option("--sing", type=FOLDER, multiple=True,
-              help="Voices to turn into other singing, a folder a person.")
+@click.option(
+    "--sing",
+    type=FOLDER,
+    multiple=True,
+    help="Voices to turn into other singing, a folder a person.",
+)
 @click.option("--midi", type=FOLDER, multiple=True, help="MIDI files to render: vocal-free music.")
-@click.option("--soundfont", type=FOLDER, show_default=True,
-              default="/usr/share/sounds/sf2/FluidR3_GM.sf2", help="What --midi is played with.")
-@click.option("--takes", default=1, show_default=True, type=click.IntRange(1),
-              help="Versions of everything that is sung and rendered.")
-@click.option("--midi-takes", type=click.IntRange(1), help="Versions of what is rendered: as "
-              "written, by electric instruments, by acoustic ones, …  [default: --takes]")
-@click.option("--midi-songs", default=0, show_default=True, type=click.IntRange(0),
-              help="Songs to make of each file of --midi, sung by people of --sing; from the "
-                   "third on with acoustic instruments.")
-@click.option("--lossy", multiple=True, metavar="PATTERN",
-              help="Tracks of these names, if trained on, once more as a lossy codec leaves them.")
+@click.option(
+    "--soundfont",
+    type=FOLDER,
+    show_default=True,
+    default="/usr/share/sounds/sf2/FluidR3_GM.sf2",
+    help="What --midi is played with.",
+)
+@click.option(
+    "--takes",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Versions of everything that is sung and rendered.",
+)
+@click.option(
+    "--midi-takes",
+    type=click.IntRange(1),
+    help="Versions of what is rendered: as "
+    "written, by electric instruments, by acoustic ones, …  [default: --takes]",
+)
+@click.option(
+    "--midi-songs",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Songs to make of each file of --midi, sung by people of --sing; from the "
+    "third on with acoustic instruments.",
+)
+@click.option(
+    "--lossy",
+    multiple=True,
+    metavar="PATTERN",
+    help="Tracks of these names, if trained on, once more as a lossy codec leaves them.",
+)
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave these files out.")
-@click.option("--sources", type=FOLDER, multiple=True,
-              help="Table of file, repo and licence (TSV).")  # fmt: skip
+@click.option(
+    "--sources", type=FOLDER, multiple=True, help="Table of file, repo and licence (TSV)."
+)
 @click.option("--out", type=FOLDER, required=True, help="Where the prepared folder goes.")
-@click.option("--format", "suffix", type=click.Choice(["wav", "flac"]), default="wav",
-              show_default=True)  # fmt: skip
+@click.option(
+    "--format", "suffix", type=click.Choice(["wav", "flac"]), default="wav", show_default=True
+)
 @click.option("--seed", default=0, show_default=True, help="Of the split by track.")
-@click.option("--valid-share", default=0.1, show_default=True, type=click.FloatRange(0, 0.9),
-              help="Share of tracks held out, of those without an official split.")  # fmt: skip
-@click.option("--valid", multiple=True, metavar="PATTERN",
-              help="Hold out exactly the tracks of these names instead.")  # fmt: skip
+@click.option(
+    "--valid-share",
+    default=0.1,
+    show_default=True,
+    type=click.FloatRange(0, 0.9),
+    help="Share of tracks held out, of those without an official split.",
+)
+@click.option(
+    "--valid",
+    multiple=True,
+    metavar="PATTERN",
+    help="Hold out exactly the tracks of these names instead.",
+)
 def prepare(
     musdb: Path | None,
     hq: bool,
@@ -111,9 +153,12 @@ def prepare(
     with make_progress() as progress:
         task = progress.add_task("extracting", total=len(found))
         tracks = prepare_tracks(
-            found, out, suffix=f".{suffix}", licences=licences,
+            found,
+            out,
+            suffix=f".{suffix}",
+            licences=licences,
             done=lambda source, skipped: progress.advance(task),
-        )  # fmt: skip
+        )
         tracks = assign_splits(tracks, seed=seed, valid_share=valid_share, valid_patterns=valid)
         again = [t for t in matching(tracks, lossy, "--lossy") if t.split == "train"]
         task = progress.add_task("coding", total=len(again), visible=bool(again))

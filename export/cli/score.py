@@ -13,8 +13,9 @@ FILE = click.Path(path_type=Path)
 @click.command("score")
 @click.argument("checkpoints", type=FILE, nargs=-1, required=True)
 @click.option("--data", type=FILE, required=True, help="A prepared folder.")
-@click.option("--items", default=192, show_default=True, type=click.IntRange(1),
-              help="Mixes of 3 s.")  # fmt: skip
+@click.option(
+    "--items", default=192, show_default=True, type=click.IntRange(1), help="Mixes of 3 s."
+)
 @click.option("--seed", default=0, show_default=True, help="Of the mixes.")
 @click.option("--threads", type=click.IntRange(1), help="CPU threads; torch's choice if not given.")
 def score_runs(
@@ -43,8 +44,11 @@ def score_runs(
     for path in checkpoints:
         content = read_content(path)
         if "average" not in content:
-            raise CheckpointError(f"{path} holds no network of the built-in recipe",
-                                  expected="a live network", remedy=REMEDY)  # fmt: skip
+            raise CheckpointError(
+                f"{path} holds no network of the built-in recipe",
+                expected="a live network",
+                remedy=REMEDY,
+            )
         # Which mixes are drawn depends on how many at a time.
         recipe = replace(build_from(path, content, read_recipe), batch_size=8, valid_items=items)
         mixer = StereoMixer(data, held_out, seed, recipe.stems)

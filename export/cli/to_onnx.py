@@ -25,19 +25,36 @@ threads_option = click.option("--threads", type=click.IntRange(1), help="CPU thr
 @click.command("onnx")
 @checkpoint_option
 @click.option("--out", type=FILE, required=True, help="The model file to write.")
-@click.option("--mode", type=click.Choice(["stateful", "sliding"]), default="stateful",
-              show_default=True)  # fmt: skip
-@click.option("--precision", type=click.Choice(["fp32", "fp16", "int8"]), default="fp32",
-              show_default=True, help="fp16 is for GPUs, int8 for CPUs.")  # fmt: skip
-@click.option("--hop", "hop_length", type=click.Choice(["256", "512", "1024"]), default="1024",
-              show_default=True, help="Of the live network, which answers two hops late: short "
-              "ones cost as many times more.")  # fmt: skip
+@click.option(
+    "--mode", type=click.Choice(["stateful", "sliding"]), default="stateful", show_default=True
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    default="fp32",
+    show_default=True,
+    help="fp16 is for GPUs, int8 for CPUs.",
+)
+@click.option(
+    "--hop",
+    "hop_length",
+    type=click.Choice(["256", "512", "1024"]),
+    default="1024",
+    show_default=True,
+    help="Of the live network, which answers two hops late: short ones cost as many times more.",
+)
 @click.option("--name", help="Name in the spec [default: the file's].")
 @click.option("--channels", default=2, show_default=True, type=click.IntRange(1, 8))
 @click.option("--licence", default="", help="Licence of the weights.")
 @click.option("--training-data", default="", help="What it was trained on, in a sentence.")
-@click.option("--score", "scores", type=(str, float), multiple=True, metavar="NAME VALUE",
-              help="A measured score to keep in the file.")  # fmt: skip
+@click.option(
+    "--score",
+    "scores",
+    type=(str, float),
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A measured score to keep in the file.",
+)
 @audio_option
 @steps_option
 @threads_option
@@ -69,9 +86,14 @@ def to_onnx(
         if (mode, channels) != ("stateful", 2):
             raise click.UsageError("the live model is stateful and stereo")
         card = live_spec(
-            live, int(hop_length), name=name or out.stem, licence=licence,
-            training_data=training_data, scores=dict(scores), git_commit=current_commit(),
-        )  # fmt: skip
+            live,
+            int(hop_length),
+            name=name or out.stem,
+            licence=licence,
+            training_data=training_data,
+            scores=dict(scores),
+            git_commit=current_commit(),
+        )
         error = write_live(live, card, out, _wave(audio, 2), precision)
         click.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB, largest mask error {error:.2g}")
         return
@@ -79,9 +101,15 @@ def to_onnx(
         raise click.UsageError("the tutorial's network has a hop of 1024")
     trained = load_checkpoint(checkpoint)
     spec = make_spec(
-        trained, mode, name=name or out.stem, channels=channels, licence=licence,
-        training_data=training_data, scores=dict(scores), git_commit=current_commit(),
-    )  # fmt: skip
+        trained,
+        mode,
+        name=name or out.stem,
+        channels=channels,
+        licence=licence,
+        training_data=training_data,
+        scores=dict(scores),
+        git_commit=current_commit(),
+    )
     parity = write_model(
         trained, spec, out, precision, _wave(audio, channels), steps or _default_steps(mode)
     )
@@ -112,9 +140,11 @@ def verify(
         click.echo(f"{model}: largest mask error {error:.2g}")
         return
     parity = compare(
-        model, load_checkpoint(checkpoint), _wave(audio, spec.channels),
+        model,
+        load_checkpoint(checkpoint),
+        _wave(audio, spec.channels),
         steps or _default_steps(spec.mode),
-    )  # fmt: skip
+    )
     click.echo(f"{model}: {parity}")
     parity.check()
 

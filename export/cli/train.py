@@ -20,55 +20,115 @@ if TYPE_CHECKING:
 FOLDER = click.Path(path_type=Path)
 # What doesn't decide the result of the fixed recipe, and what its fields are called.
 BUILTIN_OPTIONS = {
-    "seed": "seed", "stems": "stems", "valid_every": "valid_every", "valid_excerpts": "valid_items",
+    "seed": "seed",
+    "stems": "stems",
+    "valid_every": "valid_every",
+    "valid_excerpts": "valid_items",
     "batch_size": "batch_size",
-}  # fmt: skip
+}
 
 
 @click.command()
 @click.option("--data", type=FOLDER, help="A prepared folder.")
-@click.option("--musdb", type=FOLDER, help="A MUSDB18 folder to train on, with or without --data; "
-              "it is prepared into OUT/musdb first.")
+@click.option(
+    "--musdb",
+    type=FOLDER,
+    help="A MUSDB18 folder to train on, with or without --data; "
+    "it is prepared into OUT/musdb first.",
+)
 @click.option("--hq", is_flag=True, help="The MUSDB folder is MUSDB18-HQ (WAV files).")
 @click.option("--out", type=FOLDER, required=True, help="Where checkpoints and the curve go.")
-@click.option("--recipe", "network", type=click.Choice(["tutorial", "builtin"]), default="tutorial",
-              show_default=True, help="The tutorial's network and its options below, or the "
-              "built-in live model, whose recipe is fixed but for data, time and seed.")
-@click.option("--stems", type=Names(), default="vocals", show_default=True, metavar="NAME,…",
-              help="What to tell apart, by the names of the songs' files, as in "
-              "drums,bass,other,vocals; accompaniment is all but the vocals.")
-@click.option("--width", default=1.0, show_default=True, type=click.FloatRange(0.01, 4),
-              help="Scales the inner channels.")  # fmt: skip
-@click.option("--head", type=click.Choice(["direct", "gated"]), default="direct",
-              show_default=True, help="Estimate outright, or as a share of the mix.")  # fmt: skip
-@click.option("--window", type=click.Choice(["sqrt_hann", "hann"]), default="sqrt_hann",
-              show_default=True)  # fmt: skip
-@click.option("--mix/--no-mix", default=False, show_default=True,
-              help="Random mixes of voices and accompaniments.")  # fmt: skip
-@click.option("--batch", "batch_size", type=click.IntRange(1), show_default="64; builtin 8",
-              help="Items a step; the built-in recipe's learning rate grows with their root.")
-@click.option("--lr", "learning_rate", default=1e-4, show_default=True,
-              type=click.FloatRange(0, min_open=True))  # fmt: skip
-@click.option("--schedule", type=click.Choice(["constant", "cosine"]), default="constant",
-              show_default=True)  # fmt: skip
+@click.option(
+    "--recipe",
+    "network",
+    type=click.Choice(["tutorial", "builtin"]),
+    default="tutorial",
+    show_default=True,
+    help="The tutorial's network and its options below, or the "
+    "built-in live model, whose recipe is fixed but for data, time and seed.",
+)
+@click.option(
+    "--stems",
+    type=Names(),
+    default="vocals",
+    show_default=True,
+    metavar="NAME,…",
+    help="What to tell apart, by the names of the songs' files, as in "
+    "drums,bass,other,vocals; accompaniment is all but the vocals.",
+)
+@click.option(
+    "--width",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0.01, 4),
+    help="Scales the inner channels.",
+)
+@click.option(
+    "--head",
+    type=click.Choice(["direct", "gated"]),
+    default="direct",
+    show_default=True,
+    help="Estimate outright, or as a share of the mix.",
+)
+@click.option(
+    "--window", type=click.Choice(["sqrt_hann", "hann"]), default="sqrt_hann", show_default=True
+)
+@click.option(
+    "--mix/--no-mix",
+    default=False,
+    show_default=True,
+    help="Random mixes of voices and accompaniments.",
+)
+@click.option(
+    "--batch",
+    "batch_size",
+    type=click.IntRange(1),
+    show_default="64; builtin 8",
+    help="Items a step; the built-in recipe's learning rate grows with their root.",
+)
+@click.option(
+    "--lr",
+    "learning_rate",
+    default=1e-4,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+)
+@click.option(
+    "--schedule", type=click.Choice(["constant", "cosine"]), default="constant", show_default=True
+)
 @click.option("--steps", type=click.IntRange(1), help="Stop after this many steps.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Stop after this time.")
 @click.option("--valid-every", default=200, show_default=True, type=click.IntRange(1))
 @click.option("--valid-excerpts", default=64, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=0, show_default=True)
-@click.option("--start", type=FOLDER, help="A checkpoint or a model file of the built-in "
-              "recipe whose weights a new run of it begins with; see 'blend'.")  # fmt: skip
-@click.option("--lookahead", default=0, show_default=True, type=click.IntRange(0, 8),
-              help="Frames of 23 ms by which the built-in recipe's masks come later, and hear "
-              "more.")  # fmt: skip
+@click.option(
+    "--start",
+    type=FOLDER,
+    help="A checkpoint or a model file of the built-in "
+    "recipe whose weights a new run of it begins with; see 'blend'.",
+)
+@click.option(
+    "--lookahead",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 8),
+    help="Frames of 23 ms by which the built-in recipe's masks come later, and hear more.",
+)
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.pt, by its recipe.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto",
-              show_default=True)  # fmt: skip
-@click.option("--bf16", is_flag=True,
-              help="Multiply in bfloat16 (worth it on GPUs and CPUs that have it).")  # fmt: skip
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+@click.option(
+    "--bf16", is_flag=True, help="Multiply in bfloat16 (worth it on GPUs and CPUs that have it)."
+)
 @click.option("--threads", type=click.IntRange(1), help="CPU threads; torch's choice if not given.")
-@click.option("--workers", default=0, show_default=True, type=click.IntRange(0),
-              help="Processes that draw batches, as a GPU needs; with none a thread does.")
+@click.option(
+    "--workers",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Processes that draw batches, as a GPU needs; with none a thread does.",
+)
 @click.pass_context
 def train(
     context: click.Context,
@@ -112,9 +172,10 @@ def train(
     torch.backends.cudnn.benchmark = True
     if not resume and (out / LAST_NAME).exists():
         raise CheckpointError(
-            f"{out} holds a run already", expected="an empty folder",
+            f"{out} holds a run already",
+            expected="an empty folder",
             remedy="add --resume, or choose another --out",
-        )  # fmt: skip
+        )
     folder, tracks = _gather(data, musdb, hq, out)
     groups = _split(tracks)
     before = out / LAST_NAME if resume else None
@@ -132,9 +193,13 @@ def train(
 
 
 def _tutorial_lesson(
-    folder: Path, groups: dict[str, list[Track]], recipe: dict[str, object], before: Path | None,
-    device: torch.device, bf16: bool,
-) -> Lesson:  # fmt: skip
+    folder: Path,
+    groups: dict[str, list[Track]],
+    recipe: dict[str, object],
+    before: Path | None,
+    device: torch.device,
+    bf16: bool,
+) -> Lesson:
     from export.data.excerpts import ExcerptSampler
     from export.data.mixing import FixedSet, RandomMixer
     from export.training.checkpoint import load_checkpoint
@@ -146,10 +211,12 @@ def _tutorial_lesson(
     return TutorialLesson(
         config,
         make(folder, groups["train"], config.stems, config.seed),
-        FixedSet(folder, groups["valid"], config.stems, config.seed, config.valid_excerpts,
-                 config.mix),
-        device=device, bf16=bf16,
-    )  # fmt: skip
+        FixedSet(
+            folder, groups["valid"], config.stems, config.seed, config.valid_excerpts, config.mix
+        ),
+        device=device,
+        bf16=bf16,
+    )
 
 
 def _live_recipe(lookahead: int, options: dict[str, object]) -> Recipe:
@@ -164,9 +231,14 @@ def _live_recipe(lookahead: int, options: dict[str, object]) -> Recipe:
 
 
 def _live_lesson(
-    folder: Path, groups: dict[str, list[Track]], recipe: Recipe, start: Path | None,
-    before: Path | None, device: torch.device, bf16: bool,
-) -> Lesson:  # fmt: skip
+    folder: Path,
+    groups: dict[str, list[Track]],
+    recipe: Recipe,
+    start: Path | None,
+    before: Path | None,
+    device: torch.device,
+    bf16: bool,
+) -> Lesson:
     from export.causal.mixing import StereoMixer
     from export.causal.read_back import read_start
     from export.causal.train import LiveLesson, read_recipe
@@ -214,9 +286,7 @@ def _refuse(context: click.Context, names: set[str]) -> None:
             raise click.UsageError(f"{parameter.opts[0]} is no option of --recipe builtin")
 
 
-def _gather(
-    data: Path | None, musdb: Path | None, hq: bool, out: Path
-) -> tuple[Path, list[Track]]:
+def _gather(data: Path | None, musdb: Path | None, hq: bool, out: Path) -> tuple[Path, list[Track]]:
     """Return the folder that the tracks' files are relative to, and the tracks of all sources."""
     from export.data.manifest import read_manifest
 
@@ -251,9 +321,10 @@ def _split(tracks: list[Track]) -> dict[str, list[Track]]:
     groups = {name: [t for t in tracks if t.split == name] for name in ("train", "valid")}
     if not groups["valid"]:
         raise DataError(
-            f"none of {len(tracks)} tracks is held out", expected="tracks to validate on",
+            f"none of {len(tracks)} tracks is held out",
+            expected="tracks to validate on",
             remedy="prepare again with --valid-share or --valid",
-        )  # fmt: skip
+        )
     return groups
 
 
@@ -272,7 +343,8 @@ def pick_device(name: str) -> torch.device:
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise BackendError(
-            "torch finds no CUDA device", expected="an NVIDIA GPU and its driver",
+            "torch finds no CUDA device",
+            expected="an NVIDIA GPU and its driver",
             remedy="use --device cpu, or install torch for your CUDA version",
-        )  # fmt: skip
+        )
     return torch.device("cuda" if available and name != "cpu" else "cpu")

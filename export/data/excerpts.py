@@ -45,7 +45,7 @@ def tracks_with(tracks: Sequence[Track], stems: Sequence[str]) -> list[Track]:
             f"no track to train {', '.join(stems)} on",
             expected=f"songs with these stems; the tracks here have {', '.join(others) or 'none'}",
             remedy="prepare some, or choose others with --stems",
-        )  # fmt: skip
+        )
     return known
 
 

@@ -65,10 +65,16 @@ def add_coded(track: Track, folder: Path) -> Track:
             write_int16(partial / f"{what}.wav", sound[: 1 if same else 2])
         partial.rename(folder / name)
     return Track(
-        id=name, kind=track.kind, split=track.split, samples=track.samples, gain_db=track.gain_db,
+        id=name,
+        kind=track.kind,
+        split=track.split,
+        samples=track.samples,
+        gain_db=track.gain_db,
         files={what: f"{name}/{what}.wav" for what in track.files},
-        source=track.source, licence=track.licence, members=track.members,
-    )  # fmt: skip
+        source=track.source,
+        licence=track.licence,
+        members=track.members,
+    )
 
 
 def code(sound: Audio, rate: int, codec: Codec) -> tuple[Audio, float]:
@@ -78,9 +84,14 @@ def code(sound: Audio, rate: int, codec: Codec) -> tuple[Audio, float]:
     peak = max(1.0, float(np.abs(sound).max()) / HEADROOM)
     file = io.BytesIO()
     with sf.SoundFile(
-        file, "w", rate, len(heard), codec.subtype, format=codec.format,
+        file,
+        "w",
+        rate,
+        len(heard),
+        codec.subtype,
+        format=codec.format,
         compression_level=codec.level,
-    ) as encoder:  # fmt: skip
+    ) as encoder:
         # Given all at once, libsndfile's Vorbis runs out of stack.
         for part in np.array_split(heard.T / peak, 1 + sound.shape[1] // rate):
             encoder.write(part)

@@ -34,16 +34,49 @@ RENDER_TIMEOUT_S = 120.0
 # General MIDI programs, counted from 0. Human voices must not count as a band.
 VOICES = frozenset({52, 53, 54, 85, 91})
 SINGING = (
-    *range(80, 85), 86, 87,  # leads
-    *range(64, 72), *range(72, 80), *range(56, 61),  # reeds, pipes, brass
-    40, 41, 42, 22, 16, 18, 26, 27, 29, 30, 62, 63,  # strings, organs, guitars, synth brass
-)  # fmt: skip
+    *range(80, 85),
+    86,
+    87,  # leads
+    *range(64, 72),
+    *range(72, 80),
+    *range(56, 61),  # reeds, pipes, brass
+    40,
+    41,
+    42,
+    22,
+    16,
+    18,
+    26,
+    27,
+    29,
+    30,
+    62,
+    63,  # strings, organs, guitars, synth brass
+)
 ACOUSTIC = (
-    *range(19, 24), 109,  # organs, accordions, harmonica, bagpipe: reeds that sound like vowels
-    40, 41, 42, 110, 15, 24, 25, 46, 104, 105,  # bowed, plucked and struck strings
-    *range(72, 76), 78, 79, 68, 71, 56, 57,  # pipes, whistles, winds
-    0, 3, 32,  # pianos, bass
-)  # fmt: skip
+    *range(19, 24),
+    109,  # organs, accordions, harmonica, bagpipe: reeds that sound like vowels
+    40,
+    41,
+    42,
+    110,
+    15,
+    24,
+    25,
+    46,
+    104,
+    105,  # bowed, plucked and struck strings
+    *range(72, 76),
+    78,
+    79,
+    68,
+    71,
+    56,
+    57,  # pipes, whistles, winds
+    0,
+    3,
+    32,  # pianos, bass
+)
 PADS = (0, 4, 5, 11, 24, 48, 50, 88, 89, 90, 92, 94)
 
 SECONDS = 50.0  # of each file: games repeat themselves
@@ -70,7 +103,10 @@ def find_midi(
                 "rendered",
                 lambda p=path, s=rng_seed, t=take: {
                     "accompaniment": render(
-                        p, soundfont, np.random.default_rng(s), recast=t > 0,
+                        p,
+                        soundfont,
+                        np.random.default_rng(s),
+                        recast=t > 0,
                         pick=electric if t % 2 else acoustic,
                     )
                 },
@@ -151,9 +187,10 @@ def read_midi(path: Path) -> mido.MidiFile:
         song = mido.MidiFile(path, clip=True)
     except (ImportError, OSError, ValueError, EOFError, KeyError) as error:
         raise DataError(
-            f"{path} can't be read ({error!r})", expected="a MIDI file, and mido installed",
+            f"{path} can't be read ({error!r})",
+            expected="a MIDI file, and mido installed",
             remedy="leave it out with --exclude",
-        ) from error  # fmt: skip
+        ) from error
     cut(song, SECONDS)
     return song
 
@@ -190,15 +227,31 @@ def play(song: mido.MidiFile, soundfont: Path, path: Path) -> Audio:
     with tempfile.TemporaryDirectory() as folder:
         midi, wav = Path(folder) / "song.mid", Path(folder) / "song.wav"
         song.save(midi)
-        command = ["fluidsynth", "-ni", "-q", "-F", wav, "-r", str(SAMPLE_RATE), "-g", "0.3",
-                   "-T", "wav", "-O", "s16", soundfont, midi]  # fmt: skip
+        command = [
+            "fluidsynth",
+            "-ni",
+            "-q",
+            "-F",
+            wav,
+            "-r",
+            str(SAMPLE_RATE),
+            "-g",
+            "0.3",
+            "-T",
+            "wav",
+            "-O",
+            "s16",
+            soundfont,
+            midi,
+        ]
         try:
             subprocess.run(command, capture_output=True, check=True, timeout=RENDER_TIMEOUT_S)
         except subprocess.SubprocessError as error:
             raise DataError(
                 f"fluidsynth can't play {path} ({error})",
-                expected="a MIDI file and a soundfont", remedy="leave it out with --exclude",
-            ) from error  # fmt: skip
+                expected="a MIDI file and a soundfont",
+                remedy="leave it out with --exclude",
+            ) from error
         return read_stereo_44k(wav)
 
 

@@ -70,9 +70,10 @@ class RandomMixer:
         self._rests = pools(known, "accompaniment", ACCOMPANIMENT_SHARES)
         if not self._voices:
             raise DataError(
-                "no voice to mix", expected="at least one singer, speaker or song",
+                "no voice to mix",
+                expected="at least one singer, speaker or song",
                 remedy="prepare some, or train without --mix",
-            )  # fmt: skip
+            )
         self._songs = list_excerpts([t for t in known if t.kind == "song"])
 
     def sample(self, step: int, position: int, batch_size: int = 0) -> tuple[Audio, Audio]:

@@ -56,9 +56,10 @@ def _import_musdb() -> ModuleType:
         import musdb
     except RuntimeError as error:  # how its decoder says that a program is missing
         raise DataError(
-            "the musdb package finds no ffmpeg", expected="ffmpeg and ffprobe on the PATH",
+            "the musdb package finds no ffmpeg",
+            expected="ffmpeg and ffprobe on the PATH",
             remedy="install ffmpeg (Debian: apt install ffmpeg; macOS: brew install ffmpeg)",
-        ) from error  # fmt: skip
+        ) from error
     return musdb
 
 

@@ -59,9 +59,10 @@ def prepare_tracks(
     names = [s.id for s in sources]
     if twice := sorted({n for n in names if names.count(n) > 1}):
         raise DataError(
-            f"two tracks are called {twice[0]}", expected="distinct names",
+            f"two tracks are called {twice[0]}",
+            expected="distinct names",
             remedy="rename one of the folders",
-        )  # fmt: skip
+        )
     folder.mkdir(parents=True, exist_ok=True)
     tracks = []
     for source in sources:

@@ -36,9 +36,7 @@ SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 7, 9), (0, 3
 SHORTEST_S = 0.15  # less than this holds no vowel
 
 
-def sing(
-    speech: Audio, rng: np.random.Generator, notes: Array | None = None
-) -> Audio | None:
+def sing(speech: Audio, rng: np.random.Generator, notes: Array | None = None) -> Audio | None:
     """Return the speech as singing, or None if there is no voice in it.
 
     Parameters
@@ -85,9 +83,12 @@ def sing(
     envelope = _move_formants(envelope, 2 ** rng.uniform(-FORMANT_OCTAVES, FORMANT_OCTAVES))
     envelope = np.ascontiguousarray(envelope[places])
     sung = world.synthesize(
-        np.where(voiced, sung_hz, 0.0), envelope, _breath(voiced, envelope.shape[1], rng),
-        SAMPLE_RATE, FRAME_MS,
-    )  # fmt: skip
+        np.where(voiced, sung_hz, 0.0),
+        envelope,
+        _breath(voiced, envelope.shape[1], rng),
+        SAMPLE_RATE,
+        FRAME_MS,
+    )
     level = np.sqrt(np.mean(x**2) / max(np.mean(sung**2), 1e-12))
     return (sung * level).astype(np.float32)
 
@@ -175,7 +176,8 @@ def _world():  # type: ignore[no-untyped-def]  # pyworld has no types
         import pyworld
     except ImportError as error:
         raise DataError(
-            f"pyworld can't be imported ({error})", expected="the package that makes speech sing",
+            f"pyworld can't be imported ({error})",
+            expected="the package that makes speech sing",
             remedy="pip install 'streamsep[train]', or leave --sing out",
         ) from error
     return pyworld

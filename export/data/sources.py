@@ -79,9 +79,11 @@ def find_accompaniment(root: Path, exclude: Sequence[str] = ()) -> Iterator[Sour
     for _, files in _folders(root, exclude):
         for file in files:
             yield SourceTrack(
-                track_id(root, file.with_suffix("")), "accompaniment",
-                lambda m=file: {"accompaniment": read_stereo_44k(m)}, (file,),
-            )  # fmt: skip
+                track_id(root, file.with_suffix("")),
+                "accompaniment",
+                lambda m=file: {"accompaniment": read_stereo_44k(m)},
+                (file,),
+            )
 
 
 def find_excerpts(root: Path, exclude: Sequence[str] = ()) -> Iterator[SourceTrack]:
@@ -102,10 +104,11 @@ def find_excerpts(root: Path, exclude: Sequence[str] = ()) -> Iterator[SourceTra
             for k in range(count):
                 start = max(0.0, (k + 0.5) * seconds / count - EXCERPT_S / 2)
                 yield SourceTrack(
-                    f"{track_id(root, file.with_suffix(''))}-{k}", "accompaniment",
+                    f"{track_id(root, file.with_suffix(''))}-{k}",
+                    "accompaniment",
                     lambda m=file, s=start: {"accompaniment": read_stereo_44k(m, s, EXCERPT_S)},
                     (file,),
-                )  # fmt: skip
+                )
 
 
 def find_voices(root: Path, kind: str, exclude: Sequence[str] = ()) -> Iterator[SourceTrack]:
@@ -139,10 +142,11 @@ def find_sung(
         for take in range(takes):
             rng_seed = [seed, number, take]
             yield SourceTrack(
-                f"sung{take}-{track_id(root, folder)}", "sung",
+                f"sung{take}-{track_id(root, folder)}",
+                "sung",
                 lambda m=members, s=rng_seed: {"vocals": _sing_all(m, np.random.default_rng(s))},
                 members,
-            )  # fmt: skip
+            )
 
 
 def find_people(root: Path, exclude: Sequence[str] = ()) -> list[tuple[Path, ...]]:
@@ -190,9 +194,10 @@ def _folders(root: Path, exclude: Sequence[str]) -> Iterator[tuple[Path, list[Pa
             by_folder.setdefault(path.parent, []).append(path)
     if not by_folder:
         raise DataError(
-            f"no audio under {root}", expected="WAV, FLAC, OGG, MP3 or AIFF files",
+            f"no audio under {root}",
+            expected="WAV, FLAC, OGG, MP3 or AIFF files",
             remedy="check the path and --exclude",
-        )  # fmt: skip
+        )
     yield from by_folder.items()
 
 
@@ -223,7 +228,8 @@ def _sing_all(members: tuple[Path, ...], rng: np.random.Generator) -> Audio:
             pieces += [sung, np.zeros(int(rng.uniform(*SUNG_PAUSE_S) * SAMPLE_RATE), np.float32)]
     if not pieces:
         raise DataError(
-            f"no voice in {members[0].parent}", expected="speech or singing by one person",
+            f"no voice in {members[0].parent}",
+            expected="speech or singing by one person",
             remedy="leave it out with --exclude",
-        )  # fmt: skip
+        )
     return np.broadcast_to(np.concatenate(pieces), (2, sum(map(len, pieces)))).copy()

@@ -57,9 +57,13 @@ class Note:
 
 
 def find_sung_midi(
-    root: Path, soundfont: Path, people: Sequence[Sequence[Path]], takes: int, seed: int,
+    root: Path,
+    soundfont: Path,
+    people: Sequence[Sequence[Path]],
+    takes: int,
+    seed: int,
     exclude: Sequence[str] = (),
-) -> Iterator[SourceTrack]:  # fmt: skip
+) -> Iterator[SourceTrack]:
     """Yield every MIDI file under ``root`` of which a part can be sung, as a song, per take.
 
     From the third take on the band plays acoustic instruments.
@@ -81,18 +85,23 @@ def find_sung_midi(
             rng_seed = [seed, number, take, 1]
             person = tuple(people[np.random.default_rng(rng_seed).integers(len(people))])
             yield SourceTrack(
-                f"song{take}-{track_id(root, path.with_suffix(''))}", "rendered",
+                f"song{take}-{track_id(root, path.with_suffix(''))}",
+                "rendered",
                 lambda p=path, v=person, s=rng_seed, t=take: make_song(
                     p, soundfont, v, np.random.default_rng(s), unplugged=t >= PLUGGED_TAKES
                 ),
                 (path, *person),
-            )  # fmt: skip
+            )
 
 
 def make_song(
-    path: Path, soundfont: Path, person: Sequence[Path], rng: np.random.Generator,
-    *, unplugged: bool = False,
-) -> Stems:  # fmt: skip
+    path: Path,
+    soundfont: Path,
+    person: Sequence[Path],
+    rng: np.random.Generator,
+    *,
+    unplugged: bool = False,
+) -> Stems:
     """Return ``vocals`` and ``accompaniment``, float32 of shape (2, samples) each.
 
     The voice stands dry in the middle.

@@ -15,7 +15,7 @@ from onnx import (
     checker,
     helper,
     numpy_helper,
-)  # fmt: skip
+)
 
 OPSET = 18
 # The lowest that has every operator of opset 18: old runtimes refuse newer ones.
@@ -54,9 +54,13 @@ class GraphBuilder:
         return self.constant("int_" + "_".join(map(str, values)), np.array(values, np.int64))
 
     def node(
-        self, operator: str, *inputs: str, out: str | None = None, outputs: Sequence[str] = (),
+        self,
+        operator: str,
+        *inputs: str,
+        out: str | None = None,
+        outputs: Sequence[str] = (),
         **attributes: object,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Add a node and return its first output; ``outputs`` names those that follow it."""
         name = out or f"{self._name}{operator.lower()}_{len(self._nodes)}"
         names = [name, *outputs]
@@ -69,9 +73,10 @@ class GraphBuilder:
         """Cut a value into equal parts."""
         names = [f"{self._name}split_{len(self._nodes)}_{i}" for i in range(parts)]
         self._nodes.append(
-            helper.make_node("Split", [value], names, name=f"node_{names[0]}",
-                             axis=axis, num_outputs=parts)
-        )  # fmt: skip
+            helper.make_node(
+                "Split", [value], names, name=f"node_{names[0]}", axis=axis, num_outputs=parts
+            )
+        )
         return names
 
     def concat(self, *values: str, axis: int = 1, out: str | None = None) -> str:
@@ -79,14 +84,18 @@ class GraphBuilder:
         return self.node("Concat", *values, out=out, axis=axis)
 
     def take(
-        self, value: str, start: int, stop: int, step: int = 1, *, axis: int = 1,
+        self,
+        value: str,
+        start: int,
+        stop: int,
+        step: int = 1,
+        *,
+        axis: int = 1,
         out: str | None = None,
-    ) -> str:  # fmt: skip
+    ) -> str:
         """Slice along one axis."""
         ints = self.integers
-        return self.node(
-            "Slice", value, ints(start), ints(stop), ints(axis), ints(step), out=out
-        )  # fmt: skip
+        return self.node("Slice", value, ints(start), ints(stop), ints(axis), ints(step), out=out)
 
     def part(
         self, inputs: Sequence[tuple[str, Shape]], outputs: Sequence[tuple[str, Shape]]
@@ -113,9 +122,11 @@ class GraphBuilder:
         )
         domains = {"": OPSET} | {node.domain: 1 for node in self._nodes if node.domain}
         model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid(*pair) for pair in domains.items()],
-            ir_version=IR_VERSION, producer_name="streamsep",
-        )  # fmt: skip
+            graph,
+            opset_imports=[helper.make_opsetid(*pair) for pair in domains.items()],
+            ir_version=IR_VERSION,
+            producer_name="streamsep",
+        )
         helper.set_model_props(model, metadata)
         checker.check_model(model, full_check=True)
         return model

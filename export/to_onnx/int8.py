@@ -35,9 +35,13 @@ def quantize(model: ModelProto) -> ModelProto:
             copy = ModelProto()
             copy.CopyFrom(model)
             quantize_dynamic(
-                copy, path, op_types_to_quantize=["MatMul"], per_channel=True,
-                reduce_range=True, weight_type=QuantType.QInt8,
-            )  # fmt: skip
+                copy,
+                path,
+                op_types_to_quantize=["MatMul"],
+                per_channel=True,
+                reduce_range=True,
+                weight_type=QuantType.QInt8,
+            )
             small = onnx.load(path)
     finally:
         root.removeFilter(_is_no_hint)

@@ -38,13 +38,23 @@ def affine_int8(g: GraphBuilder, x: str, name: str, layer: Affine) -> str:
     scale = np.maximum(np.abs(weight).max(-1) / 127, np.float32(1e-12))
     integers = (np.rint(weight / scale[..., None]) + 128).astype(np.uint8)
     constants = (
-        g.constant(f"{name}_weight", integers), g.constant(f"{name}_scale", scale.ravel()), "", "",
+        g.constant(f"{name}_weight", integers),
+        g.constant(f"{name}_scale", scale.ravel()),
+        "",
+        "",
         g.constant(f"{name}_bias", layer.bias),
-    )  # fmt: skip
+    )
     return g.node(
-        "MatMulNBits", x, *constants, domain=RUNTIME, K=inputs, N=outputs, bits=8,
-        block_size=INT8_BLOCK, accuracy_level=INT8_SUMS,
-    )  # fmt: skip
+        "MatMulNBits",
+        x,
+        *constants,
+        domain=RUNTIME,
+        K=inputs,
+        N=outputs,
+        bits=8,
+        block_size=INT8_BLOCK,
+        accuracy_level=INT8_SUMS,
+    )
 
 
 def leaky(g: GraphBuilder, x: str) -> str:
@@ -134,9 +144,14 @@ def recurrence_cell(g: GraphBuilder, drive: str, own: str, hidden: str, out: str
 
 
 def recurrence_scan(
-    g: GraphBuilder, x: str, name: str, layer: Recurrence, hidden: str = "", last: str = "",
+    g: GraphBuilder,
+    x: str,
+    name: str,
+    layer: Recurrence,
+    hidden: str = "",
+    last: str = "",
     out: str = "",
-) -> str:  # fmt: skip
+) -> str:
     """Run a GRU over frames with ONNX's own operator.
 
     ONNX orders the gates z, r, n where torch orders them r, z, n; with
@@ -166,17 +181,27 @@ def recurrence_scan(
     bias = np.concatenate([reorder(layer.input.bias), reorder(layer.hidden.bias)], axis=1)
     inputs = [x, weight, recurrent, g.constant(f"{name}_b", bias), "", hidden]
     states = g.node(
-        "GRU", *(inputs if hidden else inputs[:4]), outputs=[last] if last else [],
-        hidden_size=layer.hidden.weight.shape[0], linear_before_reset=1,
-    )  # fmt: skip
+        "GRU",
+        *(inputs if hidden else inputs[:4]),
+        outputs=[last] if last else [],
+        hidden_size=layer.hidden.weight.shape[0],
+        linear_before_reset=1,
+    )
     # Of (frames, 1 direction, channels, features).
     return g.node("Squeeze", states, g.integers(1), out=out or None)
 
 
 def recurrence(
-    g: GraphBuilder, x: str, alone: str, name: str, layer: Recurrence, states: tuple[str, str],
-    *, channels: int, int8: bool = False,
-) -> str:  # fmt: skip
+    g: GraphBuilder,
+    x: str,
+    alone: str,
+    name: str,
+    layer: Recurrence,
+    states: tuple[str, str],
+    *,
+    channels: int,
+    int8: bool = False,
+) -> str:
     """Run a GRU over frames; where there is only one, by the few products that it is.
 
     Of one frame these are faster than the operators for many. onnxruntime chooses when it loads
@@ -218,18 +243,27 @@ def recurrence(
             [(f"{name}_past", state), (drive, (channels, 3 * features))],
             [(f"{name}_step", state), (f"{name}_step_too", state)],
         )
-        many.node("Scan", before, input_of(many), out=f"{name}_last", outputs=[f"{name}_all"],
-                  body=body, num_scan_inputs=1)  # fmt: skip
+        many.node(
+            "Scan",
+            before,
+            input_of(many),
+            out=f"{name}_last",
+            outputs=[f"{name}_all"],
+            body=body,
+            num_scan_inputs=1,
+        )
         many.node("Squeeze", f"{name}_all", g.integers(1), out=f"{name}_many")
     else:
         recurrence_scan(many, x, name, layer, before, f"{name}_last", f"{name}_many")
     return g.node(
-        "If", alone, outputs=[after],
+        "If",
+        alone,
+        outputs=[after],
         then_branch=one.part([], [(f"{name}_one", state), (f"{name}_one_too", state)]),
         else_branch=many.part(
             [], [(f"{name}_many", (FREE_AXIS, *state[1:])), (f"{name}_last", state)]
         ),
-    )  # fmt: skip
+    )
 
 
 def write_estimate(g: GraphBuilder, y: str, gate: str | None, spec: ModelSpec) -> None:

@@ -49,9 +49,11 @@ def build_sliding(weights: Weights, spec: ModelSpec) -> ModelProto:
     y = convolution(g, padded(e, c1), frames + 2, "out", w.out)
     write_estimate(g, y, x if w.config.head == "gated" else None, spec)
     return g.build(
-        spec.name, [(FEATURES_INPUT, spec.features_shape)],
-        [(ESTIMATE_OUTPUT, spec.estimate_shape)], spec.to_metadata(),
-    )  # fmt: skip
+        spec.name,
+        [(FEATURES_INPUT, spec.features_shape)],
+        [(ESTIMATE_OUTPUT, spec.estimate_shape)],
+        spec.to_metadata(),
+    )
 
 
 def _scan(g: GraphBuilder, x: str, name: str, layer: Recurrence) -> str:

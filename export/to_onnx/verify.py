@@ -73,8 +73,9 @@ class Parity:
                 raise VerificationError(
                     f"the {self.precision} graph has an SNR of {self.snr_db:.1f} dB against the "
                     "network",
-                    expected=f"at least {MIN_SNR_DB:.0f} dB", remedy="export with --precision fp32",
-                )  # fmt: skip
+                    expected=f"at least {MIN_SNR_DB:.0f} dB",
+                    remedy="export with --precision fp32",
+                )
         elif not self.max_error <= MAX_ERROR:
             raise VerificationError(
                 f"the graph's estimate differs from the network's by {self.max_error:.3g}",
@@ -142,8 +143,9 @@ def load_onnx(path: Path) -> onnx.ModelProto:
         model = onnx.load(path)
         onnx.checker.check_model(model)
     except OSError as error:
-        raise ModelError(f"{path} can't be read ({error})", expected="an ONNX file",
-                         remedy="check the path") from error  # fmt: skip
+        raise ModelError(
+            f"{path} can't be read ({error})", expected="an ONNX file", remedy="check the path"
+        ) from error
     except (DecodeError, onnx.checker.ValidationError) as error:
         raise ModelError(
             f"{path} is not a sound ONNX file",

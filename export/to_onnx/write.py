@@ -84,8 +84,11 @@ def _told_by_us(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OutputError(f"{path} can't be written ({error})", expected="a writable path",
-                          remedy="choose another --out") from error  # fmt: skip
+        raise OutputError(
+            f"{path} can't be written ({error})",
+            expected="a writable path",
+            remedy="choose another --out",
+        ) from error
 
 
 def current_commit() -> str:

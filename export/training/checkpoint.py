@@ -43,14 +43,17 @@ def read_content(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
-        raise CheckpointError(f"{path} can't be read ({error})", expected="a checkpoint",
-                              remedy=REMEDY) from error  # fmt: skip
+        raise CheckpointError(
+            f"{path} can't be read ({error})", expected="a checkpoint", remedy=REMEDY
+        ) from error
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise CheckpointError(f"{path} is not a checkpoint or damaged", expected="a checkpoint",
-                              remedy=REMEDY) from error  # fmt: skip
+        raise CheckpointError(
+            f"{path} is not a checkpoint or damaged", expected="a checkpoint", remedy=REMEDY
+        ) from error
     if not isinstance(content, dict) or content.pop("schema", None) != SCHEMA:
-        raise CheckpointError(f"{path} is no checkpoint of this version",
-                              expected=f"schema {SCHEMA}", remedy=REMEDY)  # fmt: skip
+        raise CheckpointError(
+            f"{path} is no checkpoint of this version", expected=f"schema {SCHEMA}", remedy=REMEDY
+        )
     return content
 
 
@@ -65,8 +68,9 @@ def build_from(path: Path, content: dict[str, Any], make: Callable[[dict[str, An
     try:
         return make(content)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path} lacks or miscalls a field ({error})",
-                              expected="a checkpoint", remedy=REMEDY) from error  # fmt: skip
+        raise CheckpointError(
+            f"{path} lacks or miscalls a field ({error})", expected="a checkpoint", remedy=REMEDY
+        ) from error
 
 
 @dataclass(slots=True)
@@ -95,9 +99,13 @@ def load_checkpoint(path: Path) -> Checkpoint:
         As `read_content` and `build_from` say.
     """
     return build_from(
-        path, read_content(path),
+        path,
+        read_content(path),
         lambda c: Checkpoint(
-            NetworkConfig(**c["network"]), TrainConfig.from_dict(c["train"]), c["weights"],
-            c["step"], c["history"],
+            NetworkConfig(**c["network"]),
+            TrainConfig.from_dict(c["train"]),
+            c["weights"],
+            c["step"],
+            c["history"],
         ),
-    )  # fmt: skip
+    )

@@ -148,9 +148,13 @@ class Trainer:
     def _from_processes(self, step: int) -> Iterator[Any]:
         # Forked: nothing of the lesson need be copied. What has begun on a GPU isn't touched there.
         loader = DataLoader(
-            _Batches(self.lesson), batch_size=None, sampler=itertools.count(step),
-            num_workers=self.workers, prefetch_factor=AHEAD, multiprocessing_context="fork",
-        )  # fmt: skip
+            _Batches(self.lesson),
+            batch_size=None,
+            sampler=itertools.count(step),
+            num_workers=self.workers,
+            prefetch_factor=AHEAD,
+            multiprocessing_context="fork",
+        )
         yield from loader  # closed with this: the loader then ends its processes
 
     def _from_thread(self, step: int) -> Iterator[Any]:
@@ -169,9 +173,14 @@ class Trainer:
         valid_loss = scores.pop("loss")
         train_loss = sum(losses) / max(len(losses), 1)
         done.history.append(
-            {"step": done.step, "minutes": done.seconds / 60, "train_loss": train_loss,
-             "valid_loss": valid_loss, **scores}
-        )  # fmt: skip
+            {
+                "step": done.step,
+                "minutes": done.seconds / 60,
+                "train_loss": train_loss,
+                "valid_loss": valid_loss,
+                **scores,
+            }
+        )
         # The validation loss decides. The training loss of the last batch, which the tutorial
         # compared by mistake, is noise that always favours learning by heart.
         if valid_loss < done.best_loss:

@@ -35,9 +35,14 @@ class TutorialLesson:
     """
 
     def __init__(
-        self, config: TrainConfig, sampler: Sampler, valid_pairs: Pairs,
-        *, device: torch.device | None = None, bf16: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        config: TrainConfig,
+        sampler: Sampler,
+        valid_pairs: Pairs,
+        *,
+        device: torch.device | None = None,
+        bf16: bool = False,
+    ) -> None:
         self._sampler, self._valid_pairs = sampler, valid_pairs
         self._device, self._bf16 = device or torch.device("cpu"), bf16
         torch.manual_seed(config.seed)
@@ -85,9 +90,11 @@ class TutorialLesson:
     def state(self) -> dict[str, Any]:
         """Return network, recipe, weights and the optimiser's memory."""
         return {
-            "network": self.model.config.to_dict(), "train": self.config.to_dict(),
-            "weights": self.model.state_dict(), "optimizer": self._optimizer.state_dict(),
-        }  # fmt: skip
+            "network": self.model.config.to_dict(),
+            "train": self.config.to_dict(),
+            "weights": self.model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on by the recipe of a checkpoint."""

@@ -121,8 +121,10 @@ def find_device(name: str, kind: str) -> DeviceInfo:
     """
     usable = [d for d in list_devices() if (d.inputs if kind == "input" else d.outputs) > 0]
     for matches in (
-        lambda d: name in DEFAULT_NAMES[kind]
-        and (d.default_input if kind == "input" else d.default_output),
+        lambda d: (
+            name in DEFAULT_NAMES[kind]
+            and (d.default_input if kind == "input" else d.default_output)
+        ),
         lambda d: name == str(d.index),
         lambda d: name.lower() == d.name.lower(),
         lambda d: name not in DEFAULT_NAMES[kind] and name.lower() in d.name.lower(),
@@ -205,9 +207,15 @@ def _open(stream_class: Any, device: DeviceInfo, kind: str, rate: int, **options
 
 
 def keep_open(
-    stream_class: Any, device: DeviceInfo, kind: str, rate: int, *, events: EventLog,
-    returned: Callable[[], None] = lambda: None, **options: Any,
-) -> KeptStream:  # fmt: skip
+    stream_class: Any,
+    device: DeviceInfo,
+    kind: str,
+    rate: int,
+    *,
+    events: EventLog,
+    returned: Callable[[], None] = lambda: None,
+    **options: Any,
+) -> KeptStream:
     """Open a stream that is opened again, at the same rate, whenever its device comes back."""
     first: list[int] = []  # the rate it was opened at
 
@@ -216,9 +224,7 @@ def keep_open(
             stream = _open(stream_class, device, kind, rate, **options)
             first.append(int(stream.samplerate))
             return stream
-        same = [
-            d for d in list_devices() if (d.name, d.host_api) == (device.name, device.host_api)
-        ]
+        same = [d for d in list_devices() if (d.name, d.host_api) == (device.name, device.host_api)]
         found = same[0] if same else device
         again = replace(device, index=found.index, sample_rate=first[0])
         return _open(stream_class, again, kind, first[0], **options)
@@ -281,20 +287,28 @@ class DeviceInput:
         self._channels, self._frames = channels, device_frames
         self._period_s = device_frames / sample_rate
         self._kept = keep_open(
-            portaudio().InputStream, device, "input", sample_rate,
-            events=events or EventLog(), returned=self._returned,
-            channels=min(device.inputs, channels), blocksize=device_frames,
+            portaudio().InputStream,
+            device,
+            "input",
+            sample_rate,
+            events=events or EventLog(),
+            returned=self._returned,
+            channels=min(device.inputs, channels),
+            blocksize=device_frames,
             callback=self._callback,
-        )  # fmt: skip
+        )
         stream = self._kept.stream
         self._rate = int(stream.samplerate)
         self._stamped = not _stamps_mislead(device)
         self._resampler = StreamResampler(self._rate, sample_rate, stream.channels)
         self._buffer = JitterBuffer(
-            channels, device_frames, sample_rate=sample_rate,
-            buffered=round(stream.latency * sample_rate), two_clocks=two_clocks,
+            channels,
+            device_frames,
+            sample_rate=sample_rate,
+            buffered=round(stream.latency * sample_rate),
+            two_clocks=two_clocks,
             stamped=self._stamped,
-        )  # fmt: skip
+        )
         self._promoted = False
         self._pull: Pull | None = None
         self._outdata = np.zeros((device_frames, channels), np.float32)
@@ -371,16 +385,27 @@ class DeviceOutput:
     """
 
     def __init__(
-        self, device: DeviceInfo, *, sample_rate: int, channels: int, device_frames: int,
-        events: EventLog | None = None, silent: Callable[[], bool] = lambda: False,
-    ) -> None:  # fmt: skip
+        self,
+        device: DeviceInfo,
+        *,
+        sample_rate: int,
+        channels: int,
+        device_frames: int,
+        events: EventLog | None = None,
+        silent: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._silent = silent
         self._kept = keep_open(
-            portaudio().OutputStream, device, "output", sample_rate,
-            events=events or EventLog(), returned=self._returned,
-            channels=min(device.outputs, max(channels, 1)), blocksize=device_frames,
+            portaudio().OutputStream,
+            device,
+            "output",
+            sample_rate,
+            events=events or EventLog(),
+            returned=self._returned,
+            channels=min(device.outputs, max(channels, 1)),
+            blocksize=device_frames,
             callback=self._callback,
-        )  # fmt: skip
+        )
         stream = self._kept.stream
         self._rate, self._channels = int(stream.samplerate), stream.channels
         self._period_s = device_frames / sample_rate

@@ -283,9 +283,13 @@ class AudioWriter:
         self._has_sizes = kind == "WAV"
         try:
             self._file = sf.SoundFile(
-                path, "w", samplerate=sample_rate, channels=channels, subtype=subtype,
+                path,
+                "w",
+                samplerate=sample_rate,
+                channels=channels,
+                subtype=subtype,
                 format="RF64" if self._has_sizes else kind,
-            )  # fmt: skip
+            )
         except (sf.LibsndfileError, OSError) as error:
             raise _not_writable(path, error) from error
         if self._has_sizes:

@@ -165,9 +165,13 @@ class Loopback:
     """
 
     def __init__(
-        self, *, sample_rate: int, channels: int, capture: str | None = None,
+        self,
+        *,
+        sample_rate: int,
+        channels: int,
+        capture: str | None = None,
         events: EventLog | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._events, self.stranded = events or EventLog(), False
         self._sample_rate, self._channels, self._capture = sample_rate, channels, capture
         self._token = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -218,12 +222,16 @@ class Loopback:
         )
         name = _free_name(set(names.values()))
         self._sink = self._server.load_null_sink(
-            name, sample_rate=self._sample_rate, channels=self._channels,
+            name,
+            sample_rate=self._sample_rate,
+            channels=self._channels,
             properties={
-                "device.description": name, TOKEN: self._token, PID: str(os.getpid()),
+                "device.description": name,
+                TOKEN: self._token,
+                PID: str(os.getpid()),
                 **self._origins.mark(),
             },
-        )  # fmt: skip
+        )
         self._server.watch()
         self._listened_to = False
         self._seen = set()
@@ -259,9 +267,10 @@ class Loopback:
         ours = {sink.index for sink in sinks if is_ours(sink)}
         target = likeliest(sinks, self.destination.name if self.destination else self._wished)
         astray = [
-            stream for stream in self._server.streams()
+            stream
+            for stream in self._server.streams()
             if stream.pid == str(os.getpid()) and stream.sink in ours
-        ]  # fmt: skip
+        ]
         if astray and target is None and not self.stranded:
             self._events.add("no output is left but 'streamsep' itself: silence until there is one")
         self.stranded = bool(astray) and target is None
@@ -298,9 +307,10 @@ class Loopback:
     def notes(self) -> list[str]:
         """Return what the user should know at the start, a line each."""
         lines = [
-            f"captured: {', '.join(self.captured)}" if self.captured
+            f"captured: {', '.join(self.captured)}"
+            if self.captured
             else f"choose the output '{self._sink.name}' in a player, or use --capture APP"
-        ]  # fmt: skip
+        ]
         if self.destination is not None and self.destination.name != self._wished:
             lines.append(f"not back to '{self._wished}': playing on '{self.destination.name}'")
         return lines

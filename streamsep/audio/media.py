@@ -32,8 +32,20 @@ VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
 COVERS = {"mjpeg": "image/jpeg", "png": "image/png"}
 COVERED = (".flac", ".mp3", ".m4a", ".mp4", ".m4v")
 # Facts about the old file that would be wrong of the new one.
-NOT_KEPT = ("encod", "major_brand", "minor_version", "compatible_brands", "duration", "handler_",
-            "vendor_id", "language", "itunsmpb", "itunnorm", "replaygain", "r128_")  # fmt: skip
+NOT_KEPT = (
+    "encod",
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+    "duration",
+    "handler_",
+    "vendor_id",
+    "language",
+    "itunsmpb",
+    "itunnorm",
+    "replaygain",
+    "r128_",
+)
 # Time stamps in steps of a millisecond, or of a frame, are no gap; more than ten minutes are
 # nonsense.
 GAP_S = (0.1, 600.0)

@@ -186,10 +186,17 @@ class DeviceMicrophone:
         self._rate = sample_rate
         self._buffer = MicrophoneBuffer(channels, sample_rate, device_frames)
         self._kept = keep_open(
-            portaudio().InputStream, device, "microphone", sample_rate,
-            events=events or EventLog(), returned=self._returned, channels=1,
-            blocksize=self._buffer.burst, latency="low", callback=self._callback,
-        )  # fmt: skip
+            portaudio().InputStream,
+            device,
+            "microphone",
+            sample_rate,
+            events=events or EventLog(),
+            returned=self._returned,
+            channels=1,
+            blocksize=self._buffer.burst,
+            latency="low",
+            callback=self._callback,
+        )
         # soxr's better filters hold sound back for up to 18 ms; for a voice the quick one will do.
         self._resampler = StreamResampler(
             int(self._kept.stream.samplerate), sample_rate, 1, quality="QQ"

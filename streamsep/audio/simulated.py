@@ -104,9 +104,12 @@ class SimulatedDevices:
         self._blocks = math.ceil(seconds * sample_rate / device_frames)
         self._jitter_s = jitter_s
         self.buffer = JitterBuffer(
-            channels, device_frames, sample_rate=sample_rate, buffered=device_frames,
+            channels,
+            device_frames,
+            sample_rate=sample_rate,
+            buffered=device_frames,
             two_clocks=True,
-        )  # fmt: skip
+        )
         self.device_in = self.buffer.latency
         self.delays_s: list[float] = []
         self.output = np.zeros((channels, 0), np.float32)

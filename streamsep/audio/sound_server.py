@@ -81,8 +81,10 @@ class SoundServer:
                 remedy="install it: 'apt install libpulse0' or 'dnf install pulseaudio-libs'",
             ) from error
         self._failures = (
-            pulsectl.PulseError, pulsectl.PulseDisconnected, library.LibPulse.CallError,
-        )  # fmt: skip
+            pulsectl.PulseError,
+            pulsectl.PulseDisconnected,
+            library.LibPulse.CallError,
+        )
         self._stop_waiting = pulsectl.PulseLoopStop
         self._client_name = client_name
         self._changed = False
@@ -128,10 +130,17 @@ class SoundServer:
     def sinks(self) -> list[Sink]:
         """Return all sinks but the stand-in for none."""
         return [
-            Sink(s.index, s.name, s.monitor_source_name, s.owner_module,
-                 bool(s.flags & HARDWARE), dict(s.proplist))
-            for s in self._ask("sink_list") if s.name != NO_SINK
-        ]  # fmt: skip
+            Sink(
+                s.index,
+                s.name,
+                s.monitor_source_name,
+                s.owner_module,
+                bool(s.flags & HARDWARE),
+                dict(s.proplist),
+            )
+            for s in self._ask("sink_list")
+            if s.name != NO_SINK
+        ]
 
     def names(self, kind: str) -> list[str]:
         """Return the names of all that can be played to (``sink``) or heard (``source``)."""
@@ -152,11 +161,16 @@ class SoundServer:
         found = []
         for stream in self._ask("sink_input_list"):
             known = {**clients.get(stream.client, {}), **stream.proplist}
-            found.append(Stream(
-                stream.index, stream.sink, *(known.get(f"application.{key}", "") for key in (
-                    "name", "process.binary", "process.id"
-                ))
-            ))  # fmt: skip
+            found.append(
+                Stream(
+                    stream.index,
+                    stream.sink,
+                    *(
+                        known.get(f"application.{key}", "")
+                        for key in ("name", "process.binary", "process.id")
+                    ),
+                )
+            )
         return found
 
     def client_names(self) -> list[str]:

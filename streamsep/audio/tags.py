@@ -23,10 +23,19 @@ FRONT, KINDS = 3, {"Cover (back)": 4}
 VORBIS_KEY = re.compile(r"[ -<>-}]+")
 VORBIS = {"album_artist": "albumartist", "track": "tracknumber", "disc": "discnumber"}
 ID3 = {
-    "title": "TIT2", "artist": "TPE1", "album": "TALB", "album_artist": "TPE2",
-    "composer": "TCOM", "date": "TDRC", "genre": "TCON", "track": "TRCK", "disc": "TPOS",
-    "copyright": "TCOP", "publisher": "TPUB", "performer": "TPE3",
-}  # fmt: skip
+    "title": "TIT2",
+    "artist": "TPE1",
+    "album": "TALB",
+    "album_artist": "TPE2",
+    "composer": "TCOM",
+    "date": "TDRC",
+    "genre": "TCON",
+    "track": "TRCK",
+    "disc": "TPOS",
+    "copyright": "TCOP",
+    "publisher": "TPUB",
+    "performer": "TPE3",
+}
 
 
 class Kept(NamedTuple):

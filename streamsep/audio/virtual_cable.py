@@ -7,8 +7,12 @@ from streamsep.errors import DeviceError
 
 # In the name of the end that is heard, and in that of the end that players play to. The first
 # are separate devices; the last hear a sound card, and so all that is played there.
-CABLES = {"cable output": "cable input", "blackhole": "blackhole", "soundflower": "soundflower",
-          "loopback audio": "loopback audio"}  # fmt: skip
+CABLES = {
+    "cable output": "cable input",
+    "blackhole": "blackhole",
+    "soundflower": "soundflower",
+    "loopback audio": "loopback audio",
+}
 MIXES = ("stereo mix", "[loopback]")
 HIDES_ITS_DEVICE = ("sound mapper", "primary sound driver")
 

@@ -24,11 +24,16 @@ class Bars:
     def __init__(self, files: int) -> None:
         console = Console(stderr=True)
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(),
-            TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-            console=console, disable=not console.is_terminal,
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
             redirect_stdout=sys.stdout.isatty(),  # else what goes to a pipe would come here
-        )  # fmt: skip
+        )
         self._lot = self._progress.add_task(f"{files} files", total=files, visible=files > 1)
 
     @contextmanager

@@ -24,16 +24,31 @@ def devices_table(devices: list[DeviceInfo]) -> Table:
     """Return the devices as a table; the defaults are what 'mic' and 'speakers' mean."""
     table = Table(box=None, pad_edge=False)
     for heading, justify in (
-        ("", "right"), ("name", "left"), ("system", "left"), ("in", "right"), ("out", "right"),
-        ("Hz", "right"), ("default", "left"),
-    ):  # fmt: skip
+        ("", "right"),
+        ("name", "left"),
+        ("system", "left"),
+        ("in", "right"),
+        ("out", "right"),
+        ("Hz", "right"),
+        ("default", "left"),
+    ):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for device in devices:
-        roles = [role for role, is_default in (
-            ("mic", device.default_input), ("speakers", device.default_output)
-        ) if is_default]  # fmt: skip
+        roles = [
+            role
+            for role, is_default in (
+                ("mic", device.default_input),
+                ("speakers", device.default_output),
+            )
+            if is_default
+        ]
         table.add_row(
-            str(device.index), device.name, device.host_api, str(device.inputs),
-            str(device.outputs), str(device.sample_rate), ", ".join(roles),
-        )  # fmt: skip
+            str(device.index),
+            device.name,
+            device.host_api,
+            str(device.inputs),
+            str(device.outputs),
+            str(device.sample_rate),
+            ", ".join(roles),
+        )
     return table

@@ -101,9 +101,10 @@ def _loopback() -> Iterator[Finding]:
         return
     for name in left:
         yield Finding(
-            "note", f"loopback: the output '{name}' was left by a killed streamsep",
+            "note",
+            f"loopback: the output '{name}' was left by a killed streamsep",
             "the next 'streamsep live' puts everything back",
-        )  # fmt: skip
+        )
 
 
 def _cuda(model: Model) -> Finding:
@@ -118,9 +119,11 @@ def _speed(separator: Separator) -> Finding:
     """Run half a second of noise through a real session, in real time."""
     pace = separator.pace if isinstance(separator, SlidingSeparator) else None
     session = Session(
-        separator, device_frames=BLOCK, slack=max(SLACK, pace.slack if pace else 0),
+        separator,
+        device_frames=BLOCK,
+        slack=max(SLACK, pace.slack if pace else 0),
         gains=dict.fromkeys(separator.stems, 1.0),
-    )  # fmt: skip
+    )
     spec, stop = separator.spec, threading.Event()
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (BLOCK, spec.channels)).astype(np.float32)
     left = max(int(CHECK_S * spec.sample_rate), 4 * session.latency.session) // BLOCK

@@ -69,7 +69,12 @@ def loopback(
 
 
 def open_source(
-    name: str, spec: SeparatorSpec, block: int, devices: LoopbackDevices | None, *, output: str,
+    name: str,
+    spec: SeparatorSpec,
+    block: int,
+    devices: LoopbackDevices | None,
+    *,
+    output: str,
     events: EventLog,
 ) -> Source:
     """Open what ``--input`` names, or the loopback's own device, for an output device or null.
@@ -84,13 +89,22 @@ def open_source(
     device = devices.input if devices else find_device(name, "input")
     two_clocks = output != "null" and not share_a_clock(device, _find_output(output, devices))
     return DeviceInput(
-        device, sample_rate=spec.sample_rate, channels=spec.channels, device_frames=block,
-        two_clocks=two_clocks, events=events,
-    )  # fmt: skip
+        device,
+        sample_rate=spec.sample_rate,
+        channels=spec.channels,
+        device_frames=block,
+        two_clocks=two_clocks,
+        events=events,
+    )
 
 
 def open_microphone(
-    name: str, spec: SeparatorSpec, block: int, effect: Effect | None, *, effect_delay: int,
+    name: str,
+    spec: SeparatorSpec,
+    block: int,
+    effect: Effect | None,
+    *,
+    effect_delay: int,
     events: EventLog,
 ) -> MicrophoneSource:
     """Open what ``--mic`` names, with its effects.
@@ -105,15 +119,25 @@ def open_microphone(
             Path(name), sample_rate=spec.sample_rate, channels=spec.channels, effect=effect
         )
     return DeviceMicrophone(
-        find_device(name, "input"), sample_rate=spec.sample_rate, channels=spec.channels,
-        device_frames=block, effect=effect, effect_delay=effect_delay, events=events,
-    )  # fmt: skip
+        find_device(name, "input"),
+        sample_rate=spec.sample_rate,
+        channels=spec.channels,
+        device_frames=block,
+        effect=effect,
+        effect_delay=effect_delay,
+        events=events,
+    )
 
 
 def open_clock(
-    name: str, source: Source, spec: SeparatorSpec, block: int, devices: LoopbackDevices | None,
-    *, events: EventLog,
-) -> Clock:  # fmt: skip
+    name: str,
+    source: Source,
+    spec: SeparatorSpec,
+    block: int,
+    devices: LoopbackDevices | None,
+    *,
+    events: EventLog,
+) -> Clock:
     """Open the output device that ``--output`` names, or what paces a run without one (null).
 
     Raises
@@ -123,10 +147,13 @@ def open_clock(
     """
     if name != "null":
         return DeviceOutput(
-            _find_output(name, devices), sample_rate=spec.sample_rate, channels=spec.channels,
-            device_frames=block, events=events,
+            _find_output(name, devices),
+            sample_rate=spec.sample_rate,
+            channels=spec.channels,
+            device_frames=block,
+            events=events,
             silent=lambda: isinstance(devices, Loopback) and devices.stranded,
-        )  # fmt: skip
+        )
     if isinstance(source, DeviceInput):
         return source  # one clock is better than two
     return TimerClock(spec.sample_rate, block, spec.channels)

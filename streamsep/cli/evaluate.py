@@ -37,13 +37,19 @@ from streamsep.separation import load_separator
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
 @model_option
 @device_option
-@click.option("--museval/--no-museval", default=True, show_default=True,
-              help="Also give BSSEval v4's median SDR: slow, needs the eval extra.")
-@click.option("--report", type=click.Path(path_type=Path), metavar="DIR",
-              help="Write a page with scores, spectrograms and sound there.")
-def command(
-    folder: Path, model: Model, device: str, museval: bool, report: Path | None
-) -> None:  # fmt: skip
+@click.option(
+    "--museval/--no-museval",
+    default=True,
+    show_default=True,
+    help="Also give BSSEval v4's median SDR: slow, needs the eval extra.",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Write a page with scores, spectrograms and sound there.",
+)
+def command(folder: Path, model: Model, device: str, museval: bool, report: Path | None) -> None:
     """Score a model on the songs in DIR.
 
     DIR holds a folder a song, each with vocals.* and accompaniment.*; their sum is what the
@@ -58,8 +64,13 @@ def command(
     if report is not None:
         make_folder(report, "--report")
     scores = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-               TextColumn("left"), TimeRemainingColumn())  # fmt: skip
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("scoring", total=len(songs) * len(METHODS))
         for path in songs:

@@ -33,18 +33,38 @@ SILENCE_DB = -120.0  # shades tell nothing apart below
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE.png|DIR",
-              help="Where the picture goes.  [default: FILE.spectrogram.png beside the file]")
-@click.option("--start", "start_s", type=click.FloatRange(min=0.0), default=0.0, metavar="SECONDS",
-              show_default=True, help="Where to begin.")
-@click.option("--seconds", type=click.FloatRange(min=0.0, min_open=True), metavar="SECONDS",
-              help="How much to look at.  [default: up to the end]")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE.png|DIR",
+    help="Where the picture goes.  [default: FILE.spectrogram.png beside the file]",
+)
+@click.option(
+    "--start",
+    "start_s",
+    type=click.FloatRange(min=0.0),
+    default=0.0,
+    metavar="SECONDS",
+    show_default=True,
+    help="Where to begin.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0.0, min_open=True),
+    metavar="SECONDS",
+    help="How much to look at.  [default: up to the end]",
+)
 @model_option
 @device_option
 def command(
-    file: Path, output: Path | None, start_s: float, seconds: float | None, model: Model,
+    file: Path,
+    output: Path | None,
+    start_s: float,
+    seconds: float | None,
+    model: Model,
     device: str,
-) -> None:  # fmt: skip
+) -> None:
     """Draw spectrograms and levels of a file, its beat and its vocals.
 
     Into a PNG, and here in coarser form: a row an octave, the denser the louder. (The PNG
@@ -77,9 +97,12 @@ def command(
 
 
 def _look(
-    separator: Separator, file: Path, start_s: float, seconds: float | None,
+    separator: Separator,
+    file: Path,
+    start_s: float,
+    seconds: float | None,
     on_progress: Callable[[float], None],
-) -> dict[str, Overview]:  # fmt: skip
+) -> dict[str, Overview]:
     """Return what mixture, beat and vocals hold."""
     gains, done = stem_gains(separator, STEMS), 0
     with AudioReader(file) as reader:
@@ -108,9 +131,10 @@ def _target(file: Path, output: Path | None) -> Path:
         target = output
     elif output.suffix and not output.is_dir():
         raise OutputError(
-            f"the picture can't be {output}", expected="a name that ends in .png, or a folder",
+            f"the picture can't be {output}",
+            expected="a name that ends in .png, or a folder",
             remedy="choose another with -o",
-        )  # fmt: skip
+        )
     else:
         target = output / name
     make_folder(target.parent, "-o")

@@ -21,62 +21,154 @@ from streamsep.separation.sliding import SlidingSeparator
 
 @click.command()
 @profile_option
-@click.option("--input", "input_name", default="mic", show_default=True,
-              metavar="DEVICE|loopback|FILE",
-              help="What to listen to: a device by name or number, 'mic', 'loopback' for what "
-              "other programs play, or a sound file.")
-@click.option("--capture", metavar="APP",
-              help="With --input loopback: move this running player to it, by name, program or "
-              "process number; it goes back at the end.")
-@click.option("--output", "output_name", default="speakers", show_default=True,
-              metavar="DEVICE|FILE|null",
-              help="Where it goes: a device, 'speakers', a sound file, or nowhere.")
-@click.option("--record", type=click.Path(path_type=Path), metavar="FILE",
-              help="Also record what is played (.wav, .flac, .ogg, .mp3).")
-@click.option("--record-stems", type=Names(), default="mix", show_default=True,
-              metavar="NAME,…",
-              help="What to record, of beat, mic, mix and the model's stems (such as vocals): each "
-              "but the mix in a file of its own, FILE.NAME.suffix, aligned to the sample.")
-@click.option("--stem", default="beat", show_default=True, metavar="NAME",
-              help="What to play: beat, which is all but the vocals, or one of the model's stems.")
-@click.option("--guide", type=click.FloatRange(0, 100), metavar="PERCENT",
-              help="Let so much of the vocals be heard with the beat.  [default: 0]")
-@click.option("--key", type=click.IntRange(LOWEST, HIGHEST), metavar="SEMITONES",
-              help=f"Play the song so much higher or lower ({LOWEST} to {HIGHEST}), 60 ms later; "
-              "0 is as it is, and can be changed while it plays.  [default: none, at no cost]")
-@click.option("--mic", metavar="DEVICE|FILE",
-              help="A microphone to sing along: a device by name or number, 'mic', or a sound "
-              "file. It never goes through the model.")
-@click.option("--voice-effects", type=click.Choice(VOICE_EFFECTS), default="room",
-              show_default=True,
-              help="What the microphone's voice gets: high-pass and compressor (dry), with reverb "
-              "(room, hall), with echo too (stage), or nothing (off).")
-@click.option("--effect", multiple=True, metavar="FILE.vst3[:NAME=VALUE,…]",
-              help="Send the beat through a VST3 plugin, or an effect of pedalboard by its name "
-              "(Chorus:rate_hz=2). May be given again.")
-@click.option("--mic-effect", multiple=True, metavar="FILE.vst3[:NAME=VALUE,…]",
-              help="The same for the microphone, after its voice effects.")
-@click.option("--mic-gain", type=Decibels(), default=0.0, show_default=True, metavar="DB",
-              help="Level of the microphone.")
-@click.option("--beat-gain", type=Decibels(), default=0.0, show_default=True, metavar="DB",
-              help="Level of the song.")
-@click.option("--master-gain", type=Decibels(), default=0.0, show_default=True, metavar="DB",
-              help="Level of everything.")
+@click.option(
+    "--input",
+    "input_name",
+    default="mic",
+    show_default=True,
+    metavar="DEVICE|loopback|FILE",
+    help="What to listen to: a device by name or number, 'mic', 'loopback' for what "
+    "other programs play, or a sound file.",
+)
+@click.option(
+    "--capture",
+    metavar="APP",
+    help="With --input loopback: move this running player to it, by name, program or "
+    "process number; it goes back at the end.",
+)
+@click.option(
+    "--output",
+    "output_name",
+    default="speakers",
+    show_default=True,
+    metavar="DEVICE|FILE|null",
+    help="Where it goes: a device, 'speakers', a sound file, or nowhere.",
+)
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also record what is played (.wav, .flac, .ogg, .mp3).",
+)
+@click.option(
+    "--record-stems",
+    type=Names(),
+    default="mix",
+    show_default=True,
+    metavar="NAME,…",
+    help="What to record, of beat, mic, mix and the model's stems (such as vocals): each "
+    "but the mix in a file of its own, FILE.NAME.suffix, aligned to the sample.",
+)
+@click.option(
+    "--stem",
+    default="beat",
+    show_default=True,
+    metavar="NAME",
+    help="What to play: beat, which is all but the vocals, or one of the model's stems.",
+)
+@click.option(
+    "--guide",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="Let so much of the vocals be heard with the beat.  [default: 0]",
+)
+@click.option(
+    "--key",
+    type=click.IntRange(LOWEST, HIGHEST),
+    metavar="SEMITONES",
+    help=f"Play the song so much higher or lower ({LOWEST} to {HIGHEST}), 60 ms later; "
+    "0 is as it is, and can be changed while it plays.  [default: none, at no cost]",
+)
+@click.option(
+    "--mic",
+    metavar="DEVICE|FILE",
+    help="A microphone to sing along: a device by name or number, 'mic', or a sound "
+    "file. It never goes through the model.",
+)
+@click.option(
+    "--voice-effects",
+    type=click.Choice(VOICE_EFFECTS),
+    default="room",
+    show_default=True,
+    help="What the microphone's voice gets: high-pass and compressor (dry), with reverb "
+    "(room, hall), with echo too (stage), or nothing (off).",
+)
+@click.option(
+    "--effect",
+    multiple=True,
+    metavar="FILE.vst3[:NAME=VALUE,…]",
+    help="Send the beat through a VST3 plugin, or an effect of pedalboard by its name "
+    "(Chorus:rate_hz=2). May be given again.",
+)
+@click.option(
+    "--mic-effect",
+    multiple=True,
+    metavar="FILE.vst3[:NAME=VALUE,…]",
+    help="The same for the microphone, after its voice effects.",
+)
+@click.option(
+    "--mic-gain",
+    type=Decibels(),
+    default=0.0,
+    show_default=True,
+    metavar="DB",
+    help="Level of the microphone.",
+)
+@click.option(
+    "--beat-gain",
+    type=Decibels(),
+    default=0.0,
+    show_default=True,
+    metavar="DB",
+    help="Level of the song.",
+)
+@click.option(
+    "--master-gain",
+    type=Decibels(),
+    default=0.0,
+    show_default=True,
+    metavar="DB",
+    help="Level of everything.",
+)
 @models_option
 @device_option
-@click.option("--block", type=click.IntRange(32, 8192), default=512, show_default=True,
-              metavar="SAMPLES", help="Device block; smaller is sooner, larger is safer.")
-@click.option("--slack", type=click.IntRange(0, 44_100), default=1024, show_default=True,
-              metavar="SAMPLES", help="Time that inference may be late; adds to the latency.")
-@click.option("--seconds", type=click.FloatRange(min=0, min_open=True), metavar="S",
-              help="Stop after S seconds.  [default: at the file's end or Ctrl-C]")
-@click.option("--lyrics", type=click.Path(path_type=Path), metavar="FILE",
-              help="Show these lyrics (LRC or UltraStar): in time with an input file, else from "
-              "a key press.")
-@click.option("--plain", is_flag=True,
-              help="Print one line a second and no screen, as without a terminal.")
-@click.option("--json", "as_json", is_flag=True,
-              help="Print one JSON object a second; README says what is in it.")
+@click.option(
+    "--block",
+    type=click.IntRange(32, 8192),
+    default=512,
+    show_default=True,
+    metavar="SAMPLES",
+    help="Device block; smaller is sooner, larger is safer.",
+)
+@click.option(
+    "--slack",
+    type=click.IntRange(0, 44_100),
+    default=1024,
+    show_default=True,
+    metavar="SAMPLES",
+    help="Time that inference may be late; adds to the latency.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="S",
+    help="Stop after S seconds.  [default: at the file's end or Ctrl-C]",
+)
+@click.option(
+    "--lyrics",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Show these lyrics (LRC or UltraStar): in time with an input file, else from a key press.",
+)
+@click.option(
+    "--plain", is_flag=True, help="Print one line a second and no screen, as without a terminal."
+)
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object a second; README says what is in it.",
+)
 def command(models: tuple[Model, ...], device: str, **options: Any) -> None:
     """Take the voice out of what plays now, and play the rest.
 

@@ -77,9 +77,13 @@ def _cells(name: str, model: Model) -> list[str]:
         return [", ".join(separator.stems), _plugin_latency(separator), "", *_package(model)]
     spec = ModelSpec.from_metadata(read_metadata(model))
     score = spec.scores.get("beat_usdr_db")
-    return [", ".join((*spec.stems, spec.residual)), _latency(spec),
-            "" if score is None else f"{score:.1f} dB", spec.licence or "unknown",
-            _origin(name, spec).split(",")[0]]  # fmt: skip
+    return [
+        ", ".join((*spec.stems, spec.residual)),
+        _latency(spec),
+        "" if score is None else f"{score:.1f} dB",
+        spec.licence or "unknown",
+        _origin(name, spec).split(",")[0],
+    ]
 
 
 @command.command()
@@ -129,20 +133,42 @@ def _of_file(name: str, path: Path) -> Iterator[tuple[str, str]]:
 
 @command.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--params", type=click.Path(path_type=Path), metavar="FILE",
-              help="UVR's model_data.json, which says what the file needs.")
-@click.option("--n-fft", type=click.IntRange(2_048, 65_536), metavar="SAMPLES",
-              help="Without --params: samples per frame. Asked for on a terminal.")
-@click.option("--stem", default="vocals", show_default=True,
-              help="Without --params: what the model estimates; beat for the music without voice.")
-@click.option("--compensate", type=click.FloatRange(0.5, 2.0), default=1.0, show_default=True,
-              help="Without --params: gain of what it estimates.")
+@click.option(
+    "--params",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="UVR's model_data.json, which says what the file needs.",
+)
+@click.option(
+    "--n-fft",
+    type=click.IntRange(2_048, 65_536),
+    metavar="SAMPLES",
+    help="Without --params: samples per frame. Asked for on a terminal.",
+)
+@click.option(
+    "--stem",
+    default="vocals",
+    show_default=True,
+    help="Without --params: what the model estimates; beat for the music without voice.",
+)
+@click.option(
+    "--compensate",
+    type=click.FloatRange(0.5, 2.0),
+    default=1.0,
+    show_default=True,
+    help="Without --params: gain of what it estimates.",
+)
 @click.option("--name", help="What to call it.  [default: as the file]")
 @click.option("--licence", default="", metavar="TEXT", help="Its licence, for models list.")
 def import_(
-    file: Path, params: Path | None, n_fft: int | None, stem: str, compensate: float,
-    name: str | None, licence: str,
-) -> None:  # fmt: skip
+    file: Path,
+    params: Path | None,
+    n_fft: int | None,
+    stem: str,
+    compensate: float,
+    name: str | None,
+    licence: str,
+) -> None:
     """Take in a model FILE: one exported for streamsep, or an MDX-Net model as used by UVR.
 
     It is copied to your own folder of models, with all that is needed to run it in the copy.

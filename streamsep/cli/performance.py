@@ -115,8 +115,7 @@ def _run_live(
     lyrics = load_lyrics(options.lyrics) if options.lyrics else None
     # One set for each model, all loaded before the music: VST3 plugins load on this thread only.
     plugins = {
-        model: [load_plugin(wish) for wish in options.effect]
-        for model in options.models or (None,)
+        model: [load_plugin(wish) for wish in options.effect] for model in options.models or (None,)
     }
     rig = _rig(separator, options, options.key, next(iter(plugins.values())))
     _check_stems(options, separator, rig)
@@ -129,10 +128,17 @@ def _run_live(
     path = LivePath(source, clock, device_frames=block, channels=spec.channels)
     microphone = _open_microphone(options, spec, events)
     session = Session(
-        rig.separator, device_frames=block, slack=rig.slack, gains=gains,
-        microphone=microphone, key=rig.key, effects_delay=rig.effects_delay,
-        device_in=path.device_in, device_out=path.device_out, events=events,
-    )  # fmt: skip
+        rig.separator,
+        device_frames=block,
+        slack=rig.slack,
+        gains=gains,
+        microphone=microphone,
+        key=rig.key,
+        effects_delay=rig.effects_delay,
+        device_in=path.device_in,
+        device_out=path.device_out,
+        events=events,
+    )
     repertoire = Repertoire(
         options.models,
         lambda model: _rig(

@@ -20,9 +20,20 @@ SOUND_FORMATS = (*FORMATS, ".m4a")
 OTHER_VIDEOS = (".avi", ".flv", ".mpg", ".mpeg", ".ts", ".wmv")
 # What is taken out of a folder; a file given by its name may be called anything.
 SUFFIXES = (
-    *SOUND_FORMATS, ".aac", ".aif", ".aiff", ".au", ".caf", ".m4b", ".mka", ".oga", ".opus", ".wma",
-    *VIDEO_SUFFIXES, *OTHER_VIDEOS,
-)  # fmt: skip
+    *SOUND_FORMATS,
+    ".aac",
+    ".aif",
+    ".aiff",
+    ".au",
+    ".caf",
+    ".m4b",
+    ".mka",
+    ".oga",
+    ".opus",
+    ".wma",
+    *VIDEO_SUFFIXES,
+    *OTHER_VIDEOS,
+)
 KNOWN = (*SOUND_FORMATS, *VIDEO_SUFFIXES)
 FIELDS = ("folder", "name", "ext", "stem")
 
@@ -152,9 +163,11 @@ class Template:
         if self._pattern is None:
             return song.path.with_name(f"{song.path.stem}.{stem}{suffix}")
         values = dict(
-            folder=str(song.folder), name=song.path.stem, stem=stem,
+            folder=str(song.folder),
+            name=song.path.stem,
+            stem=stem,
             ext=song.path.suffix.lstrip("."),
-        )  # fmt: skip
+        )
         return Path(self._pattern.format(**values) + suffix)
 
 

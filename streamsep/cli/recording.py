@@ -45,9 +45,14 @@ def refuse_overwriting(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
 
 @contextmanager
 def recording(
-    files: Mapping[Path, str], session: Session, source: Source, spec: SeparatorSpec, block: int,
-    *, to_stderr: bool = False,
-) -> Iterator[list[Recorder]]:  # fmt: skip
+    files: Mapping[Path, str],
+    session: Session,
+    source: Source,
+    spec: SeparatorSpec,
+    block: int,
+    *,
+    to_stderr: bool = False,
+) -> Iterator[list[Recorder]]:
     """Record a bus to each file, and finish the files whatever happens in between.
 
     All begin with the moment at which the first sample that came in went out. A recording that
@@ -65,9 +70,14 @@ def recording(
     try:
         for path, bus in files.items():
             recorder = Recorder(
-                path, spec.sample_rate, spec.channels, block_size=block,
-                skip=session.latency.session, limit=limit, failed=failed,
-            )  # fmt: skip
+                path,
+                spec.sample_rate,
+                spec.channels,
+                block_size=block,
+                skip=session.latency.session,
+                limit=limit,
+                failed=failed,
+            )
             recorders.append(recorder)
             session.add_tap(bus, recorder)
         yield recorders

@@ -27,21 +27,48 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
 
 @click.command()
 @click.argument("names", nargs=-1, required=True, metavar="FILE|FOLDER|GLOB…")
-@click.option("-o", "--output", metavar="DIR|TEMPLATE",
-              help="Where the stems go: a folder, or a path with {folder}, {name}, {ext} and "
-                   "{stem} in it, e.g. 'out/{folder}/{name} ({stem}).flac'.  "
-                   "[default: beside each file]")
-@click.option("--stems", type=Names(), metavar="NAME,…",
-              help="Which of the model's stems, e.g. beat,vocals.  [default: all; of a video, "
-                   "beat]")
-@click.option("--format", "form", type=click.Choice([s.lstrip(".") for s in SOUND_FORMATS]),
-              help="Of the stems.  [default: what -o ends in, or wav; a video stays one]")
-@click.option("--bits", type=click.Choice([str(bits) for bits in ALL_DEPTHS]),
-              help="Per sample, in wav (32 is floating point) and flac.  [default: 24]")
-@click.option("--gain", type=Decibels(), default=0.0, show_default=True, metavar="DB",
-              help="Makes all stems louder or quieter; else they are as loud as in the song.")
-@click.option("--jobs", "at_once", type=click.IntRange(min=1), default=1, show_default=True,
-              metavar="N", help="Files at a time; each takes a core or two and a model's memory.")
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR|TEMPLATE",
+    help="Where the stems go: a folder, or a path with {folder}, {name}, {ext} and "
+    "{stem} in it, e.g. 'out/{folder}/{name} ({stem}).flac'.  "
+    "[default: beside each file]",
+)
+@click.option(
+    "--stems",
+    type=Names(),
+    metavar="NAME,…",
+    help="Which of the model's stems, e.g. beat,vocals.  [default: all; of a video, beat]",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice([s.lstrip(".") for s in SOUND_FORMATS]),
+    help="Of the stems.  [default: what -o ends in, or wav; a video stays one]",
+)
+@click.option(
+    "--bits",
+    type=click.Choice([str(bits) for bits in ALL_DEPTHS]),
+    help="Per sample, in wav (32 is floating point) and flac.  [default: 24]",
+)
+@click.option(
+    "--gain",
+    type=Decibels(),
+    default=0.0,
+    show_default=True,
+    metavar="DB",
+    help="Makes all stems louder or quieter; else they are as loud as in the song.",
+)
+@click.option(
+    "--jobs",
+    "at_once",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Files at a time; each takes a core or two and a model's memory.",
+)
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
 @model_option
 @device_option
@@ -82,9 +109,11 @@ def command(
     while len(separators) < min(at_once, len(todo)):
         separators.append(load_separator(model, device=device, offline=True))
     report = Report(
-        len(jobs), done_before=len(jobs) - len(todo), left_out=len(songs) - len(jobs),
+        len(jobs),
+        done_before=len(jobs) - len(todo),
+        left_out=len(songs) - len(jobs),
         keeps_peaks=depth == 32,
-    )  # fmt: skip
+    )
     work = partial(separate_file, bits=depth, gain=10 ** (gain / 20))
     with report.closing(), Bars(len(todo)) as bars:
 
@@ -116,9 +145,7 @@ class Report:
         Whether stems are written in a form that holds more than full scale.
     """
 
-    def __init__(
-        self, files: int, *, done_before: int, left_out: int, keeps_peaks: bool
-    ) -> None:
+    def __init__(self, files: int, *, done_before: int, left_out: int, keeps_peaks: bool) -> None:
         self._keeps_peaks = keeps_peaks
         self._files, self._done_before, self._left_out = files, done_before, left_out
         self._separated: list[Job] = []

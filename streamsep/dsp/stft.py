@@ -119,9 +119,15 @@ class StreamingSTFT:
     """
 
     def __init__(
-        self, n_fft: int, hop_length: int, channels: int, *, stems: int = 1, window: str,
+        self,
+        n_fft: int,
+        hop_length: int,
+        channels: int,
+        *,
+        stems: int = 1,
+        window: str,
         frames: int = 1,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.n_fft, self.hop_length = n_fft, hop_length
         analysis = analysis_window(window, n_fft, hop_length)
         synthesis = synthesis_window(window, n_fft, hop_length)

@@ -20,10 +20,14 @@ def _stretcher(semitones: int, sample_rate: int, channels: int) -> Any:
     rb = pylibrb()
     options = rb.Option
     stretcher = rb.RubberBandStretcher(
-        sample_rate=sample_rate, channels=channels,
-        options=options.PROCESS_REALTIME | options.ENGINE_FINER | options.WINDOW_SHORT
-        | options.PitchHighQuality | options.CHANNELS_TOGETHER,
-    )  # fmt: skip
+        sample_rate=sample_rate,
+        channels=channels,
+        options=options.PROCESS_REALTIME
+        | options.ENGINE_FINER
+        | options.WINDOW_SHORT
+        | options.PitchHighQuality
+        | options.CHANNELS_TOGETHER,
+    )
     stretcher.pitch_scale = 2.0 ** (semitones / 12.0)
     return stretcher
 

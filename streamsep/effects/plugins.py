@@ -20,10 +20,24 @@ Float32 = NDArray[np.float32]
 
 # pedalboard's effects that work as a stream and change neither pitch nor rate.
 BUILT_IN = (
-    "Bitcrush", "Chorus", "Clipping", "Compressor", "Delay", "Distortion", "Gain",
-    "HighShelfFilter", "HighpassFilter", "LadderFilter", "Limiter", "LowShelfFilter",
-    "LowpassFilter", "NoiseGate", "PeakFilter", "Phaser", "Reverb",
-)  # fmt: skip
+    "Bitcrush",
+    "Chorus",
+    "Clipping",
+    "Compressor",
+    "Delay",
+    "Distortion",
+    "Gain",
+    "HighShelfFilter",
+    "HighpassFilter",
+    "LadderFilter",
+    "Limiter",
+    "LowShelfFilter",
+    "LowpassFilter",
+    "NoiseGate",
+    "PeakFilter",
+    "Phaser",
+    "Reverb",
+)
 
 
 def load_plugin(wish: str) -> Any:

@@ -5,6 +5,13 @@ from streamsep.evaluation.scores import Score, score_alone, score_song
 from streamsep.evaluation.songs import Song, find_songs, read_song
 
 __all__ = [
-    "DOERS", "METHODS", "Score", "Song", "find_songs", "read_song", "score_alone", "score_song",
+    "DOERS",
+    "METHODS",
+    "Score",
+    "Song",
+    "find_songs",
+    "read_song",
+    "score_alone",
+    "score_song",
     "separate_song",
-]  # fmt: skip
+]

@@ -49,9 +49,14 @@ def draw_picture(sounds: Mapping[str, Overview], path: Path, *, start_s: float =
         span = (start_s, start_s + sound.seconds)
         image = np.maximum(sound.bands_db(edges_hz, COLUMNS), RANGE_DB[0])
         shown = axis.imshow(
-            image, vmin=RANGE_DB[0], vmax=RANGE_DB[1], origin="lower", aspect="auto",
-            interpolation="nearest", extent=(*span, *np.log2((LOWEST_HZ, HIGHEST_HZ))),
-        )  # fmt: skip
+            image,
+            vmin=RANGE_DB[0],
+            vmax=RANGE_DB[1],
+            origin="lower",
+            aspect="auto",
+            interpolation="nearest",
+            extent=(*span, *np.log2((LOWEST_HZ, HIGHEST_HZ))),
+        )
         axis.set(title=name, ylabel="Hz")
         axis.set_yticks(np.log2([*TICKS_HZ]), TICKS_HZ.values())
     # Beside all panels, or the chart would be wider than the spectrograms above it.

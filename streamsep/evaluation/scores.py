@@ -76,9 +76,10 @@ def score_alone(score: Score, song: Song, separate: Callable[[Song], Float32]) -
     # What is left of the voice, against silence, is the voice's level over the rest's.
     voice = separate(replace(song, beat=nothing))
     return replace(
-        score, music_kept=usdr(song.beat, music),
+        score,
+        music_kept=usdr(song.beat, music),
         voice_removed=usdr(song.vocals, song.vocals - voice),
-    )  # fmt: skip
+    )
 
 
 def _museval_medians(
@@ -98,9 +99,15 @@ def _museval_medians(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # silent frames are NaN, which the median leaves out
         sdr = bss_eval(
-            truth, guess, window=sample_rate, hop=sample_rate, compute_permutation=False,
-            filters_len=512, framewise_filters=False, bsseval_sources_version=False,
-        )[0]  # fmt: skip
+            truth,
+            guess,
+            window=sample_rate,
+            hop=sample_rate,
+            compute_permutation=False,
+            filters_len=512,
+            framewise_filters=False,
+            bsseval_sources_version=False,
+        )[0]
         beat_sdr, vocals_sdr = np.nanmedian(sdr, axis=1)
     return float(beat_sdr), float(vocals_sdr)
 
@@ -117,8 +124,16 @@ def mean_scores(scores: Sequence[Score]) -> list[Score]:
 def scores_table(scores: Sequence[Score]) -> Table:
     """Return all scores and their means as a table for the terminal."""
     table = Table(box=None, pad_edge=False)
-    names = ("song", "method", "beat uSDR", "vocals uSDR", "music kept", "voice removed",
-             "beat museval", "vocals museval")  # fmt: skip
+    names = (
+        "song",
+        "method",
+        "beat uSDR",
+        "vocals uSDR",
+        "music kept",
+        "voice removed",
+        "beat museval",
+        "vocals museval",
+    )
     for index, name in enumerate(names):
         table.add_column(name, justify="left" if index < 2 else "right")
     before = ""

@@ -132,16 +132,28 @@ def mdx_spec(
         sizes.append(size)
     try:
         return ModelSpec(
-            name=name, sample_rate=SAMPLE_RATE, channels=2, stems=(known.stem,),
-            n_fft=known.n_fft, hop_length=HOP_LENGTH, window="hann",
-            feature="complex", output="complex", mode="sliding",
-            dim_f=sizes[0], frames_per_run=sizes[1], stride_frames=1,
+            name=name,
+            sample_rate=SAMPLE_RATE,
+            channels=2,
+            stems=(known.stem,),
+            n_fft=known.n_fft,
+            hop_length=HOP_LENGTH,
+            window="hann",
+            feature="complex",
+            output="complex",
+            mode="sliding",
+            dim_f=sizes[0],
+            frames_per_run=sizes[1],
+            stride_frames=1,
             # A centred transform of a window's sound alone has no more to look at there.
             lookahead_frames=-(-known.n_fft // (2 * HOP_LENGTH)),
-            compensate=known.compensate, licence=licence, origin=origin,
-        )  # fmt: skip
+            compensate=known.compensate,
+            licence=licence,
+            origin=origin,
+        )
     except ModelError as error:
         raise ModelError(
-            error.what, expected=error.expected, remedy="check --n-fft, --stem and --compensate, "
-            "or that --params belongs to this file",
-        ) from error  # fmt: skip
+            error.what,
+            expected=error.expected,
+            remedy="check --n-fft, --stem and --compensate, or that --params belongs to this file",
+        ) from error

@@ -39,9 +39,15 @@ class Lane:
     """
 
     def __init__(
-        self, separator: Separator, *, device_frames: int, slack: int, device_in: int,
-        device_out: int, effects_delay: int,
-    ) -> None:  # fmt: skip
+        self,
+        separator: Separator,
+        *,
+        device_frames: int,
+        slack: int,
+        device_in: int,
+        device_out: int,
+        effects_delay: int,
+    ) -> None:
         spec = separator.spec
         self.separator, self._frames = separator, device_frames
         own_delay = separator.delay - effects_delay

@@ -117,9 +117,11 @@ class Session:
         self._changing: threading.Thread | None = None
         self._closing = threading.Event()
         self._desk = Desk(
-            separator.stems, *shape, gains={"beat": 1.0} if gains is None else gains,
+            separator.stems,
+            *shape,
+            gains={"beat": 1.0} if gains is None else gains,
             microphone=microphone,
-        )  # fmt: skip
+        )
         self._sanitizer = Sanitizer(shape)
         self._in, self._scratch = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         self.drift_ppm: Callable[[], float | None] = lambda: None
@@ -134,11 +136,13 @@ class Session:
 
     def _new_lane(self, rig: Rig) -> Lane:
         return Lane(
-            rig.separator, device_frames=self._frames,
+            rig.separator,
+            device_frames=self._frames,
             slack=rig.slack,
-            device_in=self._device_in, device_out=self._device_out,
+            device_in=self._device_in,
+            device_out=self._device_out,
             effects_delay=rig.effects_delay,
-        )  # fmt: skip
+        )
 
     @property
     def latency(self) -> LatencyReport:

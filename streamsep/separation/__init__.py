@@ -11,6 +11,12 @@ from streamsep.separation.separator import (
 )
 
 __all__ = [
-    "Backend", "ChunkedSeparator", "OnnxBackend", "Separator", "SeparatorFactory",
-    "SeparatorOptions", "gains_for", "load_separator",
-]  # fmt: skip
+    "Backend",
+    "ChunkedSeparator",
+    "OnnxBackend",
+    "Separator",
+    "SeparatorFactory",
+    "SeparatorOptions",
+    "gains_for",
+    "load_separator",
+]

@@ -140,9 +140,7 @@ class OnnxBackend:
         self._run_options = [_run_options(1 + number) for number in range(2 * spec.interleave)]
         self._turns = [0] * spec.interleave
 
-    def _bind(
-        self, names: tuple[str, str], states_in: list[_Port], states_out: list[_Port]
-    ) -> Any:
+    def _bind(self, names: tuple[str, str], states_in: list[_Port], states_out: list[_Port]) -> Any:
         binding, states = self._session.io_binding(), self.spec.states
         binding.bind_ortvalue_input(names[0], self._features.tensor)
         binding.bind_ortvalue_output(names[1], self._estimate.tensor)
@@ -156,9 +154,10 @@ class OnnxBackend:
         replayed = self._made_of_noise(self._run_options)
         run = self._made_of_noise([_run_options(NO_GRAPH)] * len(self._run_options))
         return (
-            replayed is not None and run is not None
+            replayed is not None
+            and run is not None
             and np.allclose(replayed, run, rtol=SAME, atol=SAME)
-        )  # fmt: skip
+        )
 
     def _made_of_noise(self, options: list[Any]) -> Float32 | None:
         """Return estimates of some runs, (runs, …), or None where one failed."""

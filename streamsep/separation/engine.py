@@ -45,9 +45,13 @@ class SpectralEngine(ABC):
         self._lag = spec.lag_frames if lag_frames is None else lag_frames
         self.block_size: int = stride_frames * spec.hop_length
         self._stft = StreamingSTFT(
-            spec.n_fft, spec.hop_length, spec.channels, stems=len(spec.stems), window=spec.window,
+            spec.n_fft,
+            spec.hop_length,
+            spec.channels,
+            stems=len(spec.stems),
+            window=spec.window,
             frames=stride_frames,
-        )  # fmt: skip
+        )
         self.delay: int = self._stft.delay + self._lag * spec.hop_length
         self._mixture = DelayLine(spec.channels, self.delay, self.block_size)
         shape = (stride_frames, spec.channels, spec.bins)

@@ -101,6 +101,10 @@ def choose_pace(spec: ModelSpec, run_s: float) -> Pace:
     slack = math.ceil(HEADROOM * run_s * spec.sample_rate)
     frames = stride + trim - 1
     return Pace(
-        run_s, stride, trim, slack, spec.sample_rate,
+        run_s,
+        stride,
+        trim,
+        slack,
+        spec.sample_rate,
         frames * spec.hop_length + spec.n_fft + slack,
-    )  # fmt: skip
+    )

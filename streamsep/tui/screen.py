@@ -98,29 +98,50 @@ class ScreenDisplay(Display):
 
     def _bind(self) -> list[Binding]:
         bindings = [
-            Binding("← →", "fader", {
-                "left": partial(self._choose, -1), "right": partial(self._choose, 1),
-            }),
-            Binding("↑ ↓", "level", {
-                "up": partial(self._move, 1), "down": partial(self._move, -1),
-            }),
+            Binding(
+                "← →",
+                "fader",
+                {
+                    "left": partial(self._choose, -1),
+                    "right": partial(self._choose, 1),
+                },
+            ),
+            Binding(
+                "↑ ↓",
+                "level",
+                {
+                    "up": partial(self._move, 1),
+                    "down": partial(self._move, -1),
+                },
+            ),
             Binding("g", "guide on/off", {"g": self._toggle_guide}),
             Binding("b", "bypass", {"b": self._toggle_bypass}),
-        ]  # fmt: skip
+        ]
         if self._key is not None:
-            bindings.append(Binding("- +", "key", {
-                "-": partial(self._move_key, -1), "+": partial(self._move_key, 1),
-            }))  # fmt: skip
+            bindings.append(
+                Binding(
+                    "- +",
+                    "key",
+                    {
+                        "-": partial(self._move_key, -1),
+                        "+": partial(self._move_key, 1),
+                    },
+                )
+            )
         if next_model := self._controls.next_model:
             bindings.append(Binding("m", "model", {"m": next_model}))
         if prompter := self._controls.prompter:
             bindings += [
                 Binding("space", "song begins", {" ": lambda: prompter.begin(self._stats)}),
-                Binding(", .", "lyrics sooner, later", {
-                    ",": partial(prompter.move, -LYRICS_STEP_S),
-                    ".": partial(prompter.move, LYRICS_STEP_S),
-                }),
-            ]  # fmt: skip
+                Binding(
+                    ", .",
+                    "lyrics sooner, later",
+                    {
+                        ",": partial(prompter.move, -LYRICS_STEP_S),
+                        ".": partial(prompter.move, LYRICS_STEP_S),
+                    },
+                ),
+            ]
         return [*bindings, Binding("q", "quit", {"q": self._controls.quit})]
 
     def __enter__(self) -> Display:

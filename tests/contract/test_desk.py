@@ -144,8 +144,12 @@ def test_bypass_is_the_song_in_its_place_and_the_singer_goes_on(unet_shaped_mode
     np.testing.assert_allclose(
         song[:, off], beat.sound[:, : song.shape[-1]][:, off], atol=1e-7, rtol=0
     )
-    assert np.abs(beat.sound - np.pad(delayed, ((0, 0), (0, output.shape[-1] - delayed.shape[-1]))
-                                      ))[:, on].max() > 0.01  # fmt: skip
+    assert (
+        np.abs(beat.sound - np.pad(delayed, ((0, 0), (0, output.shape[-1] - delayed.shape[-1]))))[
+            :, on
+        ].max()
+        > 0.01
+    )
 
 
 def test_the_beat_fader_holds_in_bypass(unet_shaped_model):
@@ -188,9 +192,10 @@ def test_missed_blocks_leave_the_microphone_and_the_recorded_sum(tmp_path):
     tone = 0.4 * np.sin(2 * np.pi * 100 * time).astype(np.float32) * np.ones((2, 1), np.float32)
     voice = 0.1 * music(2.0, seed=7)
     session = Session(
-        SlowBackend.separator(path, lambda: gate.wait(20)), device_frames=FRAMES,
+        SlowBackend.separator(path, lambda: gate.wait(20)),
+        device_frames=FRAMES,
         microphone=Singer(voice),
-    )  # fmt: skip
+    )
     session.set_gain("guide", 0.0)
     heard = {bus: Keep(session, bus) for bus in BUSES}
 
@@ -232,9 +237,11 @@ def with_key(path, semitones):
     separator = load_separator(path)
     key = KeyChanger(semitones, 44_100, 2, separator.block_size)
     return Session(
-        ProcessedSeparator(separator, [key]), device_frames=FRAMES, key=key,
+        ProcessedSeparator(separator, [key]),
+        device_frames=FRAMES,
+        key=key,
         effects_delay=key.delay,
-    )  # fmt: skip
+    )
 
 
 def test_a_key_of_zero_is_the_beat_at_the_reported_latency(unet_shaped_model):

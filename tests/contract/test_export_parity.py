@@ -21,9 +21,7 @@ from streamsep.spec import ModelSpec
 STEPS = {"stateful": 200, "sliding": 2}  # 18 s of sound; the network forgets within one
 
 
-def make_checkpoint(
-    head: str, seed: int = 0, stems: tuple[str, ...] = ("vocals",)
-) -> Checkpoint:
+def make_checkpoint(head: str, seed: int = 0, stems: tuple[str, ...] = ("vocals",)) -> Checkpoint:
     torch.manual_seed(seed)
     network = NetworkConfig(width=1 / 32, head=head, stems=len(stems))
     train = TrainConfig(head=head, stems=stems)
@@ -98,9 +96,14 @@ def test_the_spec_travels_in_the_file(tmp_path: Path, wave: np.ndarray) -> None:
 
     checkpoint = make_checkpoint("gated")
     spec = make_spec(
-        checkpoint, "stateful", name="parity", licence="CC0-1.0", training_data="noise",
-        scores={"usdr": 1.5}, git_commit="abc",
-    )  # fmt: skip
+        checkpoint,
+        "stateful",
+        name="parity",
+        licence="CC0-1.0",
+        training_data="noise",
+        scores={"usdr": 1.5},
+        git_commit="abc",
+    )
     for precision in ("fp32", "int8"):
         path = tmp_path / f"{precision}.onnx"
         write_model(checkpoint, spec, path, precision, wave, 10)

@@ -48,9 +48,13 @@ def test_between_two_devices_reported_is_measured(tmp_path, frames):
         lambda start, stop: np.pad(signal[:, start:stop], ((0, 0), (0, stop - start)))[
             :, : stop - start
         ],
-        2, frames, sample_rate=RATE, seconds=1.0, drift_ppm=0.0,
+        2,
+        frames,
+        sample_rate=RATE,
+        seconds=1.0,
+        drift_ppm=0.0,
         between=lambda index: session.wait_idle(),
-    )  # fmt: skip
+    )
     session = Session(separator, device_frames=frames, device_in=devices.device_in)
     with session:
         devices.run(session.process_block, threading.Event())
@@ -63,9 +67,7 @@ def test_what_the_devices_take_is_measured_and_reported(tmp_path, late_s):
     """Blocks that are handed over late, but stamped, and blocks that begin at another phase."""
     frames = 512
     separator = load_separator(models.constant_mask(tmp_path / "m.onnx", 0.0))
-    buffer = JitterBuffer(
-        2, frames, sample_rate=RATE, buffered=frames, two_clocks=True
-    )
+    buffer = JitterBuffer(2, frames, sample_rate=RATE, buffered=frames, two_clocks=True)
     session = Session(separator, device_frames=frames, device_in=buffer.latency)
     session.device_latency = lambda: buffer.measured
     assert session.latency.device_in == buffer.latency  # what is declared, until then
@@ -107,9 +109,7 @@ def test_one_sample_less_of_head_start_would_run_dry(block, frames):
 
 def test_the_report_adds_up(unet_shaped_model):
     separator = load_separator(unet_shaped_model)
-    latency = Session(
-        separator, device_frames=1024, slack=0, device_in=300, device_out=200
-    ).latency
+    latency = Session(separator, device_frames=1024, slack=0, device_in=300, device_out=200).latency
     # The algorithm's 10,240 samples, when device blocks divide the model's.
     assert latency.session == 10_240
     assert latency.total == 10_740

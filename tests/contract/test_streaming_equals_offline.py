@@ -136,9 +136,10 @@ def test_delay_is_where_an_impulse_comes_out(engine):
     for start in range(0, mixture.shape[-1], size):
         separator.process(mixture[:, start : start + size], out)
         total.append(out.sum(axis=0))
-    assert np.abs(np.concatenate(total, axis=-1)).argmax(axis=-1).tolist() == [
-        1234 + separator.delay
-    ] * 2
+    assert (
+        np.abs(np.concatenate(total, axis=-1)).argmax(axis=-1).tolist()
+        == [1234 + separator.delay] * 2
+    )
 
 
 def test_the_issue_s_figure_for_the_tutorial_s_network(unet_shaped_model):

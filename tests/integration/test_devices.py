@@ -22,9 +22,17 @@ def test_what_is_captured_is_recorded_until_ctrl_c(server, short_song, identity_
     def take(attempt):
         recorded = tmp_path / f"take{attempt}.flac"
         with Live(
-            tmp_path, "--input", "pulse", "--output", "null", "--record", recorded,
-            "--model", identity_model, env=server.env(),
-        ) as live:  # fmt: skip
+            tmp_path,
+            "--input",
+            "pulse",
+            "--output",
+            "null",
+            "--record",
+            recorded,
+            "--model",
+            identity_model,
+            env=server.env(),
+        ) as live:
             with live.losses_while(server):
                 server.play(short_song.path, "A")
                 time.sleep(0.5)  # more than the latency: all of the song has come out
@@ -47,10 +55,18 @@ def test_a_file_plays_on_a_device_to_its_last_sample(server, short_song, identit
         with (
             server.recording("B.monitor") as sound,
             Live(
-                tmp_path, "--input", short_song.path, "--output", "pulse",
-                "--model", identity_model, "--block", 1024, env=server.env(),
+                tmp_path,
+                "--input",
+                short_song.path,
+                "--output",
+                "pulse",
+                "--model",
+                identity_model,
+                "--block",
+                1024,
+                env=server.env(),
             ) as live,
-        ):  # fmt: skip
+        ):
             assert live.wait() == 0, live.stderr
             sound.wait_for(RATE // 2)
         live.losses.server = server.underruns - underruns
@@ -83,10 +99,18 @@ def test_after_a_stall_the_sound_is_back_with_the_reported_latency(
     with (
         server.recording("AB.monitor", channels=f"{FRONT},{REAR}") as take,
         Live(
-            tmp_path, "--input", "pulse", "--output", "pulse", "--model", identity_model,
-            "--block", block, env=server.env(source="FRONT_IN", sink="REAR"),
+            tmp_path,
+            "--input",
+            "pulse",
+            "--output",
+            "pulse",
+            "--model",
+            identity_model,
+            "--block",
+            block,
+            env=server.env(source="FRONT_IN", sink="REAR"),
         ) as live,
-    ):  # fmt: skip
+    ):
         with live.losses_while(server):
             with server.playing(long_song.path, "FRONT"):
                 time.sleep(1.0)
@@ -138,10 +162,13 @@ def test_a_device_that_lacks_the_rate_is_converted_both_ways(server, short_song)
         with (
             server.recording("B.monitor") as sound,
             subprocess.Popen(
-                [sys.executable, "-c", RATES, "400000"], env=server.env(), text=True,
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                [sys.executable, "-c", RATES, "400000"],
+                env=server.env(),
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
             ) as process,
-        ):  # fmt: skip
+        ):
             assert process.stdout.readline() == "running\n"
             underruns = server.underruns
             server.play(short_song.path, "A")
@@ -166,10 +193,18 @@ def test_sinks_at_48_khz_play_the_same_music(server, short_song, identity_model,
         with (
             server.recording("B48.monitor", rate=rate) as sound,
             Live(
-                tmp_path, "--input", "pulse", "--output", "pulse", "--model", identity_model,
-                "--block", 1024, env=server.env(source="A48.monitor", sink="B48"),
+                tmp_path,
+                "--input",
+                "pulse",
+                "--output",
+                "pulse",
+                "--model",
+                identity_model,
+                "--block",
+                1024,
+                env=server.env(source="A48.monitor", sink="B48"),
             ) as live,
-        ):  # fmt: skip
+        ):
             with live.losses_while(server):
                 server.play(short_song.path, "A48")
                 sound.wait_for(rate)

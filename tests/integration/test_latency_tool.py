@@ -18,8 +18,9 @@ def measured(folder, *arguments):
     document.write_text("<!-- latency -->\n<!-- end of latency -->\n")
     done = subprocess.run(
         [sys.executable, str(TOOL), "--json", path, "--markdown", document, *arguments],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(path.read_text()), document.read_text()
 

@@ -27,9 +27,14 @@ def looped(identity_model, tmp_path):
         folder = tmp_path / f"live{len(started)}"
         folder.mkdir()
         live = Live(
-            folder, "--input", "loopback", "--model", identity_model, *options,
+            folder,
+            "--input",
+            "loopback",
+            "--model",
+            identity_model,
+            *options,
             env=server.env(**UNTOLD),
-        )  # fmt: skip
+        )
         started.append(live)
         return live
 
@@ -56,7 +61,7 @@ def refused(server, model, *options):
     """Run it to an end that comes at once, and return the last line."""
     done = streamsep(
         "live", "--input", "loopback", "--model", model, *options, env=server.env(**UNTOLD)
-    )  # fmt: skip
+    )
     assert done.returncode == 5
     return done.stderr.splitlines()[-1]
 
@@ -64,9 +69,17 @@ def refused(server, model, *options):
 def plain_run(server, song, model):
     """Run live from a file, long enough to have started."""
     return streamsep(
-        "live", "--input", song, "--output", "null", "--seconds", 0.1, "--model", model,
+        "live",
+        "--input",
+        song,
+        "--output",
+        "null",
+        "--seconds",
+        0.1,
+        "--model",
+        model,
         env=server.env(**UNTOLD),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -124,9 +137,7 @@ def test_two_at_once_leave_each_other_alone(
     assert not [name for name in server.sink_names() if name.startswith("streamsep")]
 
 
-def test_the_output_is_a_real_sink_even_if_ours_is_the_default(
-    each_server, looped, identity_model
-):
+def test_the_output_is_a_real_sink_even_if_ours_is_the_default(each_server, looped, identity_model):
     server = each_server
     live = looped(server)
     wait_for_sink(server)
@@ -179,9 +190,18 @@ def test_without_another_sink_there_is_nothing_to_play_on(identity_model):
 def test_a_player_s_samples_come_out_exactly(server, short_song, identity_model, tmp_path):
     """Through a null sink, its monitor, the model and another null sink."""
     heard = listen(
-        server, short_song, tmp_path, "--input", "loopback", "--model", identity_model,
-        "--block", 1024, env=server.env(**UNTOLD), sink="streamsep",
-    )  # fmt: skip
+        server,
+        short_song,
+        tmp_path,
+        "--input",
+        "loopback",
+        "--model",
+        identity_model,
+        "--block",
+        1024,
+        env=server.env(**UNTOLD),
+        sink="streamsep",
+    )
     start = locate(short_song.sound[0], heard.output[0])
     whole = span(heard.output, start, short_song.sound.shape[-1])
     np.testing.assert_array_equal(whole, short_song.sound)
@@ -225,15 +245,17 @@ except DeviceError as error:
         (["Phones"], "win32", "Phones", ["no loopback device; expected an input named CABLE"]),
         (["Phones"], "darwin", "Phones", ["install BlackHole ("]),
     ],
-)  # fmt: skip
+)
 def test_elsewhere_a_cable_is_found_by_its_name(server, tmp_path, devices, system, output, said):
     """Devices of those names on the server; real ones of other systems are not at hand."""
     lines = [f'pcm."{name}" {{ type pulse }}\n' for name in devices]
     (tmp_path / ".asoundrc").write_text("".join(lines))
     done = subprocess.run(
         [sys.executable, "-c", CABLES, system, output],
-        env=server.env() | {"HOME": str(tmp_path)}, capture_output=True, text=True,
-    )  # fmt: skip
+        env=server.env() | {"HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
     printed = done.stdout.splitlines()
     assert len(printed) == len(said), done.stderr
     assert all(part in line for part, line in zip(said, printed, strict=True)), printed

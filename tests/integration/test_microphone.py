@@ -37,10 +37,24 @@ def mic_losses(live):
 def singing(server, folder, beat, model, *options, source="FRONT_IN"):
     """A live run that listens to a source, plays on REAR and records its buses."""
     return Live(
-        folder, "--input", beat.path, "--output", "pulse", "--mic", "pulse",
-        "--record", folder / "take.wav", "--record-stems", "beat,mic,mix", "--model", model,
-        "--block", BLOCK, *options, env=server.env(source=source, sink="REAR"),
-    )  # fmt: skip
+        folder,
+        "--input",
+        beat.path,
+        "--output",
+        "pulse",
+        "--mic",
+        "pulse",
+        "--record",
+        folder / "take.wav",
+        "--record-stems",
+        "beat,mic,mix",
+        "--model",
+        model,
+        "--block",
+        BLOCK,
+        *options,
+        env=server.env(source=source, sink="REAR"),
+    )
 
 
 def test_the_voice_is_heard_soon_and_whole_and_in_the_mix(
@@ -68,9 +82,11 @@ def test_the_voice_is_heard_soon_and_whole_and_in_the_mix(
     np.testing.assert_allclose(beat + mic, mix, atol=3 * PCM_24 + 1e-6, rtol=0)
     count = min(beat.shape[-1], long_song.sound.shape[-1])
     np.testing.assert_allclose(
-        beat[:, RATE // 4 :][:, : count - RATE // 4], long_song.sound[:, : count - RATE // 4],
-        atol=PCM_24, rtol=0,
-    )  # fmt: skip
+        beat[:, RATE // 4 :][:, : count - RATE // 4],
+        long_song.sound[:, : count - RATE // 4],
+        atol=PCM_24,
+        rtol=0,
+    )
     # All of the voice, without a hole, as the one channel that a microphone has.
     voice = short_song.sound.mean(axis=0)
     start = locate(voice, mic[0])
@@ -112,9 +128,10 @@ def test_a_microphone_that_stalls_or_goes_away_costs_the_beat_nothing(
         with singing(server, place, beat, identity_model, source="VOICE") as live:
             with live.losses_while(server):
                 with subprocess.Popen(
-                    ["paplay", long_song.path], env=server.env(sink="A"),
+                    ["paplay", long_song.path],
+                    env=server.env(sink="A"),
                     stderr=subprocess.DEVNULL,
-                ) as player:  # fmt: skip
+                ) as player:
                     wait_until(lambda: np.abs(read(mic_file)).max(initial=0.0) > 0.05, "the voice")
                     trouble(server, module)
                     player.kill()

@@ -54,9 +54,16 @@ def listen(server, song, folder, *options, env, sink="A", monitor="B.monitor", c
 
 def test_an_identity_model_gives_the_song_sample_for_sample(server, song, identity_model, tmp_path):
     heard = listen(
-        server, song, tmp_path, *BETWEEN_DEVICES, "--model", identity_model, "--block", BLOCK,
+        server,
+        song,
+        tmp_path,
+        *BETWEEN_DEVICES,
+        "--model",
+        identity_model,
+        "--block",
+        BLOCK,
         env=server.env(),
-    )  # fmt: skip
+    )
     count = song.sound.shape[-1]
     start = locate(song.sound[0], heard.output[0])
     np.testing.assert_array_equal(span(heard.output, start, count), song.sound)
@@ -68,9 +75,16 @@ def test_an_identity_model_gives_the_song_sample_for_sample(server, song, identi
 
 def test_a_model_with_lookahead_gives_the_offline_result(server, song, unet_shaped_model, tmp_path):
     heard = listen(
-        server, song, tmp_path, *BETWEEN_DEVICES, "--model", unet_shaped_model,
-        "--block", BLOCK, env=server.env(),
-    )  # fmt: skip
+        server,
+        song,
+        tmp_path,
+        *BETWEEN_DEVICES,
+        "--model",
+        unet_shaped_model,
+        "--block",
+        BLOCK,
+        env=server.env(),
+    )
     count = song.sound.shape[-1]
     beat = offline_beat(unet_shaped_model, song.sound)
     # The recording begins with the first sample that came in, so it tells where the STFT's
@@ -89,10 +103,19 @@ def test_the_whole_way_takes_the_reported_latency(server, short_song, identity_m
     """Both ends are pairs of channels of one sink, recorded together: one clock."""
     block = 512
     heard = listen(
-        server, short_song, tmp_path, *BETWEEN_DEVICES, "--model", identity_model,
-        "--block", block, env=server.env(source="FRONT_IN", sink="REAR"),
-        sink="FRONT", monitor="AB.monitor", channels=f"{FRONT},{REAR}",
-    )  # fmt: skip
+        server,
+        short_song,
+        tmp_path,
+        *BETWEEN_DEVICES,
+        "--model",
+        identity_model,
+        "--block",
+        block,
+        env=server.env(source="FRONT_IN", sink="REAR"),
+        sink="FRONT",
+        monitor="AB.monitor",
+        channels=f"{FRONT},{REAR}",
+    )
     sound = short_song.sound
     way_in, way_out = (locate(sound[0], heard.output[channel]) for channel in (0, 2))
     np.testing.assert_array_equal(span(heard.output[2:], way_out, sound.shape[-1]), sound)

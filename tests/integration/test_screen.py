@@ -32,9 +32,17 @@ def arguments(song, tmp_path):
     """Of a run in which all of the song is vocals, and all of them are heard."""
     model = models.constant_mask(tmp_path / "all.onnx", 1.0)
     return (
-        "--input", song, "--output", "null", "--model", model, "--guide", 100,
-        "--lyrics", song.with_suffix(".lrc"),
-    )  # fmt: skip
+        "--input",
+        song,
+        "--output",
+        "null",
+        "--model",
+        model,
+        "--guide",
+        100,
+        "--lyrics",
+        song.with_suffix(".lrc"),
+    )
 
 
 @pytest.fixture
@@ -155,9 +163,15 @@ def test_a_vst3_plugin_goes_along_with_a_change_of_models(terminal, song, tmp_pa
     far = models.constant_mask(tmp_path / "far.onnx", 0.0, **late)
     terminal.before = terminal.settings()
     terminal.live(
-        "--input", song, "--output", "null", "--model", f"{near},{far}",
-        "--effect", f"{vst3.build(tmp_path)}:wet=0.25",
-    )  # fmt: skip
+        "--input",
+        song,
+        "--output",
+        "null",
+        "--model",
+        f"{near},{far}",
+        "--effect",
+        f"{vst3.build(tmp_path)}:wet=0.25",
+    )
     for latency in ("latency 71 ms", "latency 257 ms", "latency 71 ms"):
         terminal.wait_for(latency, "-12.0 dB")  # half of -6 dB
         terminal.press("m")

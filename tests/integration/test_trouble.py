@@ -41,9 +41,18 @@ def test_after_a_server_has_died_and_come_back_the_music_goes_on(
     recorded = tmp_path / "recording.wav"
     first = short_song.sound[:, :RATE]
     with Live(
-        tmp_path, "--input", "pulse", "--output", "pulse", "--record", recorded,
-        "--model", identity_model, "--plain", env=own_server.env(),
-    ) as live:  # fmt: skip
+        tmp_path,
+        "--input",
+        "pulse",
+        "--output",
+        "pulse",
+        "--record",
+        recorded,
+        "--model",
+        identity_model,
+        "--plain",
+        env=own_server.env(),
+    ) as live:
         live.wait_until_running()
         before = time.monotonic()
         own_server.play(short_song.path, "A")
@@ -92,9 +101,9 @@ def test_sound_is_back_within_two_seconds_of_the_server_s_return(
     env = server.env() if "pulse" in options else server.env(source=None, sink=None)
     with contextlib.ExitStack() as stack:
         player = stack.enter_context(server.player(endless, "A"))
-        live = stack.enter_context(Live(
-            tmp_path, *options, "--model", identity_model, "--plain", env=env
-        ))  # fmt: skip
+        live = stack.enter_context(
+            Live(tmp_path, *options, "--model", identity_model, "--plain", env=env)
+        )
         live.wait_until_running()
         server.kill()
         player.wait()
@@ -110,22 +119,32 @@ def test_sound_is_back_within_two_seconds_of_the_server_s_return(
 
 def test_a_sink_that_isn_t_there_is_named(own_server, short_song, identity_model):
     done = streamsep(
-        "live", "--input", short_song.path, "--output", "speakers", "--model", identity_model,
+        "live",
+        "--input",
+        short_song.path,
+        "--output",
+        "speakers",
+        "--model",
+        identity_model,
         env=own_server.env(sink="nowhere"),
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (5, (
-        "streamsep: the sound server has no sink 'nowhere'; expected one of: A, B, A48, B48, AB, "
-        "FRONT, REAR; correct PULSE_SINK, or leave it out\n"
-    ))
+    )
+    assert (done.returncode, done.stderr) == (
+        5,
+        (
+            "streamsep: the sound server has no sink 'nowhere'; expected one of: A, B, A48, B48, "
+            "AB, FRONT, REAR; correct PULSE_SINK, or leave it out\n"
+        ),
+    )
 
 
 def outputs_of(server):
     """Modules whose sinks aren't streamsep's."""
     listed = server.pactl("list", "short", "modules").stdout.splitlines()
     return [
-        line.split("\t")[0] for line in listed
+        line.split("\t")[0]
+        for line in listed
         if ("remap-sink" in line or "null-sink" in line) and "sink_name=streamsep" not in line
-    ]  # fmt: skip
+    ]
 
 
 def test_without_its_last_output_it_doesn_t_play_to_itself(
@@ -135,10 +154,18 @@ def test_without_its_last_output_it_doesn_t_play_to_itself(
     server = each_own_server
     with contextlib.ExitStack() as stack:
         stack.enter_context(server.player(endless, "A"))
-        live = stack.enter_context(Live(
-            tmp_path, "--input", "loopback", "--capture", "paplay",
-            "--model", identity_model, env=server.env(source=None, sink=None),
-        ))  # fmt: skip
+        live = stack.enter_context(
+            Live(
+                tmp_path,
+                "--input",
+                "loopback",
+                "--capture",
+                "paplay",
+                "--model",
+                identity_model,
+                env=server.env(source=None, sink=None),
+            )
+        )
 
         def levels():
             return [float(level) for level in re.findall(r" in +(-?\d+\.\d) dB", live.stdout)]
@@ -155,18 +182,25 @@ def test_without_its_last_output_it_doesn_t_play_to_itself(
         assert live.end() == 0, live.stderr
 
 
-def test_what_a_held_program_has_missed_is_silence_in_its_place(
-    endless, identity_model, tmp_path
-):
+def test_what_a_held_program_has_missed_is_silence_in_its_place(endless, identity_model, tmp_path):
     recorded = tmp_path / "recording.wav"
     with (
         pulse_server(at_once=True) as server,
         server.player(endless, "A"),
         Live(
-            tmp_path, "--input", "pulse", "--output", "pulse", "--record", recorded,
-            "--model", identity_model, "--plain", env=server.env(),
+            tmp_path,
+            "--input",
+            "pulse",
+            "--output",
+            "pulse",
+            "--record",
+            recorded,
+            "--model",
+            identity_model,
+            "--plain",
+            env=server.env(),
         ) as live,
-    ):  # fmt: skip
+    ):
         live.wait_until_running()
         time.sleep(3.0)
         live.process.send_signal(signal.SIGSTOP)
@@ -192,9 +226,17 @@ def test_a_server_that_hangs_holds_nothing_up(own_server, identity_model, tmp_pa
     """PortAudio's calls hang with it, and may not take the program along."""
     recorded = tmp_path / "recording.wav"
     with Live(
-        tmp_path, "--input", "pulse", "--output", "pulse", "--record", recorded,
-        "--model", identity_model, env=own_server.env(),
-    ) as live:  # fmt: skip
+        tmp_path,
+        "--input",
+        "pulse",
+        "--output",
+        "pulse",
+        "--record",
+        recorded,
+        "--model",
+        identity_model,
+        env=own_server.env(),
+    ) as live:
         live.wait_until_running()
         own_server.processes[0].send_signal(signal.SIGSTOP)
         try:

@@ -38,9 +38,13 @@ def streamsep(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end; ``stdout`` and ``stderr`` are text."""
     return subprocess.run(
-        [*COMMAND, *map(str, arguments)], env=env or without_sound(),
-        capture_output=True, text=True, timeout=PATIENCE_S, preexec_fn=limit_files(largest_file),
-    )  # fmt: skip
+        [*COMMAND, *map(str, arguments)],
+        env=env or without_sound(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        preexec_fn=limit_files(largest_file),
+    )
 
 
 def ffmpeg(*arguments) -> None:
@@ -75,9 +79,12 @@ class Live:
         self._files = [folder / "live.out", folder / "live.err"]
         with self._files[0].open("w") as out, self._files[1].open("w") as err:
             self.process = subprocess.Popen(
-                [*COMMAND, "live", *map(str, arguments)], env=env or without_sound(),
-                stdout=out, stderr=err, preexec_fn=limit_files(largest_file),
-            )  # fmt: skip
+                [*COMMAND, "live", *map(str, arguments)],
+                env=env or without_sound(),
+                stdout=out,
+                stderr=err,
+                preexec_fn=limit_files(largest_file),
+            )
 
     @property
     def stdout(self) -> str:

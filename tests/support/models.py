@@ -13,10 +13,20 @@ HEADER = '<ir_version: 9, opset_import: ["": 18]>'
 
 def make_spec(**changes) -> ModelSpec:
     values = dict(
-        name="test", sample_rate=44_100, channels=2, stems=("vocals",), n_fft=2048,
-        hop_length=1024, window="sqrt_hann", feature="log1p_magnitude", output="mask",
-        mode="stateful", frames_per_run=1, stride_frames=1, lookahead_frames=0,
-    )  # fmt: skip
+        name="test",
+        sample_rate=44_100,
+        channels=2,
+        stems=("vocals",),
+        n_fft=2048,
+        hop_length=1024,
+        window="sqrt_hann",
+        feature="log1p_magnitude",
+        output="mask",
+        mode="stateful",
+        frames_per_run=1,
+        stride_frames=1,
+        lookahead_frames=0,
+    )
     return ModelSpec(**(values | changes))
 
 
@@ -67,9 +77,12 @@ def lookahead_mask(path: Path, *, frames: int, lookahead: int, **changes) -> Pat
     numpy for a whole file.
     """
     spec = make_spec(
-        frames_per_run=frames, stride_frames=frames, lookahead_frames=lookahead,
-        states=(StateSpec("past", "past_next", (2, 1025, lookahead)),), **changes,
-    )  # fmt: skip
+        frames_per_run=frames,
+        stride_frames=frames,
+        lookahead_frames=lookahead,
+        states=(StateSpec("past", "past_next", (2, 1025, lookahead)),),
+        **changes,
+    )
     total, lag = lookahead + frames, spec.lag_frames
     text = f"""
     lookahead (float[2,1025,{frames}] features, float[2,1025,{lookahead}] past)
@@ -121,9 +134,12 @@ def remembering_mask(path: Path, **changes) -> Path:
 def windowed_mask(path: Path, *, frames: int, stride: int, lag: int, **changes) -> Path:
     """`lookahead_mask` as a sliding graph over a window of ``frames``."""
     spec = make_spec(
-        mode="sliding", frames_per_run=frames, stride_frames=stride,
-        lookahead_frames=lag + stride - 1, **changes,
-    )  # fmt: skip
+        mode="sliding",
+        frames_per_run=frames,
+        stride_frames=stride,
+        lookahead_frames=lag + stride - 1,
+        **changes,
+    )
     text = f"""
     windowed (float[2,1025,{frames}] features) => (float[1,2,1025,{frames}] estimate) {{
         pads = Constant <value_ints: ints = [0, 0, 0, 0, 0, {lag}]> ()
@@ -162,9 +178,16 @@ def reference_mask(features: np.ndarray, lag: int) -> np.ndarray:
 
 
 def mdx(
-    path: Path, *, kernel: np.ndarray | None = None, n_fft: int = 4096, dim_f: int = 2048,
-    frames: int = 32, batch: str = "batch", spec: bool = True, **changes,
-) -> Path:  # fmt: skip
+    path: Path,
+    *,
+    kernel: np.ndarray | None = None,
+    n_fft: int = 4096,
+    dim_f: int = 2048,
+    frames: int = 32,
+    batch: str = "batch",
+    spec: bool = True,
+    **changes,
+) -> Path:
     """A graph with the contract of MDX-Net; without a kernel it gives back what it is given.
 
     ``kernel`` (4, 4, 3) float32 mixes the planes of three successive frames: output plane o of
@@ -180,8 +203,18 @@ def mdx(
     <float[4,4,1,3] kernel = {{{values}}}> {{
         output = Conv <pads: ints = [0, 1, 0, 1]> (input, kernel)
     }}"""
-    metadata = make_spec(
-        n_fft=n_fft, dim_f=dim_f, window="hann", feature="complex", output="complex",
-        mode="sliding", frames_per_run=frames, **({"lookahead_frames": 2} | changes),
-    ).to_metadata() if spec else {}  # fmt: skip
+    metadata = (
+        make_spec(
+            n_fft=n_fft,
+            dim_f=dim_f,
+            window="hann",
+            feature="complex",
+            output="complex",
+            mode="sliding",
+            frames_per_run=frames,
+            **({"lookahead_frames": 2} | changes),
+        ).to_metadata()
+        if spec
+        else {}
+    )
     return save(text, path, metadata)

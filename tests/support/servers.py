@@ -74,10 +74,15 @@ class SoundServer(ABC):
         return {k: v for k, v in os.environ.items() if not k.startswith(("PULSE_", "DISPLAY"))}
 
     def _start(self, *command: str | Path) -> None:
-        self.processes.append(subprocess.Popen(
-            command, env=self._outside() | self._own, stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        ))  # fmt: skip
+        self.processes.append(
+            subprocess.Popen(
+                command,
+                env=self._outside() | self._own,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
 
     def _promote(self) -> None:
         """Put the server above the tests, as desktops do; refused without the right to."""
@@ -109,9 +114,11 @@ class SoundServer(ABC):
         """
         chosen = {"PULSE_SOURCE": source, "PULSE_SINK": sink}
         return {
-            **self._outside(), **self._own, "PULSE_SERVER": f"unix:{self.socket}",
+            **self._outside(),
+            **self._own,
+            "PULSE_SERVER": f"unix:{self.socket}",
             **{name: device for name, device in chosen.items() if device is not None},
-        }  # fmt: skip
+        }
 
     def pactl(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -175,12 +182,18 @@ class SoundServer(ABC):
         with path.open("wb") as file:
             recorder = subprocess.Popen(
                 [
-                    "parec", f"--device={source}", "--format=float32le", f"--rate={rate}",
-                    f"--channels={count}", f"--channel-map={channels}", "--raw",
+                    "parec",
+                    f"--device={source}",
+                    "--format=float32le",
+                    f"--rate={rate}",
+                    f"--channels={count}",
+                    f"--channel-map={channels}",
+                    "--raw",
                     "--latency-msec=50",
                 ],
-                env=self.env(), stdout=file,
-            )  # fmt: skip
+                env=self.env(),
+                stdout=file,
+            )
         take = Take(path, count)
         try:
             wait_until(lambda: take.frames > 0, f"the first samples of {source}")
@@ -243,10 +256,16 @@ class PulseServer(SoundServer):
 
     def start(self) -> None:
         self._start(
-            "pulseaudio", "-n", "-F", self.folder / "default.pa", "--daemonize=no",
-            "--exit-idle-time=-1", "--use-pid-file=no",
-            "--log-level=debug", f"--log-target=file:{self.log}",
-        )  # fmt: skip
+            "pulseaudio",
+            "-n",
+            "-F",
+            self.folder / "default.pa",
+            "--daemonize=no",
+            "--exit-idle-time=-1",
+            "--use-pid-file=no",
+            "--log-level=debug",
+            f"--log-target=file:{self.log}",
+        )
         self._wait_until_up()
         self._promote()
 
@@ -299,9 +318,9 @@ class Take:
     def sound(self) -> np.ndarray:
         """Return (C, N)."""
         samples = np.fromfile(self._path, np.float32)
-        return samples[: samples.size // self._channels * self._channels].reshape(
-            -1, self._channels
-        ).T  # fmt: skip
+        return (
+            samples[: samples.size // self._channels * self._channels].reshape(-1, self._channels).T
+        )
 
 
 class PipeWireServer(SoundServer):
@@ -314,9 +333,11 @@ class PipeWireServer(SoundServer):
         self.sinks_after_s = 0.0  # sound cards too are found only after the server is up
         bus = f"unix:path={folder / 'bus'}"
         self._own |= {
-            "XDG_CONFIG_HOME": str(folder), "XDG_STATE_HOME": str(folder / "state"),
-            "DBUS_SESSION_BUS_ADDRESS": bus, "DBUS_SYSTEM_BUS_ADDRESS": bus,
-        }  # fmt: skip
+            "XDG_CONFIG_HOME": str(folder),
+            "XDG_STATE_HOME": str(folder / "state"),
+            "DBUS_SESSION_BUS_ADDRESS": bus,
+            "DBUS_SYSTEM_BUS_ADDRESS": bus,
+        }
 
     def start(self) -> None:
         bus = self._own["DBUS_SESSION_BUS_ADDRESS"]
@@ -382,9 +403,12 @@ def jack_server(period: int, *, rate: int = 44_100) -> Iterator[JackServer]:
     name = f"streamsep-{os.getpid()}"
     command = ["jackd", "-R", "-P", "15", "-n", name, "-d", "dummy", "-r", rate, "-p", period]
     with subprocess.Popen(
-        [str(word) for word in command], env=os.environ | {"JACK_NO_AUDIO_RESERVATION": "1"},
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
+        [str(word) for word in command],
+        env=os.environ | {"JACK_NO_AUDIO_RESERVATION": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as process:
         try:
             wait = ["jack_wait", "-s", name, "-w", "-t", str(int(PATIENCE_S))]
             subprocess.run(wait, check=True, capture_output=True)

@@ -31,9 +31,12 @@ class Terminal:
         self._socket = folder / "tmux"
         self._size = ("-x", str(columns), "-y", str(rows))
         outside = {k: v for k, v in (env or without_sound()).items() if k != "TMUX"}
-        self._env = outside | {"LC_ALL": "C.UTF-8", "PYTHONPATH": os.pathsep.join(
-            [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-        )}  # fmt: skip
+        self._env = outside | {
+            "LC_ALL": "C.UTF-8",
+            "PYTHONPATH": os.pathsep.join(
+                [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+            ),
+        }
 
     def __enter__(self):
         # -f: nobody's own settings.
@@ -50,9 +53,12 @@ class Terminal:
 
     def _tmux(self, *arguments: str) -> str:
         return subprocess.run(
-            ["tmux", "-S", str(self._socket), *arguments], env=self._env, check=True,
-            capture_output=True, text=True,
-        ).stdout  # fmt: skip
+            ["tmux", "-S", str(self._socket), *arguments],
+            env=self._env,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
 
     @property
     def text(self) -> str:

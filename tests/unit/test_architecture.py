@@ -35,8 +35,16 @@ ALLOWED = {
 # Not even inside a function; the other heavy ones may be, where a command says it needs them.
 NEVER = {"torch", "export"}
 HEAVY = [
-    "av", "torch", "librosa", "matplotlib", "museval", "onnx", "scipy", "pedalboard", "export",
-]  # fmt: skip
+    "av",
+    "torch",
+    "librosa",
+    "matplotlib",
+    "museval",
+    "onnx",
+    "scipy",
+    "pedalboard",
+    "export",
+]
 
 
 def imported_layers(path: Path) -> set[str]:

@@ -35,9 +35,17 @@ def recorded(tmp_path_factory):
     path = folder / "figures.json"
     only = ",".join([*CONTENDERS, "help"])
     bench(
-        "--quick", "--rounds", "2", "--only", only, "--json", path, "--note", "A test ran it.",
+        "--quick",
+        "--rounds",
+        "2",
+        "--only",
+        only,
+        "--json",
+        path,
+        "--note",
+        "A test ran it.",
         env=env,
-    )  # fmt: skip
+    )
     return path
 
 

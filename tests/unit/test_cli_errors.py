@@ -59,9 +59,10 @@ class TestSoundFiles:
         )
 
     @pytest.mark.parametrize(
-        "content", [b"", b"RIFF", b"no sound at all" * 100, os.urandom(1000)],
+        "content",
+        [b"", b"RIFF", b"no sound at all" * 100, os.urandom(1000)],
         ids=["empty", "only a beginning", "text", "noise"],
-    )  # fmt: skip
+    )
     def test_no_sound_file(self, refused, tmp_path, content):
         path = tmp_path / "bad.wav"
         path.write_bytes(content)
@@ -127,11 +128,10 @@ class TestModels:
             f"no model file at {tmp_path}/no.onnx; expected an ONNX file; "
         )
 
-    def test_the_second_of_two_is_looked_for_before_the_music(
-        self, command, song, identity_model
-    ):
-        done = command("live", "--input", song, "--output", "null", "--model",
-                       f"{identity_model},nosuch")  # fmt: skip
+    def test_the_second_of_two_is_looked_for_before_the_music(self, command, song, identity_model):
+        done = command(
+            "live", "--input", song, "--output", "null", "--model", f"{identity_model},nosuch"
+        )
         assert one_line(done, MODEL).startswith("no model file at nosuch; expected an ONNX file; ")
 
     @pytest.mark.parametrize("content", [b"", b"this isn't ONNX", os.urandom(5_000)])
@@ -202,9 +202,18 @@ class TestCuda:
 
     def test_auto_takes_the_processor_and_says_so(self, song, identity_model):
         done = streamsep(
-            "live", "--input", song, "--output", "null", "--seconds", "0.2",
-            "--model", identity_model, "--device", "auto",
-        )  # fmt: skip
+            "live",
+            "--input",
+            song,
+            "--output",
+            "null",
+            "--seconds",
+            "0.2",
+            "--model",
+            identity_model,
+            "--device",
+            "auto",
+        )
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("test on CPU; Ctrl-C ends\n")
 
@@ -236,9 +245,13 @@ class TestOutput:
         (tmp_path / "full.wav").symlink_to("/dev/full")
         arguments = {"--output": "null"} | {option: tmp_path / path}
         done = command(
-            "live", "--input", song, "--model", identity_model,
+            "live",
+            "--input",
+            song,
+            "--model",
+            identity_model,
             *(part for pair in arguments.items() for part in pair),
-        )  # fmt: skip
+        )
         assert one_line(done, OUTPUT) == (
             f"{tmp_path / path} can't be written ({why.format(folder=tmp_path)}); "
             "expected a writable folder with room; choose another place"
@@ -270,10 +283,19 @@ class TestOutput:
 
     def test_an_unknown_format(self, command, identity_model, song, tmp_path):
         message = one_line(
-            command("live", "--input", song, "--output", "null", "--model", identity_model,
-                    "--record", tmp_path / "take.aiff"),
+            command(
+                "live",
+                "--input",
+                song,
+                "--output",
+                "null",
+                "--model",
+                identity_model,
+                "--record",
+                tmp_path / "take.aiff",
+            ),
             OUTPUT,
-        )  # fmt: skip
+        )
         assert message == (
             f"no sound format has the suffix '.aiff' of {tmp_path}/take.aiff; expected .wav, "
             ".flac, .ogg, .mp3; choose one of these"
@@ -308,9 +330,14 @@ class TestDevices:
     def test_no_such_device(self, identity_model, song, kind):
         ends = {"input": song, "output": "null"} | {kind: "theremin"}
         done = streamsep(
-            "live", "--input", ends["input"], "--output", ends["output"],
-            "--model", identity_model,
-        )  # fmt: skip
+            "live",
+            "--input",
+            ends["input"],
+            "--output",
+            ends["output"],
+            "--model",
+            identity_model,
+        )
         assert (done.returncode, done.stdout) == (DEVICE, "")
         assert done.stderr == (
             f"streamsep: no {kind} device 'theremin'; expected one of: none at all; see "
@@ -380,9 +407,17 @@ class TestDevices:
 
     def test_files_need_no_portaudio(self, song, identity_model, without_portaudio, tmp_path):
         done = streamsep(
-            "live", "--input", song, "--output", tmp_path / "beat.wav", "--seconds", "0.2",
-            "--model", identity_model, env=without_portaudio,
-        )  # fmt: skip
+            "live",
+            "--input",
+            song,
+            "--output",
+            tmp_path / "beat.wav",
+            "--seconds",
+            "0.2",
+            "--model",
+            identity_model,
+            env=without_portaudio,
+        )
         assert (done.returncode, done.stderr) == (0, "")
         assert sf.info(tmp_path / "beat.wav").frames > 0
 

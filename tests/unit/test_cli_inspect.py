@@ -73,8 +73,10 @@ class TestPicture:
         for panel in panels:
             height, width = panel.shape[:2]
             # Brighter along the colour map is greener.
-            green = [panel[:, int(a * width) : int(b * width), 1].mean(axis=-1)
-                     for a, b in ((0.05, 0.35), (0.42, 0.58), (0.65, 0.95))]  # fmt: skip
+            green = [
+                panel[:, int(a * width) : int(b * width), 1].mean(axis=-1)
+                for a, b in ((0.05, 0.35), (0.42, 0.58), (0.65, 0.95))
+            ]
             assert green[1].std() == 0
             octaves = np.log2(16_000 / 40)
             places = [1 - np.log2(hertz / 40) / octaves for hertz in (250, 4_000)]

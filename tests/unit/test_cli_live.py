@@ -49,9 +49,17 @@ def test_a_signal_ends_it_in_order_and_the_recordings_play(
 ):
     played, recorded = tmp_path / "beat.wav", tmp_path / "beat.flac"
     with Live(
-        tmp_path, "--input", song, "--output", played, "--record", recorded,
-        "--model", unet_shaped_model, *PATIENT,
-    ) as live:  # fmt: skip
+        tmp_path,
+        "--input",
+        song,
+        "--output",
+        played,
+        "--record",
+        recorded,
+        "--model",
+        unet_shaped_model,
+        *PATIENT,
+    ) as live:
         live.wait_until_running()
         time.sleep(1.0)  # some music beyond the latency, which recordings leave out
         assert live.end(number) == 0
@@ -71,9 +79,20 @@ def test_a_full_disk_ends_the_recording_and_not_the_music(song, unet_shaped_mode
     """The small file is full at once; the other recording goes on to the end."""
     full, whole = tmp_path / "full.wav", tmp_path / "whole.mp3"
     with Live(
-        tmp_path, "--input", song, "--output", whole, "--record", full, "--seconds", 3,
-        "--model", unet_shaped_model, *PATIENT, largest_file=200_000,
-    ) as live:  # fmt: skip
+        tmp_path,
+        "--input",
+        song,
+        "--output",
+        whole,
+        "--record",
+        full,
+        "--seconds",
+        3,
+        "--model",
+        unet_shaped_model,
+        *PATIENT,
+        largest_file=200_000,
+    ) as live:
         code = live.wait()
     assert code == 4
     # The limit also keeps libpulse from its shared memory, and it says so.
@@ -126,9 +145,23 @@ def test_nan_in_a_file_is_silenced_and_played_on(identity_model, tmp_path):
 def test_guide_and_gains_are_in_what_is_played(song, unet_shaped_model, tmp_path):
     played = tmp_path / "played.wav"
     done = streamsep(
-        "live", "--input", song, "--output", played, "--seconds", 1.5, "--guide", 50,
-        "--beat-gain", -3, "--master-gain", -6, "--model", unet_shaped_model, *PATIENT,
-    )  # fmt: skip
+        "live",
+        "--input",
+        song,
+        "--output",
+        played,
+        "--seconds",
+        1.5,
+        "--guide",
+        50,
+        "--beat-gain",
+        -3,
+        "--master-gain",
+        -6,
+        "--model",
+        unet_shaped_model,
+        *PATIENT,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     beat, mixture, sound = beat_of(unet_shaped_model, song), read(song), read(played)
     count = sound.shape[-1]
@@ -142,14 +175,33 @@ def test_a_sound_file_can_sing_along(song, identity_model, tmp_path):
     voice = music(1.0, seed=9)
     sf.write(tmp_path / "voice.wav", voice.T, 44_100, subtype="FLOAT")
     done = streamsep(
-        "live", "--input", song, "--output", "null", "--seconds", 2.5, "--mic",
-        tmp_path / "voice.wav", "--voice-effects", "off", "--mic-gain", -6, "--guide", 100,
-        "--record", tmp_path / "take.flac", "--record-stems", "beat,vocals,mic,mix",
-        "--model", identity_model, *PATIENT,
-    )  # fmt: skip
+        "live",
+        "--input",
+        song,
+        "--output",
+        "null",
+        "--seconds",
+        2.5,
+        "--mic",
+        tmp_path / "voice.wav",
+        "--voice-effects",
+        "off",
+        "--mic-gain",
+        -6,
+        "--guide",
+        100,
+        "--record",
+        tmp_path / "take.flac",
+        "--record-stems",
+        "beat,vocals,mic,mix",
+        "--model",
+        identity_model,
+        *PATIENT,
+    )
     assert (done.returncode, done.stderr) == (0, "")
-    beat, vocals, mic, mix = (read(tmp_path / f"take{name}.flac") for name in (
-        ".beat", ".vocals", ".mic", ""))  # fmt: skip
+    beat, vocals, mic, mix = (
+        read(tmp_path / f"take{name}.flac") for name in (".beat", ".vocals", ".mic", "")
+    )
     np.testing.assert_allclose(
         beat + vocals + 10 ** (-6 / 20) * mic, mix, atol=4 * PCM_24 + 1e-6, rtol=0
     )
@@ -167,9 +219,21 @@ def test_key_and_effects_leave_the_song_in_its_place(song, unet_shaped_model, tm
     """What is written lines up with the song, the effects' delay left out like all of it."""
     played = tmp_path / "played.wav"
     done = streamsep(
-        "live", "--input", song, "--output", played, "--seconds", 2.5, "--key", key,
-        "--effect", "Gain:gain_db=-6", "--model", unet_shaped_model, *PATIENT,
-    )  # fmt: skip
+        "live",
+        "--input",
+        song,
+        "--output",
+        played,
+        "--seconds",
+        2.5,
+        "--key",
+        key,
+        "--effect",
+        "Gain:gain_db=-6",
+        "--model",
+        unet_shaped_model,
+        *PATIENT,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     beat, sound = 10 ** (-6 / 20) * beat_of(unet_shaped_model, song), read(played)
     count = sound.shape[-1]
@@ -185,10 +249,25 @@ def test_a_vst3_plugin_plays_on_the_beat(song, unet_shaped_model, tmp_path):
     """The recordings line up although the plugin is late, and its parameter is heard."""
     wet = vst3.build(tmp_path)
     done = streamsep(
-        "live", "--input", song, "--output", "null", "--seconds", 2.5, "--guide", 100,
-        "--record", tmp_path / "take.wav", "--record-stems", "beat,vocals,mix",
-        "--effect", f"{wet}:wet=0.25", "--model", unet_shaped_model, *PATIENT,
-    )  # fmt: skip
+        "live",
+        "--input",
+        song,
+        "--output",
+        "null",
+        "--seconds",
+        2.5,
+        "--guide",
+        100,
+        "--record",
+        tmp_path / "take.wav",
+        "--record-stems",
+        "beat,vocals,mix",
+        "--effect",
+        f"{wet}:wet=0.25",
+        "--model",
+        unet_shaped_model,
+        *PATIENT,
+    )
     assert (done.returncode, done.stderr) == (0, "")
     beat, vocals, mix = (read(tmp_path / f"take{name}.wav") for name in (".beat", ".vocals", ""))
     count = mix.shape[-1]
@@ -204,9 +283,19 @@ def test_recordings_of_a_killed_process_play(song, unet_shaped_model, tmp_path, 
     """kill -9 in the middle: all but the last moments are in each file, in step with the song."""
     recorded = tmp_path / f"take{suffix}"
     with Live(
-        tmp_path, "--input", song, "--output", "null", "--record", recorded,
-        "--record-stems", "beat,vocals,mix", "--model", unet_shaped_model, *PATIENT,
-    ) as live:  # fmt: skip
+        tmp_path,
+        "--input",
+        song,
+        "--output",
+        "null",
+        "--record",
+        recorded,
+        "--record-stems",
+        "beat,vocals,mix",
+        "--model",
+        unet_shaped_model,
+        *PATIENT,
+    ) as live:
         live.wait_until_running()
         # Ogg packs a second into a page; the header alone is written at once.
         wait_until(lambda: recorded.stat().st_size > 100_000, "some sound in the file")
@@ -235,20 +324,32 @@ def test_recordings_of_a_killed_process_play(song, unet_shaped_model, tmp_path, 
 
 def test_seconds_ends_it(song, identity_model, tmp_path):
     with Live(
-        tmp_path, "--input", song, "--output", "null", "--seconds", 0.5,
-        "--model", identity_model,
-    ) as live:  # fmt: skip
+        tmp_path,
+        "--input",
+        song,
+        "--output",
+        "null",
+        "--seconds",
+        0.5,
+        "--model",
+        identity_model,
+    ) as live:
         wait_until(lambda: live.process.poll() is not None, "the end after half a second")
     assert (live.process.returncode, live.stderr) == (0, "")
 
 
-def test_a_recording_that_can_t_start_leaves_no_empty_one_beside_it(
-    song, identity_model, tmp_path
-):
+def test_a_recording_that_can_t_start_leaves_no_empty_one_beside_it(song, identity_model, tmp_path):
     done = streamsep(
-        "live", "--input", song, "--output", tmp_path / "beat.wav",
-        "--record", tmp_path / "nowhere" / "beat.flac", "--model", identity_model,
-    )  # fmt: skip
+        "live",
+        "--input",
+        song,
+        "--output",
+        tmp_path / "beat.wav",
+        "--record",
+        tmp_path / "nowhere" / "beat.flac",
+        "--model",
+        identity_model,
+    )
     assert done.returncode == 4
     assert "nowhere/beat.flac can't be written (no folder" in done.stderr
     assert not (tmp_path / "beat.wav").exists()
@@ -258,10 +359,25 @@ def test_a_program_reads_objects_and_nothing_else(song, identity_model, tmp_path
     recorded, lyrics = tmp_path / "take.wav", tmp_path / "song.lrc"
     lyrics.write_text("[00:00.00]first\n[00:59.00]last")
     done = streamsep(
-        "live", "--input", song, "--output", "null", "--seconds", 2.5, "--json",
-        "--slack", 4_410,
-        "--record", recorded, "--lyrics", lyrics, "--guide", 50, "--model", identity_model,
-    )  # fmt: skip
+        "live",
+        "--input",
+        song,
+        "--output",
+        "null",
+        "--seconds",
+        2.5,
+        "--json",
+        "--slack",
+        4_410,
+        "--record",
+        recorded,
+        "--lyrics",
+        lyrics,
+        "--guide",
+        50,
+        "--model",
+        identity_model,
+    )
     assert done.returncode == 0
     objects = [json.loads(line) for line in done.stdout.splitlines()]
     assert [o["final"] for o in objects] == [False] * (len(objects) - 1) + [True]

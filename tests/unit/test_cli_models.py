@@ -18,9 +18,12 @@ from tests.support.signals import music
 
 MODEL, USAGE = 6, 2
 MODEL_DATA = {
-    "compensate": 1.03, "mdx_dim_f_set": 2048, "mdx_dim_t_set": 5, "mdx_n_fft_scale_set": 6144,
+    "compensate": 1.03,
+    "mdx_dim_f_set": 2048,
+    "mdx_dim_t_set": 5,
+    "mdx_n_fft_scale_set": 6144,
     "primary_stem": "Instrumental",
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -198,8 +201,10 @@ class TestInstalled:
         done = command("models", "verify")
         assert done.code == 0, done.stdout
         assert [line for line in done.stdout.splitlines() if not line.startswith(" ")] == [
-            *(f"{name}:" for name in BUILTIN), "mine:", "center-cut:",
-        ]  # fmt: skip
+            *(f"{name}:" for name in BUILTIN),
+            "mine:",
+            "center-cut:",
+        ]
         for line in ("hash: as it was made", "self-test: as when it was made"):
             assert done.stdout.count(f"  ok  {line}\n") == len(BUILTIN) + 1
 

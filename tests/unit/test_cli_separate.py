@@ -96,9 +96,18 @@ def test_live_from_file_to_file_gives_the_same_file(command, tmp_path, unet_shap
     path = make(tmp_path / "song.wav", 44_100, 2)
     assert command("separate", path, "--model", unet_shaped_model).code == 0
     with Live(
-        tmp_path, "--input", path, "--output", tmp_path / "live.wav",
-        "--model", unet_shaped_model, "--block", 2048, "--slack", 22_050,
-    ) as live:  # fmt: skip
+        tmp_path,
+        "--input",
+        path,
+        "--output",
+        tmp_path / "live.wav",
+        "--model",
+        unet_shaped_model,
+        "--block",
+        2048,
+        "--slack",
+        22_050,
+    ) as live:
         assert live.wait() == 0, live.stderr
     assert live.losses.session == 0
     (beat, _), _ = stems_of(tmp_path, "song")
@@ -119,8 +128,9 @@ def test_a_bad_file_among_good_ones_stops_only_itself(command, tmp_path, half_mo
     assert why.startswith(f"  {bad}  can't be read as sound (")
     assert last.startswith("streamsep: 1 of 3 files couldn't be separated")
     assert sorted(path.name for path in tmp_path.glob("*.beat.wav")) == [
-        "one.beat.wav", "two.beat.wav",
-    ]  # fmt: skip
+        "one.beat.wav",
+        "two.beat.wav",
+    ]
 
 
 def test_files_that_would_overwrite_each_other_s_stems_are_refused(command, tmp_path, half_model):
@@ -166,8 +176,9 @@ class TestNames:
         assert done.stderr == "3 files: 3 separated\n"
         assert self.names(out) == sorted(
             f"{name}.{stem}.wav"
-            for name in ("one", "sub/two", "sub/deep/three") for stem in ("beat", "vocals")
-        )  # fmt: skip
+            for name in ("one", "sub/two", "sub/deep/three")
+            for stem in ("beat", "vocals")
+        )
 
     def test_globs_are_taken_as_they_are_on_any_system(self, command, music_folder, half_model):
         pattern = music_folder / "**" / "t*.*"
@@ -181,13 +192,21 @@ class TestNames:
     def test_a_template_says_where_and_in_which_format(self, command, music_folder, half_model):
         out = music_folder.parent / "out"
         done = command(
-            "separate", music_folder, "-o", f"{out}/{{folder}}/{{ext}}/{{name}} ({{stem}}).flac",
-            "--stems", "beat", "--model", half_model,
-        )  # fmt: skip
+            "separate",
+            music_folder,
+            "-o",
+            f"{out}/{{folder}}/{{ext}}/{{name}} ({{stem}}).flac",
+            "--stems",
+            "beat",
+            "--model",
+            half_model,
+        )
         assert done.code == 0, done.stderr
         assert self.names(out) == [
-            "sub/deep/mp3/three (beat).flac", "sub/flac/two (beat).flac", "wav/one (beat).flac",
-        ]  # fmt: skip
+            "sub/deep/mp3/three (beat).flac",
+            "sub/flac/two (beat).flac",
+            "wav/one (beat).flac",
+        ]
         assert sf.info(out / "wav" / "one (beat).flac").format == "FLAC"
 
     def test_a_file_name_is_enough_for_one_stem_of_one_file(self, command, tmp_path, half_model):
@@ -255,8 +274,10 @@ class TestNames:
         done = command("separate", music_folder, "-o", out, "--stems=beat", "--model", half_model)
         assert done.code == 0, done.stderr
         assert self.names(music_folder.parent / "out") == [
-            ".______one.beat.wav", "sub/deep_three.beat.wav", "sub____two.beat.wav",
-        ]  # fmt: skip
+            ".______one.beat.wav",
+            "sub/deep_three.beat.wav",
+            "sub____two.beat.wav",
+        ]
 
     def test_a_song_is_never_overwritten_by_its_stem(self, command, tmp_path, half_model):
         song = make(tmp_path / "song.wav", 8_000, 1)
@@ -404,8 +425,11 @@ def test_bars_go_to_the_terminal_and_names_to_the_pipe(tmp_path, half_model):
     master, terminal = pty.openpty()
     process = subprocess.Popen(
         [*COMMAND, "separate", *map(str, songs), "--model", str(half_model)],
-        env=without_sound() | {"TERM": "xterm"}, stdout=subprocess.PIPE, stderr=terminal, text=True,
-    )  # fmt: skip
+        env=without_sound() | {"TERM": "xterm"},
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        text=True,
+    )
     os.close(terminal)
     shown = b""
     with suppress(OSError):  # how Linux says that the other end is closed
@@ -429,8 +453,11 @@ def test_being_stopped_leaves_nothing_behind(tmp_path, half_model, number, code,
     before = sorted(tmp_path.iterdir())
     process = subprocess.Popen(
         [*COMMAND, "separate", str(path), "--model", str(half_model)],
-        env=without_sound(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        env=without_sound(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     wait_until(lambda: list(tmp_path.glob(".*part*")), "the unfinished stems")
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=60)
@@ -445,10 +472,22 @@ def test_two_jobs_being_stopped_leave_whole_files_alone(tmp_path, half_model):
     for name, seconds in lengths.items():
         sf.write(folder / f"{name}.flac", np.zeros((round(44_100 * seconds), 1), np.int16), 44_100)
     process = subprocess.Popen(
-        [*COMMAND, "separate", str(folder), "-o", str(out), "--jobs", "2",
-         "--model", str(half_model)],
-        env=without_sound(), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        [
+            *COMMAND,
+            "separate",
+            str(folder),
+            "-o",
+            str(out),
+            "--jobs",
+            "2",
+            "--model",
+            str(half_model),
+        ],
+        env=without_sound(),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
     wait_until(
         lambda: all(list(out.glob(f".{name}.*part*")) for name in ("1-long", "2-long")),
         "two files to be under way",

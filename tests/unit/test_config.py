@@ -74,10 +74,10 @@ class TestCommands:
 
 
 SHOW = click.Command(
-    "show", callback=lambda **values: click.echo(values), params=[
-        param for param in live.params if param.name in ("block", "slack", "seconds")
-    ],
-)  # fmt: skip
+    "show",
+    callback=lambda **values: click.echo(values),
+    params=[param for param in live.params if param.name in ("block", "slack", "seconds")],
+)
 
 
 class TestPrecedence:

@@ -16,9 +16,19 @@ from export.data.sources import read_licences
 
 # Those that may become weights under GPL-3.0-or-later: neither GPL-2 only nor anything NC or ND.
 LICENCES = {
-    "BSD-2-Clause", "CC-BY-3.0", "CC-BY-4.0", "CC-BY-SA-3.0", "CC-BY-SA-3.0+", "CC-BY-SA-4.0",
-    "CC0-1.0", "GPL (no version)", "GPL-2+", "GPL-3+", "MIT", "public-domain",
-}  # fmt: skip
+    "BSD-2-Clause",
+    "CC-BY-3.0",
+    "CC-BY-4.0",
+    "CC-BY-SA-3.0",
+    "CC-BY-SA-3.0+",
+    "CC-BY-SA-4.0",
+    "CC0-1.0",
+    "GPL (no version)",
+    "GPL-2+",
+    "GPL-3+",
+    "MIT",
+    "public-domain",
+}
 
 
 def test_every_piece_has_a_place_of_its_own_an_author_and_a_licence_that_fits():
@@ -86,8 +96,9 @@ def test_a_package_of_other_files_is_said_so_and_leaves_nothing(package, tmp_pat
 def test_an_unknown_package_is_refused(tmp_path):
     done = subprocess.run(
         [sys.executable, debian_music.__file__, str(tmp_path), "--only", "nothing-data"],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 2
     assert "no nothing-data in debian_music.tsv" in done.stderr
 
@@ -100,8 +111,9 @@ def test_what_is_there_is_listed_and_what_a_killed_run_left_is_cleared_away(tmp_
         file.touch()
     done = subprocess.run(
         [sys.executable, debian_music.__file__, str(tmp_path), "--only", "zaz-data"],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0
     assert "1 pieces of 1 packages" in done.stdout  # it wasn't fetched: there would be more
     assert not left.exists()

@@ -17,13 +17,16 @@ def silence(start, stop):
     return np.zeros((1, stop - start), np.float32)
 
 
-def run(
-    drift_ppm, seconds, *, signal=silence, frames=BLOCK, channels=1, jitter_s=0.0, rate=RATE
-):
+def run(drift_ppm, seconds, *, signal=silence, frames=BLOCK, channels=1, jitter_s=0.0, rate=RATE):
     devices = SimulatedDevices(
-        signal, channels, frames, sample_rate=rate, seconds=seconds, drift_ppm=drift_ppm,
+        signal,
+        channels,
+        frames,
+        sample_rate=rate,
+        seconds=seconds,
+        drift_ppm=drift_ppm,
         jitter_s=jitter_s,
-    )  # fmt: skip
+    )
     losses = []
 
     def process(indata, outdata, status):

@@ -51,8 +51,10 @@ def test_an_asymmetric_window_answers_after_two_hops_and_hears_as_finely():
     widths = [np.count_nonzero(s > s[0] / 2) for s in (fast, slow)]
     assert widths[0] < 1.1 * widths[1]
     # As loud as the other: what a network has learnt of one is true of the other.
-    energies = [np.sum(analysis_window(*w).astype(np.float64) ** 2)
-                for w in (("asymmetric", 2048, 256), ("sqrt_hann", 2048, 1024))]  # fmt: skip
+    energies = [
+        np.sum(analysis_window(*w).astype(np.float64) ** 2)
+        for w in (("asymmetric", 2048, 256), ("sqrt_hann", 2048, 1024))
+    ]
     np.testing.assert_allclose(energies, 1024, rtol=1e-6)
 
 

@@ -166,8 +166,9 @@ def test_the_offline_row_is_the_engine_for_files(tmp_path, folder):
     arguments = [str(folder), "--model", str(model), "--device", "cpu", "--no-museval"]
     result = CliRunner().invoke(command, [*arguments, "--report", str(tmp_path / "report")])
     assert result.exit_code == 0, result.output
-    rows = [line.split("\t") for line in
-            (tmp_path / "report" / "scores.tsv").read_text().splitlines()]  # fmt: skip
+    rows = [
+        line.split("\t") for line in (tmp_path / "report" / "scores.tsv").read_text().splitlines()
+    ]
     told = {(row[0], row[1]): row[2] for row in rows}
     song = read_song(folder / "song1", sample_rate=RATE, channels=2)
     engine = load_separator(model, device="cpu", offline=True)

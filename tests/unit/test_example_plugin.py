@@ -21,10 +21,24 @@ def installed(tmp_path_factory):
     """Environment of a Python that has the example's package besides streamsep."""
     target = tmp_path_factory.mktemp("site")
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-         "--no-build-isolation", "--no-deps", "--no-index", "--target", target, EXAMPLE],
-        check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-build-isolation",
+            "--no-deps",
+            "--no-index",
+            "--target",
+            target,
+            EXAMPLE,
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     path = os.pathsep.join(filter(None, [str(target), os.environ.get("PYTHONPATH")]))
     return without_sound() | {"PYTHONPATH": path, "COLUMNS": "200"}
 
@@ -57,9 +71,19 @@ def test_its_stems_sum_to_the_song_and_live_plays_the_same(installed, song, tmp_
     assert min(np.std(stem) for stem in stems.values()) > 0.01
     np.testing.assert_allclose(stems["sides"], -stems["sides"][:, ::-1], atol=1e-6)
     with Live(
-        tmp_path, "--input", song, "--output", tmp_path / "live.wav", "--model", "band-cut",
-        "--block", 2048, "--slack", 22_050, env=installed,
-    ) as live:  # fmt: skip
+        tmp_path,
+        "--input",
+        song,
+        "--output",
+        tmp_path / "live.wav",
+        "--model",
+        "band-cut",
+        "--block",
+        2048,
+        "--slack",
+        22_050,
+        env=installed,
+    ) as live:
         assert live.wait() == 0, live.stderr
     beat = stems["sides"] + stems["rest"]
     np.testing.assert_allclose(read(tmp_path / "live.wav"), beat, atol=4 * 2.0**-23)

@@ -15,9 +15,7 @@ RATE, FRAMES = 44_100, 512
 @pytest.mark.parametrize("two_clocks", [False, True])
 def test_what_was_due_long_ago_is_silence_and_then_comes_the_newest(two_clocks):
     """While time is caught up with, sound of now would be in the wrong place."""
-    buffer = JitterBuffer(
-        1, FRAMES, sample_rate=RATE, buffered=FRAMES, two_clocks=two_clocks
-    )  # fmt: skip
+    buffer = JitterBuffer(1, FRAMES, sample_rate=RATE, buffered=FRAMES, two_clocks=two_clocks)
     ramp = np.arange(1, 100 * FRAMES + 1, dtype=np.float32)[None]
     out = np.zeros((FRAMES, 1), np.float32)
 
@@ -42,7 +40,7 @@ def test_without_stamps_to_trust_what_is_measured_follows_the_calls(monkeypatch)
     monkeypatch.setattr(jitter, "time", SimpleNamespace(monotonic=lambda: now))
     buffer = JitterBuffer(
         1, FRAMES, sample_rate=RATE, buffered=FRAMES, two_clocks=False, stamped=False
-    )  # fmt: skip
+    )
     block, out = np.zeros((1, FRAMES), np.float32), np.zeros((FRAMES, 1), np.float32)
     written, measured = 0, []
     for index in range(6 * RATE // FRAMES):

@@ -43,9 +43,12 @@ def songs(tmp_path_factory):
 def peak_mb(*arguments) -> float:
     """Run the command line and return the most memory it had at once."""
     done = subprocess.run(
-        [sys.executable, "-c", MAIN, *map(str, arguments)], env=without_sound(), text=True,
-        capture_output=True, timeout=3 * PATIENCE_S,
-    )  # fmt: skip
+        [sys.executable, "-c", MAIN, *map(str, arguments)],
+        env=without_sound(),
+        text=True,
+        capture_output=True,
+        timeout=3 * PATIENCE_S,
+    )
     assert done.returncode == 0, done.stderr
     return int(done.stderr.split()[-2]) / 1024
 

@@ -20,9 +20,15 @@ class TestLrc:
 
     @pytest.mark.parametrize(
         ("stamp", "seconds"),
-        [("0:07", 7.0), ("00:07.5", 7.5), ("00:07.05", 7.05), ("00:07.005", 7.005),
-         ("00:07:05", 7.05), ("100:00.00", 6_000.0)],
-    )  # fmt: skip
+        [
+            ("0:07", 7.0),
+            ("00:07.5", 7.5),
+            ("00:07.05", 7.05),
+            ("00:07.005", 7.005),
+            ("00:07:05", 7.05),
+            ("100:00.00", 6_000.0),
+        ],
+    )
     def test_ways_to_write_a_time(self, stamp, seconds):
         assert lines(f"[{stamp}]la") == [(seconds, "la")]
 
@@ -31,14 +37,20 @@ class TestLrc:
 
     def test_a_line_sung_several_times(self):
         assert lines("[00:10.00][00:30.00] Chorus", "[00:20.00]Verse") == [
-            (10.0, "Chorus"), (20.0, "Verse"), (30.0, "Chorus"),
-        ]  # fmt: skip
+            (10.0, "Chorus"),
+            (20.0, "Verse"),
+            (30.0, "Chorus"),
+        ]
 
     @pytest.mark.parametrize(
         ("tag", "seconds"),
-        [("[offset:+500]", 9.5), ("[offset: -500]", 10.5), ("[OFFSET:250]", 9.75),
-         ("[offset:]", 10.0)],
-    )  # fmt: skip
+        [
+            ("[offset:+500]", 9.5),
+            ("[offset: -500]", 10.5),
+            ("[OFFSET:250]", 9.75),
+            ("[offset:]", 10.0),
+        ],
+    )
     def test_a_positive_offset_is_sooner(self, tag, seconds):
         assert lines("[00:10.00]la", tag) == [(seconds, "la")]
 
@@ -91,20 +103,35 @@ class TestUltraStar:
 
     def test_relative_beats_count_from_the_line(self):
         assert lines(
-            "#BPM:150", "#GAP:1000", "#RELATIVE:yes", ": 0 4 0 one", "- 6 10", ": 0 4 0 two",
-            "- 5 8", ": 2 4 0 three",
-        ) == [(1.0, "one"), (2.0, "two"), (3.0, "three")]  # fmt: skip
+            "#BPM:150",
+            "#GAP:1000",
+            "#RELATIVE:yes",
+            ": 0 4 0 one",
+            "- 6 10",
+            ": 0 4 0 two",
+            "- 5 8",
+            ": 2 4 0 three",
+        ) == [(1.0, "one"), (2.0, "two"), (3.0, "three")]
 
     def test_without_the_header_a_break_s_second_number_says_nothing(self):
         assert lines("#BPM:150", ": 0 4 0 one", "- 6 10", ": 12 4 0 two") == [
-            (0.0, "one"), (1.2, "two"),
-        ]  # fmt: skip
+            (0.0, "one"),
+            (1.2, "two"),
+        ]
 
     def test_the_voices_of_a_duet_are_told_in_time(self):
         assert lines(
-            "#BPM:150", "#RELATIVE:yes", "P1", ": 0 1 0 one", "- 10 20", ": 0 1 0 three", "P2",
-            ": 10 1 0 two", "- 20 30", ": 0 1 0 four",
-        ) == [(0.0, "one"), (1.0, "two"), (2.0, "three"), (3.0, "four")]  # fmt: skip
+            "#BPM:150",
+            "#RELATIVE:yes",
+            "P1",
+            ": 0 1 0 one",
+            "- 10 20",
+            ": 0 1 0 three",
+            "P2",
+            ": 10 1 0 two",
+            "- 20 30",
+            ": 0 1 0 four",
+        ) == [(0.0, "one"), (1.0, "two"), (2.0, "three"), (3.0, "four")]
 
     @pytest.mark.parametrize(
         ("rows", "complaint"),
@@ -116,14 +143,18 @@ class TestUltraStar:
             (["#BPM:100", "#GAP:x", ": 0 4 0 la"], "the #GAP of song is 'x'"),
             (["#BPM:100", "#GAP:inf", ": 0 4 0 la"], "the #GAP of song is 'inf'"),
             (["#BPM:nan", ": 0 4 0 la"], "the #BPM of song is 'nan'"),
-            (["#BPM:100", ": 0 4 0 la", f": {'9' * 400} 4 0 la"],
-             f"line 3 of song is no UltraStar note: ': {'9' * 58}…'"),
-            (["#BPM:100", ": 0 4 0 la", ": zero 4 0 la"],
-             "line 3 of song is no UltraStar note: ': zero 4 0 la'"),
+            (
+                ["#BPM:100", ": 0 4 0 la", f": {'9' * 400} 4 0 la"],
+                f"line 3 of song is no UltraStar note: ': {'9' * 58}…'",
+            ),
+            (
+                ["#BPM:100", ": 0 4 0 la", ": zero 4 0 la"],
+                "line 3 of song is no UltraStar note: ': zero 4 0 la'",
+            ),
             (["#BPM:100", ": 0 4 0 la", "- later"], "line 3 of song is no UltraStar note"),
             (["#BPM:100", "E"], "song has no time stamps"),
         ],
-    )  # fmt: skip
+    )
     def test_what_makes_no_sense_is_named(self, rows, complaint):
         with pytest.raises(LyricsError) as raised:
             lines(*rows)

@@ -82,10 +82,24 @@ def test_separate_writes_the_stems_that_are_asked_for(command, band, song, tmp_p
 
 def test_live_plays_one_and_records_others(band, song, tmp_path):
     with Live(
-        tmp_path, "--input", song, "--output", tmp_path / "out.wav", "--stem", "drums",
-        "--record", tmp_path / "take.wav", "--record-stems", "lead-guitar,beat,mix",
-        "--model", band, "--block", 2048, "--slack", 22_050,
-    ) as live:  # fmt: skip
+        tmp_path,
+        "--input",
+        song,
+        "--output",
+        tmp_path / "out.wav",
+        "--stem",
+        "drums",
+        "--record",
+        tmp_path / "take.wav",
+        "--record-stems",
+        "lead-guitar,beat,mix",
+        "--model",
+        band,
+        "--block",
+        2048,
+        "--slack",
+        22_050,
+    ) as live:
         assert live.wait() == 0, live.stderr
     mixture = read(song)
     for name, share in (("out", 0.1), ("take", 0.1), ("take.lead-guitar", 0.2), ("take.beat", 0.6)):

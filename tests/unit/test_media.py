@@ -72,12 +72,16 @@ def pictures(path):
     with av.open(str(path)) as container:
         tracks = [stream for stream in container.streams if stream.type != "audio"]
         return [
-            (stream.codec_context.name, packet.pts and float(packet.pts * packet.time_base),
-             packet.is_keyframe, sha256(bytes(packet)).hexdigest())
+            (
+                stream.codec_context.name,
+                packet.pts and float(packet.pts * packet.time_base),
+                packet.is_keyframe,
+                sha256(bytes(packet)).hexdigest(),
+            )
             for stream in tracks
             for packet in (container.seek(0), *container.demux(stream))[1:]
             if packet.size
-        ]  # fmt: skip
+        ]
 
 
 def covers(path):
@@ -142,9 +146,14 @@ class TestReading:
 
     def test_a_gap_in_the_time_stamps_is_silence(self, tmp_path, song):
         ffmpeg(
-            "-i", song, "-af", "aselect='not(between(t,0.5,1.0))'", "-c:a", "flac",
+            "-i",
+            song,
+            "-af",
+            "aselect='not(between(t,0.5,1.0))'",
+            "-c:a",
+            "flac",
             tmp_path / "gap.mka",
-        )  # fmt: skip
+        )
         sound, _ = read(tmp_path / "gap.mka")
         whole, _ = read(song)
         # Time stamps are in milliseconds, and the cut is by frames.
@@ -159,9 +168,21 @@ class TestTags:
         path = tmp_path / "song.mp3"
         tags = [part for key, text in TAGS.items() for part in ("-metadata", f"{key}={text}")]
         ffmpeg(
-            "-i", song, "-i", cover, "-map", 0, "-map", 1, "-c:v", "copy", *tags,
-            "-metadata", "replaygain_track_gain=-7.5 dB", path,
-        )  # fmt: skip
+            "-i",
+            song,
+            "-i",
+            cover,
+            "-map",
+            0,
+            "-map",
+            1,
+            "-c:v",
+            "copy",
+            *tags,
+            "-metadata",
+            "replaygain_track_gain=-7.5 dB",
+            path,
+        )
         return path
 
     @pytest.mark.parametrize("form", ["flac", "mp3", "m4a", "wav", "ogg"])
@@ -208,10 +229,26 @@ class TestTags:
     ):
         path = tmp_path / "song.mp3"
         ffmpeg(
-            "-i", song, "-i", cover, "-i", cover, "-map", 0, "-map", 1, "-map", 2, "-c:v", "copy",
-            "-metadata:s:v:0", "comment=Cover (front)", "-metadata:s:v:1", "comment=Cover (back)",
+            "-i",
+            song,
+            "-i",
+            cover,
+            "-i",
+            cover,
+            "-map",
+            0,
+            "-map",
+            1,
+            "-map",
+            2,
+            "-c:v",
+            "copy",
+            "-metadata:s:v:0",
+            "comment=Cover (front)",
+            "-metadata:s:v:1",
+            "comment=Cover (back)",
             path,
-        )  # fmt: skip
+        )
         done = command("separate", path, "--format", form, "--model", half_model)
         assert done.code == 0, done.stderr
         with av.open(str(tmp_path / f"song.beat.{form}")) as container:
@@ -331,8 +368,16 @@ class TestVideos:
     ):
         font = tmp_path / "made" / "font.ttf"
         font.write_bytes(b"a font")
-        attach = ["-attach", font, "-metadata:s:t:0", "mimetype=font/ttf",
-                  "-attach", cover, "-metadata:s:t:1", "mimetype=image/png"]  # fmt: skip
+        attach = [
+            "-attach",
+            font,
+            "-metadata:s:t:0",
+            "mimetype=font/ttf",
+            "-attach",
+            cover,
+            "-metadata:s:t:1",
+            "mimetype=image/png",
+        ]
         path = tmp_path / "clip.mkv"
         ffmpeg("-i", make_video(tmp_path / "made" / "clip.mkv", song), "-c", "copy", *attach, path)
         assert command("separate", path, "--model", half_model).code == 0
@@ -346,8 +391,21 @@ class TestVideos:
 
     def test_a_video_s_cover_is_kept(self, command, tmp_path, song, half_model, cover):
         made, path = tmp_path / "made" / "clip.mp4", tmp_path / "clip.mp4"
-        ffmpeg("-i", make_video(made, song), "-i", cover, "-map", 0, "-map", 1, "-c", "copy",
-               "-disposition:v:1", "attached_pic", path)  # fmt: skip
+        ffmpeg(
+            "-i",
+            make_video(made, song),
+            "-i",
+            cover,
+            "-map",
+            0,
+            "-map",
+            1,
+            "-c",
+            "copy",
+            "-disposition:v:1",
+            "attached_pic",
+            path,
+        )
         assert command("separate", path, "--model", half_model).code == 0
         assert covers(tmp_path / "clip.beat.mp4") == [("png", cover.read_bytes())]
 

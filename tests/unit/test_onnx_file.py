@@ -73,9 +73,13 @@ def test_operators_that_aren_t_onnxruntime_s(path):
 
 def test_functions_of_its_own(path):
     function = helper.make_function(
-        "my.ops", "F", ["a"], ["b"], [helper.make_node("Identity", ["a"], ["b"])],
+        "my.ops",
+        "F",
+        ["a"],
+        ["b"],
+        [helper.make_node("Identity", ["a"], ["b"])],
         [helper.make_opsetid("", 18)],
-    )  # fmt: skip
+    )
     rewrite(path, lambda model: model.functions.append(function))
     assert refused(path) == f"{path} has functions of its own"
 

@@ -14,9 +14,15 @@ from tests.support.signals import music
 
 HOP_S = 1024 / 44_100
 SPEC = models.make_spec(
-    n_fft=6144, dim_f=2048, window="hann", feature="complex", output="complex", mode="sliding",
-    frames_per_run=256, lookahead_frames=3,
-)  # fmt: skip
+    n_fft=6144,
+    dim_f=2048,
+    window="hann",
+    feature="complex",
+    output="complex",
+    mode="sliding",
+    frames_per_run=256,
+    lookahead_frames=3,
+)
 
 
 @pytest.fixture
@@ -60,9 +66,19 @@ def test_live_says_the_pace_and_plays_in_time(tmp_path, command, song):
     path = models.mdx(tmp_path / "mdx.onnx", dim_f=2049)
     out = tmp_path / "out.wav"
     done = command(
-        "live", "--input", song, "--output", out, "--stem", "vocals", "--plain",
-        "--model", path, "--device", "cpu",
-    )  # fmt: skip
+        "live",
+        "--input",
+        song,
+        "--output",
+        out,
+        "--stem",
+        "vocals",
+        "--plain",
+        "--model",
+        path,
+        "--device",
+        "cpu",
+    )
     assert done.code == 0, done.stderr
     said = r"test runs in \d+ ms here: every \d+ frames, the newest \d+ trimmed, \d+\.\d\d s late"
     assert re.search(said, done.stdout)

@@ -33,14 +33,11 @@ def test_parameters_are_set_and_the_beat_alone_is_changed():
 
 def test_several_parameters_and_several_effects():
     delay = load_plugin("Delay:delay_seconds=0.1, feedback=0, mix=1")
-    assert (delay.delay_seconds, delay.feedback, delay.mix) == (
-        pytest.approx(0.1), 0.0, 1.0)  # fmt: skip
+    assert (delay.delay_seconds, delay.feedback, delay.mix) == (pytest.approx(0.1), 0.0, 1.0)
     beat = music(1.0)
     effects = BeatEffects([delay, load_plugin("Gain:gain_db=20")], RATE, 2, BLOCK)
     heard = run(effects, beat, beat)[1]
-    np.testing.assert_allclose(
-        heard[:, 4_410:], 10 * beat[:, : heard.shape[-1] - 4_410], atol=1e-4
-    )
+    np.testing.assert_allclose(heard[:, 4_410:], 10 * beat[:, : heard.shape[-1] - 4_410], atol=1e-4)
 
 
 def test_what_a_plugin_holds_back_is_its_delay_and_the_vocals_wait():
@@ -127,9 +124,16 @@ def test_a_plugin_that_fails_to_load_ends_it_before_the_music(
     path = broken(tmp_path)
     sf.write(tmp_path / "song.wav", music(0.5).T, RATE)
     done = command(
-        "live", "--input", tmp_path / "song.wav", "--output", tmp_path / "out.wav",
-        "--model", identity_model, "--effect", f"{path}:wet=0.3",
-    )  # fmt: skip
+        "live",
+        "--input",
+        tmp_path / "song.wav",
+        "--output",
+        tmp_path / "out.wav",
+        "--model",
+        identity_model,
+        "--effect",
+        f"{path}:wet=0.3",
+    )
     assert (done.code, done.stdout) == (11, "")
     line = done.stderr.splitlines()[-1]
     assert line.startswith(f"streamsep: the plugin {path} can't be loaded (")

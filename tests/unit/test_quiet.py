@@ -19,9 +19,11 @@ def run(script: str, redirection: str = "") -> subprocess.CompletedProcess[str]:
     """Run the script by a shell with a redirection."""
     return subprocess.run(
         ["sh", "-c", f'"$0" -c "$1" {redirection}', sys.executable, script],
-        capture_output=True, encoding="utf-8", check=True,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
         env={"PYTHONPATH": ":".join(sys.path), "PYTHONIOENCODING": "utf-8"},
-    )  # fmt: skip
+    )
 
 
 def test_libraries_are_quiet_and_we_are_not():

@@ -53,9 +53,13 @@ def test_the_file_ends_where_its_source_did(tmp_path):
     sound = music(1.0)[:, : 80 * BLOCK]
     known = []
     recorder = Recorder(
-        tmp_path / "take.wav", RATE, 2, block_size=BLOCK, skip=100,
+        tmp_path / "take.wav",
+        RATE,
+        2,
+        block_size=BLOCK,
+        skip=100,
         limit=lambda: known[0] if known else None,
-    )  # fmt: skip
+    )
     push_all(recorder, sound[:, : 20 * BLOCK])
     known.append(70 * BLOCK + 7)
     push_all(recorder, sound[:, 20 * BLOCK :])

@@ -202,8 +202,9 @@ class TestCenterCut:
         assert command("separate", song, "--model", "center-cut").code == 0
         live = tmp_path / "live.wav"
         patient = ("--block", 2048, "--slack", 22_050)
-        with Live(tmp_path, "--input", song, "--output", live, "--model", "center-cut", *patient) \
-                as running:  # fmt: skip
+        with Live(
+            tmp_path, "--input", song, "--output", live, "--model", "center-cut", *patient
+        ) as running:
             assert running.wait() == 0, running.stderr
         beat, vocals = (sf.read(tmp_path / f"song.{stem}.wav")[0] for stem in ("beat", "vocals"))
         np.testing.assert_allclose(beat + vocals, sf.read(song)[0], atol=2.0**-22)

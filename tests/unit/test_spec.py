@@ -9,11 +9,22 @@ from streamsep.errors import ModelError
 from streamsep.spec import METADATA_KEY, ModelSpec, StateSpec
 
 CAUSAL = ModelSpec(
-    name="causal", sample_rate=44_100, channels=2, stems=("vocals",), n_fft=2048, hop_length=1024,
-    window="sqrt_hann", feature="log1p_magnitude", output="mask", mode="stateful",
-    frames_per_run=1, stride_frames=1, lookahead_frames=0,
-    states=(StateSpec("h", "h_next", (1, 2, 64)),), scores={"beat_usdr_db": 7.5},
-)  # fmt: skip
+    name="causal",
+    sample_rate=44_100,
+    channels=2,
+    stems=("vocals",),
+    n_fft=2048,
+    hop_length=1024,
+    window="sqrt_hann",
+    feature="log1p_magnitude",
+    output="mask",
+    mode="stateful",
+    frames_per_run=1,
+    stride_frames=1,
+    lookahead_frames=0,
+    states=(StateSpec("h", "h_next", (1, 2, 64)),),
+    scores={"beat_usdr_db": 7.5},
+)
 STRIDED = replace(CAUSAL, frames_per_run=4, stride_frames=4, lookahead_frames=8)
 
 
@@ -78,8 +89,16 @@ def test_residual_names(stems, residual):
         ({"compensate": 20.0}, "compensate"),
         ({"compensate": float("nan")}, "compensate"),
         ({"origin": 3}, "origin"),
-        ({"n_fft": 65_536, "channels": 8, "frames_per_run": 4_096, "stride_frames": 4_096,
-          "lookahead_frames": 4_095}, "input shape"),
+        (
+            {
+                "n_fft": 65_536,
+                "channels": 8,
+                "frames_per_run": 4_096,
+                "stride_frames": 4_096,
+                "lookahead_frames": 4_095,
+            },
+            "input shape",
+        ),
         ({"mode": "batch"}, "mode"),
         ({"stems": ()}, "stems"),
         ({"stems": ("../../home",)}, "stems"),

@@ -30,11 +30,14 @@ def test_blocks_are_followed_through_both_rings(trace_live):
     """Blocks of 1 ms and hops of two; one is worked off within 0.5 ms, 0.1 ms after its bell."""
     times = {name: calls(0.0, 0.2, 40, 1.0) for name in ("callback",)}
     times |= {
-        "feed": calls(0.01, 0.02, 40, 1.0), "take": calls(0.05, 0.02, 40, 1.0),
-        "mix": calls(0.1, 0.05, 40, 1.0), "ring": calls(1.02, 0.0, 20, 2.0),
-        "awake": calls(1.12, 0.5, 20, 2.0), "separate": calls(1.13, 0.4, 20, 2.0),
+        "feed": calls(0.01, 0.02, 40, 1.0),
+        "take": calls(0.05, 0.02, 40, 1.0),
+        "mix": calls(0.1, 0.05, 40, 1.0),
+        "ring": calls(1.02, 0.0, 20, 2.0),
+        "awake": calls(1.12, 0.5, 20, 2.0),
+        "separate": calls(1.13, 0.4, 20, 2.0),
         "deliver": calls(1.55, 0.05, 20, 2.0),
-    }  # fmt: skip
+    }
     times |= {name: calls(1.2, 0.06, 20, 2.0) for name in WORKER}
     rows = trace_live.rows(times, block=100, hop=200, lead=400)
     assert all(row["p50_ms"] <= row["p99_ms"] <= row["max_ms"] for row in rows)
@@ -62,10 +65,21 @@ def test_a_real_session_is_traced(tmp_path):
     path, document = tmp_path / "trace.json", tmp_path / "trace.md"
     document.write_text("<!-- trace -->\n<!-- end of trace -->\n")
     done = subprocess.run(
-        [sys.executable, str(TOOL), "--seconds", "2", "--server", "none", "--json", path,
-         "--markdown", document],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            str(TOOL),
+            "--seconds",
+            "2",
+            "--server",
+            "none",
+            "--json",
+            path,
+            "--markdown",
+            document,
+        ],
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stderr
     trace = json.loads(path.read_text())
     assert trace["wakes_per_hop"] < 1.2  # a callback may come before the worker has woken

@@ -28,17 +28,32 @@ class TestScreen:
         expected = (Path(__file__).parent / "screens" / f"{width}x{height}.txt").read_text()
         assert screen(SHOWN, width, height).plain + "\n" == expected
 
-    @pytest.mark.parametrize("shown", [
-        SHOWN,
-        Shown(STATS),
-        replace(SHOWN, message="word " * 60, microphone=False),
-        replace(SHOWN, lyrics=LyricsMoment("歌詞" * 60, 3, "次の行" * 40, None)),
-        replace(SHOWN, stats=replace(
-            STATS, seconds=36_000, level_in_db=-math.inf, level_out_db=20.0, hop_p50_ms=999.9,
-            hop_p99_ms=9_999.9, dropouts=999_999, provider="CUDA", model="m" * 200, bypass=True,
-            faders={"guide": 12.0, "beat": 24.0, "mic": -math.inf, "master": -90.0},
-        )),
-    ], ids=["all", "a session alone", "long message", "wide letters", "extremes"])  # fmt: skip
+    @pytest.mark.parametrize(
+        "shown",
+        [
+            SHOWN,
+            Shown(STATS),
+            replace(SHOWN, message="word " * 60, microphone=False),
+            replace(SHOWN, lyrics=LyricsMoment("歌詞" * 60, 3, "次の行" * 40, None)),
+            replace(
+                SHOWN,
+                stats=replace(
+                    STATS,
+                    seconds=36_000,
+                    level_in_db=-math.inf,
+                    level_out_db=20.0,
+                    hop_p50_ms=999.9,
+                    hop_p99_ms=9_999.9,
+                    dropouts=999_999,
+                    provider="CUDA",
+                    model="m" * 200,
+                    bypass=True,
+                    faders={"guide": 12.0, "beat": 24.0, "mic": -math.inf, "master": -90.0},
+                ),
+            ),
+        ],
+        ids=["all", "a session alone", "long message", "wide letters", "extremes"],
+    )
     def test_it_fits_every_terminal(self, shown):
         for width in (*range(1, 30, 4), 40, 71, 72, 79, 80, 100, 121, 250):
             for height in (*range(1, 25), 40, 80):
@@ -49,20 +64,41 @@ class TestScreen:
     def test_all_of_it_is_on_a_screen_of_80_by_24(self):
         text = screen(SHOWN, 80, 24).plain
         for what in (
-            "vocals on CPU", "● 1:01", "1:23", "in ", "out ", "mic ", "taken out",
-            "latency 325 ms (measured 325)", "hop p50 2.6, p99 3.4 of 93 ms", "dropouts 3",
-            "▸ guide", "50 %", "beat", "master", "♪ A line", "and the line after it", "in 3 s",
-            "something happened", "q quit",
-        ):  # fmt: skip
+            "vocals on CPU",
+            "● 1:01",
+            "1:23",
+            "in ",
+            "out ",
+            "mic ",
+            "taken out",
+            "latency 325 ms (measured 325)",
+            "hop p50 2.6, p99 3.4 of 93 ms",
+            "dropouts 3",
+            "▸ guide",
+            "50 %",
+            "beat",
+            "master",
+            "♪ A line",
+            "and the line after it",
+            "in 3 s",
+            "something happened",
+            "q quit",
+        ):
             assert what in text, what
 
     def test_what_goes_first_when_room_is_short(self):
         shown = replace(SHOWN, recorded_s=None)
         seen = [screen(shown, 80, height).plain for height in (24, 12, 10, 8, 6)]
         for what, lost in (
-            ("\n\n", 1), ("80 Hz", 1), ("q quit", 2), ("guide", 3), ("dropouts", 4),
-            ("♪", 5), ("something happened", 5), ("in   █", 5),
-        ):  # fmt: skip
+            ("\n\n", 1),
+            ("80 Hz", 1),
+            ("q quit", 2),
+            ("guide", 3),
+            ("dropouts", 4),
+            ("♪", 5),
+            ("something happened", 5),
+            ("in   █", 5),
+        ):
             assert [what in text for text in seen] == [True] * lost + [False] * (5 - lost), what
 
     def test_nothing_measured_yet(self):
@@ -141,21 +177,43 @@ class TestLines:
         stats = replace(STATS, mic_latency=441)
         quiet = replace(SHOWN, stats=stats, spectrum_db=(-12.345, -math.inf))
         assert json.loads(json.dumps(record(quiet, final=False), allow_nan=False)) == {
-            "time_s": 83.4, "level_in_db": -6.02, "level_out_db": -14.5, "level_mic_db": -20.3,
-            "spectrum_db": [-12.35, None], "latency_ms": 325.08, "measured_latency_ms": 325.08,
-            "mic_latency_ms": 10.0, "av_offset_ms": -325.08, "hop_p50_ms": 2.61, "hop_p99_ms": 3.44,
-            "hop_budget_ms": 92.9, "dropouts": 1, "device_glitches": 2, "mic_glitches": 0,
-            "bad_samples": 0, "drift_ppm": None, "provider": "CPU", "model": "vocals",
+            "time_s": 83.4,
+            "level_in_db": -6.02,
+            "level_out_db": -14.5,
+            "level_mic_db": -20.3,
+            "spectrum_db": [-12.35, None],
+            "latency_ms": 325.08,
+            "measured_latency_ms": 325.08,
+            "mic_latency_ms": 10.0,
+            "av_offset_ms": -325.08,
+            "hop_p50_ms": 2.61,
+            "hop_p99_ms": 3.44,
+            "hop_budget_ms": 92.9,
+            "dropouts": 1,
+            "device_glitches": 2,
+            "mic_glitches": 0,
+            "bad_samples": 0,
+            "drift_ppm": None,
+            "provider": "CPU",
+            "model": "vocals",
             "faders_db": {"guide": -6.02, "beat": 0.0, "mic": -3.0, "master": None},
-            "bypass": False, "key": None, "recorded_s": 61.0, "lyric": "A line that is being sung",
-            "next_lyric": "and the line after it", "events": [], "final": False,
-        }  # fmt: skip
+            "bypass": False,
+            "key": None,
+            "recorded_s": 61.0,
+            "lyric": "A line that is being sung",
+            "next_lyric": "and the line after it",
+            "events": [],
+            "final": False,
+        }
 
     def test_readme_names_every_field(self):
         readme = (Path(__file__).parents[2] / "README.md").read_text()
         table = readme[readme.index("| field |") :].split("\n\n")[0]
-        named = [name.strip(" `") for row in table.splitlines()[2:]
-                 for name in row.split("|")[1].split(",")]  # fmt: skip
+        named = [
+            name.strip(" `")
+            for row in table.splitlines()[2:]
+            for name in row.split("|")[1].split(",")
+        ]
         assert named == list(record(SHOWN, final=True))
 
 

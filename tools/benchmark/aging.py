@@ -61,11 +61,20 @@ def main() -> None:
         pairs.append((one, two) if turn % 2 else (two, one))
     old, new = (statistics.median(column) for column in zip(*pairs, strict=True))
     growth = None if memory is None or after is None else after - memory
-    print(json.dumps({
-        "seconds": seconds, "hops": hops, "ratio": old / new, "aged_ms": 1e3 * old,
-        "fresh_ms": 1e3 * new, "first_ms": 1e3 * float(np.median(times[:settled])),
-        "last_ms": 1e3 * float(np.median(times[-settled:])), "growth_mb": growth,
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "seconds": seconds,
+                "hops": hops,
+                "ratio": old / new,
+                "aged_ms": 1e3 * old,
+                "fresh_ms": 1e3 * new,
+                "first_ms": 1e3 * float(np.median(times[:settled])),
+                "last_ms": 1e3 * float(np.median(times[-settled:])),
+                "growth_mb": growth,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

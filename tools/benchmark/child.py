@@ -102,11 +102,15 @@ def main() -> None:
     except Exception as error:
         answer({"unavailable": f"can't be built: {type(error).__name__}: {error}"[:200]})
         return
-    answer({
-        "period_s": runner.period_s, "load_s": runner.load_s,
-        "provider": runner.contender.provider, "first_s": runner.step()[0],
-        "stood_in": runner.stood_in,
-    })  # fmt: skip
+    answer(
+        {
+            "period_s": runner.period_s,
+            "load_s": runner.load_s,
+            "provider": runner.contender.provider,
+            "first_s": runner.step()[0],
+            "stood_in": runner.stood_in,
+        }
+    )
     for line in sys.stdin:
         ((order, seconds),) = json.loads(line).items()
         done = runner.run(seconds) if order == "run" else runner.pace(seconds)

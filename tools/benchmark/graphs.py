@@ -41,18 +41,25 @@ class Layers(GraphBuilder):
         pad = dilation * (size - 1) - (stride - 1)
         before, after = pad // 2, pad - pad // 2
         return self.node(
-            "Conv", x, self.weights(*channels[::-1], size, size, fan_in=channels[0] * size**2),
-            strides=[stride] * 2, dilations=[dilation] * 2, pads=[before] * 2 + [after] * 2,
-        )  # fmt: skip
+            "Conv",
+            x,
+            self.weights(*channels[::-1], size, size, fan_in=channels[0] * size**2),
+            strides=[stride] * 2,
+            dilations=[dilation] * 2,
+            pads=[before] * 2 + [after] * 2,
+        )
 
     def enlarge(self, x: str, channels: tuple[int, int], size: int) -> str:
         """Double rows and columns by a transposed convolution."""
         pad = size - 2
         before, after = pad // 2, pad - pad // 2
         return self.node(
-            "ConvTranspose", x, self.weights(*channels, size, size, fan_in=channels[0] * size),
-            strides=[2, 2], pads=[before] * 2 + [after] * 2,
-        )  # fmt: skip
+            "ConvTranspose",
+            x,
+            self.weights(*channels, size, size, fan_in=channels[0] * size),
+            strides=[2, 2],
+            pads=[before] * 2 + [after] * 2,
+        )
 
     def normalise(self, x: str, channels: int) -> str:
         """Batch normalisation as it is in inference; what the runtime can fold it may fold."""

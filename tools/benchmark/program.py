@@ -53,9 +53,13 @@ class Scene:
         """Run a command of streamsep on so many cores, and return its seconds."""
         started = time.perf_counter()
         subprocess.run(
-            self.command(*arguments), env=environment(cpus), preexec_fn=pinned(self.cpus[-cpus:]),
-            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            self.command(*arguments),
+            env=environment(cpus),
+            preexec_fn=pinned(self.cpus[-cpus:]),
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
         return time.perf_counter() - started
 
     def song(self, seconds: float, name: str = "song") -> Path:
@@ -84,9 +88,12 @@ def _live(scene: Scene, python: str = sys.executable) -> subprocess.Popen[str]:
     song = scene.song(4.0 if scene.quick else 60.0)
     return subprocess.Popen(
         scene.command("live", "--input", str(song), "--output", "null", "--json", python=python),
-        env=environment(1), preexec_fn=pinned(scene.cpus[-1:]), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        env=environment(1),
+        preexec_fn=pinned(scene.cpus[-1:]),
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def _first_sound(scene: Scene) -> float:
@@ -120,9 +127,10 @@ def memory(scene: Scene) -> dict[str, Any]:
         process.terminate()
     has_torch = subprocess.run([scene.light, "-c", "import torch"], capture_output=True)
     return {
-        "resident_mb": now, "peak_mb": peak,
+        "resident_mb": now,
+        "peak_mb": peak,
         "install": "development" if has_torch.returncode == 0 else "light",
-    }  # fmt: skip
+    }
 
 
 def separate(scene: Scene) -> dict[str, Any]:
@@ -154,18 +162,24 @@ def linear(scene: Scene) -> dict[str, Any]:
     early = (middle - short) / (lengths[1] - lengths[0])
     late = (long - middle) / (lengths[2] - lengths[1])
     return {
-        "lengths_s": lengths, "times_s": [short, middle, long],
-        "cost_per_s": [early, late], "ratio": late / early,
-    }  # fmt: skip
+        "lengths_s": lengths,
+        "times_s": [short, middle, long],
+        "cost_per_s": [early, late],
+        "ratio": late / early,
+    }
 
 
 def hour(scene: Scene) -> dict[str, Any]:
     """Cost of a hop and memory after an hour of sound; see ``aging``."""
     seconds = 20.0 if scene.quick else 3_600.0
     done = subprocess.run(
-        [sys.executable, "-m", "benchmark.aging", str(seconds)], env=environment(1),
-        preexec_fn=pinned(scene.cpus[-1:]), check=True, capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "benchmark.aging", str(seconds)],
+        env=environment(1),
+        preexec_fn=pinned(scene.cpus[-1:]),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 

@@ -13,8 +13,21 @@ from benchmark.document import table
 
 Result = dict[str, Any]
 
-HEADINGS = ["", "× live", "real time", "p50 ms", "p90", "p99", "p99.9", "max", "first", "hop",
-            "CPU %", "MB", "misses"]  # fmt: skip
+HEADINGS = [
+    "",
+    "× live",
+    "real time",
+    "p50 ms",
+    "p90",
+    "p99",
+    "p99.9",
+    "max",
+    "first",
+    "hop",
+    "CPU %",
+    "MB",
+    "misses",
+]
 NOT_MEASURED = "not measured"
 GROWTH_MB = 4.0  # as in tools/soak.py
 
@@ -25,20 +38,37 @@ def goals(result: Result) -> list[dict[str, Any]]:
     program, found = result["program"], []
 
     def goal(what: str, wanted: str, measured: float, unit: str, holds: bool) -> None:
-        found.append({"what": what, "wanted": wanted, "measured": measured, "unit": unit,
-                      "holds": bool(holds)})  # fmt: skip
+        found.append(
+            {
+                "what": what,
+                "wanted": wanted,
+                "measured": measured,
+                "unit": unit,
+                "holds": bool(holds),
+            }
+        )
 
     live = by_name.get("live")
     for name, least in (("hs-tasnet", 20.0), ("spleeter", 1.0)):
         other = by_name.get(name)
         if live and other:
-            goal(f"live is faster than {name}", f"≥ {least:g}", other["ratio"], "×",
-                 other["ratio"] >= least)  # fmt: skip
+            goal(
+                f"live is faster than {name}",
+                f"≥ {least:g}",
+                other["ratio"],
+                "×",
+                other["ratio"] >= least,
+            )
     if "separate" in program:
         speed = program["separate"]["times_real_time"]["one song to WAV"]
         least = 500 if result["about"]["device"] == "cuda" else 100
-        goal(f"separate, on {program['separate']['cores']} cores", f"≥ {least}", speed,
-             "× real time", speed >= least)  # fmt: skip
+        goal(
+            f"separate, on {program['separate']['cores']} cores",
+            f"≥ {least}",
+            speed,
+            "× real time",
+            speed >= least,
+        )
     if "start" in program:
         seconds = program["start"]["first_sound_s"]
         goal("start to first sound", "≤ 1", seconds, "s", seconds <= 1)
@@ -51,15 +81,24 @@ def goals(result: Result) -> list[dict[str, Any]]:
     if "hour" in program:
         aged = program["hour"]
         minutes = aged["seconds"] / 60
-        goal(f"a hop after {minutes:.3g} minutes, to a fresh one", "≤ 1.05", aged["ratio"], "×",
-             aged["ratio"] <= 1.05)  # fmt: skip
+        goal(
+            f"a hop after {minutes:.3g} minutes, to a fresh one",
+            "≤ 1.05",
+            aged["ratio"],
+            "×",
+            aged["ratio"] <= 1.05,
+        )
         if aged["growth_mb"] is not None:
-            goal("memory grown since the first minute", f"≤ {GROWTH_MB:g}", aged["growth_mb"],
-                 "MB", aged["growth_mb"] <= GROWTH_MB)  # fmt: skip
+            goal(
+                "memory grown since the first minute",
+                f"≤ {GROWTH_MB:g}",
+                aged["growth_mb"],
+                "MB",
+                aged["growth_mb"] <= GROWTH_MB,
+            )
     if "linear" in program:
         ratio = program["linear"]["ratio"]
-        goal("separate: a further second, long to short songs", "≤ 1.05", ratio, "×",
-             ratio <= 1.05)  # fmt: skip
+        goal("separate: a further second, long to short songs", "≤ 1.05", ratio, "×", ratio <= 1.05)
     return found
 
 
@@ -119,8 +158,10 @@ def _provenance(result: Result) -> str:
     away = [name for row in result["contenders"] for name in row.get("stood_in", [])]
     stand_in = (
         f" Could not be loaded and was left empty, as nothing timed calls it: "
-        f"{', '.join(sorted(set(away)))}." if away else ""
-    )  # fmt: skip
+        f"{', '.join(sorted(set(away)))}."
+        if away
+        else ""
+    )
     return (
         f"{about['when'][:16].replace('T', ' ')} UTC, commit {about['commit']}, "
         f"{about['device'].upper()}, {cores} a contender. {_gpu(machine)}{machine['processor']}, "
@@ -157,10 +198,14 @@ def _milliseconds(value: float) -> str:
 
 def _goal_rows(result: Result) -> list[list[str]]:
     return [
-        [goal["what"], f"{goal['wanted']} {goal['unit']}", f"{goal['measured']:.3g} {goal['unit']}",
-         "yes" if goal["holds"] else "**no**"]
+        [
+            goal["what"],
+            f"{goal['wanted']} {goal['unit']}",
+            f"{goal['measured']:.3g} {goal['unit']}",
+            "yes" if goal["holds"] else "**no**",
+        ]
         for goal in result["goals"]
-    ]  # fmt: skip
+    ]
 
 
 def _program_rows(result: Result) -> list[list[str]]:
@@ -177,10 +222,12 @@ def _program_rows(result: Result) -> list[list[str]]:
         rows.append(["peak memory of live", "—" if peak is None else f"{peak:.0f} MB"])
     if "hour" in program:
         aged = program["hour"]
-        rows.append([
-            f"a hop after {aged['seconds'] / 60:.3g} minutes of sound, and of a fresh engine",
-            f"{aged['aged_ms']:.3f} ms, {aged['fresh_ms']:.3f} ms",
-        ])  # fmt: skip
+        rows.append(
+            [
+                f"a hop after {aged['seconds'] / 60:.3g} minutes of sound, and of a fresh engine",
+                f"{aged['aged_ms']:.3f} ms, {aged['fresh_ms']:.3f} ms",
+            ]
+        )
     return rows
 
 
@@ -194,8 +241,14 @@ def draw(result: Result, path: Path) -> None:
     rows = [row for row in result["contenders"] if "unavailable" not in row]
     rows.sort(key=lambda row: -row["real_time_factor"])
     factors = [row["real_time_factor"] for row in rows]
-    colours = ["#c2410c" if row["name"] == "live" else "#1f6f8b" if CONTENDERS[row["name"]].ours
-               else "#9aa5ad" for row in rows]  # fmt: skip
+    colours = [
+        "#c2410c"
+        if row["name"] == "live"
+        else "#1f6f8b"
+        if CONTENDERS[row["name"]].ours
+        else "#9aa5ad"
+        for row in rows
+    ]
     figure, axes = plt.subplots(figsize=(9, 0.36 * len(rows) + 1.3), layout="constrained")
     names = [f"{row['name']} – {CONTENDERS[row['name']].what}" for row in rows]
     axes.barh(names, factors, color=colours)

@@ -137,10 +137,14 @@ def running(name: str, plan: Plan, graph: Path | None) -> Iterator[Runner]:
     """Start a contender's process; end it."""
     command = [sys.executable, "-m", "benchmark.child", name, plan.device, str(len(plan.cpus))]
     process = subprocess.Popen(
-        [*command, *([str(graph)] if graph else [])], env=environment(len(plan.cpus)),
-        preexec_fn=pinned(plan.cpus), text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        [*command, *([str(graph)] if graph else [])],
+        env=environment(len(plan.cpus)),
+        preexec_fn=pinned(plan.cpus),
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         yield Runner(name, process)
     finally:
@@ -193,9 +197,11 @@ def _graph(name: str, folder: Path) -> tuple[Path | None, str | None]:
         return None, None
     path = folder / f"{wanted}.onnx"
     made = subprocess.run(
-        [sys.executable, "-m", "benchmark.graphs", wanted, str(path)], env=environment(1),
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, "-m", "benchmark.graphs", wanted, str(path)],
+        env=environment(1),
+        capture_output=True,
+        text=True,
+    )
     if made.returncode == 0:
         return path, None
     return path, (made.stderr.strip().splitlines() or ["its graph can't be made"])[-1]

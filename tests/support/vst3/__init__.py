@@ -18,8 +18,19 @@ def build(folder: Path, *, instrument: bool = False) -> Path:
     library = bundle / "Contents" / f"{platform.machine()}-linux" / "wet.so"
     library.parent.mkdir(parents=True)
     subprocess.run(
-        ["cc", "-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror",
-         f"-DINSTRUMENT={int(instrument)}", "-o", str(library), str(SOURCE)],
+        [
+            "cc",
+            "-shared",
+            "-fPIC",
+            "-O1",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            f"-DINSTRUMENT={int(instrument)}",
+            "-o",
+            str(library),
+            str(SOURCE),
+        ],
         check=True,
-    )  # fmt: skip
+    )
     return bundle

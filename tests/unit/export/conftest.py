@@ -56,9 +56,15 @@ def make_song(tmp_path: Path) -> Callable[..., Path]:
     """Return a function that writes one song folder: a tone per stem."""
 
     def make(
-        name: str, *, root: str = "songs", seconds: float = 7.0, suffix: str = ".wav",
-        rate: int = RATE, level: float = 0.2, **stems: float,
-    ) -> Path:  # fmt: skip
+        name: str,
+        *,
+        root: str = "songs",
+        seconds: float = 7.0,
+        suffix: str = ".wav",
+        rate: int = RATE,
+        level: float = 0.2,
+        **stems: float,
+    ) -> Path:
         folder = tmp_path / root / name
         folder.mkdir(parents=True)
         for stem, hz in stems.items():

@@ -61,9 +61,16 @@ def make_features(frames, seed=1):
     return planes
 
 
-@pytest.mark.parametrize("config", [SMALL, replace(SMALL, memory_levels=(1, 2, 4)),
-                                    replace(SMALL, channels=(4, 4, 4)),
-                                    replace(SMALL, lookahead=1), LATE])  # fmt: skip
+@pytest.mark.parametrize(
+    "config",
+    [
+        SMALL,
+        replace(SMALL, memory_levels=(1, 2, 4)),
+        replace(SMALL, channels=(4, 4, 4)),
+        replace(SMALL, lookahead=1),
+        LATE,
+    ],
+)
 @torch.no_grad()
 def test_step_by_step_is_all_at_once(config):
     network, features = make_network(config), make_features(9)
@@ -128,17 +135,36 @@ def test_the_shipped_size_is_within_its_bounds():
 
 def make_spec(network):
     return ModelSpec(
-        name="live", sample_rate=44_100, channels=2, stems=("vocals",), n_fft=2048,
-        hop_length=1024, window="sqrt_hann", feature="log1p_magnitude_lrms_mid", feature_gain=100.0,
-        output="mask", mode="stateful", frames_per_run=1, stride_frames=1,
-        lookahead_frames=network.config.lookahead, any_frames=True, states=causal_states(network),
-    )  # fmt: skip
+        name="live",
+        sample_rate=44_100,
+        channels=2,
+        stems=("vocals",),
+        n_fft=2048,
+        hop_length=1024,
+        window="sqrt_hann",
+        feature="log1p_magnitude_lrms_mid",
+        feature_gain=100.0,
+        output="mask",
+        mode="stateful",
+        frames_per_run=1,
+        stride_frames=1,
+        lookahead_frames=network.config.lookahead,
+        any_frames=True,
+        states=causal_states(network),
+    )
 
 
-@pytest.mark.parametrize(("make", "config"), [
-    (make_network, SMALL), (make_network, CausalConfig()), (make_narrow, CausalConfig()),
-    (make_network, replace(SMALL, lookahead=1)), (make_network, LATE), (make_narrow, LATE),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("make", "config"),
+    [
+        (make_network, SMALL),
+        (make_network, CausalConfig()),
+        (make_narrow, CausalConfig()),
+        (make_network, replace(SMALL, lookahead=1)),
+        (make_network, LATE),
+        (make_narrow, LATE),
+    ],
+)
 @pytest.mark.parametrize("frames", [1, 15])
 @torch.no_grad()
 def test_onnx_is_the_network_over_many_steps(make, config, frames, tmp_path):
@@ -156,10 +182,16 @@ def test_onnx_is_the_network_over_many_steps(make, config, frames, tmp_path):
     np.testing.assert_allclose(np.stack(got, -1), network(features)[0].numpy(), atol=5e-6)
 
 
-@pytest.mark.parametrize(("make", "config"), [
-    (make_network, SMALL), (make_network, CausalConfig()), (make_narrow, CausalConfig()),
-    (make_network, replace(SMALL, hidden=40)), (make_network, LATE),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("make", "config"),
+    [
+        (make_network, SMALL),
+        (make_network, CausalConfig()),
+        (make_narrow, CausalConfig()),
+        (make_network, replace(SMALL, hidden=40)),
+        (make_network, LATE),
+    ],
+)
 @torch.no_grad()
 def test_int8_is_close_and_the_same_for_one_frame_and_many(make, config, tmp_path):
     import onnx

@@ -28,8 +28,11 @@ from streamsep.separation import load_separator
 
 RECIPE = Recipe(
     network=CausalConfig(channels=(4, 4, 4, 4), memory_levels=(3,), hidden=8),
-    batch_size=2, learning_rate=1e-2, valid_every=8, valid_items=6,
-)  # fmt: skip
+    batch_size=2,
+    learning_rate=1e-2,
+    valid_every=8,
+    valid_items=6,
+)
 
 
 @pytest.fixture
@@ -233,12 +236,18 @@ def test_settled_norms_fit_the_averaged_weights(mixer):
     assert 0.3 < seen[0] < 3
 
 
-@pytest.mark.parametrize(("precision", "tolerance", "lookahead", "rank"), [
-    # Float32 sums in another order; a forgotten norm or gate is a hundred times that.
-    ("fp32", 1e-4, 0, None), ("fp32", 1e-4, 2, None), ("fp32", 1e-4, 0, 2),
-    # Weights rounded to 1/254 of the largest of 32.
-    ("int8", 2e-2, 0, None), ("int8", 2e-2, 2, 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("precision", "tolerance", "lookahead", "rank"),
+    [
+        # Float32 sums in another order; a forgotten norm or gate is a hundred times that.
+        ("fp32", 1e-4, 0, None),
+        ("fp32", 1e-4, 2, None),
+        ("fp32", 1e-4, 0, 2),
+        # Weights rounded to 1/254 of the largest of 32.
+        ("int8", 2e-2, 0, None),
+        ("int8", 2e-2, 2, 2),
+    ],
+)
 def test_a_model_file_gives_its_network_back(
     tmp_path, mixer, monkeypatch, precision, tolerance, lookahead, rank
 ):
@@ -293,9 +302,7 @@ def test_a_network_with_one_memory_more_begins_as_the_one_without(tmp_path, mixe
 def test_a_network_that_looks_ahead_begins_with_one_that_does_not(tmp_path, mixer):
     make_run(tmp_path / "run", mixer).run(Budget(steps=3))
     content = read_content(tmp_path / "run" / "last.pt")
-    late = LiveLesson(
-        replace(RECIPE, network=replace(RECIPE.network, lookahead=2)), mixer, mixer
-    )
+    late = LiveLesson(replace(RECIPE, network=replace(RECIPE.network, lookahead=2)), mixer, mixer)
     late.start_from(content)
     live = read_live(tmp_path / "run" / "last.pt").network
     for network in (late.average, live):
@@ -316,9 +323,15 @@ def test_nothing_to_resume_is_an_error(tmp_path, mixer):
         make_run(tmp_path / "new", mixer).run(Budget(steps=1), resume=True)
 
 
-@pytest.mark.parametrize(("precision", "hop"), [
-    ("fp32", 1024), ("fp16", 1024), ("int8", 1024), ("int8", 256),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("precision", "hop"),
+    [
+        ("fp32", 1024),
+        ("fp16", 1024),
+        ("int8", 1024),
+        ("int8", 256),
+    ],
+)
 def test_a_checkpoint_becomes_a_model_that_runs(tmp_path, mixer, precision, hop):
     make_run(tmp_path / "run", mixer).run(Budget(steps=2))
     live = read_live(tmp_path / "run" / "last.pt")

@@ -34,8 +34,22 @@ def data(make_song: Callable[..., Path], tmp_path: Path) -> Path:
 
 
 def arguments(data: Path, out: Path, *more: str) -> list[str]:
-    return ["train", "--data", str(data), "--out", str(out), "--width", "0.01", "--batch", "1",
-            "--valid-excerpts", "1", "--threads", "1", *more]  # fmt: skip
+    return [
+        "train",
+        "--data",
+        str(data),
+        "--out",
+        str(out),
+        "--width",
+        "0.01",
+        "--batch",
+        "1",
+        "--valid-excerpts",
+        "1",
+        "--threads",
+        "1",
+        *more,
+    ]
 
 
 def fails(arguments: list[str]) -> int | str | None:
@@ -60,8 +74,18 @@ def test_from_stems_to_a_verified_model(
     assert [r["step"] for r in last.history] == [1, 2]
     checkpoint, model = str(run / "best.pt"), str(tmp_path / "m.onnx")
     main(["onnx", "--checkpoint", checkpoint, "--out", model, "--precision", "int8"])
-    main(["verify", model, "--checkpoint", checkpoint, "--steps", "8",
-          "--audio", str(tmp_path / "songs" / "one" / "vocals.wav")])  # fmt: skip
+    main(
+        [
+            "verify",
+            model,
+            "--checkpoint",
+            checkpoint,
+            "--steps",
+            "8",
+            "--audio",
+            str(tmp_path / "songs" / "one" / "vocals.wav"),
+        ]
+    )
     assert "SNR" in capsys.readouterr().out
 
 
@@ -128,8 +152,17 @@ def test_the_live_model_from_stems_to_a_verified_file(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, model = tmp_path / "run", tmp_path / "live.onnx"
-    builtin = ["train", "--recipe", "builtin", "--data", str(data), "--out", str(run),
-               "--valid-excerpts", "4"]  # fmt: skip
+    builtin = [
+        "train",
+        "--recipe",
+        "builtin",
+        "--data",
+        str(data),
+        "--out",
+        str(run),
+        "--valid-excerpts",
+        "4",
+    ]
     stems = ["--stems", "vocals,drums", "--batch", "2"]
     main([*builtin, *stems, "--steps", "1", "--device", "cpu", "--threads", "1"])
     assert {p.name for p in run.iterdir()} == {"best.pt", "last.pt", "curve.png"}
@@ -145,8 +178,23 @@ def test_a_second_run_begins_with_the_first_and_is_blended_with_it(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first, second, both = (tmp_path / name for name in ("first", "second", "both.pt"))
-    builtin = ["train", "--recipe", "builtin", "--data", str(data), "--valid-excerpts", "4",
-               "--batch", "2", "--steps", "1", "--device", "cpu", "--threads", "1"]  # fmt: skip
+    builtin = [
+        "train",
+        "--recipe",
+        "builtin",
+        "--data",
+        str(data),
+        "--valid-excerpts",
+        "4",
+        "--batch",
+        "2",
+        "--steps",
+        "1",
+        "--device",
+        "cpu",
+        "--threads",
+        "1",
+    ]
     main([*builtin, "--out", str(first), "--seed", "1"])
     main([*builtin, "--out", str(second), "--seed", "2", "--start", str(first / "last.pt")])
     main(["blend", str(first / "last.pt"), str(second / "last.pt"), "--out", str(both)])
@@ -211,8 +259,22 @@ def test_a_second_run_begins_with_the_first_and_is_blended_with_it(
         fails(["score", str(tmp_path / "text.pt"), "--data", str(data)])
         == CheckpointError.exit_code
     )
-    assert fails([*builtin[:1], "--data", str(data), "--out", str(first), "--steps", "1",
-                  "--start", str(both)]) == click.UsageError.exit_code  # fmt: skip
+    assert (
+        fails(
+            [
+                *builtin[:1],
+                "--data",
+                str(data),
+                "--out",
+                str(first),
+                "--steps",
+                "1",
+                "--start",
+                str(both),
+            ]
+        )
+        == click.UsageError.exit_code
+    )
     assert "--recipe builtin" in capsys.readouterr().err
 
 
@@ -221,9 +283,26 @@ def test_the_fixed_recipes_rate_grows_with_the_root_of_its_batch(
 ) -> None:
     kept = {}
     for name, more in (("own", []), ("quarter", ["--batch", "2"])):
-        main(["train", "--recipe", "builtin", "--data", str(data), "--out", str(tmp_path / name),
-              "--valid-excerpts", "2", "--steps", "1", "--device", "cpu", "--threads", "1",
-              *more])  # fmt: skip
+        main(
+            [
+                "train",
+                "--recipe",
+                "builtin",
+                "--data",
+                str(data),
+                "--out",
+                str(tmp_path / name),
+                "--valid-excerpts",
+                "2",
+                "--steps",
+                "1",
+                "--device",
+                "cpu",
+                "--threads",
+                "1",
+                *more,
+            ]
+        )
         kept[name] = torch.load(tmp_path / name / "last.pt")["recipe"]
     assert (kept["own"]["batch_size"], kept["quarter"]["batch_size"]) == (8, 2)
     assert kept["quarter"]["learning_rate"] == kept["own"]["learning_rate"] / 2
@@ -234,8 +313,23 @@ def test_the_fixed_recipe_refuses_what_it_would_ignore(
 ) -> None:
     for option in (["--width", "0.5"], ["--mix"], ["--lr", "1"]):
         out = str(tmp_path / "run")
-        assert fails(["train", "--recipe", "builtin", "--data", str(data), "--out", out,
-                      "--steps", "1", *option]) == 2  # fmt: skip
+        assert (
+            fails(
+                [
+                    "train",
+                    "--recipe",
+                    "builtin",
+                    "--data",
+                    str(data),
+                    "--out",
+                    out,
+                    "--steps",
+                    "1",
+                    *option,
+                ]
+            )
+            == 2
+        )
         assert option[0] in capsys.readouterr().err
     assert fails(["train", "--out", out, "--steps", "1"]) == 2
     assert "--data, --musdb" in capsys.readouterr().err

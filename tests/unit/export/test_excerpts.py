@@ -60,8 +60,9 @@ def test_reading_seeks_to_the_place(folder: Path) -> None:
     assert mixture[0, 0] == pytest.approx(0.1 * excerpt.start / SONG.samples, abs=1e-4)
 
 
-@pytest.mark.parametrize(("target", "offset"), [("vocals", 0.1), ("other", 0.2),
-                                                ("accompaniment", 0.3)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("target", "offset"), [("vocals", 0.1), ("other", 0.2), ("accompaniment", 0.3)]
+)
 def test_every_target_reads_its_own_file(folder: Path, target: str, offset: float) -> None:
     mixture, part = read_excerpt(folder, list_excerpts([SONG])[0], (target,))
     assert np.abs(part - mixture - offset).max() < 1e-4

@@ -19,9 +19,13 @@ def noise() -> torch.Tensor:
 def test_features_equal_librosas(noise: torch.Tensor, name: str) -> None:
     ours = stft(noise, make_window(name))
     theirs = librosa.stft(
-        noise.numpy(), n_fft=N_FFT, hop_length=HOP_LENGTH, window=LIBROSA_WINDOWS[name],
-        center=True, pad_mode="constant",
-    )  # fmt: skip
+        noise.numpy(),
+        n_fft=N_FFT,
+        hop_length=HOP_LENGTH,
+        window=LIBROSA_WINDOWS[name],
+        center=True,
+        pad_mode="constant",
+    )
     assert ours.shape == theirs.shape
     # Two float32 FFTs of 2048 points differ by some float epsilons of the largest bin (~10).
     assert np.abs(ours.numpy() - theirs).max() < 2e-5

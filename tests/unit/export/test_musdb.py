@@ -91,12 +91,23 @@ def test_a_folder_of_the_other_flavour_is_said_so(
 
 def test_without_ffmpeg_the_message_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "train").mkdir()
-    command = [sys.executable, "-m", "export", "prepare", "--musdb", str(tmp_path),
-               "--out", str(tmp_path / "out")]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "export",
+        "prepare",
+        "--musdb",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     result = subprocess.run(
-        command, capture_output=True, text=True, check=False,
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "PATH": str(tmp_path)},
-    )  # fmt: skip
+    )
     assert result.returncode == DataError.exit_code
     assert "apt install ffmpeg" in result.stderr
     assert "Traceback" not in result.stderr
@@ -111,9 +122,26 @@ def test_the_builtin_recipe_takes_musdb_beside_other_songs(
     write_song(root / "train" / "Actions - One Minute Smile")  # officially for validation
     songs = make_song("own", vocals=880, drums=110)
     main(["prepare", "--songs", str(songs), "--out", str(data)])
-    main(["train", "--recipe", "builtin", "--musdb", str(root), "--hq", "--data", str(data),
-          "--out", str(run), "--steps", "1", "--threads", "1",
-          "--valid-excerpts", "8"])  # fmt: skip
+    main(
+        [
+            "train",
+            "--recipe",
+            "builtin",
+            "--musdb",
+            str(root),
+            "--hq",
+            "--data",
+            str(data),
+            "--out",
+            str(run),
+            "--steps",
+            "1",
+            "--threads",
+            "1",
+            "--valid-excerpts",
+            "8",
+        ]
+    )
     assert (run / "musdb" / "musdb-Anna_A_Song" / "vocals.wav").is_file()
     # Held out is the official validation song alone, and its voice was heard.
     assert np.isfinite(read_content(run / "last.pt")["history"][0]["usdr_rest"])

@@ -32,8 +32,9 @@ def test_stems_are_told_apart_in_order() -> None:
     x = torch.rand(1, 33, 16)
     before = model(x)
     model.out.bias[33:] += 1
-    torch.testing.assert_close(model(x) - before, torch.tensor([0.0, 1.0]).view(1, 2, 1, 1)
-                               .expand(1, 2, 33, 16))  # fmt: skip
+    torch.testing.assert_close(
+        model(x) - before, torch.tensor([0.0, 1.0]).view(1, 2, 1, 1).expand(1, 2, 33, 16)
+    )
 
 
 def test_channels_follow_the_width() -> None:
@@ -81,8 +82,7 @@ def test_the_gated_head_lies_between_silence_and_the_mixture() -> None:
     assert (y <= x[:, None]).all()
 
 
-@pytest.mark.parametrize("options", [{"head": "cubic"}, {"width": 0.0}, {"bins": 0},
-                                     {"stems": 0}])  # fmt: skip
+@pytest.mark.parametrize("options", [{"head": "cubic"}, {"width": 0.0}, {"bins": 0}, {"stems": 0}])
 def test_impossible_networks_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         NetworkConfig(**options)  # type: ignore[arg-type]

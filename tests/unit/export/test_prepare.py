@@ -91,8 +91,10 @@ def test_excerpts_are_from_the_middles_of_equal_parts(tmp_path: Path) -> None:
     prepare("--excerpts", pieces, "--out", tmp_path / "out", "--valid-share", 0)
     tracks = by_id(tmp_path / "out")
     assert {name: t.seconds for name, t in tracks.items()} == {
-        "pieces-long-0": 25, "pieces-long-1": 25, "pieces-short-0": whole,
-    }  # fmt: skip
+        "pieces-long-0": 25,
+        "pieces-long-1": 25,
+        "pieces-short-0": whole,
+    }
     assert {t.kind for t in tracks.values()} == {"accompaniment"}
     for name, start in (("pieces-long-0", 45 - 12.5), ("pieces-long-1", 135 - 12.5)):
         sound = read(tmp_path / "out", tracks[name], "accompaniment")[: 44_100 // 10, 0]
@@ -183,9 +185,12 @@ def test_excluded_files_stay_out(make_song: MakeSong, tmp_path: Path) -> None:
     ],
 )
 def test_odd_stems_are_named(
-    make_song: MakeSong, capsys: pytest.CaptureFixture[str], tmp_path: Path,
-    stems: dict[str, float], named: str,
-) -> None:  # fmt: skip
+    make_song: MakeSong,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    stems: dict[str, float],
+    named: str,
+) -> None:
     songs = make_song("odd", seconds=0.1, **stems)
     with pytest.raises(SystemExit) as stop:
         prepare("--songs", songs, "--out", tmp_path / "out")

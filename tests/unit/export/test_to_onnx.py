@@ -128,8 +128,11 @@ def test_fp16_keeps_states_and_what_goes_in_and_out_in_float32(tmp_path: Path) -
 def test_int8_weights_leave_a_bit_free_for_processors_that_saturate() -> None:
     checkpoint = make_checkpoint()
     small = quantize(build_model(checkpoint, make_spec(checkpoint, "stateful", name="m")))
-    weights = [onnx.numpy_helper.to_array(t) for t in small.graph.initializer
-               if t.data_type == onnx.TensorProto.INT8 and len(t.dims) == 2]  # fmt: skip
+    weights = [
+        onnx.numpy_helper.to_array(t)
+        for t in small.graph.initializer
+        if t.data_type == onnx.TensorProto.INT8 and len(t.dims) == 2
+    ]
     assert weights
     assert all(np.abs(w.astype(int)).max() <= 64 for w in weights)
 
@@ -152,8 +155,22 @@ def test_export_says_what_it_measured(
     trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "new" / "m.onnx"
-    main_ok("onnx", "--checkpoint", trained, "--out", out, "--mode", "sliding", "--steps", 2,
-            "--precision", "int8", "--score", "usdr", "2.5")  # fmt: skip
+    main_ok(
+        "onnx",
+        "--checkpoint",
+        trained,
+        "--out",
+        out,
+        "--mode",
+        "sliding",
+        "--steps",
+        2,
+        "--precision",
+        "int8",
+        "--score",
+        "usdr",
+        "2.5",
+    )
     said = capsys.readouterr().out
     assert "int8" in said
     assert "SNR" in said
@@ -212,8 +229,9 @@ def test_a_graph_that_fails_isnt_kept_and_the_old_file_is(
     out = tmp_path / "out" / "m.onnx"
     out.parent.mkdir()
     out.write_bytes(b"the model from before")
-    code = main_fails("onnx", "--checkpoint", trained, "--out", out, "--steps", 4,
-                      "--precision", precision)  # fmt: skip
+    code = main_fails(
+        "onnx", "--checkpoint", trained, "--out", out, "--steps", 4, "--precision", precision
+    )
     assert code == VerificationError.exit_code
     assert capsys.readouterr().err.startswith("error: the ")
     assert out.read_bytes() == b"the model from before"

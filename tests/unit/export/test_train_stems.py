@@ -31,9 +31,12 @@ TONES = {"drums": 110, "Bass-2": 55, "other": 440, "vocals": 880}
 STEMS = ("drums", "bass-2", "other", "vocals")
 RECIPE = Recipe(
     network=CausalConfig(masks=6, channels=(4, 4, 4, 4), memory_levels=(3,), hidden=8),
-    stems=("drums", "bass-2", "vocals"), batch_size=2, learning_rate=2e-2, valid_every=100,
+    stems=("drums", "bass-2", "vocals"),
+    batch_size=2,
+    learning_rate=2e-2,
+    valid_every=100,
     valid_items=2,
-)  # fmt: skip
+)
 
 
 @pytest.fixture
@@ -42,8 +45,9 @@ def data(make_song: Callable[..., Path], tmp_path: Path) -> Path:
     make_song("one", seconds=6.5, **TONES)
     make_song("plain", seconds=6.5, vocals=700, accompaniment=200)
     songs = make_song("two", seconds=6.5, **TONES)
-    main(["prepare", "--songs", str(songs), "--out", str(tmp_path / "data"),
-          "--valid", "songs-two"])  # fmt: skip
+    main(
+        ["prepare", "--songs", str(songs), "--out", str(tmp_path / "data"), "--valid", "songs-two"]
+    )
     return tmp_path / "data"
 
 
@@ -51,15 +55,46 @@ def test_from_a_folder_of_songs_to_separated_files(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, model = tmp_path / "run", tmp_path / "band.onnx"
-    main(["train", "--data", str(data), "--out", str(run), "--stems", ",".join(STEMS), "--mix",
-          "--head", "gated", "--width", "0.01", "--batch", "1", "--valid-excerpts", "1",
-          "--steps", "2", "--threads", "1", "--device", "cpu"])  # fmt: skip
+    main(
+        [
+            "train",
+            "--data",
+            str(data),
+            "--out",
+            str(run),
+            "--stems",
+            ",".join(STEMS),
+            "--mix",
+            "--head",
+            "gated",
+            "--width",
+            "0.01",
+            "--batch",
+            "1",
+            "--valid-excerpts",
+            "1",
+            "--steps",
+            "2",
+            "--threads",
+            "1",
+            "--device",
+            "cpu",
+        ]
+    )
     main(["onnx", "--checkpoint", str(run / "last.pt"), "--out", str(model), "--steps", "8"])
     main(["verify", str(model), "--checkpoint", str(run / "last.pt"), "--steps", "8"])
     assert "largest error" in capsys.readouterr().out.splitlines()[-1]
     song = next(data.glob("songs-two/mixture.*"))
-    done = streamsep("separate", song, "--model", model, "-o", tmp_path / "out",
-                     "--stems", "drums,vocals,bass-2,other,rest")  # fmt: skip
+    done = streamsep(
+        "separate",
+        song,
+        "--model",
+        model,
+        "-o",
+        tmp_path / "out",
+        "--stems",
+        "drums,vocals,bass-2,other,rest",
+    )
     assert done.returncode == 0, done.stderr
     stems = {p.name.split(".")[1]: sf.read(p)[0] for p in (tmp_path / "out").iterdir()}
     assert set(stems) == {*STEMS, "rest"}
@@ -82,20 +117,40 @@ def test_every_stem_is_prepared_by_its_name(data: Path) -> None:
 @pytest.mark.parametrize(
     ("stems", "says"),
     [
-        ("drums,kazoo", "no track to train drums, kazoo on; expected songs with these stems; the "
-         "tracks here have accompaniment, bass-2, drums, other, vocals"),
+        (
+            "drums,kazoo",
+            "no track to train drums, kazoo on; expected songs with these stems; the "
+            "tracks here have accompaniment, bass-2, drums, other, vocals",
+        ),
         ("drums,accompaniment", "the stems drums, accompaniment can't be told apart"),
         ("drums,rest", "not mixture or rest"),
         ("../drums", "can't be told apart; expected different names of letters"),
     ],
-)  # fmt: skip
+)
 def test_stems_that_can_t_be_trained_are_said(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str, stems: str,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    recipe: str,
+    stems: str,
     says: str,
-) -> None:  # fmt: skip
+) -> None:
     with pytest.raises(SystemExit) as stop:
-        main(["train", "--recipe", recipe, "--data", str(data), "--out", str(tmp_path / "run"),
-              "--stems", stems, "--steps", "1"])  # fmt: skip
+        main(
+            [
+                "train",
+                "--recipe",
+                recipe,
+                "--data",
+                str(data),
+                "--out",
+                str(tmp_path / "run"),
+                "--stems",
+                stems,
+                "--steps",
+                "1",
+            ]
+        )
     assert stop.value.code == DataError.exit_code
     assert says in capsys.readouterr().err
 
@@ -184,7 +239,17 @@ def test_names_can_be_those_of_a_spec() -> None:
     for stems in (STEMS, ("accompaniment",), ("vocals", "accompaniment"), ("vocals",)):
         names = tuple("beat" if s == "accompaniment" else s for s in TrainConfig(stems=stems).stems)
         ModelSpec(
-            name="m", sample_rate=44_100, channels=2, stems=names, n_fft=2048, hop_length=1024,
-            window="hann", feature="log1p_magnitude", output="mask", mode="stateful",
-            frames_per_run=1, stride_frames=1, lookahead_frames=0,
-        )  # fmt: skip
+            name="m",
+            sample_rate=44_100,
+            channels=2,
+            stems=names,
+            n_fft=2048,
+            hop_length=1024,
+            window="hann",
+            feature="log1p_magnitude",
+            output="mask",
+            mode="stateful",
+            frames_per_run=1,
+            stride_frames=1,
+            lookahead_frames=0,
+        )

@@ -22,8 +22,9 @@ from export.training.tutorial import TutorialLesson
 from export.training.validate import validate
 
 SAMPLES = 31 * 1024  # 32 frames: what the loop does doesn't depend on the length
-CONFIG = TrainConfig(width=1 / 128, batch_size=2, learning_rate=3e-3, valid_every=2,
-                     valid_excerpts=2)  # fmt: skip
+CONFIG = TrainConfig(
+    width=1 / 128, batch_size=2, learning_rate=3e-3, valid_every=2, valid_excerpts=2
+)
 
 
 class Tones:
@@ -75,9 +76,7 @@ def test_processes_draw_what_a_thread_draws(tmp_path: Path) -> None:
     by_processes.workers = 2
     by_processes.run(Budget(steps=2))
     by_processes.run(Budget(steps=4), resume=True)  # on from the third batch
-    one, same = (
-        load_checkpoint(tmp_path / n / LAST_NAME).weights for n in ("thread", "processes")
-    )
+    one, same = (load_checkpoint(tmp_path / n / LAST_NAME).weights for n in ("thread", "processes"))
     assert all(torch.equal(one[n], same[n]) for n in one)
 
 
@@ -85,9 +84,7 @@ def test_the_seed_decides_the_weights(tmp_path: Path) -> None:
     other = TrainConfig(**{**CONFIG.to_dict(), "seed": 1})  # type: ignore[arg-type]
     for name, config in (("a", CONFIG), ("b", CONFIG), ("c", other)):
         trainer(tmp_path / name, config).run(Budget(steps=1))
-    one, same, different = (
-        load_checkpoint(tmp_path / name / LAST_NAME).weights for name in "abc"
-    )
+    one, same, different = (load_checkpoint(tmp_path / name / LAST_NAME).weights for name in "abc")
     assert all(torch.equal(one[n], same[n]) for n in one)
     assert not all(torch.equal(one[n], different[n]) for n in one)
 

@@ -22,9 +22,7 @@ def part(channel, chords, ticks=960):
         for kind, first in (("note_on", 0), ("note_off", ticks)):
             for index, note in enumerate(notes):
                 time = first if index == 0 else 0
-                track.append(
-                    mido.Message(kind, channel=channel, note=note, velocity=90, time=time)
-                )
+                track.append(mido.Message(kind, channel=channel, note=note, velocity=90, time=time))
     return track
 
 
@@ -58,8 +56,10 @@ def test_only_the_part_of_single_notes_can_be_sung(folder):
 def test_phrases_end_at_pauses_and_when_breath_is_out():
     tune = [Note(t, t + 1, 60) for t in (0, 1, 2, 4, 5, 6, 7, 8, 9, 10)]
     assert [[note.start for note in phrase] for phrase in phrases(tune)] == [
-        [0, 1, 2], [4, 5, 6, 7, 8, 9], [10],
-    ]  # fmt: skip
+        [0, 1, 2],
+        [4, 5, 6, 7, 8, 9],
+        [10],
+    ]
     frames = to_frames([Note(1.0, 1.5, 60), Note(1.6, 2.0, 64)])
     np.testing.assert_array_equal(frames, [60.0] * 120 + [64.0] * 80)
 
