@@ -16,19 +16,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from streamsep.cli.options import device_option, make_folder, model_option
-from streamsep.evaluation import (
-    DOERS,
-    METHODS,
-    Song,
-    find_songs,
-    read_song,
-    score_alone,
-    score_song,
-    separate_song,
-)
+from streamsep.audio.files.output_folder import make_folder
+from streamsep.cli.options import device_option, model_option
+from streamsep.evaluation.methods import DOERS, METHODS, separate_song
 from streamsep.evaluation.report import write_page, write_song
-from streamsep.evaluation.scores import scores_table
+from streamsep.evaluation.scores import score_alone, score_song, scores_table
+from streamsep.evaluation.songs import Song, find_songs, read_song
 from streamsep.models import Model
 from streamsep.separation import load_separator
 

@@ -13,11 +13,6 @@ Float32 = NDArray[np.float32]
 RAMP_SAMPLES = 512
 
 
-def db_to_gain(gain_db: float) -> float:
-    """Convert decibels to a linear factor; ``-inf`` gives 0."""
-    return float(10.0 ** (gain_db / 20.0))
-
-
 class RampedMixer:
     """Weighted sum of sounds; a changed gain is reached along straight lines.
 

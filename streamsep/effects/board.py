@@ -17,7 +17,7 @@ class Board:
     """Runs plugins one after the other over a stream; each keeps its state between blocks.
 
     pedalboard takes Python's lock back and allocates its result in every call, so this belongs
-    on a thread whose lateness the beat doesn't hear: a microphone's or the worker's.
+    on a thread whose lateness the beat doesn't hear: a microphone's or the inference thread's.
 
     Parameters
     ----------

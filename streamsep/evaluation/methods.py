@@ -7,7 +7,7 @@ import threading
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsep.audio.simulated import SimulatedEndpoint
+from streamsep.audio.devices.simulated import SimulatedEndpoint
 from streamsep.dsp.stft import StreamingSTFT
 from streamsep.evaluation.songs import Song
 from streamsep.realtime import Session

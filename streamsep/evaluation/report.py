@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsep.audio.file import AudioWriter
-from streamsep.evaluation.overview import overview_of
+from streamsep.audio.files.sound_file import AudioWriter
 from streamsep.evaluation.picture import draw_picture
 from streamsep.evaluation.scores import FIGURES, Score, mean_scores, scores_tsv
 from streamsep.evaluation.songs import Song
+from streamsep.evaluation.spectrogram import spectrogram_of
 
 Float32 = NDArray[np.float32]
 
@@ -39,8 +39,8 @@ def write_song(folder: Path, song: Song, beat: Float32, vocals: Float32, rate: i
         writer.write(sound)
         writer.close()
     pictured = sounds | {"true vocals": song.vocals}
-    overviews = {name: overview_of(sound, rate) for name, sound in pictured.items()}
-    draw_picture(overviews, folder / f"{song.name}.png")
+    spectrograms = {name: spectrogram_of(sound, rate) for name, sound in pictured.items()}
+    draw_picture(spectrograms, folder / f"{song.name}.png")
 
 
 def write_page(folder: Path, model: str, scores: Sequence[Score]) -> Path:

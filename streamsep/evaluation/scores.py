@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from streamsep.errors import StreamsepError
+from streamsep.evaluation.metrics import usdr
 from streamsep.evaluation.songs import Song
-from streamsep.metrics import usdr
 
 Float32 = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from streamsep.dsp.delay import DelayLine
 from streamsep.errors import ModelError, StreamsepError, first_line
-from streamsep.separation.pace import LONGEST_STRIDE_S
+from streamsep.separation.schedule import LONGEST_STRIDE_S
 from streamsep.spec import (
     MAX_CHANNELS,
     MAX_SAMPLE_RATE,
