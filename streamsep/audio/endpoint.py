@@ -8,11 +8,9 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.errors import StreamsepError
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 ProcessBlock = Callable[[Float32, Float32, int], None]  # indata, outdata (n, C), lost samples
 

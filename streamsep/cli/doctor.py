@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import click
 import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
 from streamsep.audio.capture.null_sink import leftover_names
 from streamsep.audio.capture.virtual_cable import VirtualCable
@@ -24,6 +23,7 @@ from streamsep.realtime import Session
 from streamsep.separation import Separator, load_separator
 from streamsep.separation.sliding import SlidingSeparator
 from streamsep.spec import ModelSpec
+from streamsep.types import Float32
 
 CHECK_S = 0.5
 BLOCK = 512
@@ -128,7 +128,7 @@ def _speed(separator: Separator) -> Finding:
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (BLOCK, spec.channels)).astype(np.float32)
     left = max(int(CHECK_S * spec.sample_rate), 4 * session.latency.session) // BLOCK
 
-    def render(outdata: NDArray[np.float32], lost: int, due: float | None = None) -> None:
+    def render(outdata: Float32, lost: int, due: float | None = None) -> None:
         nonlocal left
         session.process_block(noise, outdata, lost)
         left -= 1

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
@@ -25,8 +24,7 @@ from streamsep.offline.separate import separated, stem_gains
 from streamsep.separation import Separator, load_separator
 from streamsep.tui.spectrogram_text import OCTAVE_EDGES_HZ, axis, columns_for, picture
 from streamsep.tui.view import ascii_only
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 STEMS = ("beat", "vocals")
 SILENCE_DB = -120.0  # shades tell nothing apart below

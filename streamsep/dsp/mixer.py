@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 # A gain moves by one in no less than this: 12 ms at 44.1 kHz, however small the blocks.
 RAMP_SAMPLES = 512

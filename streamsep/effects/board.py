@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.effects.extra import pedalboard
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 
 class Board:

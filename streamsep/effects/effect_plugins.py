@@ -8,15 +8,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamsep.dsp.delay import DelayLine
 from streamsep.effects.board import Board
 from streamsep.effects.extra import pedalboard
 from streamsep.errors import EffectError
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 # pedalboard's effects that work as a stream and change neither pitch nor rate.
 BUILT_IN = (

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.dsp.delay import DelayLine
 from streamsep.dsp.ring import RingBuffer
 from streamsep.effects.extra import pylibrb
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 LOWEST, HIGHEST = -6, 6  # semitones
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 EPSILON = 1e-10  # keeps silence against silence at 0 dB
 

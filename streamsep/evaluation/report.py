@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.audio.files.sound_file import AudioWriter
 from streamsep.evaluation.picture import draw_picture
 from streamsep.evaluation.scores import FIGURES, Score, mean_scores, scores_tsv
 from streamsep.evaluation.songs import Song
 from streamsep.evaluation.spectrogram import spectrogram_of
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:right}

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.dsp.stft import analysis_window
+from streamsep.types import Float32
 
-Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 N_FFT, HOP_LENGTH = 2_048, 1_024

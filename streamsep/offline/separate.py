@@ -10,7 +10,6 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.audio.files import tags
 from streamsep.audio.files.container import ENCODERS, MediaWriter, installed
@@ -21,8 +20,8 @@ from streamsep.dsp.resample import StreamResampler
 from streamsep.errors import OutputError
 from streamsep.offline.prefetch import prefetch
 from streamsep.separation import ChunkedSeparator, Separator, gains_for
+from streamsep.types import Float32
 
-Float32 = NDArray[np.float32]
 Blocks = Generator[Float32, None, None]
 
 

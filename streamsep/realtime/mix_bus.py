@@ -7,14 +7,12 @@ from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.dsp.crossfade import DryWetSwitch
 from streamsep.dsp.decibels import db_to_gain, to_db
 from streamsep.dsp.mixer import RampedMixer
 from streamsep.separation import gains_for
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 # guide: what is heard of the vocals; beat: the song, guide included; master: song and microphone.
 FADERS = ("guide", "beat", "mic", "master")

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.realtime.pipeline import Pipeline
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 
 class ModelCrossfade:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.dsp.delay import DelayLine
 from streamsep.dsp.ring import RingBuffer
 from streamsep.realtime.inference_thread import InferenceThread
 from streamsep.realtime.latency import LatencyMeter, LatencyReport, buffering_samples
 from streamsep.separation import Separator
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 INPUT_RING_S = 4.0
 

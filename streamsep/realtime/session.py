@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.dsp.decibels import to_db
 from streamsep.dsp.sanitize import Sanitizer
@@ -22,8 +21,7 @@ from streamsep.realtime.model_crossfade import ModelCrossfade
 from streamsep.realtime.pipeline import Pipeline
 from streamsep.realtime.stats import SessionStats
 from streamsep.separation import Separator
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 # With Python's 5 ms a busy thread holds the audio callback up for longer than a device block.
 SWITCH_INTERVAL_S = 0.0005

@@ -5,13 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamsep.errors import ModelError
 from streamsep.spec import SeparatorSpec
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 
 class Separator(Protocol):

@@ -12,8 +12,7 @@ from streamsep.dsp.sanitize import MAX_AMPLITUDE, Sanitizer
 from streamsep.dsp.stft import StreamingSTFT
 from streamsep.separation.backend import Backend
 from streamsep.spec import ModelSpec
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 # expm1 of this is 2e8, far above any magnitude of bounded audio, and can't overflow.
 MAX_LOG1P = np.float32(19.0)

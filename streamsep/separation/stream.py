@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from streamsep.types import Float32
 
 if TYPE_CHECKING:
     from streamsep.separation.separator import Separator
-
-Float32 = NDArray[np.float32]
 
 
 class ChunkedSeparator:

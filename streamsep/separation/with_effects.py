@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.separation.separator import Separator
 from streamsep.spec import SeparatorSpec
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 
 class StemEffect(Protocol):

@@ -5,13 +5,9 @@ from __future__ import annotations
 import math
 import time
 
-import numpy as np
-from numpy.typing import NDArray
-
 from streamsep.dsp.drift import DriftLoop, DriftResampler
 from streamsep.dsp.ring import RingBuffer
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 
 class JitterBuffer:

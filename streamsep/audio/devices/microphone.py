@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.audio.devices.device_list import DeviceInfo, load_sounddevice
 from streamsep.audio.devices.portaudio import open_reconnecting
@@ -15,8 +14,8 @@ from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.ring import RingBuffer
 from streamsep.events import EventLog
 from streamsep.priority import AUDIO, promote
+from streamsep.types import Float32
 
-Float32 = NDArray[np.float32]
 Effect = Callable[[Float32], Float32]  # (C, N) to (C, N)
 
 

@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.audio.devices.device_list import DeviceInfo, list_devices, load_sounddevice
 from streamsep.audio.devices.jitter_buffer import JitterBuffer
@@ -28,8 +27,7 @@ from streamsep.dsp.ring import RingBuffer
 from streamsep.errors import DeviceError, StreamsepError
 from streamsep.events import EventLog
 from streamsep.priority import AUDIO, promote
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 # Devices that ask PULSE_SINK and PULSE_SOURCE which of the sound server's they are.
 BY_ENVIRONMENT = ("pulse", "default")

@@ -7,12 +7,10 @@ import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.audio.devices.jitter_buffer import JitterBuffer
 from streamsep.audio.endpoint import ProcessBlock
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 
 class SimulatedEndpoint:

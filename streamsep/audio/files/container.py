@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.errors import AudioFileError, OutputError, StreamsepError
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 # Suffix to encoder and bit rate; libmp3lame knows half of it below 32 kHz.
 ENCODERS: dict[str, tuple[str, int]] = {

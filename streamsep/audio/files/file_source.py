@@ -7,15 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.audio.files.sound_file import AudioReader
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.ring import RingBuffer
 from streamsep.errors import AudioFileError, StreamsepError
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 
 class FileSource:

@@ -7,13 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.audio.files.sound_file import AudioWriter
 from streamsep.dsp.ring import RingBuffer
 from streamsep.errors import OutputError
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 
 class Recorder:

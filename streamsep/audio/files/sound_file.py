@@ -10,12 +10,10 @@ from types import MappingProxyType
 
 import numpy as np
 import soundfile as sf
-from numpy.typing import NDArray
 
 from streamsep.audio.files import container
 from streamsep.errors import AudioFileError, OutputError
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 MIN_RATE, MAX_RATE = 8_000, 384_000
 CHUNK_S = 0.25
