@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 # Above all ordinary threads, below what the kernel and sound servers use.
 AUDIO = 10
-WORKER = 5
+INFERENCE = 5
 # All other threads of a live session: whoever holds Python's lock holds up the audio thread, so
 # none of them may be put off by another program.
 OTHERS = 1

@@ -19,12 +19,13 @@ import soundfile as sf
 from rich.console import Console
 from rich.table import Table
 
-from streamsep.audio.device import find_device
-from streamsep.cli.performance import LiveOptions, run_live
+from streamsep.audio.devices.device_list import find_device
 from streamsep.errors import DeviceError, StreamsepError
-from streamsep.evaluation.overview import overview_of
+from streamsep.evaluation.metrics import usdr
 from streamsep.evaluation.picture import draw_picture
-from streamsep.metrics import usdr
+from streamsep.evaluation.spectrogram import spectrogram_of
+from streamsep.live.config import LiveConfig
+from streamsep.live.player import run_live
 from streamsep.models import find_model
 from streamsep.realtime import SessionStats
 from streamsep.separation import load_separator
@@ -64,7 +65,7 @@ def demo(song: Path | None) -> None:
     separator = load_separator(find_model(None))
     stats = run_live(
         separator,
-        LiveOptions(
+        LiveConfig(
             input_name=str(OUT / "song.wav"),
             output_name="speakers" if speakers else "null",
             record=OUT / "beat.flac",
@@ -75,8 +76,8 @@ def demo(song: Path | None) -> None:
     vocals = mixture - beat
     sf.write(OUT / "vocals.flac", vocals.T, RATE, subtype="PCM_24")
     sounds = {"song": mixture, "beat": beat, "vocals taken out": vocals}
-    overviews = {name: overview_of(sound, RATE) for name, sound in sounds.items()}
-    draw_picture(overviews, OUT / "spectrograms.png")
+    spectrograms = {name: spectrogram_of(sound, RATE) for name, sound in sounds.items()}
+    draw_picture(spectrograms, OUT / "spectrograms.png")
     report(stats)
     if true_vocals is not None:
         report_sdr(mixture, beat, vocals, true_vocals)

@@ -38,8 +38,8 @@ from benchmark.document import replace_section, table
 from streamsep.models import find_model
 from streamsep.realtime import Session
 from streamsep.separation import load_separator
-from tests.support.alignment import locate
-from tests.support.servers import (
+from testing.alignment import locate
+from testing.servers import (
     FRONT,
     REAR,
     PulseServer,
@@ -49,7 +49,7 @@ from tests.support.servers import (
     pulse_server,
     wait_until,
 )
-from tests.support.sessions import play
+from testing.sessions import play
 
 RATE = 44_100
 CHIRP_S = 0.5

@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from export.data.lossy import Codec, code
 from streamsep.errors import StreamsepError
 from streamsep.evaluation.methods import separate_song
+from streamsep.evaluation.metrics import usdr
 from streamsep.evaluation.songs import Song, find_songs, read_song
-from streamsep.metrics import usdr
 from streamsep.models import find_model
 from streamsep.separation import load_separator
 

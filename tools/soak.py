@@ -28,9 +28,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from tests.support.alignment import locate
-from tests.support.servers import PulseServer, pulse_server, wait_until
-from tests.support.signals import music
+from testing.alignment import locate
+from testing.servers import PulseServer, pulse_server, wait_until
+from testing.signals import music
 
 RATE, CHANNELS = 44_100, 2
 SONG_S = 30.0

@@ -33,18 +33,19 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from bench import commit, processor
 from benchmark.document import replace_section, table
 
-from streamsep.cli.performance import LiveOptions, run_live
 from streamsep.dsp.stft import StreamingSTFT
+from streamsep.live.config import LiveConfig
+from streamsep.live.player import run_live
 from streamsep.models import find_model
 from streamsep.realtime import Session
-from streamsep.realtime.desk import Desk
-from streamsep.realtime.lane import Lane
-from streamsep.realtime.worker import Worker
+from streamsep.realtime.inference_thread import InferenceThread
+from streamsep.realtime.mix_bus import MixBus
+from streamsep.realtime.pipeline import Pipeline
 from streamsep.separation import load_separator
 from streamsep.separation.backend import OnnxBackend
-from streamsep.separation.engine import SpectralEngine
-from tests.support.servers import pulse_server
-from tests.support.signals import music
+from streamsep.separation.spectral_engine import SpectralEngine
+from testing.servers import pulse_server
+from testing.signals import music
 
 RATE = 44_100
 SONG_S = 10.0  # then it comes again
@@ -52,18 +53,18 @@ SPARE_S = 10.0  # of sound and of room for probes, beyond what was asked for
 # What is traced, by the name it has here. Each is called by one thread only.
 PROBES: dict[str, tuple[type, str]] = {
     "callback": (Session, "process_block"),
-    "feed": (Lane, "feed"),
-    "take": (Lane, "take"),
-    "mix": (Desk, "process"),
-    "ring": (Worker, "wake"),
-    "awake": (Worker, "_work"),
+    "feed": (Pipeline, "feed"),
+    "take": (Pipeline, "take"),
+    "mix": (MixBus, "process"),
+    "wake": (InferenceThread, "wake"),
+    "awake": (InferenceThread, "_work"),
     "separate": (SpectralEngine, "process"),
     "analyse": (StreamingSTFT, "analyse"),
     "features": (SpectralEngine, "_extract"),
     "network": (OnnxBackend, "run"),
     "apply": (SpectralEngine, "_apply"),
     "synthesise": (StreamingSTFT, "synthesise"),
-    "deliver": (Worker, "_deliver"),
+    "deliver": (InferenceThread, "_deliver"),
 }
 HEADINGS = ["step", "thread", "p50 ms", "p99 ms", "max ms"]
 console = Console(highlight=False, width=max(Console().width, 100))
@@ -138,9 +139,9 @@ def rows(times: Times, *, block: int, hop: int, lead: int) -> list[dict[str, Any
         return took[whole][:count] - sum(took[name][:count] for name in parts)
 
     waits = _waits(times, block, hop, lead)
-    bell = times["ring"][1]
+    woken_at = times["wake"][1]
     woken = times["awake"][0]
-    last = np.searchsorted(bell, woken) - 1
+    last = np.searchsorted(woken_at, woken) - 1
     steps = (
         ("from indata to outdata", "", waits["whole"]),
         ("waits in the input ring", "", waits["in"]),
@@ -152,19 +153,19 @@ def rows(times: Times, *, block: int, hop: int, lead: int) -> list[dict[str, Any
         ("to the input ring and the delay line", "audio", took["feed"]),
         ("from the output ring, to the meter", "audio", took["take"]),
         ("faders, microphone, recorders", "audio", took["mix"]),
-        ("the worker wakes up", "worker", (woken - bell[last])[last >= 0]),
-        ("a hop in all", "worker", took["separate"]),
-        ("analysis", "worker", took["analyse"]),
-        ("features", "worker", took["features"]),
-        ("network", "worker", took["network"]),
-        ("estimate on spectra", "worker", took["apply"]),
-        ("synthesis", "worker", took["synthesise"]),
+        ("the inference thread wakes up", "inference", (woken - woken_at[last])[last >= 0]),
+        ("a hop in all", "inference", took["separate"]),
+        ("analysis", "inference", took["analyse"]),
+        ("features", "inference", took["features"]),
+        ("network", "inference", took["network"]),
+        ("estimate on spectra", "inference", took["apply"]),
+        ("synthesis", "inference", took["synthesise"]),
         (
             "delay, residual, checks",
-            "worker",
+            "inference",
             rest("separate", "analyse", "features", "network", "apply", "synthesise"),
         ),
-        ("to the output ring", "worker", took["deliver"]),
+        ("to the output ring", "inference", took["deliver"]),
     )
     return [
         {"step": step, "thread": thread, "count": len(nanoseconds)}
@@ -216,7 +217,7 @@ def traced(asked: argparse.Namespace) -> dict[str, Any]:
             os.environ.update(server.env())
             on.enter_context(server.player(song, "A"))
             ends = {"input_name": "pulse", "output_name": "pulse"}
-        options = LiveOptions(
+        options = LiveConfig(
             **ends,
             mic=str(voice),
             voice_effects="off",
@@ -262,7 +263,7 @@ def about(trace: dict[str, Any]) -> str:
         f"{trace['seconds']:.0f} s of `{trace['model']}` through {through}, blocks of "
         f"{trace['block']}, hops of {trace['hop']}; commit {trace['commit']}, "
         f"{trace['processor']}, {trace['cores']} cores, load {trace['load']:.1f}. A block plays "
-        f"{trace['lead']} samples ({lead_ms:.1f} ms) after it came in. The worker woke "
+        f"{trace['lead']} samples ({lead_ms:.1f} ms) after it came in. The inference thread woke "
         f"{trace['wakes_per_hop']:.2f} times a hop; {trace['dropouts']} blocks were missed, "
         f"{trace['device_glitches']} lost by the server; the process took "
         f"{100 * trace['cpu_share']:.0f} % of a core."

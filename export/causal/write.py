@@ -23,7 +23,7 @@ from export.to_onnx.verify import load_onnx
 from export.to_onnx.write import kept_if_proven
 from export.training.checkpoint import build_from, read_content
 from streamsep.separation import OnnxBackend
-from streamsep.separation.separator import OFFLINE_RUNS
+from streamsep.separation.load import OFFLINE_RUNS
 from streamsep.spec import ModelSpec
 
 # Masks are sigmoids of sums of up to a thousand float32 products, taken in another order.

@@ -16,9 +16,9 @@ from export.to_onnx.model import build_model
 from export.to_onnx.verify import Array, Parity, verify
 from export.training.checkpoint import Checkpoint
 from streamsep.errors import OutputError
-from streamsep.models.sealed import sealed
+from streamsep.models.integrity import with_hash
 from streamsep.separation.backend import OnnxBackend
-from streamsep.separation.probe import probe
+from streamsep.separation.self_test import run_self_test
 from streamsep.spec import ModelSpec
 
 
@@ -70,9 +70,9 @@ def kept_if_proven(model: ModelProto, path: Path) -> Iterator[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             onnx.save(model, partial)
         yield partial
-        self_test = probe(OnnxBackend(partial, device="cpu"))
+        self_test = run_self_test(OnnxBackend(partial, device="cpu"))
         with _told_by_us(path):
-            partial.write_bytes(sealed(partial.read_bytes(), self_test))
+            partial.write_bytes(with_hash(partial.read_bytes(), self_test))
             partial.replace(path)
     finally:
         with suppress(NotADirectoryError):  # where even the folder couldn't be made

@@ -1,4 +1,4 @@
-"""What drives a session: sources of sound, clocks that ask for it, and the path between."""
+"""What drives a session: sources of sound, sinks that ask for it, and the pump between."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.errors import StreamsepError
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 ProcessBlock = Callable[[Float32, Float32, int], None]  # indata, outdata (n, C), lost samples
 
 
-class Pull(Protocol):
-    """What a clock calls for every block."""
+class RenderCallback(Protocol):
+    """What a sink calls for every block."""
 
     def __call__(self, outdata: Float32, lost: int, due: float | None = None) -> None:
-        """Fill (n, C); ``lost`` is non-zero when the clock lost samples.
+        """Fill (n, C); ``lost`` is non-zero when the sink lost samples.
 
         ``due`` is when the first sample will be heard, by `time.monotonic`, where known; ``-inf``
         where that should have been long ago, and the block is only there for time to go on.
@@ -69,33 +67,33 @@ class Source(Protocol):
     def read(self, out: Float32, due: float | None = None) -> int:
         """Fill (n, C) and return how many samples were lost; silence where there are none.
 
-        ``due`` as for `Pull`.
+        ``due`` as for `RenderCallback`.
         """
 
     def close(self) -> None:
         """Release what is held."""
 
 
-class Clock(Protocol):
+class Sink(Protocol):
     """Asks for blocks at the pace of real time, and plays or drops them."""
 
     latency: int  # samples at the model's rate
 
-    def run(self, pull: Pull, stop: threading.Event) -> None:
-        """Call ``pull`` for every block until ``stop`` is set."""
+    def run(self, render: RenderCallback, stop: threading.Event) -> None:
+        """Call ``render`` for every block until ``stop`` is set."""
 
     def close(self) -> None:
         """Release what is held."""
 
 
-class LivePath:
-    """One source, one clock.
+class DuplexPump:
+    """Pumps blocks from one source through a session to one sink.
 
     Parameters
     ----------
     source
         Where the mixture comes from.
-    clock
+    sink
         What asks for it; may be the same device as the source.
     device_frames
         Block length n, in samples at the model's rate.
@@ -103,10 +101,10 @@ class LivePath:
         Channels C of the model.
     """
 
-    def __init__(self, source: Source, clock: Clock, *, device_frames: int, channels: int) -> None:
-        self._source, self._clock = source, clock
+    def __init__(self, source: Source, sink: Sink, *, device_frames: int, channels: int) -> None:
+        self._source, self._sink = source, sink
         self.device_frames = device_frames
-        self.device_in, self.device_out = source.latency, clock.latency
+        self.device_in, self.device_out = source.latency, sink.latency
         self._indata = np.zeros((device_frames, channels), np.float32)
 
     def drift_ppm(self) -> float | None:
@@ -127,10 +125,10 @@ class LivePath:
         """
         # A device plays what it has buffered only while blocks go on coming, and so does the
         # sound server behind it, which keeps about as much again.
-        left = tail + 2 * self._clock.latency
+        left = tail + 2 * self._sink.latency
         ready = False  # once it was, time goes on whatever becomes of the source
 
-        def pull(outdata: Float32, lost: int, due: float | None = None) -> None:
+        def render(outdata: Float32, lost: int, due: float | None = None) -> None:
             nonlocal left, ready
             ready = ready or self._source.ready()
             if not ready:
@@ -145,15 +143,15 @@ class LivePath:
 
         try:
             self._source.start()
-            self._clock.run(pull, stop)
+            self._sink.run(render, stop)
         finally:
-            self._clock.close()
+            self._sink.close()
             self._source.close()
         if self._source.fault is not None:
             raise self._source.fault
 
 
-class TimerClock:
+class TimerSink:
     """Real time by the system's clock, for runs without an output device.
 
     Parameters
@@ -171,14 +169,14 @@ class TimerClock:
         self._period_s = device_frames / sample_rate
         self._outdata = np.zeros((device_frames, channels), np.float32)
 
-    def run(self, pull: Pull, stop: threading.Event) -> None:
-        """Call ``pull`` once a period; after a delay the missed periods follow at once.
+    def run(self, render: RenderCallback, stop: threading.Event) -> None:
+        """Call ``render`` once a period; after a delay the missed periods follow at once.
 
         After more than HELD_S of it the time stood still: no model could keep up with what follows.
         """
         started, count = time.monotonic(), 0
         while not stop.is_set():
-            pull(self._outdata, 0)
+            render(self._outdata, 0)
             count += 1
             ahead = started + count * self._period_s - time.monotonic()
             if ahead > 0:

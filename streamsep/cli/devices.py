@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from streamsep.audio.device import DeviceInfo, list_devices
+from streamsep.audio.devices.device_list import DeviceInfo, list_devices
 
 
 @click.command()

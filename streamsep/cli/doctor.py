@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import click
 import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
-from streamsep.audio.device import list_devices, portaudio
-from streamsep.audio.endpoint import TimerClock
-from streamsep.audio.loopback import leftover_names
-from streamsep.audio.virtual_cable import VirtualCable
+from streamsep.audio.capture.null_sink import leftover_names
+from streamsep.audio.capture.virtual_cable import VirtualCable
+from streamsep.audio.devices.device_list import list_devices, load_sounddevice
+from streamsep.audio.endpoint import TimerSink
 from streamsep.cli.options import device_option, model_option
 from streamsep.errors import BackendError, StreamsepError
 from streamsep.models import Model, model_name
@@ -24,6 +23,7 @@ from streamsep.realtime import Session
 from streamsep.separation import Separator, load_separator
 from streamsep.separation.sliding import SlidingSeparator
 from streamsep.spec import ModelSpec
+from streamsep.types import Float32
 
 CHECK_S = 0.5
 BLOCK = 512
@@ -75,7 +75,7 @@ def examine(model: Model, device: str) -> Iterator[Finding]:
 
 
 def _sound() -> Iterator[Finding]:
-    yield Finding("ok", f"PortAudio: {portaudio().get_portaudio_version()[1]}")
+    yield Finding("ok", f"PortAudio: {load_sounddevice().get_portaudio_version()[1]}")
     devices = list_devices()
     for kind, count, hint in (
         ("input", sum(d.inputs > 0 for d in devices), "connect a microphone or a sound server"),
@@ -117,18 +117,18 @@ def _cuda(model: Model) -> Finding:
 
 def _speed(separator: Separator) -> Finding:
     """Run half a second of noise through a real session, in real time."""
-    pace = separator.pace if isinstance(separator, SlidingSeparator) else None
+    schedule = separator.schedule if isinstance(separator, SlidingSeparator) else None
     session = Session(
         separator,
         device_frames=BLOCK,
-        slack=max(SLACK, pace.slack if pace else 0),
+        slack=max(SLACK, schedule.slack if schedule else 0),
         gains=dict.fromkeys(separator.stems, 1.0),
     )
     spec, stop = separator.spec, threading.Event()
     noise = np.random.default_rng(0).uniform(-0.5, 0.5, (BLOCK, spec.channels)).astype(np.float32)
     left = max(int(CHECK_S * spec.sample_rate), 4 * session.latency.session) // BLOCK
 
-    def pull(outdata: NDArray[np.float32], lost: int, due: float | None = None) -> None:
+    def render(outdata: Float32, lost: int, due: float | None = None) -> None:
         nonlocal left
         session.process_block(noise, outdata, lost)
         left -= 1
@@ -136,7 +136,7 @@ def _speed(separator: Separator) -> Finding:
             stop.set()
 
     with session:
-        TimerClock(spec.sample_rate, BLOCK, spec.channels).run(pull, stop)
+        TimerSink(spec.sample_rate, BLOCK, spec.channels).run(render, stop)
         session.check()
         stats = session.snapshot()
     what = (

@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -16,21 +14,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from streamsep.cli.options import device_option, make_folder, model_option
-from streamsep.evaluation import (
-    DOERS,
-    METHODS,
-    Song,
-    find_songs,
-    read_song,
-    score_alone,
-    score_song,
-    separate_song,
-)
+from streamsep.audio.files.output_folder import make_folder
+from streamsep.cli.options import device_option, model_option
+from streamsep.evaluation.methods import DOERS, METHODS, separate_song
 from streamsep.evaluation.report import write_page, write_song
-from streamsep.evaluation.scores import scores_table
+from streamsep.evaluation.scores import score_alone, score_song, scores_table
+from streamsep.evaluation.songs import Song, find_songs, read_song
 from streamsep.models import Model
 from streamsep.separation import load_separator
+from streamsep.types import Float32
 
 
 @click.command()
@@ -82,7 +74,7 @@ def command(folder: Path, model: Model, device: str, museval: bool, report: Path
                 score = score_song(song, method, beat, vocals, spec.sample_rate, museval=museval)
                 if method in DOERS:
 
-                    def beat_of(alone: Song, method: str = method) -> NDArray[np.float32]:
+                    def beat_of(alone: Song, method: str = method) -> Float32:
                         return separate_song(method, alone, live)[0]
 
                     score = score_alone(score, song, beat_of)

@@ -8,24 +8,23 @@ from pathlib import Path
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.text import Text
 
-from streamsep.audio.file import AudioReader
-from streamsep.cli.at_once import at_the_same_time
-from streamsep.cli.bars import Bars
-from streamsep.cli.options import device_option, make_folder, model_option
-from streamsep.cli.stems import separated, stem_gains
+from streamsep.audio.files.output_folder import make_folder
+from streamsep.audio.files.sound_file import AudioReader
+from streamsep.cli.options import device_option, model_option
+from streamsep.cli.progress import ProgressBars
 from streamsep.errors import AudioFileError, OutputError, StreamsepError
-from streamsep.evaluation.overview import Overview
 from streamsep.evaluation.picture import draw_picture
+from streamsep.evaluation.spectrogram import Spectrogram
 from streamsep.models import Model
+from streamsep.offline.parallel import run_parallel
+from streamsep.offline.separate import separated, stem_gains
 from streamsep.separation import Separator, load_separator
-from streamsep.tui.overview import OCTAVE_EDGES_HZ, axis, columns_for, picture
+from streamsep.tui.spectrogram_text import OCTAVE_EDGES_HZ, axis, columns_for, picture
 from streamsep.tui.view import ascii_only
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 STEMS = ("beat", "vocals")
 SILENCE_DB = -120.0  # shades tell nothing apart below
@@ -72,8 +71,8 @@ def command(
     """
     target = _target(file, output)
     separator = load_separator(model, device=device, offline=True)
-    sounds: dict[str, Overview] = {}
-    with Bars(1) as bars:
+    sounds: dict[str, Spectrogram] = {}
+    with ProgressBars(1) as bars:
 
         def look(separator: Separator, path: Path, check: Callable[[], None]) -> None:
             with bars.of(path) as show:
@@ -84,7 +83,7 @@ def command(
 
                 sounds.update(_look(separator, path, start_s, seconds, on_progress))
 
-        at_the_same_time([separator], [file], look)
+        run_parallel([separator], [file], look)
     _print(sounds, start_s)
     try:
         draw_picture(sounds, target, start_s=start_s)
@@ -102,24 +101,24 @@ def _look(
     start_s: float,
     seconds: float | None,
     on_progress: Callable[[float], None],
-) -> dict[str, Overview]:
+) -> dict[str, Spectrogram]:
     """Return what mixture, beat and vocals hold."""
     gains, done = stem_gains(separator, STEMS), 0
     with AudioReader(file) as reader:
         start, samples = _excerpt(reader, start_s, seconds)
-        sounds = {name: Overview(samples, reader.sample_rate) for name in ("mixture", *STEMS)}
+        sounds = {name: Spectrogram(samples, reader.sample_rate) for name in ("mixture", *STEMS)}
         # Closed before the reader: threads use it.
         with closing(separated(separator, reader, _cut(reader, start, samples))) as blocks:
             for stems in blocks:
                 parts = np.tensordot(gains, stems, axes=1)
-                for overview, sound in zip(
+                for spectrogram, sound in zip(
                     sounds.values(), (stems.sum(axis=0), *parts), strict=True
                 ):
-                    overview.add(sound)
+                    spectrogram.add(sound)
                 done += stems.shape[-1]
                 on_progress(min(done / samples, 1.0))
-    for overview in sounds.values():
-        overview.finish()
+    for spectrogram in sounds.values():
+        spectrogram.finish()
     return sounds
 
 
@@ -167,7 +166,7 @@ def _cut(reader: AudioReader, start: int, samples: int) -> Iterator[Float32]:
             return
 
 
-def _print(sounds: dict[str, Overview], start_s: float) -> None:
+def _print(sounds: dict[str, Spectrogram], start_s: float) -> None:
     console = Console(highlight=False)
     columns = columns_for(console.width)
     octaves = {name: sound.bands_db(OCTAVE_EDGES_HZ, columns) for name, sound in sounds.items()}

@@ -9,10 +9,12 @@ import click
 from click.core import ParameterSource
 
 from streamsep.cli.options import Decibels, Names, device_option, models_option
-from streamsep.cli.performance import LiveOptions, run_live
 from streamsep.cli.profiles import profile_option
+from streamsep.cli.stderr import quiet_libraries
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
+from streamsep.live.config import LiveConfig
+from streamsep.live.player import run_live
 from streamsep.models import Model
 from streamsep.onnx_file import read_metadata
 from streamsep.separation import load_separator
@@ -186,6 +188,7 @@ def command(models: tuple[Model, ...], device: str, **options: Any) -> None:
         if isinstance(model, Path):
             read_metadata(model)  # else a wrong name is found out in the middle of a song
     separator = load_separator(models[0], device=device)
-    if isinstance(separator, SlidingSeparator) and separator.pace:
-        click.echo(f"{separator.spec.name} {separator.pace}", err=options["as_json"])
-    run_live(separator, LiveOptions(models=models, device=device, **options))
+    if isinstance(separator, SlidingSeparator) and separator.schedule:
+        click.echo(f"{separator.spec.name} {separator.schedule}", err=options["as_json"])
+    with quiet_libraries():
+        run_live(separator, LiveConfig(models=models, device=device, **options))

@@ -28,13 +28,13 @@ from streamsep.models import (
     imported_path,
     known_models,
 )
-from streamsep.models.sealed import is_intact, kept_self_test, sealed
-from streamsep.models.uvr import MdxParameters, fingerprint, mdx_spec, read_parameters
+from streamsep.models.contracts.mdx import MdxParameters, fingerprint, mdx_spec, read_parameters
+from streamsep.models.integrity import is_intact, kept_self_test, with_hash
 from streamsep.onnx_file import metadata_entry, read_metadata
 from streamsep.separation import Separator, load_separator
 from streamsep.separation.backend import OnnxBackend, graph_ports
-from streamsep.separation.pace import choose_pace, measure_run
-from streamsep.separation.probe import agree, probe
+from streamsep.separation.schedule import choose_schedule, measure_run
+from streamsep.separation.self_test import agree, run_self_test
 from streamsep.spec import METADATA_KEY, ModelSpec
 
 TIMED_BLOCKS = 50
@@ -298,7 +298,7 @@ def _speed(backend: OnnxBackend) -> str:
     frames = spec.frames_per_run - spec.frames_per_run // 4
     line += f"; over files {frames * hop_s / run_s:.1f} times faster than it plays; live: "
     try:
-        return f"{line}{choose_pace(spec, run_s)}"
+        return f"{line}{choose_schedule(spec, run_s)}"
     except BackendError as error:
         return f"{line}{error.what}"
 
@@ -323,8 +323,8 @@ def _verified(model: Model, *, ours: bool) -> Iterator[str]:
     backend = OnnxBackend(model, device="cpu")
     spec = backend.spec
     yield f"metadata: {spec.feature} to {spec.output}, {spec.mode}, fits the graph"
-    result, kept = probe(backend), kept_self_test(model)
-    if not agree(result, probe(backend)) or (kept is not None and not agree(kept, result)):
+    result, kept = run_self_test(backend), kept_self_test(model)
+    if not agree(result, run_self_test(backend)) or (kept is not None and not agree(kept, result)):
         raise ModelError(
             f"the self-test gives {result}", expected=f"{kept or 'the same twice'}", remedy=""
         )
@@ -367,7 +367,7 @@ def _install(source: Path, spec: ModelSpec) -> Path:
         (entry,) = spec.to_metadata().items()
         content = source.read_bytes() + metadata_entry(*entry)
         part.write_bytes(content)
-        part.write_bytes(sealed(content, probe(OnnxBackend(part, device="cpu"))))
+        part.write_bytes(with_hash(content, run_self_test(OnnxBackend(part, device="cpu"))))
         os.replace(part, target)
     except OSError as error:
         raise OutputError(

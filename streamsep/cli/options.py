@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import click
 
-from streamsep.errors import OutputError
 from streamsep.models import BUILTIN, find_model
 
 model_option = click.option(
@@ -71,21 +69,3 @@ class Names(click.ParamType):  # type: ignore[type-arg]  # generic only in newer
         if "" in names:
             self.fail(f"{value!r} has a name of nothing in it", param, ctx)
         return names
-
-
-def make_folder(folder: Path, option: str) -> None:
-    """Make the folder that ``option`` names, unless it is there.
-
-    Raises
-    ------
-    OutputError
-        If it can't be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(
-            f"the folder {folder} can't be made ({error.strerror})",
-            expected="a place to write to",
-            remedy=f"choose another with {option}",
-        ) from error

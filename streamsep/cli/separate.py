@@ -11,15 +11,15 @@ from pathlib import Path
 
 import click
 
-from streamsep.audio.file import DEPTHS, subtype_for
-from streamsep.cli.at_once import at_the_same_time
-from streamsep.cli.bars import Bars
+from streamsep.audio.files.sound_file import DEPTHS, subtype_for
 from streamsep.cli.options import Decibels, Names, device_option, model_option
-from streamsep.cli.plan import SOUND_FORMATS, Job, Template, find_songs, plan
-from streamsep.cli.stems import separate_file, stem_gains
+from streamsep.cli.progress import ProgressBars
+from streamsep.dsp.decibels import to_db
 from streamsep.errors import StreamsepError
 from streamsep.models import Model
-from streamsep.realtime.stats import to_db
+from streamsep.offline.jobs import SOUND_FORMATS, Job, Template, find_songs, plan
+from streamsep.offline.parallel import run_parallel
+from streamsep.offline.separate import separate_file, stem_gains
 from streamsep.separation import Separator, load_separator
 
 ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
@@ -62,7 +62,7 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
 )
 @click.option(
     "--jobs",
-    "at_once",
+    "parallel",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
@@ -79,7 +79,7 @@ def command(
     form: str | None,
     bits: str | None,
     gain: float,
-    at_once: int,
+    parallel: int,
     overwrite: bool,
     model: Model,
     device: str,
@@ -106,7 +106,7 @@ def command(
     stem_gains(separator, tuple({stem for job in jobs for stem in job.targets}))
     todo = [job for job in jobs if overwrite or not job.done]
     separators: list[Separator] = [separator]
-    while len(separators) < min(at_once, len(todo)):
+    while len(separators) < min(parallel, len(todo)):
         separators.append(load_separator(model, device=device, offline=True))
     report = Report(
         len(jobs),
@@ -115,7 +115,7 @@ def command(
         keeps_peaks=depth == 32,
     )
     work = partial(separate_file, bits=depth, gain=10 ** (gain / 20))
-    with report.closing(), Bars(len(todo)) as bars:
+    with report.closing(), ProgressBars(len(todo)) as bars:
 
         def separate(separator: Separator, job: Job, check: Callable[[], None]) -> None:
             with bars.of(job.song.path) as show, report.failure_of(job):
@@ -127,7 +127,7 @@ def command(
                 song, targets = job.song.path, job.targets
                 report.add(job, work(separator, song, targets, on_progress=on_progress))
 
-        at_the_same_time(separators, todo, separate)
+        run_parallel(separators, todo, separate)
 
 
 class Report:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 
 def end_to_front(sound: Float32, count: int) -> list[tuple[Float32, Float32]]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
 from streamsep.dsp.delay import end_to_front
 from streamsep.dsp.ring import RingBuffer
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 
 class DriftLoop:

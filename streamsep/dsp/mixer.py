@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 # A gain moves by one in no less than this: 12 ms at 44.1 kHz, however small the blocks.
 RAMP_SAMPLES = 512
-
-
-def db_to_gain(gain_db: float) -> float:
-    """Convert decibels to a linear factor; ``-inf`` gives 0."""
-    return float(10.0 ** (gain_db / 20.0))
 
 
 class RampedMixer:

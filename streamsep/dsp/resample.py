@@ -6,9 +6,8 @@ from typing import cast
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 
 class StreamResampler:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 # +60 dB over full scale: no music gets there, and squared spectra still fit float32.
 MAX_AMPLITUDE = 1_000.0

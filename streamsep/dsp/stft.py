@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.dsp.delay import end_to_front
+from streamsep.types import Float32
 
-Float32 = NDArray[np.float32]
 Complex64 = NDArray[np.complex64]
 
 

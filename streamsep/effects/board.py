@@ -6,18 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.effects.extra import pedalboard
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 
 class Board:
     """Runs plugins one after the other over a stream; each keeps its state between blocks.
 
     pedalboard takes Python's lock back and allocates its result in every call, so this belongs
-    on a thread whose lateness the beat doesn't hear: a microphone's or the worker's.
+    on a thread whose lateness the beat doesn't hear: a microphone's or the inference thread's.
 
     Parameters
     ----------

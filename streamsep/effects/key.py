@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.dsp.delay import DelayLine
 from streamsep.dsp.ring import RingBuffer
 from streamsep.effects.extra import pylibrb
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 LOWEST, HIGHEST = -6, 6  # semitones
 
@@ -111,7 +109,8 @@ class KeyChanger:
             np.zeros((2, channels, block_size), np.float32) for _ in range(3)
         )
         self._rise = (np.arange(1, block_size + 1) / block_size).astype(np.float32)
-        # Shifters of a key, or None for key 0. Asked for by any thread, taken by the worker's.
+        # Shifters of a key, or None for key 0. Any thread asks for them, the
+        # inference thread takes them.
         self._playing = self._make(semitones)
         self._wanted = self._playing
         self._coming = self._playing

@@ -5,17 +5,15 @@ from __future__ import annotations
 import threading
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streamsep.audio.simulated import SimulatedEndpoint
+from streamsep.audio.devices.simulated import SimulatedEndpoint
 from streamsep.dsp.stft import StreamingSTFT
 from streamsep.evaluation.songs import Song
 from streamsep.realtime import Session
 from streamsep.separation import ChunkedSeparator, Separator, gains_for
 from streamsep.separation.center_cut import CenterCut
 from streamsep.spec import ModelSpec, SeparatorSpec
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 DEVICE_FRAMES = 512
 DOERS = ("centre cut", "model live")  # what can be asked for a stem that is played alone

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from streamsep.errors import OutputError, StreamsepError
-from streamsep.evaluation.overview import COLUMNS, Overview
+from streamsep.evaluation.spectrogram import COLUMNS, Spectrogram
 
 LOWEST_HZ, HIGHEST_HZ = 40.0, 16_000.0
 BANDS_PER_OCTAVE = 16  # a band is a pixel high
@@ -18,7 +18,7 @@ LEVELS_DB = (-60.0, 0.0)
 STYLES = ("k-", "C0-", "C1-", "C2--")
 
 
-def draw_picture(sounds: Mapping[str, Overview], path: Path, *, start_s: float = 0.0) -> None:
+def draw_picture(sounds: Mapping[str, Spectrogram], path: Path, *, start_s: float = 0.0) -> None:
     """Write a PNG of sounds by name, all of the same length.
 
     Parameters

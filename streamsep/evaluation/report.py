@@ -7,15 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streamsep.audio.file import AudioWriter
-from streamsep.evaluation.overview import overview_of
+from streamsep.audio.files.sound_file import AudioWriter
 from streamsep.evaluation.picture import draw_picture
 from streamsep.evaluation.scores import FIGURES, Score, mean_scores, scores_tsv
 from streamsep.evaluation.songs import Song
-
-Float32 = NDArray[np.float32]
+from streamsep.evaluation.spectrogram import spectrogram_of
+from streamsep.types import Float32
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
 table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:right}
@@ -39,8 +37,8 @@ def write_song(folder: Path, song: Song, beat: Float32, vocals: Float32, rate: i
         writer.write(sound)
         writer.close()
     pictured = sounds | {"true vocals": song.vocals}
-    overviews = {name: overview_of(sound, rate) for name, sound in pictured.items()}
-    draw_picture(overviews, folder / f"{song.name}.png")
+    spectrograms = {name: spectrogram_of(sound, rate) for name, sound in pictured.items()}
+    draw_picture(spectrograms, folder / f"{song.name}.png")
 
 
 def write_page(folder: Path, model: str, scores: Sequence[Score]) -> Path:

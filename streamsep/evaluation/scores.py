@@ -7,14 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.table import Table
 
 from streamsep.errors import StreamsepError
+from streamsep.evaluation.metrics import usdr
 from streamsep.evaluation.songs import Song
-from streamsep.metrics import usdr
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from streamsep.audio.file import FORMATS, AudioReader, match_channels
+from streamsep.audio.files.sound_file import FORMATS, AudioReader
+from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
 from streamsep.errors import AudioFileError
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,9 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.dsp.ring import RingBuffer
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,25 +10,24 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from streamsep.dsp.decibels import to_db
 from streamsep.dsp.sanitize import Sanitizer
 from streamsep.errors import ModelError, SessionError, StreamsepError
 from streamsep.events import EventLog
-from streamsep.realtime.desk import Desk, Microphone, Tap
-from streamsep.realtime.lane import Lane
 from streamsep.realtime.latency import LatencyReport
-from streamsep.realtime.stats import SessionStats, to_db
-from streamsep.realtime.swap import Changeover
+from streamsep.realtime.mix_bus import Microphone, MixBus, Tap
+from streamsep.realtime.model_crossfade import ModelCrossfade
+from streamsep.realtime.pipeline import Pipeline
+from streamsep.realtime.stats import SessionStats
 from streamsep.separation import Separator
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 # With Python's 5 ms a busy thread holds the audio callback up for longer than a device block.
 SWITCH_INTERVAL_S = 0.0005
 WARM_UP_RUNS = 8
 MEASURE_EVERY_S = 1.0
-SWAP_PATIENCE_S = 15.0  # for a model that is too slow to be faded in
+SWITCH_PATIENCE_S = 15.0  # for a model that is too slow to be faded in
 
 
 class Key(Protocol):
@@ -42,7 +41,7 @@ class Key(Protocol):
         """Ask for another."""
 
 
-class Rig(NamedTuple):
+class LoadedModel(NamedTuple):
     """A separator with what was put after it; see `Session` for each."""
 
     separator: Separator
@@ -54,7 +53,7 @@ class Rig(NamedTuple):
 class Session:
     """Runs one separator live; a context manager.
 
-    Entering it warms the model up, starts the worker thread, freezes the garbage collector and
+    Entering it warms the model up, starts the inference thread, freezes the garbage collector and
     shortens Python's thread switch interval; leaving it puts all of that back.
 
     Parameters
@@ -68,7 +67,7 @@ class Session:
     gains
         Linear gain of each stem in the song by name; stems not named are silent.
     microphone
-        Mixed in by the desk; never goes through the model.
+        Mixed in by the mix bus; never goes through the model.
     key
         Moved by `set_key`: a part of ``separator``.
     effects_delay
@@ -111,12 +110,12 @@ class Session:
         spec = separator.spec
         self._frames, self._key = device_frames, key
         self._device_in, self._device_out = device_in, device_out
-        self._lane = self._new_lane(Rig(separator, key, effects_delay, slack))
+        self._pipeline = self._new_pipeline(LoadedModel(separator, key, effects_delay, slack))
         shape = (spec.channels, device_frames)
-        self._change: Changeover | None = None
+        self._crossfade: ModelCrossfade | None = None
         self._changing: threading.Thread | None = None
         self._closing = threading.Event()
-        self._desk = Desk(
+        self._mix_bus = MixBus(
             separator.stems,
             *shape,
             gains={"beat": 1.0} if gains is None else gains,
@@ -134,14 +133,14 @@ class Session:
         self._measured: int | None = None
         self._measured_at = 0.0
 
-    def _new_lane(self, rig: Rig) -> Lane:
-        return Lane(
-            rig.separator,
+    def _new_pipeline(self, loaded: LoadedModel) -> Pipeline:
+        return Pipeline(
+            loaded.separator,
             device_frames=self._frames,
-            slack=rig.slack,
+            slack=loaded.slack,
             device_in=self._device_in,
             device_out=self._device_out,
-            effects_delay=rig.effects_delay,
+            effects_delay=loaded.effects_delay,
         )
 
     @property
@@ -151,11 +150,11 @@ class Session:
         Its devices' part is what they declare until it has been measured. Once another model
         plays it is another one.
         """
-        report, measured = self._lane.latency, self.device_latency()
+        report, measured = self._pipeline.latency, self.device_latency()
         return report if measured is None else report.between_devices(measured)
 
     def __enter__(self) -> Session:
-        self._lane.worker.start(WARM_UP_RUNS)
+        self._pipeline.inference.start(WARM_UP_RUNS)
         self._switch_interval = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.collect()
@@ -166,7 +165,7 @@ class Session:
         self._closing.set()
         if self._changing is not None:
             self._changing.join()
-        self._lane.worker.stop()
+        self._pipeline.inference.stop()
         gc.unfreeze()
         sys.setswitchinterval(self._switch_interval)
 
@@ -188,27 +187,27 @@ class Session:
             outdata.fill(0.0)
             self._fault = error
         # Last, or both threads would contend for Python's lock while the sound is waited for.
-        for lane in self._lanes():
-            lane.wake()
+        for pipeline in self._pipelines():
+            pipeline.wake()
 
     def _process(self, indata: Float32, outdata: Float32, status: int) -> None:
         self._glitches += status != 0
         np.copyto(self._in, indata.T)
         self._bad_samples += self._sanitizer.clean(self._in)
         self._peak_in = max(self._peak_in, self._peak(self._in))
-        lane, change = self._lane, self._change
-        lane.feed(self._in)
-        stems = lane.stems if lane.take(self._in) else None
+        pipeline, crossfade = self._pipeline, self._crossfade
+        pipeline.feed(self._in)
+        stems = pipeline.stems if pipeline.take(self._in) else None
         self._dropouts += stems is None
-        np.copyto(self._desk.dry, lane.dry)
-        if change is not None:
-            change.feed(self._in)
-            if change.mix(self._in, stems, lane.dry):
-                stems = change.stems
-                np.copyto(self._desk.dry, change.dry)
-            if change.complete:
-                self._lane, self._change = change.new, None
-        out = self._desk.process(stems)
+        np.copyto(self._mix_bus.dry, pipeline.dry)
+        if crossfade is not None:
+            crossfade.feed(self._in)
+            if crossfade.mix(self._in, stems, pipeline.dry):
+                stems = crossfade.stems
+                np.copyto(self._mix_bus.dry, crossfade.dry)
+            if crossfade.complete:
+                self._pipeline, self._crossfade = crossfade.new, None
+        out = self._mix_bus.process(stems)
         self._peak_out = max(self._peak_out, self._peak(out))
         np.copyto(outdata, out.T)
         self._blocks += 1
@@ -228,7 +227,7 @@ class Session:
         ValueError
             For an unknown fader, NaN or +inf.
         """
-        self._desk.set_gain(fader, gain_db)
+        self._mix_bus.set_gain(fader, gain_db)
 
     @property
     def key(self) -> int | None:
@@ -252,7 +251,7 @@ class Session:
 
         The beat fader, the microphone and the master fader go on as before.
         """
-        self._desk.set_bypass(bypass)
+        self._mix_bus.set_bypass(bypass)
 
     def add_tap(self, bus: str, tap: Tap) -> None:
         """Let ``tap`` listen to a stem, ``beat``, ``mic`` (before the faders) or ``mix``.
@@ -262,14 +261,16 @@ class Session:
         ModelError
             If there is no such stem.
         """
-        self._desk.add_tap(bus, tap)
+        self._mix_bus.add_tap(bus, tap)
 
     @property
     def changing(self) -> bool:
         """Whether another model is about to take over."""
         return self._changing is not None and self._changing.is_alive()
 
-    def swap(self, load: Callable[[], Rig], plays: Callable[[], None] = lambda: None) -> None:
+    def switch_model(
+        self, load: Callable[[], LoadedModel], plays: Callable[[], None] = lambda: None
+    ) -> None:
         """Change over to another model while the music plays; returns at once.
 
         On a thread of its own the model is loaded and warmed up. It listens for a second before
@@ -286,41 +287,41 @@ class Session:
         if self.changing:
             return
         self._changing = threading.Thread(
-            target=self._swap, args=(load, plays), name="streamsep-swap", daemon=True
+            target=self._switch_model, args=(load, plays), name="streamsep-switch", daemon=True
         )
         self._changing.start()
 
-    def _swap(self, load: Callable[[], Rig], plays: Callable[[], None]) -> None:
-        old = self._lane
+    def _switch_model(self, load: Callable[[], LoadedModel], plays: Callable[[], None]) -> None:
+        old = self._pipeline
         try:
-            rig = load()
-            self._check_alike(rig.separator)
-            new = self._new_lane(rig)
-            new.worker.start(WARM_UP_RUNS)
+            loaded = load()
+            self._check_alike(loaded.separator)
+            new = self._new_pipeline(loaded)
+            new.inference.start(WARM_UP_RUNS)
         except StreamsepError as error:
             self.events.add(f"the model stays: {error}")
             return
-        name = rig.separator.spec.name
-        self._change = Changeover(old, new, self._frames)
-        deadline = time.monotonic() + SWAP_PATIENCE_S
-        while self._change is not None and not self._closing.wait(0.02):
-            if time.monotonic() > deadline or new.worker.fault is not None:
-                self._change = None
+        name = loaded.separator.spec.name
+        self._crossfade = ModelCrossfade(old, new, self._frames)
+        deadline = time.monotonic() + SWITCH_PATIENCE_S
+        while self._crossfade is not None and not self._closing.wait(0.02):
+            if time.monotonic() > deadline or new.inference.fault is not None:
+                self._crossfade = None
                 break
         self._closing.wait(0.02)  # the block that may have begun with it
-        if self._lane is not new:
-            new.worker.stop()
-            why = new.worker.fault or f"{name} doesn't keep up here"
+        if self._pipeline is not new:
+            new.inference.stop()
+            why = new.inference.fault or f"{name} doesn't keep up here"
             self.events.add(f"the model stays: {why}")
             return
-        old.worker.stop()
-        self._measured, self._key = None, rig.key
+        old.inference.stop()
+        self._measured, self._key = None, loaded.key
         plays()
         latency = self.latency
         self.events.add(f"{name} plays now, {latency.ms(latency.total):.0f} ms in all")
 
     def _check_alike(self, separator: Separator) -> None:
-        old, new = self._lane.separator, separator
+        old, new = self._pipeline.separator, separator
         has = (new.stems, new.spec.channels, new.spec.sample_rate)
         needs = (old.stems, old.spec.channels, old.spec.sample_rate)
         if has != needs:
@@ -331,7 +332,7 @@ class Session:
             )
 
     def wait_idle(self, timeout_s: float = 10.0) -> None:
-        """Wait until the worker has caught up: for endpoints that keep no real time.
+        """Wait until the inference thread has caught up: for endpoints that keep no real time.
 
         Raises
         ------
@@ -339,7 +340,7 @@ class Session:
             If it doesn't within ``timeout_s`` seconds.
         """
         deadline = time.monotonic() + timeout_s
-        while not all(lane.worker.idle for lane in self._lanes()):
+        while not all(pipeline.inference.idle for pipeline in self._pipelines()):
             if time.monotonic() > deadline:
                 raise SessionError(
                     f"a block took more than {timeout_s:g} s",
@@ -348,19 +349,19 @@ class Session:
                 )
             time.sleep(0.0001)
 
-    def _lanes(self) -> tuple[Lane, ...]:
-        change = self._change
-        return (self._lane,) if change is None else (self._lane, change.new)
+    def _pipelines(self) -> tuple[Pipeline, ...]:
+        crossfade = self._crossfade
+        return (self._pipeline,) if crossfade is None else (self._pipeline, crossfade.new)
 
     def check(self) -> None:
-        """Raise what went wrong on the audio or worker thread, if anything did.
+        """Raise what went wrong on the audio or inference thread, if anything did.
 
         Raises
         ------
         StreamsepError
             The fault itself, or a SessionError around it.
         """
-        fault = self._fault or self._lane.worker.fault
+        fault = self._fault or self._pipeline.inference.fault
         if fault is None:
             return
         if isinstance(fault, StreamsepError):
@@ -375,32 +376,32 @@ class Session:
         """Return the state of things now; call it from one thread, at most 10 times a second."""
         now = time.monotonic()
         if now - self._measured_at > MEASURE_EVERY_S:
-            latest, self._measured_at = self._lane.meter.measure(), now
+            latest, self._measured_at = self._pipeline.meter.measure(), now
             # Silence measures nothing; the last figure still stands.
             self._measured = self._measured if latest is None else latest
-        p50, p99 = self._lane.worker.hop_times.percentiles_ms(50, 99)
+        p50, p99 = self._pipeline.inference.hop_times.percentiles_ms(50, 99)
         peak_in, peak_out, self._peak_in, self._peak_out = self._peak_in, self._peak_out, 0.0, 0.0
         rate = self.latency.sample_rate
         return SessionStats(
             seconds=self._blocks * self._frames / rate,
             level_in_db=to_db(peak_in),
             level_out_db=to_db(peak_out),
-            level_mic_db=to_db(self._desk.take_mic_peak()),
-            faders=self._desk.faders,
-            bypass=self._desk.bypass,
+            level_mic_db=to_db(self._mix_bus.take_mic_peak()),
+            faders=self._mix_bus.faders,
+            bypass=self._mix_bus.bypass,
             key=self.key,
             latency=self.latency,
             measured_latency=self._measured,
             hop_p50_ms=p50,
             hop_p99_ms=p99,
-            hop_budget_ms=1_000.0 * self._lane.separator.block_size / rate,
+            hop_budget_ms=1_000.0 * self._pipeline.separator.block_size / rate,
             dropouts=self._dropouts,
             device_glitches=self._glitches,
-            mic_latency=self._desk.mic_latency,
-            mic_glitches=self._desk.mic_lost,
+            mic_latency=self._mix_bus.mic_latency,
+            mic_glitches=self._mix_bus.mic_lost,
             bad_samples=self._bad_samples,
-            provider=self._lane.separator.provider,
-            model=self._lane.separator.spec.name,
+            provider=self._pipeline.separator.provider,
+            model=self._pipeline.separator.spec.name,
             drift_ppm=self.drift_ppm(),
             events=self.events.latest(),
         )

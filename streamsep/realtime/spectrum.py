@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.dsp.ring import RingBuffer
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 LOWEST_HZ = 80.0
 BANDS = 24  # thirds of an octave: the highest is centred at 16 kHz

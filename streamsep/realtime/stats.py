@@ -40,7 +40,7 @@ class SessionStats:
 
 
 class HopTimes:
-    """Durations of the latest runs; written by the worker, read by anyone.
+    """Durations of the latest runs; written by the inference thread, read by anyone.
 
     Parameters
     ----------
@@ -79,8 +79,3 @@ class LateSeconds:
         self._row = self._row + 1 if dropouts > self._dropouts else 0
         self._second, self._dropouts = second, dropouts
         return self._row == 3
-
-
-def to_db(peak: float) -> float:
-    """Convert a linear peak to dBFS; silence is -inf."""
-    return float(20.0 * np.log10(peak)) if peak > 0.0 else float("-inf")

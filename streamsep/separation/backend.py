@@ -12,13 +12,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime as ort
-from numpy.typing import NDArray
 
 from streamsep.errors import BackendError, ModelError, first_line
 from streamsep.onnx_file import read_metadata
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec
-
-Float32 = NDArray[np.float32]
+from streamsep.types import Float32
 
 ort.disable_telemetry_events()  # on Windows there is no other way; see streamsep/__init__.py
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.errors import BackendError
 from streamsep.spec import SeparatorSpec
+from streamsep.types import Float32
 
 if TYPE_CHECKING:
     from streamsep.separation.separator import SeparatorOptions
 
-Float32 = NDArray[np.float32]
 
 CROSSOVER_HZ = 120.0
 TAPS = 1_024

@@ -7,11 +7,10 @@ from importlib.metadata import EntryPoint
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.dsp.delay import DelayLine
 from streamsep.errors import ModelError, StreamsepError, first_line
-from streamsep.separation.pace import LONGEST_STRIDE_S
+from streamsep.separation.schedule import LONGEST_STRIDE_S
 from streamsep.spec import (
     MAX_CHANNELS,
     MAX_SAMPLE_RATE,
@@ -20,11 +19,11 @@ from streamsep.spec import (
     STEM_NAME,
     SeparatorSpec,
 )
+from streamsep.types import Float32
 
 if TYPE_CHECKING:
     from streamsep.separation.separator import Separator, SeparatorOptions
 
-Float32 = NDArray[np.float32]
 
 # Of full scale. Stems made each by itself, in float32, sum to within 1e-6; a sample too early or
 # too late is off by 1e-2 and more.

@@ -1,12 +1,10 @@
-"""Engines for graphs over a whole window: live and right-aligned, or offline and overlapped."""
+"""The live engine for graphs over a whole window, whose newest frames are used."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from streamsep.separation.backend import Backend
-from streamsep.separation.engine import SpectralEngine
-from streamsep.separation.pace import Pace
+from streamsep.separation.schedule import RunSchedule
+from streamsep.separation.spectral_engine import SpectralEngine
 
 
 class SlidingSeparator(SpectralEngine):
@@ -24,7 +22,7 @@ class SlidingSeparator(SpectralEngine):
         Holds the graph.
     stride_blocks
         Strides of the model per run.
-    pace
+    schedule
         Stride and trim in frames instead.
 
     Raises
@@ -34,12 +32,12 @@ class SlidingSeparator(SpectralEngine):
     """
 
     def __init__(
-        self, backend: Backend, *, stride_blocks: int = 1, pace: Pace | None = None
+        self, backend: Backend, *, stride_blocks: int = 1, schedule: RunSchedule | None = None
     ) -> None:
         spec = backend.spec
-        stride = pace.stride_frames if pace else stride_blocks * spec.stride_frames
-        lag = pace.trim_frames if pace else spec.lag_frames
-        self.pace = pace
+        stride = schedule.stride_frames if schedule else stride_blocks * spec.stride_frames
+        lag = schedule.trim_frames if schedule else spec.lag_frames
+        self.schedule = schedule
         super().__init__(backend, stride, lag_frames=lag)
         lookahead = lag + spec.stride_frames - 1
         last_start = (spec.frames_per_run - 1 - lookahead) // spec.stride_frames
@@ -55,43 +53,3 @@ class SlidingSeparator(SpectralEngine):
         features[..., end - stride : end] = self._features
         self._backend.run()
         self._estimate[...] = self._backend.estimate[..., self._used_end - stride : self._used_end]
-
-
-class OverlappedSeparator(SpectralEngine):
-    """Runs each window once, a quarter of it overlapping the next, and weighs both by Hann.
-
-    For graphs that want context on both sides of a frame: the way MDX-Net is run over files. The
-    weights are a Hann window over the frames of a graph's window, divided by their sum.
-
-    Parameters
-    ----------
-    backend
-        Holds the graph.
-    """
-
-    def __init__(self, backend: Backend) -> None:
-        frames = backend.spec.frames_per_run
-        self._overlap = max(1, frames // 4)
-        super().__init__(backend, frames - self._overlap, lag_frames=self._overlap)
-        hann = np.sin(np.pi * (np.arange(frames) + 0.5) / frames) ** 2
-        rise, fall = hann[: self._overlap], hann[-self._overlap :]
-        self._rise = (rise / (rise + fall)).astype(np.float32)
-        self._tail = np.zeros((*backend.spec.estimate_shape[:-1], self._overlap), np.float32)
-
-    def _run(self) -> None:
-        features, stride, overlap = self._backend.features, self._stride, self._overlap
-        features[..., :overlap] = features[..., stride:]
-        features[..., overlap:] = self._features
-        self._backend.run()
-        estimate = self._backend.estimate
-        self._estimate[...] = estimate[..., :stride]
-        head = self._estimate[..., :overlap]
-        head -= self._tail
-        head *= self._rise
-        head += self._tail
-        self._tail[...] = estimate[..., stride:]
-
-    def reset(self) -> None:
-        """Start anew."""
-        super().reset()
-        self._tail.fill(0.0)

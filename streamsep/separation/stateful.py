@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from streamsep.separation.backend import Backend
-from streamsep.separation.engine import SpectralEngine
+from streamsep.separation.spectral_engine import SpectralEngine
 
 
 class StatefulSeparator(SpectralEngine):

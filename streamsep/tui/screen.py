@@ -19,7 +19,7 @@ from rich.live import Live
 
 from streamsep.realtime.session import Session
 from streamsep.realtime.stats import SessionStats
-from streamsep.tui.app import Controls, Display
+from streamsep.tui.display import Controls, Display
 from streamsep.tui.faders import moved
 from streamsep.tui.keys import Keyboard
 from streamsep.tui.view import (

@@ -8,17 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamsep.audio.jitter import JitterBuffer
-from streamsep.audio.microphone import MicrophoneBuffer
-from streamsep.audio.recorder import Recorder
+from streamsep.audio.devices.jitter_buffer import JitterBuffer
+from streamsep.audio.devices.microphone import MicrophoneBuffer
+from streamsep.audio.files.recorder import Recorder
 from streamsep.models import BUILTIN, find_model
 from streamsep.realtime import Session
+from streamsep.realtime.inference_thread import InferenceThread
 from streamsep.realtime.spectrum import Spectrum
-from streamsep.realtime.worker import Worker
 from streamsep.separation import load_separator
+from testing.signals import music
 from tests.support import models
 from tests.support.backends import SlowBackend
-from tests.support.signals import music
 
 RATE, FRAMES = 44_100, 4_096
 # Views, numbers and argument tuples of Python are freed within a step, and come to 3 kB on both
@@ -49,7 +49,7 @@ def as_it_is_or_traced(request, monkeypatch):
 @pytest.mark.usefixtures("as_it_is_or_traced")
 @pytest.mark.parametrize("name", BUILTIN)
 def test_no_array_is_allocated_after_warm_up(name, tmp_path, monkeypatch):
-    """On the audio and the worker thread, whatever is in use.
+    """On the audio and the inference thread, whatever is in use.
 
     A device's buffer, microphone, faders, bypass, missed blocks, the screen's spectrum and a
     recording of stems and mix.
@@ -131,8 +131,8 @@ def test_the_measure_sees_one_array_of_a_hop():
 
 def test_the_worker_wakes_once_for_each_block_of_its_own(tmp_path, monkeypatch):
     separator = load_separator(models.constant_mask(tmp_path / "m.onnx"))
-    wakes, wake = [], Worker.wake
-    monkeypatch.setattr(Worker, "wake", lambda worker: (wakes.append(1), wake(worker)))
+    wakes, wake = [], InferenceThread.wake
+    monkeypatch.setattr(InferenceThread, "wake", lambda thread: (wakes.append(1), wake(thread)))
     session, silence = Session(separator, device_frames=256), np.zeros((256, 2), np.float32)
     with session:
         for _ in range(40):

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from streamsep.evaluation import find_songs, read_song, score_song, separate_song
+from streamsep.evaluation.methods import separate_song
+from streamsep.evaluation.scores import score_song
+from streamsep.evaluation.songs import find_songs, read_song
 from streamsep.models import BUILTIN, find_model
 from streamsep.separation import ChunkedSeparator, load_separator
-from tests.support.signals import music
+from testing.signals import music
 
 # Algorithmic latency in samples: from a sample's way in to its way out on an infinitely fast
 # machine.

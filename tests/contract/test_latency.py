@@ -5,14 +5,14 @@ import threading
 import numpy as np
 import pytest
 
-from streamsep.audio.jitter import JitterBuffer
-from streamsep.audio.simulated import SimulatedDevices
+from streamsep.audio.devices.jitter_buffer import JitterBuffer
+from streamsep.audio.devices.simulated import SimulatedDevices
 from streamsep.realtime import Session
 from streamsep.realtime.latency import LatencyMeter, buffering_samples
 from streamsep.separation import load_separator
+from testing.sessions import play
+from testing.signals import music
 from tests.support import models
-from tests.support.sessions import play
-from tests.support.signals import music
 
 RATE = 44_100
 DEVICE_FRAMES = [64, 256, 441, 512, 1000, 1024, 4096, 6000]

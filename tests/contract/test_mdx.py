@@ -5,8 +5,8 @@ import pytest
 from scipy.signal import get_window
 
 from streamsep.separation import ChunkedSeparator, load_separator
+from testing.signals import music
 from tests.support import models
-from tests.support.signals import music
 
 HOP = 1024
 # Two float32 transforms of up to 16,384 points; measured 2e-7 on sound of amplitude 0.5.

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamsep.cli.stems import separate_file
 from streamsep.models import BUILTIN, find_model
+from streamsep.offline.separate import separate_file
 from streamsep.separation import ChunkedSeparator, load_separator
 from streamsep.separation.backend import OnnxBackend
 from streamsep.separation.stateful import StatefulSeparator
+from testing.signals import music
 from tests.contract.test_streaming_equals_offline import TOLERANCE, whole_file_vocals
 from tests.support import models
-from tests.support.signals import music
 
 RATE = 44_100
 # Nobody hears -60 dB below full scale under music; float32 keeps 40 dB more, at every sample.

@@ -9,10 +9,10 @@ import pytest
 from streamsep.errors import BackendError, SessionError
 from streamsep.realtime import Session
 from streamsep.separation import ChunkedSeparator, load_separator
+from testing.sessions import play
+from testing.signals import music
 from tests.support import models
 from tests.support.backends import SlowBackend
-from tests.support.sessions import play
-from tests.support.signals import music
 
 FRAMES = 512
 
@@ -99,7 +99,7 @@ def test_missed_blocks_play_dry_and_shift_nothing(tmp_path):
 
 
 def test_a_worker_too_far_behind_starts_anew_in_place(tmp_path):
-    """Longer than the input ring: the worker jumps to now, and what follows is in its place."""
+    """Longer than the input ring: inference jumps to now, and what follows is in place."""
     path = models.lookahead_mask(tmp_path / "m.onnx", frames=4, lookahead=8)
     open_gate = threading.Event()
     open_gate.set()

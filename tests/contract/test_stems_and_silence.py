@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from streamsep.separation import load_separator
+from testing.signals import music
 from tests.support import models
-from tests.support.signals import music
 
 SHAPES = [
     pytest.param(dict(), id="causal"),

@@ -5,8 +5,8 @@ import pytest
 from scipy.signal import get_window
 
 from streamsep.separation import ChunkedSeparator, load_separator
+from testing.signals import music
 from tests.support import models
-from tests.support.signals import music
 
 # The invariant's own bound: 1e-4 of full scale. Float32 transforms stay far below it.
 TOLERANCE = 1e-4

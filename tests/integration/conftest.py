@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from testing.servers import PACKAGES, pipewire_server, pulse_server
+from testing.signals import music
 from tests.support.commands import streamsep
-from tests.support.servers import PACKAGES, pipewire_server, pulse_server
-from tests.support.signals import music
 
 RATE = 44_100
 # PulseAudio takes back what a sink had rendered ahead when a stream starts; recordings of its

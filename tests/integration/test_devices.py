@@ -11,11 +11,11 @@ import pytest
 import soundfile as sf
 import soxr
 
+from testing.alignment import locate, snr_db
+from testing.servers import FRONT, REAR
 from tests.integration.conftest import RATE
 from tests.integration.takes import PCM_24, span, until_clean
-from tests.support.alignment import locate, snr_db
 from tests.support.commands import Live, Losses, streamsep
-from tests.support.servers import FRONT, REAR
 
 
 def test_what_is_captured_is_recorded_until_ctrl_c(server, short_song, identity_model, tmp_path):
@@ -128,8 +128,8 @@ def test_after_a_stall_the_sound_is_back_with_the_reported_latency(
 RATES = """
 import json, sys, threading
 import numpy as np
-from streamsep.audio.device import DeviceInput, DeviceOutput, find_device
-from streamsep.audio.endpoint import LivePath
+from streamsep.audio.devices.portaudio import DeviceInput, DeviceOutput, find_device
+from streamsep.audio.endpoint import DuplexPump
 
 rate = int(sys.argv[1])
 options = dict(sample_rate=rate, channels=2, device_frames=round(1024 * rate / 44_100))
@@ -144,13 +144,13 @@ def copy(indata, outdata, status):
         print("running", flush=True)
     np.copyto(outdata, indata)
 
-path = LivePath(source, clock, device_frames=options["device_frames"], channels=2)
+path = DuplexPump(source, sink, device_frames=options["device_frames"], channels=2)
 thread = threading.Thread(target=path.run, args=(copy, stop))
 thread.start()
 sys.stdin.read()
 stop.set()
 thread.join()
-rates = [int(end._kept.stream.samplerate) for end in (source, clock)]
+rates = [int(end._device_stream.stream.samplerate) for end in (source, sink)]
 print(json.dumps(dict(lost=lost, rates=rates)))
 """
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from streamsep.audio.sound_server import on_pipewire
-from tests.support.servers import PipeWireServer
+from streamsep.audio.devices.sound_server import on_pipewire
+from testing.servers import PipeWireServer
 
 TOOL = Path(__file__).parents[2] / "tools" / "latency_loopback.py"
 

@@ -8,11 +8,11 @@ import time
 import numpy as np
 import pytest
 
+from testing.alignment import locate
+from testing.servers import pulse_server, wait_until
 from tests.integration.takes import span
 from tests.integration.test_pulse import listen
-from tests.support.alignment import locate
 from tests.support.commands import Live, streamsep
-from tests.support.servers import pulse_server, wait_until
 
 # Servers choose where nothing else is said, as on a desktop.
 UNTOLD = dict(source=None, sink=None)
@@ -220,7 +220,7 @@ def test_an_application_that_doesn_t_play_is_one_line(each_server, player, ident
 
 CABLES = """
 import sys
-from streamsep.audio.virtual_cable import VirtualCable
+from streamsep.audio.capture.virtual_cable import VirtualCable
 from streamsep.errors import DeviceError
 try:
     cable = VirtualCable(sys.argv[1])

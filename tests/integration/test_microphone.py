@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from testing.alignment import locate
+from testing.servers import FRONT, REAR, wait_until
 from tests.integration.conftest import RATE, make_song
 from tests.integration.takes import PCM_24, span, until_clean
-from tests.support.alignment import locate
 from tests.support.commands import Live
-from tests.support.servers import FRONT, REAR, wait_until
 
 BLOCK = 512
 

@@ -6,11 +6,11 @@ import numpy as np
 import soundfile as sf
 
 from streamsep.separation import ChunkedSeparator, load_separator
+from testing.alignment import locate
+from testing.servers import FRONT, REAR
 from tests.integration.conftest import RATE
 from tests.integration.takes import PCM_24, span, until_clean
-from tests.support.alignment import locate
 from tests.support.commands import Live
-from tests.support.servers import FRONT, REAR
 
 BLOCK = 1024
 BETWEEN_DEVICES = ("--input", "pulse", "--output", "pulse")

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from testing.servers import wait_until
 from tests.support import models, vst3
-from tests.support.servers import wait_until
 from tests.support.terminal import Terminal
 
 RATE = 44_100

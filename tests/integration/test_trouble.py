@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from testing.alignment import locate
+from testing.servers import pipewire_server, pulse_server, wait_until
 from tests.integration.conftest import RATE
 from tests.integration.takes import PCM_24, span
-from tests.support.alignment import locate
 from tests.support.commands import Live, streamsep
-from tests.support.servers import pipewire_server, pulse_server, wait_until
 
 AWAY_S = 3.0
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.servers import PulseServer, wait_until
+from testing.servers import PulseServer, wait_until
 
 COMMAND = [sys.executable, "-m", "streamsep"]
 PATIENCE_S = 60.0  # far beyond what any of these runs takes

@@ -6,8 +6,8 @@ import shlex
 import subprocess
 from pathlib import Path
 
+from testing.servers import wait_until
 from tests.support.commands import COMMAND, without_sound
-from tests.support.servers import wait_until
 
 PROMPT = "ready> "
 SHELL = f"env PS1='{PROMPT}' sh -i -m"  # with job control, so that Ctrl-Z means something

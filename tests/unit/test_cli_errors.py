@@ -9,9 +9,9 @@ import onnx
 import pytest
 import soundfile as sf
 
+from testing.signals import music
 from tests.support import models
 from tests.support.commands import streamsep, without_sound
-from tests.support.signals import music
 
 FILE, OUTPUT, DEVICE, MODEL, BACKEND = 3, 4, 5, 6, 7
 

@@ -8,9 +8,9 @@ import pytest
 import soundfile as sf
 from matplotlib.image import imread
 
-from streamsep.evaluation.overview import COLUMNS, Overview, overview_of
+from streamsep.evaluation.spectrogram import COLUMNS, Spectrogram, spectrogram_of
+from testing.signals import music
 from tests.support import models
-from tests.support.signals import music
 
 RATE = 44_100
 DARK = (0x44, 0x01, 0x54)  # the colour map's lowest: silence
@@ -156,23 +156,23 @@ def test_without_matplotlib_the_terminal_still_draws(inspect, song, monkeypatch)
 class TestOverview:
     def test_a_sine_of_full_scale_is_0_db_in_its_band_alone(self):
         tone = np.sin(2 * np.pi * 1_000 * np.arange(RATE) / RATE).astype(np.float32)
-        overview = overview_of(tone[np.newaxis], RATE)
-        inner = overview.bands_db(np.array([500.0, 707.0, 1_414.0, 2_000.0]), 9)[:, 1:-1]
+        spectrogram = spectrogram_of(tone[np.newaxis], RATE)
+        inner = spectrogram.bands_db(np.array([500.0, 707.0, 1_414.0, 2_000.0]), 9)[:, 1:-1]
         np.testing.assert_allclose(inner[1], 0.0, atol=0.01)
         assert inner[[0, 2]].max() < -75  # what a Hann window leaks so far away
-        np.testing.assert_allclose(overview.levels_db(9)[1:-1], 0.0, atol=0.01)
+        np.testing.assert_allclose(spectrogram.levels_db(9)[1:-1], 0.0, atol=0.01)
 
     def test_silence_and_what_no_sample_rate_holds_are_nothing(self):
-        assert overview_of(np.zeros((2, 9_000), np.float32), RATE).mean_db == -np.inf
+        assert spectrogram_of(np.zeros((2, 9_000), np.float32), RATE).mean_db == -np.inf
         noise = np.random.default_rng(0).standard_normal((1, 8_000)).astype(np.float32)
-        bands = overview_of(noise, 8_000).bands_db(np.array([1e3, 2e3, 5e3, 6e3]), 20)
+        bands = spectrogram_of(noise, 8_000).bands_db(np.array([1e3, 2e3, 5e3, 6e3]), 20)
         assert np.isfinite(bands[:2]).all()
         assert (bands[2] == -np.inf).all()
 
     @pytest.mark.parametrize("size", [1, 1_000, 100_000])
     def test_pieces_of_any_size_come_to_the_same(self, size):
         sound = music(0.5 if size == 1 else 3.0)
-        whole, pieces = overview_of(sound, RATE), Overview(sound.shape[-1], RATE)
+        whole, pieces = spectrogram_of(sound, RATE), Spectrogram(sound.shape[-1], RATE)
         for start in range(0, sound.shape[-1], size):
             pieces.add(sound[:, start : start + size])
         pieces.finish()
@@ -181,18 +181,19 @@ class TestOverview:
 
     @pytest.mark.parametrize("seconds", [0.0001, 0.1, 1.0, 45.0])
     def test_it_is_as_wide_as_asked_and_never_larger_than_a_picture(self, seconds):
-        overview = Overview(max(round(seconds * RATE), 1), RATE)
-        assert overview.columns <= COLUMNS
+        spectrogram = Spectrogram(max(round(seconds * RATE), 1), RATE)
+        assert spectrogram.columns <= COLUMNS
         for columns in (8, 74, COLUMNS):
-            assert overview.levels_db(columns).shape == (columns,)
+            assert spectrogram.levels_db(columns).shape == (columns,)
 
     def test_a_file_longer_or_shorter_than_it_said(self):
         sound, edges = music(2.0), np.array([100.0, 1_000.0])
-        short, long = Overview(3 * RATE, RATE), Overview(RATE, RATE)
-        for overview in (short, long):
-            overview.add(sound)
-            overview.finish()
+        short, long = Spectrogram(3 * RATE, RATE), Spectrogram(RATE, RATE)
+        for spectrogram in (short, long):
+            spectrogram.add(sound)
+            spectrogram.finish()
         assert np.isneginf(short.bands_db(edges, 30)[0, 22:]).all()
         assert np.isfinite(short.bands_db(edges, 30)[0, :19]).all()
-        first = overview_of(sound[:, :RATE], RATE).levels_db(30)[:-1]  # the last sees what follows
+        first = spectrogram_of(sound[:, :RATE], RATE).levels_db(30)
+        first = first[:-1]  # the last sees what follows
         np.testing.assert_allclose(long.levels_db(30)[:-1], first, atol=1e-4)

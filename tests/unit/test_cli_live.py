@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamsep.audio.file import AudioReader
+from streamsep.audio.files.sound_file import AudioReader
 from streamsep.separation import ChunkedSeparator, load_separator
+from testing.alignment import locate
+from testing.servers import wait_until
+from testing.signals import music
 from tests.support import vst3
-from tests.support.alignment import locate
 from tests.support.commands import Live, streamsep
-from tests.support.servers import wait_until
-from tests.support.signals import music
 
 PCM_24 = 2.0**-23  # see test_audio_file
 # Off the sound server nothing here depends on time: with buffers this long a machine may stand

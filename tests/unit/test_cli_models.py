@@ -13,8 +13,8 @@ from streamsep.models import BUILTIN, find_model, imported_path
 from streamsep.onnx_file import read_metadata
 from streamsep.separation import load_separator
 from streamsep.spec import ModelSpec
+from testing.signals import music
 from tests.support import models
-from tests.support.signals import music
 
 MODEL, USAGE = 6, 2
 MODEL_DATA = {
@@ -226,14 +226,14 @@ class TestInstalled:
         content = bytearray(find_model("live").read_bytes())
         content[place] ^= 1
         copy.write_bytes(content)
-        monkeypatch.setattr("streamsep.models.__file__", str(copy.with_name("__init__.py")))
+        monkeypatch.setattr("streamsep.models.library.__file__", str(copy.with_name("library.py")))
         done = command("models", "verify", "live")
         assert done.code == MODEL
         assert " bad  " in done.stdout
         assert "self-test" not in done.stdout
 
     def test_numbers_that_changed_are_found(self, command, mine, monkeypatch):
-        monkeypatch.setattr("streamsep.cli.models.probe", lambda backend: (0.5, 0.0, 0.0))
+        monkeypatch.setattr("streamsep.cli.models.run_self_test", lambda backend: (0.5, 0.0, 0.0))
         done = command("models", "verify", "mine")
         assert done.code == MODEL
         assert " bad  the self-test gives (0.5, 0.0, 0.0)" in done.stdout

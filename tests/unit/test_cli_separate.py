@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamsep.audio.file import FORMATS, AudioReader
-from streamsep.cli.stems import separated
+from streamsep.audio.files.sound_file import FORMATS, AudioReader
+from streamsep.offline.separate import separated
 from streamsep.separation import ChunkedSeparator, load_separator
+from testing.servers import wait_until
+from testing.signals import music
 from tests.support import models
 from tests.support.commands import COMMAND, Live, ffmpeg, without_sound
-from tests.support.servers import wait_until
-from tests.support.signals import music
 
 # Half a step of 24 bits for rounding; the largest positive value is clipped by a whole one.
 PCM_24 = 2.0**-23

@@ -5,10 +5,10 @@ import threading
 import numpy as np
 import pytest
 
-from streamsep.audio.simulated import SimulatedDevices
+from streamsep.audio.devices.simulated import SimulatedDevices
 from streamsep.dsp.drift import DriftLoop, DriftResampler
 from streamsep.dsp.ring import RingBuffer
-from tests.support.signals import music
+from testing.signals import music
 
 RATE, BLOCK = 44_100, 512
 

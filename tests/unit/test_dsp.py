@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
+from streamsep.dsp.decibels import db_to_gain
 from streamsep.dsp.delay import DelayLine
-from streamsep.dsp.mixer import RAMP_SAMPLES, RampedMixer, db_to_gain
+from streamsep.dsp.mixer import RAMP_SAMPLES, RampedMixer
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.ring import RingBuffer
 from streamsep.dsp.sanitize import MAX_AMPLITUDE, Sanitizer
 from streamsep.dsp.stft import StreamingSTFT, analysis_window, dual_window
-from tests.support.signals import music
+from testing.signals import music
 
 
 @pytest.mark.parametrize("window", ["sqrt_hann", "hann", "asymmetric"])

@@ -7,19 +7,19 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamsep.audio.endpoint import LivePath, TimerClock
-from streamsep.audio.file_source import FileSource
+from streamsep.audio.endpoint import DuplexPump, TimerSink
+from streamsep.audio.files.file_source import FileSource
 from streamsep.errors import AudioFileError
-from tests.support.signals import music
+from testing.signals import music
 
 RATE, BLOCK = 44_100, 441  # 10 ms
 
 
 def test_the_timer_keeps_real_time_and_catches_up():
     """One block takes as long as twenty: the missed ones follow at once, none is left out."""
-    clock, stop, times = TimerClock(RATE, BLOCK, 2), threading.Event(), []
+    sink, stop, times = TimerSink(RATE, BLOCK, 2), threading.Event(), []
 
-    def pull(outdata, lost):
+    def render(outdata, lost):
         assert (outdata.shape, lost) == ((BLOCK, 2), 0)
         times.append(time.monotonic())
         if len(times) == 10:
@@ -28,7 +28,7 @@ def test_the_timer_keeps_real_time_and_catches_up():
             stop.set()
 
     started = time.monotonic()
-    clock.run(pull, stop)
+    sink.run(render, stop)
     elapsed = np.array(times) - started
     # Never early: block k isn't asked for before its time. That it is late is the machine's
     # affair, but a clock that didn't catch up would take the 0.2 s longer.
@@ -38,21 +38,21 @@ def test_the_timer_keeps_real_time_and_catches_up():
 
 def test_after_a_hold_the_timer_goes_on_as_if_nothing_had_been(monkeypatch):
     """A model would miss all that followed at once, and the voice be in the recording."""
-    monkeypatch.setattr(TimerClock, "HELD_S", 0.1)
-    clock, stop, times = TimerClock(RATE, BLOCK, 2), threading.Event(), []
+    monkeypatch.setattr(TimerSink, "HELD_S", 0.1)
+    sink, stop, times = TimerSink(RATE, BLOCK, 2), threading.Event(), []
 
-    def pull(outdata, lost):
+    def render(outdata, lost):
         times.append(time.monotonic())
         if len(times) == 10:
             time.sleep(0.3)
         if len(times) == 20:
             stop.set()
 
-    clock.run(pull, stop)
+    sink.run(render, stop)
     assert times[-1] - times[10] > 0.08  # caught up, they would take no time at all
 
 
-class Clock:
+class Sink:
     """A clock that keeps no time: as many blocks as it is asked for."""
 
     latency = 1_000
@@ -60,10 +60,10 @@ class Clock:
     def __init__(self):
         self.pulled = 0
 
-    def run(self, pull, stop):
+    def run(self, render, stop):
         out = np.zeros((BLOCK, 2), np.float32)
         while not stop.is_set():
-            pull(out, 0)
+            render(out, 0)
             self.pulled += 1
             time.sleep(0.0002)  # lets the decoder in
 
@@ -73,13 +73,13 @@ class Clock:
 
 def run_path(path, tail):
     source = FileSource(path, sample_rate=RATE, channels=2)
-    clock, blocks = Clock(), []
-    live = LivePath(source, clock, device_frames=BLOCK, channels=2)
+    sink, blocks = Sink(), []
+    live = DuplexPump(source, sink, device_frames=BLOCK, channels=2)
     assert (live.device_in, live.device_out) == (0, 1_000)
     try:
         live.run(lambda i, o, lost: blocks.append(i.copy()), threading.Event(), tail=tail)
     finally:
-        assert clock.closed
+        assert sink.closed
     return np.concatenate(blocks).T
 
 

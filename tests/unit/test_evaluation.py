@@ -7,20 +7,14 @@ from click.testing import CliRunner
 
 from streamsep.cli.evaluate import command
 from streamsep.errors import AudioFileError
-from streamsep.evaluation import (
-    METHODS,
-    Song,
-    find_songs,
-    read_song,
-    score_alone,
-    score_song,
-    separate_song,
-)
+from streamsep.evaluation.methods import METHODS, separate_song
+from streamsep.evaluation.scores import score_alone, score_song
+from streamsep.evaluation.songs import Song, find_songs, read_song
 from streamsep.separation import gains_for, load_separator
 from streamsep.separation.center_cut import CenterCut
+from testing.signals import music
 from tests.support import models
 from tests.support.commands import streamsep
-from tests.support.signals import music
 
 RATE = 44_100
 

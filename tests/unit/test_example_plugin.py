@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from testing.signals import music
 from tests.support.commands import Live, streamsep, without_sound
-from tests.support.signals import music
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "tests" / "plugins" / "bandcut"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from streamsep.effects.key import HIGHEST, LOWEST, KeyChanger
-from tests.support.signals import music
+from testing.signals import music
 
 RATE, BLOCK = 44_100, 1_024
 

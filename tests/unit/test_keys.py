@@ -11,11 +11,11 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from streamsep.live.prompter import WAITING, Prompter
 from streamsep.lyrics import parse_lyrics
-from streamsep.tui.app import Controls
+from streamsep.tui.display import Controls
 from streamsep.tui.faders import moved
 from streamsep.tui.keys import Keyboard, KeyDecoder
-from streamsep.tui.prompter import WAITING, Prompter
 from streamsep.tui.screen import ScreenDisplay
 from streamsep.tui.view import (
     Shown,

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamsep.audio.file import AudioWriter
+from streamsep.audio.files.sound_file import AudioWriter
+from testing.signals import music
 from tests.support import models
 from tests.support.commands import PATIENCE_S, without_sound
-from tests.support.signals import music
 
 RATE = 8_000
 # What was kept of an hour would be 58 MB as samples of the file or 115 MB as a stem, of ten minutes

@@ -7,11 +7,11 @@ import soundfile as sf
 from streamsep.errors import ModelError
 from streamsep.realtime import Session
 from streamsep.separation import gains_for, load_separator
-from tests.contract.test_desk import Keep, aligned
+from testing.sessions import play
+from testing.signals import music
+from tests.contract.test_mix_bus import Keep, aligned
 from tests.support import models
 from tests.support.commands import Live, streamsep
-from tests.support.sessions import play
-from tests.support.signals import music
 
 FRAMES = 512
 MODEL, USAGE = 6, 2

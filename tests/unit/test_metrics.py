@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from streamsep.metrics import usdr
-from tests.support.signals import music
+from streamsep.evaluation.metrics import usdr
+from testing.signals import music
 
 
 def test_an_error_a_tenth_as_large_is_twenty_decibels():

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from streamsep.audio.microphone import DeviceMicrophone, MicrophoneBuffer
+from streamsep.audio.devices.microphone import DeviceMicrophone, MicrophoneBuffer
 
 RATE, BLOCK = 44_100, 512
 TONE_HZ = 200.0
@@ -109,8 +109,10 @@ class Stream:
 
 @pytest.fixture
 def stream(monkeypatch):
-    kept = SimpleNamespace(stream=Stream(), touch=lambda: None)
-    monkeypatch.setattr("streamsep.audio.microphone.keep_open", lambda *args, **options: kept)
+    kept = SimpleNamespace(stream=Stream(), heartbeat=lambda: None)
+    monkeypatch.setattr(
+        "streamsep.audio.devices.microphone.open_reconnecting", lambda *args, **options: kept
+    )
 
 
 def test_what_an_effect_holds_back_is_latency(stream):

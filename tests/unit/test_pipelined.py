@@ -8,9 +8,9 @@ import pytest
 from streamsep.errors import BackendError
 from streamsep.separation import ChunkedSeparator, OnnxBackend
 from streamsep.separation.stateful import PipelinedSeparator, StatefulSeparator
+from testing.signals import music
 from tests.support import models
 from tests.support.backends import SlowBackend
-from tests.support.signals import music
 
 WAIT_S = 10.0
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from streamsep.live.prompter import WAITING, Prompter
 from streamsep.lyrics import parse_lyrics
-from streamsep.tui.prompter import WAITING, Prompter
 from tests.support.shows import STATS
 
 

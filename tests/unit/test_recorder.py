@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamsep.audio.file import AudioReader, AudioWriter
-from streamsep.audio.recorder import Recorder
+from streamsep.audio.files.recorder import Recorder
+from streamsep.audio.files.sound_file import AudioReader, AudioWriter
 from streamsep.errors import OutputError
-from tests.support.servers import wait_until
-from tests.support.signals import music
+from testing.servers import wait_until
+from testing.signals import music
 
 RATE, BLOCK = 44_100, 512
 PCM_24 = 2.0**-23  # see test_audio_file

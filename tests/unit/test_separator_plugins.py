@@ -10,11 +10,11 @@ import soundfile as sf
 from streamsep.errors import ModelError
 from streamsep.models import BUILTIN, GROUP, find_model, known_models
 from streamsep.realtime import Session
-from streamsep.realtime.session import Rig
+from streamsep.realtime.session import LoadedModel
 from streamsep.separation import ChunkedSeparator, load_separator
+from testing.sessions import play
+from testing.signals import music
 from tests.support.commands import Live
-from tests.support.sessions import play
-from tests.support.signals import music
 
 MODEL = 6
 FRAMES = 512
@@ -142,7 +142,7 @@ def test_one_that_fails_over_a_file_leaves_no_stem(command, package, song):
 
 @pytest.mark.parametrize("name", ["failing_later", "turning_bad"])
 def test_one_that_turns_bad_is_heard_as_the_delayed_original(name):
-    """The audio callback goes on as if the worker were late; the main thread gets the error."""
+    """The audio callback goes on as if inference were late; the main thread gets the error."""
     session = Session(load_separator(entry(name)), device_frames=FRAMES, gains={"beat": 1.0})
     mixture, heard = music(2.0), []
     blocks = mixture.shape[-1] // FRAMES
@@ -177,7 +177,7 @@ def test_live_ends_in_order_when_one_fails(package, song, tmp_path):
 def test_a_bad_one_never_takes_over_from_what_plays():
     session = Session(load_separator(entry("good")), device_frames=FRAMES)
     mixture = music(1.5)
-    session.swap(lambda: Rig(load_separator(entry("doubling"))))
+    session.switch_model(lambda: LoadedModel(load_separator(entry("doubling"))))
     heard = play(session, mixture, FRAMES)
     (event,) = session.events.latest()
     assert event.text.startswith("the model stays: the separator doubling gives stems that are off")

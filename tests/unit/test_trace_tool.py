@@ -11,7 +11,7 @@ import pytest
 
 TOOL = Path(__file__).parents[2] / "tools" / "trace_live.py"
 MS = 1_000_000
-WORKER = ["analyse", "features", "network", "apply", "synthesise"]
+INFERENCE = ["analyse", "features", "network", "apply", "synthesise"]
 
 
 @pytest.fixture
@@ -27,18 +27,18 @@ def calls(begin_ms, took_ms, count, every_ms):
 
 
 def test_blocks_are_followed_through_both_rings(trace_live):
-    """Blocks of 1 ms and hops of two; one is worked off within 0.5 ms, 0.1 ms after its bell."""
+    """Blocks of 1 ms and hops of two; one is worked off within 0.5 ms, 0.1 ms after its wake."""
     times = {name: calls(0.0, 0.2, 40, 1.0) for name in ("callback",)}
     times |= {
         "feed": calls(0.01, 0.02, 40, 1.0),
         "take": calls(0.05, 0.02, 40, 1.0),
         "mix": calls(0.1, 0.05, 40, 1.0),
-        "ring": calls(1.02, 0.0, 20, 2.0),
+        "wake": calls(1.02, 0.0, 20, 2.0),
         "awake": calls(1.12, 0.5, 20, 2.0),
         "separate": calls(1.13, 0.4, 20, 2.0),
         "deliver": calls(1.55, 0.05, 20, 2.0),
     }
-    times |= {name: calls(1.2, 0.06, 20, 2.0) for name in WORKER}
+    times |= {name: calls(1.2, 0.06, 20, 2.0) for name in INFERENCE}
     rows = trace_live.rows(times, block=100, hop=200, lead=400)
     assert all(row["p50_ms"] <= row["p99_ms"] <= row["max_ms"] for row in rows)
     took = {row["step"]: row["p50_ms"] for row in rows}
@@ -49,7 +49,7 @@ def test_blocks_are_followed_through_both_rings(trace_live):
     assert took["is separated"] == pytest.approx(0.47)
     assert most["waits in the output ring"] == pytest.approx(5.05 - 1.6)
     assert took["is mixed"] == pytest.approx(0.15)
-    assert took["the worker wakes up"] == pytest.approx(0.1)
+    assert took["the inference thread wakes up"] == pytest.approx(0.1)
     assert took["block in and out, checks, levels"] == pytest.approx(0.2 - 0.09)
     assert took["delay, residual, checks"] == pytest.approx(0.1)
 
@@ -82,11 +82,11 @@ def test_a_real_session_is_traced(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     trace = json.loads(path.read_text())
-    assert trace["wakes_per_hop"] < 1.2  # a callback may come before the worker has woken
+    assert trace["wakes_per_hop"] < 1.2  # a callback may come before the thread has woken
     by_step = {row["step"]: row for row in trace["rows"]}
     assert by_step["the callback in all"]["count"] >= 2 * 44_100 // 512
     assert all(row["count"] > 50 and row["p50_ms"] >= 0 for row in trace["rows"])
     # The way through the rings takes what the report says, and the time of a callback.
     lead_ms = 1e3 * trace["lead"] / 44_100
     assert by_step["from indata to outdata"]["p50_ms"] == pytest.approx(lead_ms, rel=0.2)
-    assert "| network | worker |" in document.read_text()
+    assert "| network | inference |" in document.read_text()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from streamsep.effects.voice import PRESETS, VOICE_EFFECTS, voice_board
-from tests.support.signals import music
+from testing.signals import music
 
 RATE, BLOCK = 44_100, 256
 

@@ -18,7 +18,7 @@ import numpy as np
 from benchmark.child import memory_mb
 from streamsep.models import find_model
 from streamsep.separation import Separator, load_separator
-from tests.support.signals import music
+from testing.signals import music
 
 RATE = 44_100
 TURNS = 2_000

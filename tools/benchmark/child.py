@@ -41,7 +41,7 @@ class Runner:
         import numpy as np
 
         from benchmark.contenders import CONTENDERS, RATE, stood_in
-        from tests.support.signals import music
+        from testing.signals import music
 
         before = time.perf_counter()
         self.contender = CONTENDERS[name].build(device, threads, graph)

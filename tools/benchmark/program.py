@@ -17,7 +17,7 @@ import soundfile as sf
 
 from benchmark.child import memory_mb
 from benchmark.rounds import environment, pinned
-from tests.support.signals import music
+from testing.signals import music
 
 RATE = 44_100
 

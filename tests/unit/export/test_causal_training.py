@@ -23,7 +23,7 @@ from export.data.manifest import Track
 from export.errors import CheckpointError, DataError, VerificationError
 from export.training.checkpoint import read_content
 from export.training.loop import Budget, Trainer
-from streamsep.models.sealed import is_intact
+from streamsep.models.integrity import is_intact
 from streamsep.separation import load_separator
 
 RECIPE = Recipe(

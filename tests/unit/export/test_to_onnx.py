@@ -17,7 +17,7 @@ from export.to_onnx.weights import extract_weights
 from export.training.checkpoint import Checkpoint, write_content
 from export.training.config import TrainConfig
 from streamsep.errors import ModelError, OutputError
-from streamsep.models.sealed import is_intact, kept_self_test
+from streamsep.models.integrity import is_intact, kept_self_test
 from streamsep.separation.backend import OnnxBackend
 
 

@@ -1,0 +1,1 @@
+"""Ways to hear what other programs play."""

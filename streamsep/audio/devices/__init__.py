@@ -1,0 +1,1 @@
+"""Sound devices: their streams, and the buffers between two clocks."""

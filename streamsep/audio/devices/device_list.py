@@ -1,0 +1,127 @@
+"""The devices that PortAudio knows, and how a user names one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from streamsep.errors import DeviceError
+
+DEFAULT_NAMES = {"input": ("mic", "default"), "output": ("speakers", "default")}
+
+
+def load_sounddevice() -> Any:
+    """Return the ``sounddevice`` module.
+
+    Raises
+    ------
+    DeviceError
+        If the PortAudio library isn't there.
+    """
+    try:
+        import sounddevice
+    except OSError as error:
+        raise DeviceError(
+            f"the PortAudio library can't be loaded ({error})",
+            expected="PortAudio 19",
+            remedy="install it: 'apt install libportaudio2', 'dnf install portaudio' or "
+            "'brew install portaudio'",
+        ) from error
+    return sounddevice
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """A device as PortAudio describes it."""
+
+    index: int
+    name: str
+    host_api: str
+    inputs: int
+    outputs: int
+    sample_rate: int
+    default_input: bool
+    default_output: bool
+    # Of a sound server's plug-in: the sink or source behind it, None for the server's default.
+    target: str | None = None
+
+
+def list_devices() -> list[DeviceInfo]:
+    """Return all devices.
+
+    Raises
+    ------
+    DeviceError
+        If PortAudio is missing or fails.
+    """
+    sd = load_sounddevice()
+    try:
+        found, apis = sd.query_devices(), sd.query_hostapis()
+        defaults = tuple(sd.default.device)
+    except sd.PortAudioError as error:
+        raise DeviceError(
+            f"PortAudio can't list devices ({error})",
+            expected="a working audio system",
+            remedy="check that the sound server runs; 'streamsep doctor' tells more",
+        ) from error
+    return [
+        DeviceInfo(
+            index=index,
+            name=str(device["name"]),
+            host_api=str(apis[device["hostapi"]]["name"]),
+            inputs=int(device["max_input_channels"]),
+            outputs=int(device["max_output_channels"]),
+            sample_rate=int(device["default_samplerate"]),
+            default_input=index == defaults[0],
+            default_output=index == defaults[1],
+        )
+        for index, device in enumerate(found)
+    ]
+
+
+def find_device(name: str, kind: str) -> DeviceInfo:
+    """Find a device by number, by name, or by part of its name.
+
+    Parameters
+    ----------
+    name
+        ``mic``, ``speakers`` or ``default`` mean the system's default.
+    kind
+        ``"input"`` or ``"output"``.
+
+    Raises
+    ------
+    DeviceError
+        Naming the devices that there are.
+    """
+    usable = [d for d in list_devices() if (d.inputs if kind == "input" else d.outputs) > 0]
+    for matches in (
+        lambda d: (
+            name in DEFAULT_NAMES[kind]
+            and (d.default_input if kind == "input" else d.default_output)
+        ),
+        lambda d: name == str(d.index),
+        lambda d: name.lower() == d.name.lower(),
+        lambda d: name not in DEFAULT_NAMES[kind] and name.lower() in d.name.lower(),
+    ):
+        for device in usable:
+            if matches(device):
+                return device
+    known = ", ".join(f"{d.index} '{d.name}'" for d in usable) or "none at all"
+    raise DeviceError(
+        f"no {kind} device {name!r}",
+        expected=f"one of: {known}",
+        remedy="see 'streamsep devices'",
+    )
+
+
+def share_a_clock(source: DeviceInfo, sink: DeviceInfo) -> bool:
+    """Say whether two devices run on one clock for certain.
+
+    All of JACK does, and so do both ends of one piece of hardware. Behind the name of a sound
+    server (pulse, pipewire, default) there may be any two.
+    """
+    if source.host_api != sink.host_api:
+        return False
+    hardware = source.host_api == "Core Audio" or "(hw:" in source.name
+    return source.host_api.startswith("JACK") or (source.index == sink.index and hardware)

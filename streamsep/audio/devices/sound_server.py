@@ -1,0 +1,242 @@
+"""PulseAudio, or PipeWire in its place: who plays where, and moving it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from streamsep.errors import DeviceError
+
+NO_SINK = "auto_null"  # what servers offer while there is no sink; gone as soon as there is one
+HARDWARE = 0x4  # PA_SINK_HARDWARE
+
+
+class ServerGoneError(Exception):
+    """The server ended, refused, or no longer has what was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSink:
+    """What players play on: a sound card, or something that looks like one."""
+
+    index: int
+    name: str
+    monitor: str  # the source that hears what is played on it
+    module: int  # number of the module that made it
+    hardware: bool
+    properties: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStream:
+    """The sound of one player on its way to a sink ("sink input" in the server's words)."""
+
+    index: int
+    sink: int
+    name: str
+    binary: str
+    pid: str
+
+    def __str__(self) -> str:
+        """Return what a user knows it by."""
+        return f"{self.name or self.binary or 'unnamed'} (pid {self.pid or 'unknown'})"
+
+
+def on_pipewire() -> bool:
+    """Say whether the user's sound server is PipeWire; False where there is none."""
+    try:
+        server = SoundServer("streamsep")
+    except DeviceError:
+        return False
+    with closing(server), suppress(ServerGoneError):
+        return server.is_pipewire
+    return False
+
+
+class SoundServer:
+    """A connection to the user's sound server, for one thread at a time.
+
+    Parameters
+    ----------
+    client_name
+        What the server lists us as.
+
+    Raises
+    ------
+    DeviceError
+        If libpulse is missing or no server answers.
+    """
+
+    def __init__(self, client_name: str) -> None:
+        self._pulse: Any = None
+        try:
+            import pulsectl
+            from pulsectl import _pulsectl as library
+        except (ImportError, OSError) as error:
+            raise DeviceError(
+                f"the PulseAudio library can't be loaded ({error})",
+                expected="libpulse, by which PulseAudio and PipeWire are reached",
+                remedy="install it: 'apt install libpulse0' or 'dnf install pulseaudio-libs'",
+            ) from error
+        self._failures = (
+            pulsectl.PulseError,
+            pulsectl.PulseDisconnected,
+            library.LibPulse.CallError,
+        )
+        self._stop_waiting = pulsectl.PulseLoopStop
+        self._client_name = client_name
+        self._changed = False
+        self._connection = pulsectl.Pulse
+        self.connect()
+
+    def connect(self) -> None:
+        """Connect, or connect anew after the server has gone; never starts a server.
+
+        Raises
+        ------
+        DeviceError
+            If no server answers.
+        """
+        self.close()
+        pulse = self._connection(self._client_name, connect=False)
+        try:
+            pulse.connect(autospawn=False)
+        except self._failures as error:
+            pulse.close()
+            raise DeviceError(
+                "no PulseAudio or PipeWire server answers",
+                expected="one that runs for this user",
+                remedy="start it ('systemctl --user start pipewire-pulse' or 'pulseaudio "
+                "--start'), or name a device instead, see 'streamsep devices'",
+            ) from error
+        self._pulse = pulse
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._pulse is not None:
+            self._pulse.close()
+            self._pulse = None
+
+    def _ask(self, method: str, *arguments: Any) -> Any:
+        if self._pulse is None:
+            raise ServerGoneError("not connected")
+        try:
+            return getattr(self._pulse, method)(*arguments)
+        except self._failures as error:
+            raise ServerGoneError(f"{method}: {error}") from error
+
+    def sinks(self) -> list[ServerSink]:
+        """Return all sinks but the stand-in for none."""
+        return [
+            ServerSink(
+                s.index,
+                s.name,
+                s.monitor_source_name,
+                s.owner_module,
+                bool(s.flags & HARDWARE),
+                dict(s.proplist),
+            )
+            for s in self._ask("sink_list")
+            if s.name != NO_SINK
+        ]
+
+    def names(self, kind: str) -> list[str]:
+        """Return the names of all that can be played to (``sink``) or heard (``source``)."""
+        return [str(each.name) for each in self._ask(f"{kind}_list")]
+
+    @property
+    def is_pipewire(self) -> bool:
+        """Whether it is PipeWire in PulseAudio's place."""
+        return "PipeWire" in str(self._ask("server_info").server_name)
+
+    def default_sink(self) -> str:
+        """Return the name of the sink that players get unless told otherwise."""
+        return str(self._ask("server_info").default_sink_name)
+
+    def streams(self) -> list[ServerStream]:
+        """Return what plays, or could go on to: paused players too."""
+        clients = {c.index: c.proplist for c in self._ask("client_list")}
+        found = []
+        for stream in self._ask("sink_input_list"):
+            known = {**clients.get(stream.client, {}), **stream.proplist}
+            found.append(
+                ServerStream(
+                    stream.index,
+                    stream.sink,
+                    *(
+                        known.get(f"application.{key}", "")
+                        for key in ("name", "process.binary", "process.id")
+                    ),
+                )
+            )
+        return found
+
+    def client_names(self) -> list[str]:
+        """Return the names of all connected programs."""
+        return [str(client.name) for client in self._ask("client_list")]
+
+    def is_listened_to(self, sink: ServerSink) -> bool:
+        """Say whether a program hears the sink's monitor."""
+        sources = {s.index for s in self._ask("source_list") if s.name == sink.monitor}
+        return any(output.source in sources for output in self._ask("source_output_list"))
+
+    def move(self, stream: ServerStream, sink: ServerSink) -> bool:
+        """Let a stream play on another sink; False if it has ended meanwhile.
+
+        Both servers take a move to the default sink as "wherever the default is".
+        """
+        try:
+            self._ask("sink_input_move", stream.index, sink.index)
+        except ServerGoneError:
+            return False
+        return True
+
+    def load_null_sink(
+        self, name: str, *, sample_rate: int, channels: int, properties: Mapping[str, str]
+    ) -> ServerSink:
+        """Make a sink that plays nowhere and return it; the server may have changed its name."""
+        written = " ".join(f'{key}="{value}"' for key, value in properties.items())
+        arguments = (
+            f"sink_name={name} rate={sample_rate} channels={channels} format=float32le "
+            f"sink_properties='{written}'"
+        )
+        try:
+            # Else it renders two seconds ahead while nobody listens, and is then silent as long.
+            module = self._ask("module_load", "module-null-sink", f"{arguments} norewinds=1")
+        except ServerGoneError:  # before PulseAudio 15 there is no such argument
+            module = self._ask("module_load", "module-null-sink", arguments)
+        for sink in self.sinks():
+            if sink.module == module:
+                return sink
+        raise ServerGoneError(f"the sink {name} is gone again")
+
+    def unload(self, module: int) -> None:
+        """Take back what `load_null_sink` made."""
+        self._ask("module_unload", module)
+
+    def watch(self) -> None:
+        """Have the server tell of streams and sinks from now on; see `wait_for_change`."""
+
+        def note(event: Any) -> None:
+            # A sink changes whenever somebody touches its volume.
+            if event.t == "new" or (event.t == "change" and event.facility == "sink_input"):
+                self._changed = True
+                raise self._stop_waiting
+
+        self._ask("event_mask_set", "sink_input", "sink")
+        self._pulse.event_callback_set(note)
+
+    def wait_for_change(self, timeout_s: float) -> bool:
+        """Wait for a stream or sink to come, or a stream to be moved, and say whether one was.
+
+        Raises
+        ------
+        ServerGoneError
+            At once when the server ends.
+        """
+        if not self._changed:
+            self._ask("event_listen", timeout_s)
+        changed, self._changed = self._changed, False
+        return changed

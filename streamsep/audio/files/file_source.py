@@ -1,0 +1,117 @@
+"""A sound file that plays as a live source."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from streamsep.audio.files.sound_file import AudioReader
+from streamsep.dsp.channels import match_channels
+from streamsep.dsp.resample import StreamResampler
+from streamsep.dsp.ring import RingBuffer
+from streamsep.errors import AudioFileError, StreamsepError
+from streamsep.types import Float32
+
+
+class FileSource:
+    """Plays a file as a live source: a thread decodes ahead, `read` never waits.
+
+    NaN and Inf pass through: a live session silences and counts them.
+
+    Parameters
+    ----------
+    path
+        The file.
+    sample_rate, channels
+        Of the model; the file is converted.
+    effect
+        Applied to all sound, (C, N) to (C, N), while it is decoded.
+    """
+
+    latency = 0
+    drift_ppm = measured = None
+    AHEAD_S = 2.0
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        sample_rate: int,
+        channels: int,
+        effect: Callable[[Float32], Float32] | None = None,
+    ) -> None:
+        self._reader = AudioReader(path)
+        self._effect = effect
+        self._channels = channels
+        self._resampler = StreamResampler(
+            self._reader.sample_rate, sample_rate, self._reader.channels
+        )
+        self._ring = RingBuffer((channels,), int(self.AHEAD_S * sample_rate))
+        self._decoded = threading.Event()
+        self._closing = threading.Event()
+        self._ended = False
+        self.fault: StreamsepError | None = None
+        self._thread = threading.Thread(target=self._decode, name="streamsep-decoder", daemon=True)
+
+    @property
+    def samples(self) -> int:
+        """Samples given so far, at the model's rate."""
+        return self._ring.read_position
+
+    @property
+    def finished(self) -> bool:
+        """Whether the whole file has been read."""
+        return self._ended and self._ring.available <= 0
+
+    def ready(self) -> bool:
+        """A started file is ready at once."""
+        return True
+
+    def start(self) -> None:
+        """Start decoding and wait for the first samples."""
+        self._thread.start()
+        self._decoded.wait()
+
+    def read(self, out: Float32, due: float | None = None) -> int:
+        """Fill (n, C); see `Source.read`. The last block is padded with silence."""
+        count = min(len(out), max(self._ring.available, 0))
+        out[count:] = 0.0
+        self._ring.read(out[:count].T)
+        return 0 if count == len(out) or self._ended else 1
+
+    def close(self) -> None:
+        """Stop decoding and close the file."""
+        self._closing.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._reader.close()
+
+    def _decode(self) -> None:
+        try:
+            for chunk in self._reader.chunks():
+                self._put(self._resampler.process(chunk))
+                if self._closing.is_set():
+                    return
+            nothing = np.zeros((self._reader.channels, 0), np.float32)
+            self._put(self._resampler.process(nothing, last=True))
+        except AudioFileError as error:
+            self.fault = error
+        finally:
+            self._ended = True
+            self._decoded.set()
+
+    def _put(self, sound: Float32) -> None:
+        sound = match_channels(sound, self._channels)
+        step = self._ring.capacity // 4
+        for start in range(0, sound.shape[-1], step):
+            part = sound[:, start : start + step]
+            if self._effect is not None:
+                part = self._effect(part)
+            while part.shape[-1] > self._ring.capacity - self._ring.available:
+                self._decoded.set()
+                if self._closing.wait(0.02):
+                    return
+            self._ring.write(part)

@@ -1,0 +1,119 @@
+"""Recording the output: its own bounded ring, its own thread, never in the music's way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from streamsep.audio.files.sound_file import AudioWriter
+from streamsep.dsp.ring import RingBuffer
+from streamsep.errors import OutputError
+from streamsep.types import Float32
+
+
+class Recorder:
+    """A tap that writes what passes to a file.
+
+    A full disk ends the recording, not the music: `fault` tells, and what was written stays.
+    Memory is constant, and a process that is killed leaves a file that plays, to within POLL_S
+    and what the format's encoder holds back.
+
+    Parameters
+    ----------
+    path
+        The file; its suffix says the format.
+    sample_rate, channels
+        Of the session.
+    block_size
+        Samples per `push`.
+    skip
+        Samples to leave out at the start: the session's latency, so that the file begins with
+        the first sample that came in.
+    limit
+        Asked before each write: samples that the file may hold, or None while not known. A
+        recorded file ends where its source did.
+    failed
+        Told on the recorder's thread, at once, why a recording ends early.
+
+    Raises
+    ------
+    OutputError
+        If the file can't be opened.
+    """
+
+    BUFFER_S = 10.0
+    POLL_S = 0.05
+
+    def __init__(
+        self,
+        path: Path,
+        sample_rate: int,
+        channels: int,
+        *,
+        block_size: int,
+        skip: int = 0,
+        limit: Callable[[], int | None] = lambda: None,
+        failed: Callable[[OutputError], None] = lambda error: None,
+    ) -> None:
+        self.path = path
+        self._writer = AudioWriter(path, sample_rate, channels)
+        capacity = max(int(self.BUFFER_S * sample_rate), 4 * block_size)
+        self._ring = RingBuffer((channels,), capacity)
+        self._chunk = np.zeros((channels, capacity // 4), np.float32)
+        self._piece = block_size
+        self._skip = skip
+        self._limit, self._failed = limit, failed
+        self.written = 0  # samples in the file
+        self.lost = 0  # samples the disk was too slow for
+        self.fault: OutputError | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="streamsep-recorder", daemon=True)
+        self._thread.start()
+
+    def push(self, block: Float32) -> None:
+        """Take (C, N) in on the audio thread."""
+        self._ring.write(block)
+
+    def close(self) -> None:
+        """Write what is left and finish the file, so that it plays."""
+        self._stopping.set()
+        self._thread.join()
+        try:
+            self._writer.close()
+        except OutputError as error:
+            self.fault = self.fault or error
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.wait(self.POLL_S):
+                self._drain()
+            self._drain()
+        except OutputError as error:
+            self.fault = error
+            self._failed(error)
+
+    def _drain(self) -> None:
+        while (waiting := self._ring.available) > 0:
+            if self._ring.overrun:
+                self.lost += waiting - self._ring.capacity // 2
+                self._ring.advance(waiting - self._ring.capacity // 2)
+                continue
+            part = self._chunk[:, : min(waiting, self._chunk.shape[-1])]
+            if self._ring.read(part):
+                self._write(part)
+                self._writer.save()
+
+    def _write(self, part: Float32) -> None:
+        skipped = min(self._skip, part.shape[-1])
+        self._skip -= skipped
+        part = part[:, skipped:]
+        limit = self._limit()
+        if limit is not None:
+            part = part[:, : max(limit - self.written, 0)]
+        for start in range(0, part.shape[-1], self._piece):
+            piece = part[:, start : start + self._piece]
+            self._writer.write(piece)  # may fail in the middle: small pieces, a true count
+            self.written += piece.shape[-1]

@@ -1,0 +1,147 @@
+"""Tags and covers of WAV and OGG, which libsndfile writes with few texts and without pictures.
+
+By mutagen, which the extra ``media`` brings along.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from streamsep.audio.files.container import (
+    COVERS,
+    codec_of,
+    covers_of,
+    kept_tags,
+    load_av,
+    open_source,
+)
+from streamsep.errors import OutputError
+
+Covers = list[tuple[int, str, bytes]]  # kind, MIME type and image
+
+SUFFIXES = (".wav", ".ogg")
+# Kinds of pictures, by FFmpeg's name and the number that ID3 and FLAC share.
+FRONT, KINDS = 3, {"Cover (back)": 4}
+# FFmpeg's names of tags that are others in Vorbis comments and in ID3.
+VORBIS_KEY = re.compile(r"[ -<>-}]+")
+VORBIS = {"album_artist": "albumartist", "track": "tracknumber", "disc": "discnumber"}
+ID3 = {
+    "title": "TIT2",
+    "artist": "TPE1",
+    "album": "TALB",
+    "album_artist": "TPE2",
+    "composer": "TCOM",
+    "date": "TDRC",
+    "genre": "TCON",
+    "track": "TRCK",
+    "disc": "TPOS",
+    "copyright": "TCOP",
+    "publisher": "TPUB",
+    "performer": "TPE3",
+}
+
+
+class Kept(NamedTuple):
+    """What goes from a song to its stems."""
+
+    tags: dict[str, str]
+    covers: Covers
+
+
+def read_tags(source: Path) -> Kept | None:
+    """Return tags and covers (JPEG, PNG) of what FFmpeg reads, or None if there are none.
+
+    Nor are there any without the extra ``media``.
+    """
+    if find_spec("av") is None or find_spec("mutagen") is None:
+        return None
+    import mutagen  # noqa: F401  # now, not when the music is done
+
+    try:
+        container = open_source(source, OutputError)
+    except (load_av(source, OutputError).FFmpegError, OSError):
+        return None  # what only libsndfile reads has no covers
+    with container:
+        found = kept_tags(container, container.streams.best("audio"))
+        covers = [
+            (KINDS.get(stream.metadata.get("comment"), FRONT), COVERS[codec_of(stream)], image)
+            for stream, image in covers_of(container)
+        ]
+    texts = {key.lower(): text for key, text in found.items() if text}
+    return Kept(texts, covers) if texts or covers else None
+
+
+def write_tags(target: Path, kept: Kept) -> None:
+    """Give a finished WAV or OGG file tags and covers; a WAV file of more than 4 GB gets none.
+
+    Parameters
+    ----------
+    target
+        Changed in place; its suffix is one of SUFFIXES.
+
+    Raises
+    ------
+    OutputError
+        If it can't be written.
+    """
+    from mutagen import MutagenError
+
+    try:
+        if target.suffix.lower() == ".ogg":
+            _write_comments(target, *kept)
+        elif _is_riff(target):
+            _write_id3(target, *kept)
+    except (MutagenError, OSError) as error:
+        raise OutputError(
+            f"{target} can't be given tags ({error})",
+            expected="a writable folder with room",
+            remedy="choose another place",
+        ) from error
+
+
+def _is_riff(target: Path) -> bool:
+    with target.open("rb") as file:
+        return file.read(4) == b"RIFF"  # and not RF64, which mutagen doesn't know
+
+
+def _write_comments(target: Path, tags: dict[str, str], covers: Covers) -> None:
+    from mutagen.flac import Picture
+    from mutagen.oggvorbis import OggVorbis
+
+    file: Any = OggVorbis(target)
+    for key, text in tags.items():
+        if VORBIS_KEY.fullmatch(key):
+            file[VORBIS.get(key, key)] = text
+    pictures = []
+    for cover in covers:
+        picture: Any = Picture()
+        picture.type, picture.mime, picture.data = cover
+        pictures.append(b64encode(picture.write()).decode())
+    if pictures:
+        file["metadata_block_picture"] = pictures
+    file.save()
+
+
+def _write_id3(target: Path, tags: dict[str, str], covers: Covers) -> None:
+    from mutagen import id3
+    from mutagen.wave import WAVE
+
+    file: Any = WAVE(target)
+    file.add_tags()
+    for key, text in tags.items():
+        if key == "comment":
+            frame = id3.COMM(lang="und", text=text)
+        elif key in ID3:
+            frame = id3.Frames[ID3[key]](text=text)
+        else:
+            frame = id3.TXXX(desc=key, text=text)
+        file.tags.add(frame)
+    for number, (kind, mime, image) in enumerate(covers, 1):
+        # No two may have one description.
+        name = f"cover {number}" if number > 1 else "cover"
+        file.tags.add(id3.APIC(type=kind, mime=mime, desc=name, data=image))
+    file.save()

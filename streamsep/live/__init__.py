@@ -1,0 +1,1 @@
+"""A live run: input, separation, microphone, recordings and output joined."""

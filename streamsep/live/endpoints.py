@@ -1,0 +1,164 @@
+"""From the names a user gives to the sources and clocks that they mean."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from streamsep.audio.capture.null_sink import Loopback, put_back_leftovers
+from streamsep.audio.capture.virtual_cable import VirtualCable
+from streamsep.audio.devices.device_list import DeviceInfo, find_device, share_a_clock
+from streamsep.audio.devices.microphone import DeviceMicrophone, Effect, MicrophoneSource
+from streamsep.audio.devices.portaudio import DeviceInput, DeviceOutput
+from streamsep.audio.endpoint import Sink, Source, TimerSink
+from streamsep.audio.files.file_source import FileSource
+from streamsep.audio.files.sound_file import FORMATS
+from streamsep.errors import DeviceError
+from streamsep.events import EventLog
+from streamsep.spec import SeparatorSpec
+
+LOOPBACK = "loopback"  # what other programs play
+LoopbackDevices = Loopback | VirtualCable
+
+
+def is_file_name(name: str) -> bool:
+    """Say whether ``name`` means a sound file, there or not, and no device."""
+    path = Path(name)
+    return path.suffix.lower() in FORMATS or "/" in name or path.is_file()
+
+
+@contextmanager
+def loopback(
+    input_name: str, capture: str | None, spec: SeparatorSpec, events: EventLog
+) -> Iterator[LoopbackDevices | None]:
+    """Have for a while what ``--input loopback`` means here; None for other inputs.
+
+    Whatever the input, what a killed run left with the sound server is put back first.
+
+    Raises
+    ------
+    click.UsageError
+        If ``capture`` comes with another input.
+    DeviceError
+        If there is no way to hear a player, or ``capture`` isn't playing.
+    """
+    if capture is not None and input_name != LOOPBACK:
+        raise click.UsageError(f"--capture needs --input {LOOPBACK}")
+    for line in put_back_leftovers():
+        click.echo(line, err=True)
+    if input_name != LOOPBACK:
+        yield None
+    elif sys.platform == "linux":
+        with Loopback(
+            sample_rate=spec.sample_rate, channels=spec.channels, capture=capture, events=events
+        ) as ours:
+            for line in ours.notes():
+                click.echo(line, err=True)
+            yield ours
+    elif capture is not None:
+        raise DeviceError(
+            f"'{capture}' can't be moved to streamsep on this system",
+            expected="--capture with PulseAudio or PipeWire",
+            remedy="leave it out, and choose the loopback device as the player's output",
+        )
+    else:
+        yield VirtualCable(sys.platform)
+
+
+def open_source(
+    name: str,
+    spec: SeparatorSpec,
+    block: int,
+    devices: LoopbackDevices | None,
+    *,
+    output: str,
+    events: EventLog,
+) -> Source:
+    """Open what ``--input`` names, or the loopback's own device, for an output device or null.
+
+    Raises
+    ------
+    AudioFileError, DeviceError
+        If it isn't there or can't be used.
+    """
+    if is_file_name(name):
+        return FileSource(Path(name), sample_rate=spec.sample_rate, channels=spec.channels)
+    device = devices.input if devices else find_device(name, "input")
+    two_clocks = output != "null" and not share_a_clock(device, _find_output(output, devices))
+    return DeviceInput(
+        device,
+        sample_rate=spec.sample_rate,
+        channels=spec.channels,
+        device_frames=block,
+        two_clocks=two_clocks,
+        events=events,
+    )
+
+
+def open_microphone(
+    name: str,
+    spec: SeparatorSpec,
+    block: int,
+    effect: Effect | None,
+    *,
+    effect_delay: int,
+    events: EventLog,
+) -> MicrophoneSource:
+    """Open what ``--mic`` names, with its effects.
+
+    Raises
+    ------
+    AudioFileError, DeviceError
+        If it isn't there or can't be used.
+    """
+    if is_file_name(name):
+        return FileSource(
+            Path(name), sample_rate=spec.sample_rate, channels=spec.channels, effect=effect
+        )
+    return DeviceMicrophone(
+        find_device(name, "input"),
+        sample_rate=spec.sample_rate,
+        channels=spec.channels,
+        device_frames=block,
+        effect=effect,
+        effect_delay=effect_delay,
+        events=events,
+    )
+
+
+def open_sink(
+    name: str,
+    source: Source,
+    spec: SeparatorSpec,
+    block: int,
+    devices: LoopbackDevices | None,
+    *,
+    events: EventLog,
+) -> Sink:
+    """Open the output device that ``--output`` names, or what paces a run without one (null).
+
+    Raises
+    ------
+    DeviceError
+        If it isn't there or can't be used.
+    """
+    if name != "null":
+        return DeviceOutput(
+            _find_output(name, devices),
+            sample_rate=spec.sample_rate,
+            channels=spec.channels,
+            device_frames=block,
+            events=events,
+            silent=lambda: isinstance(devices, Loopback) and devices.stranded,
+        )
+    if isinstance(source, DeviceInput):
+        return source  # one clock is better than two
+    return TimerSink(spec.sample_rate, block, spec.channels)
+
+
+def _find_output(name: str, devices: LoopbackDevices | None) -> DeviceInfo:
+    return devices.output(name) if devices else find_device(name, "output")

@@ -1,0 +1,111 @@
+"""The recordings of a live run: begun before the music, finished whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from streamsep.audio.endpoint import Source
+from streamsep.audio.files.file_source import FileSource
+from streamsep.audio.files.recorder import Recorder
+from streamsep.errors import OutputError, StreamsepError
+from streamsep.realtime import Session
+from streamsep.spec import SeparatorSpec
+
+
+def recorded_files(path: Path, buses: Sequence[str]) -> dict[Path, str]:
+    """Name the files that ``--record`` and ``--record-stems`` mean, each with its bus."""
+    return {
+        path if bus == "mix" else path.with_name(f"{path.stem}.{bus}{path.suffix}"): bus
+        for bus in buses
+    }
+
+
+def refuse_overwriting(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
+    """Refuse to write over what is played, or two sounds to one file.
+
+    Raises
+    ------
+    OutputError
+        Before anything is written.
+    """
+    taken = {path.resolve() for path in inputs}
+    for target in targets:
+        if target.resolve() in taken:
+            raise OutputError(
+                f"{target} is needed for something else already",
+                expected="a file of its own for each sound, and none that is played",
+                remedy="choose another name with --record or --output",
+            )
+        taken.add(target.resolve())
+
+
+@contextmanager
+def recording(
+    files: Mapping[Path, str],
+    session: Session,
+    source: Source,
+    spec: SeparatorSpec,
+    block: int,
+    *,
+    to_stderr: bool = False,
+) -> Iterator[list[Recorder]]:
+    """Record a bus to each file, and finish the files whatever happens in between.
+
+    All begin with the moment at which the first sample that came in went out. A recording that
+    ended early didn't stop the music: it is an event at once, and an error at the end. What is
+    in each file is said on standard output, or on standard error if that holds something else.
+    """
+
+    def limit() -> int | None:
+        return source.samples if isinstance(source, FileSource) and source.finished else None
+
+    def failed(error: StreamsepError) -> None:
+        session.events.add(f"a recording has ended: {error.what}")
+
+    recorders: list[Recorder] = []
+    try:
+        for path, bus in files.items():
+            recorder = Recorder(
+                path,
+                spec.sample_rate,
+                spec.channels,
+                block_size=block,
+                skip=session.latency.session,
+                limit=limit,
+                failed=failed,
+            )
+            recorders.append(recorder)
+            session.add_tap(bus, recorder)
+        yield recorders
+    finally:
+        faults = [fault for recorder in recorders if (fault := _finish(recorder, spec, to_stderr))]
+        if any(recorder.written for recorder in recorders):
+            _say_gaps(session, to_stderr)
+    if faults:
+        raise faults[0]
+
+
+def _finish(recorder: Recorder, spec: SeparatorSpec, to_stderr: bool) -> StreamsepError | None:
+    """Close a recorder, say what is in its file, and return why it isn't all."""
+    recorder.close()
+    if not recorder.written:
+        recorder.path.unlink(missing_ok=True)  # a file without a sample is no recording
+        click.echo(f"{recorder.path}: nothing recorded", err=to_stderr)
+        return recorder.fault
+    seconds, lost = recorder.written / spec.sample_rate, recorder.lost / spec.sample_rate
+    note = f", {lost:.2f} s lost to a slow disk" if lost else ""
+    click.echo(f"{recorder.path}: {seconds:.2f} s recorded{note}", err=to_stderr)
+    return recorder.fault
+
+
+def _say_gaps(session: Session, to_stderr: bool) -> None:
+    """Name the places in the recordings where silence stands for a device that was away."""
+    for event in session.events.latest():
+        if event.gap_s:
+            minutes, seconds = divmod(event.seconds, 60)
+            place = f"{minutes:.0f}:{seconds:04.1f}"
+            click.echo(f"gap of {event.gap_s:.1f} s at {place}: {event.text}", err=to_stderr)

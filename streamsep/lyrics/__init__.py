@@ -1,0 +1,6 @@
+"""Lyrics with times: LRC and UltraStar files, and which line is sung at a moment."""
+
+from streamsep.lyrics.lyrics_file import load_lyrics, parse_lyrics
+from streamsep.lyrics.timeline import Line, Lyrics, LyricsMoment
+
+__all__ = ["Line", "Lyrics", "LyricsMoment", "load_lyrics", "parse_lyrics"]

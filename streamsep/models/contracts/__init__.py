@@ -1,0 +1,1 @@
+"""What model files of other makers don't say about themselves."""

@@ -1,0 +1,79 @@
+"""The library of models: built-in ones, the user's own folder of imported ones, and plugins."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
+import click
+
+from streamsep.errors import ModelError
+
+BUILTIN = ("live", "fast", "tutorial")  # the first is what runs when none is named
+SUFFIX = ".onnx"
+GROUP = "streamsep.separators"  # of entry points; each names a factory of separators
+
+Model = Path | EntryPoint
+
+
+def imported_folder() -> Path:
+    """Return where imported models are, there or not."""
+    return Path(click.get_app_dir("streamsep")) / "models"
+
+
+def imported_path(name: str) -> Path:
+    """Return where the imported model of this name is, there or not."""
+    return imported_folder() / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
+
+
+def imported_names() -> list[str]:
+    """Return the names of the imported models, sorted."""
+    return sorted(path.stem for path in imported_folder().glob(f"[!.]*{SUFFIX}"))
+
+
+def known_models() -> dict[str, Model]:
+    """Return by their names the built-in models, the imported ones, and those of packages."""
+    plugins: dict[str, Model] = {entry.name: entry for entry in entry_points(group=GROUP)}
+    files: dict[str, Model] = {name: imported_path(name) for name in imported_names()}
+    files = {name: find_model(name) for name in BUILTIN} | files
+    return files | {name: plugins[name] for name in sorted(plugins.keys() - files.keys())}
+
+
+def find_model(name: str | None) -> Model:
+    """Return a built-in model's path by its name, a file, an imported model, or a plugin.
+
+    What isn't there is taken for a file. A file that was imported under its own name means the
+    copy, which alone says how to run it.
+
+    Raises
+    ------
+    ModelError
+        If two packages have a separator of this name.
+    """
+    if name is None or name in BUILTIN:
+        return Path(__file__).with_name(f"{name or BUILTIN[0]}{SUFFIX}")
+    path, own = Path(name), imported_path(name)
+    if path.name != name or (path.is_file() and not _is_copy(own, path)):
+        return path
+    return own if own.is_file() else _find_plugin(name) or path
+
+
+def _is_copy(own: Path, path: Path) -> bool:
+    return own.is_file() and own.read_bytes().startswith(path.read_bytes())
+
+
+def _find_plugin(name: str) -> EntryPoint | None:
+    entries = set(entry_points(group=GROUP, name=name))
+    if len(entries) > 1:
+        makers = sorted(entry.dist.name if entry.dist else entry.value for entry in entries)
+        raise ModelError(
+            f"{' and '.join(makers)} have a separator {name} each",
+            expected="one of that name",
+            remedy="uninstall all but one",
+        )
+    return entries.pop() if entries else None
+
+
+def model_name(model: Model) -> str:
+    """Return what `find_model` knows a model by."""
+    return model.stem if isinstance(model, Path) else model.name

@@ -1,0 +1,48 @@
+"""The offline engine for graphs over a whole window, whose windows overlap."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamsep.separation.backend import Backend
+from streamsep.separation.spectral_engine import SpectralEngine
+
+
+class OverlappedSeparator(SpectralEngine):
+    """Runs each window once, a quarter of it overlapping the next, and weighs both by Hann.
+
+    For graphs that want context on both sides of a frame: the way MDX-Net is run over files. The
+    weights are a Hann window over the frames of a graph's window, divided by their sum.
+
+    Parameters
+    ----------
+    backend
+        Holds the graph.
+    """
+
+    def __init__(self, backend: Backend) -> None:
+        frames = backend.spec.frames_per_run
+        self._overlap = max(1, frames // 4)
+        super().__init__(backend, frames - self._overlap, lag_frames=self._overlap)
+        hann = np.sin(np.pi * (np.arange(frames) + 0.5) / frames) ** 2
+        rise, fall = hann[: self._overlap], hann[-self._overlap :]
+        self._rise = (rise / (rise + fall)).astype(np.float32)
+        self._tail = np.zeros((*backend.spec.estimate_shape[:-1], self._overlap), np.float32)
+
+    def _run(self) -> None:
+        features, stride, overlap = self._backend.features, self._stride, self._overlap
+        features[..., :overlap] = features[..., stride:]
+        features[..., overlap:] = self._features
+        self._backend.run()
+        estimate = self._backend.estimate
+        self._estimate[...] = estimate[..., :stride]
+        head = self._estimate[..., :overlap]
+        head -= self._tail
+        head *= self._rise
+        head += self._tail
+        self._tail[...] = estimate[..., stride:]
+
+    def reset(self) -> None:
+        """Start anew."""
+        super().reset()
+        self._tail.fill(0.0)
