@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from export.data.lossy import Codec, code
+from export.augment.codec_augmentation import Codec, transcode
 from streamsep.errors import StreamsepError
 from streamsep.evaluation.methods import separate_song
 from streamsep.evaluation.metrics import usdr
@@ -55,7 +55,7 @@ def compare(folder: Path, models: tuple[str, ...]) -> Table:
             song = read_song(path, sample_rate=spec.sample_rate, channels=spec.channels)
             rate = 0.0
             if codec is not None:
-                coded, rate = code(song.mixture, spec.sample_rate, codec)
+                coded, rate = transcode(song.mixture, spec.sample_rate, codec)
                 song = Song(song.name, song.vocals, coded - song.vocals)
             untouched = usdr(song.beat, song.mixture)
             gains = [

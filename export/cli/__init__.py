@@ -10,8 +10,9 @@ import sys
 
 import click
 
-from export.cli.blend import blend_runs
-from export.cli.narrow import narrow_run
+from export.cli.average import average_runs
+from export.cli.low_rank import low_rank_run
+from export.cli.old_names import add_old_command
 from export.cli.prepare import prepare
 from export.cli.score import score_runs
 from export.cli.to_onnx import to_onnx, verify
@@ -21,11 +22,13 @@ from streamsep.errors import EXIT_INTERRUPTED, StreamsepError
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Make a model: prepare stems, train, score, blend, narrow, export to ONNX, verify."""
+    """Make a model: prepare stems, train, score, average, export to ONNX, verify."""
 
 
-for command in (prepare, train, score_runs, blend_runs, narrow_run, to_onnx, verify):
+for command in (prepare, train, score_runs, average_runs, low_rank_run, to_onnx, verify):
     cli.add_command(command)
+add_old_command(cli, average_runs, "blend")
+add_old_command(cli, low_rank_run, "narrow")
 
 
 def main(arguments: list[str] | None = None) -> None:

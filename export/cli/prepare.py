@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from export.cli.old_names import RenamedOption
+
 FOLDER = click.Path(path_type=Path)
 
 
@@ -23,7 +25,10 @@ FOLDER = click.Path(path_type=Path)
 @click.option("--voices", type=FOLDER, multiple=True, help="Solo singing, a folder a singer.")
 @click.option("--speech", type=FOLDER, multiple=True, help="Solo speech, a folder a speaker.")
 @click.option(
-    "--sing",
+    "--singing-synthesis",
+    "sing",
+    cls=RenamedOption,
+    old_name="--sing",
     type=FOLDER,
     multiple=True,
     help="Voices to turn into other singing, a folder a person.",
@@ -54,11 +59,14 @@ FOLDER = click.Path(path_type=Path)
     default=0,
     show_default=True,
     type=click.IntRange(0),
-    help="Songs to make of each file of --midi, sung by people of --sing; from the "
+    help="Songs to make of each file of --midi, sung by people of --singing-synthesis; from the "
     "third on with acoustic instruments.",
 )
 @click.option(
-    "--lossy",
+    "--codec-augmentation",
+    "lossy",
+    cls=RenamedOption,
+    old_name="--lossy",
     multiple=True,
     metavar="PATTERN",
     help="Tracks of these names, if trained on, once more as a lossy codec leaves them.",
@@ -112,12 +120,12 @@ def prepare(
 
     Run again after an interruption: finished tracks are skipped.
     """
+    from export.augment.codec_augmentation import add_transcoded
+    from export.cli.progress_bar import make_progress
     from export.data import sources as find
-    from export.data.lossy import add_coded
     from export.data.manifest import write_manifest
     from export.data.prepare import prepare_tracks
     from export.data.split import assign_splits, matching
-    from export.progress import make_progress
 
     found: list[find.SourceTrack] = []
     if musdb is not None:
@@ -140,31 +148,31 @@ def prepare(
 
         found += find_midi(folder, soundfont, midi_takes or takes, seed, exclude)
     if midi_songs:
-        from export.data.tunes import find_sung_midi
+        from export.data.midi_songs import find_sung_midi
 
         people = [person for folder in sing for person in find.find_people(folder, exclude)]
         if not people or not midi:
-            raise click.UsageError("--midi-songs takes --midi and --sing")
+            raise click.UsageError("--midi-songs takes --midi and --singing-synthesis")
         for folder in midi:
             found += find_sung_midi(folder, soundfont, people, midi_songs, seed, exclude)
     if not found:
         raise click.UsageError("name at least one of --musdb, --songs, --excerpts, --voices, …")
     licences = {file: of for table in sources for file, of in find.read_licences(table).items()}
     with make_progress() as progress:
-        task = progress.add_task("extracting", total=len(found))
+        row = progress.add_task("extracting", total=len(found))
         tracks = prepare_tracks(
             found,
             out,
             suffix=f".{suffix}",
             licences=licences,
-            done=lambda source, skipped: progress.advance(task),
+            done=lambda source, skipped: progress.advance(row),
         )
         tracks = assign_splits(tracks, seed=seed, valid_share=valid_share, valid_patterns=valid)
-        again = [t for t in matching(tracks, lossy, "--lossy") if t.split == "train"]
-        task = progress.add_task("coding", total=len(again), visible=bool(again))
+        again = [t for t in matching(tracks, lossy, "--codec-augmentation") if t.split == "train"]
+        row = progress.add_task("coding", total=len(again), visible=bool(again))
         for track in again:
-            tracks.append(add_coded(track, out))
-            progress.advance(task)
+            tracks.append(add_transcoded(track, out))
+            progress.advance(row)
     write_manifest(out, tracks)
     minutes = sum(t.seconds for t in tracks) / 60
     held_out = sum(t.split == "valid" for t in tracks)

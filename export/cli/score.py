@@ -21,7 +21,7 @@ FILE = click.Path(path_type=Path)
 def score_runs(
     checkpoints: tuple[Path, ...], data: Path, items: int, seed: int, threads: int | None
 ) -> None:
-    """Score CHECKPOINTS of the built-in recipe on the same mixes of what --data holds out.
+    """Score CHECKPOINTS of the live recipe on the same mixes of what --data holds out.
 
     What a run prints is of its own mixes, this is of the same for all. Loss as in training; uSDR in
     dB of the stems, of the rest, and of the untouched mixture taken for the rest.
@@ -30,11 +30,13 @@ def score_runs(
 
     import torch
 
-    from export.causal.mixing import StereoMixer
-    from export.causal.train import LiveLesson, read_recipe
     from export.data.manifest import read_manifest
+    from export.engine.checkpoint import REMEDY, build_from
     from export.errors import CheckpointError
-    from export.training.checkpoint import REMEDY, build_from, read_content
+    from export.recipes.live.live_checkpoint import read_live_content
+    from export.recipes.live.mixing import StereoMixer
+    from export.recipes.live.recipe import read_recipe
+    from export.recipes.live.task import LiveTask
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -42,19 +44,19 @@ def score_runs(
     click.echo(f"{items} mixes of {len(held_out)} held-out tracks")
     click.echo(f"{'loss':>8}{'stems':>8}{'rest':>8}{'untouched':>11}  checkpoint")
     for path in checkpoints:
-        content = read_content(path)
+        content = read_live_content(path)
         if "average" not in content:
             raise CheckpointError(
-                f"{path} holds no network of the built-in recipe",
+                f"{path} holds no network of the live recipe",
                 expected="a live network",
                 remedy=REMEDY,
             )
         # Which mixes are drawn depends on how many at a time.
         recipe = replace(build_from(path, content, read_recipe), batch_size=8, valid_items=items)
         mixer = StereoMixer(data, held_out, seed, recipe.stems)
-        lesson = LiveLesson(recipe, mixer, mixer)
-        build_from(path, content["average"], lesson.average.load_state_dict)
-        scores = lesson.score()
+        task = LiveTask(recipe, mixer, mixer)
+        build_from(path, content["average"], task.average.load_state_dict)
+        scores = task.score()
         # Mixes of which one side is silent have no uSDR.
         usdr = (scores.get(f"usdr_{name}", nan) for name in ("target", "rest", "untouched"))
         columns = [scores["loss"], *usdr]

@@ -75,11 +75,12 @@ def to_onnx(
 ) -> None:
     """Export a checkpoint and verify the file; one that fails isn't kept."""
     _set_threads(threads)
-    from export.causal.write import live_spec, read_live, write_live
     from export.constants import HOP_LENGTH
-    from export.to_onnx.model import make_spec
-    from export.to_onnx.write import current_commit, write_model
-    from export.training.checkpoint import load_checkpoint
+    from export.onnx_graph.write import current_commit
+    from export.recipes.live.onnx_export import live_spec, read_live, write_live
+    from export.recipes.tutorial.onnx_export import write_model
+    from export.recipes.tutorial.onnx_model import make_spec
+    from export.recipes.tutorial.trained_network import load_checkpoint
 
     live = read_live(checkpoint)
     if live is not None:
@@ -127,10 +128,10 @@ def verify(
 ) -> None:
     """Compare MODEL with the network it was exported from; fail beyond tolerance."""
     _set_threads(threads)
-    from export.causal.write import read_live, verify_live
-    from export.to_onnx.verify import load_onnx
-    from export.to_onnx.verify import verify as compare
-    from export.training.checkpoint import load_checkpoint
+    from export.onnx_graph.load import load_onnx
+    from export.recipes.live.onnx_export import read_live, verify_live
+    from export.recipes.tutorial.onnx_verify import verify as compare
+    from export.recipes.tutorial.trained_network import load_checkpoint
     from streamsep.spec import ModelSpec
 
     spec = ModelSpec.from_metadata({p.key: p.value for p in load_onnx(model).metadata_props})

@@ -8,18 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
+from export.cli.old_names import RenamedChoice
 from streamsep.cli.options import Names
 
 if TYPE_CHECKING:
     import torch
 
-    from export.causal.train import Recipe
     from export.data.manifest import Track
-    from export.training.loop import Budget, Lesson
+    from export.engine.loop import Budget
+    from export.engine.task import TrainingTask
+    from export.recipes.live.recipe import Recipe
 
 FOLDER = click.Path(path_type=Path)
 # What doesn't decide the result of the fixed recipe, and what its fields are called.
-BUILTIN_OPTIONS = {
+LIVE_OPTIONS = {
     "seed": "seed",
     "stems": "stems",
     "valid_every": "valid_every",
@@ -41,11 +43,11 @@ BUILTIN_OPTIONS = {
 @click.option(
     "--recipe",
     "network",
-    type=click.Choice(["tutorial", "builtin"]),
+    type=RenamedChoice(["tutorial", "live"], {"builtin": "live"}),
     default="tutorial",
     show_default=True,
     help="The tutorial's network and its options below, or the "
-    "built-in live model, whose recipe is fixed but for data, time and seed.",
+    "live model, whose recipe is fixed but for data, time and seed.",
 )
 @click.option(
     "--stems",
@@ -83,8 +85,8 @@ BUILTIN_OPTIONS = {
     "--batch",
     "batch_size",
     type=click.IntRange(1),
-    show_default="64; builtin 8",
-    help="Items a step; the built-in recipe's learning rate grows with their root.",
+    show_default="64; live 8",
+    help="Items a step; the live recipe's learning rate grows with their root.",
 )
 @click.option(
     "--lr",
@@ -104,15 +106,15 @@ BUILTIN_OPTIONS = {
 @click.option(
     "--start",
     type=FOLDER,
-    help="A checkpoint or a model file of the built-in "
-    "recipe whose weights a new run of it begins with; see 'blend'.",
+    help="A checkpoint or a model file of the live "
+    "recipe whose weights a new run of it begins with; see 'average'.",
 )
 @click.option(
     "--lookahead",
     default=0,
     show_default=True,
     type=click.IntRange(0, 8),
-    help="Frames of 23 ms by which the built-in recipe's masks come later, and hear more.",
+    help="Frames of 23 ms by which the live recipe's masks come later, and hear more.",
 )
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.pt, by its recipe.")
 @click.option(
@@ -155,16 +157,16 @@ def train(
         raise click.UsageError("say what to train on: --data, --musdb or both")
     if recipe["batch_size"] is None:
         del recipe["batch_size"]  # the recipe's own
-    if network == "builtin":
-        _refuse(context, recipe.keys() - BUILTIN_OPTIONS.keys())
+    if network == "live":
+        _refuse(context, recipe.keys() - LIVE_OPTIONS.keys())
     elif start is not None or lookahead:
         name = "--lookahead" if start is None else "--start"
-        raise click.UsageError(f"{name} is for --recipe builtin")
+        raise click.UsageError(f"{name} is for --recipe live")
     import torch
 
+    from export.engine.checkpoint import LAST_NAME
+    from export.engine.loop import Budget
     from export.errors import CheckpointError
-    from export.training.checkpoint import LAST_NAME
-    from export.training.loop import Budget
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -176,39 +178,39 @@ def train(
             expected="an empty folder",
             remedy="add --resume, or choose another --out",
         )
-    folder, tracks = _gather(data, musdb, hq, out)
+    folder, tracks = _find_tracks(data, musdb, hq, out)
     groups = _split(tracks)
     before = out / LAST_NAME if resume else None
-    lesson: Lesson
-    if network == "builtin":
+    task: TrainingTask
+    if network == "live":
         options = {
-            field: recipe[option] for option, field in BUILTIN_OPTIONS.items() if option in recipe
+            field: recipe[option] for option, field in LIVE_OPTIONS.items() if option in recipe
         }
         asked = _live_recipe(lookahead, options)
-        lesson = _live_lesson(folder, groups, asked, start, before, pick_device(device), bf16)
+        task = _live_task(folder, groups, asked, start, before, pick_device(device), bf16)
     else:
-        lesson = _tutorial_lesson(folder, groups, recipe, before, pick_device(device), bf16)
-    _run(lesson, out, Budget(steps, minutes), resume, workers)
+        task = _tutorial_task(folder, groups, recipe, before, pick_device(device), bf16)
+    _run(task, out, Budget(steps, minutes), resume, workers)
     click.echo(f"best.pt, last.pt and curve.png in {out}")
 
 
-def _tutorial_lesson(
+def _tutorial_task(
     folder: Path,
     groups: dict[str, list[Track]],
     recipe: dict[str, object],
     before: Path | None,
     device: torch.device,
     bf16: bool,
-) -> Lesson:
-    from export.data.excerpts import ExcerptSampler
-    from export.data.mixing import FixedSet, RandomMixer
-    from export.training.checkpoint import load_checkpoint
-    from export.training.config import TrainConfig
-    from export.training.tutorial import TutorialLesson
+) -> TrainingTask:
+    from export.recipes.tutorial.excerpts import ExcerptSampler
+    from export.recipes.tutorial.mixing import FixedSet, RandomMixer
+    from export.recipes.tutorial.task import TutorialTask
+    from export.recipes.tutorial.train_config import TrainConfig
+    from export.recipes.tutorial.trained_network import load_checkpoint
 
     config = load_checkpoint(before).train if before else TrainConfig(**recipe)  # type: ignore[arg-type]
     make = RandomMixer if config.mix else ExcerptSampler
-    return TutorialLesson(
+    return TutorialTask(
         config,
         make(folder, groups["train"], config.stems, config.seed),
         FixedSet(
@@ -220,8 +222,8 @@ def _tutorial_lesson(
 
 
 def _live_recipe(lookahead: int, options: dict[str, object]) -> Recipe:
-    from export.causal.network import CausalConfig
-    from export.causal.train import Recipe
+    from export.recipes.live.network import CausalConfig
+    from export.recipes.live.recipe import Recipe
 
     network = CausalConfig(masks=2 * len(options["stems"]), lookahead=lookahead)  # type: ignore[arg-type]
     recipe = Recipe(network, **options)  # type: ignore[arg-type]
@@ -230,7 +232,7 @@ def _live_recipe(lookahead: int, options: dict[str, object]) -> Recipe:
     return replace(recipe, learning_rate=recipe.learning_rate * larger**0.5)
 
 
-def _live_lesson(
+def _live_task(
     folder: Path,
     groups: dict[str, list[Track]],
     recipe: Recipe,
@@ -238,11 +240,12 @@ def _live_lesson(
     before: Path | None,
     device: torch.device,
     bf16: bool,
-) -> Lesson:
-    from export.causal.mixing import StereoMixer
-    from export.causal.read_back import read_start
-    from export.causal.train import LiveLesson, read_recipe
-    from export.training.checkpoint import build_from, read_content
+) -> TrainingTask:
+    from export.engine.checkpoint import build_from, read_content
+    from export.recipes.live.mixing import StereoMixer
+    from export.recipes.live.onnx_import import read_start
+    from export.recipes.live.recipe import read_recipe
+    from export.recipes.live.task import LiveTask
 
     if before is not None:
         recipe = build_from(before, read_content(before), read_recipe)
@@ -250,20 +253,20 @@ def _live_lesson(
         StereoMixer(folder, group, recipe.seed + place, recipe.stems)
         for place, group in enumerate(groups.values())
     ]
-    lesson = LiveLesson(recipe, *pools, device=device, bf16=bf16)
+    task = LiveTask(recipe, *pools, device=device, bf16=bf16)
     if start is not None and before is None:
-        build_from(start, read_start(start, lesson), lesson.start_from)
-    return lesson
+        build_from(start, read_start(start, task), task.start_from)
+    return task
 
 
-def _run(lesson: Lesson, out: Path, budget: Budget, resume: bool, workers: int) -> None:
+def _run(task: TrainingTask, out: Path, budget: Budget, resume: bool, workers: int) -> None:
     """Train with a progress bar, a line per validation and a curve that grows."""
-    from export.progress import make_progress
-    from export.training.curve import draw_curve
-    from export.training.loop import Progress, Trainer
+    from export.cli.progress_bar import make_progress
+    from export.engine.curve import draw_curve
+    from export.engine.loop import Progress, Trainer
 
     with make_progress() as bar:
-        task = bar.add_task("training", total=None)
+        row = bar.add_task("training", total=None)
 
         def validated(progress: Progress) -> None:
             record = progress.history[-1]
@@ -273,9 +276,9 @@ def _run(lesson: Lesson, out: Path, budget: Budget, resume: bool, workers: int) 
 
         def report(share: float, step: int, loss: float) -> None:
             total = int(step / share) or None
-            bar.update(task, description=f"loss {loss:.4f}", completed=step, total=total)
+            bar.update(row, description=f"loss {loss:.4f}", completed=step, total=total)
 
-        Trainer(lesson, out, report, validated, workers).run(budget, resume=resume)
+        Trainer(task, out, report, validated, workers).run(budget, resume=resume)
 
 
 def _refuse(context: click.Context, names: set[str]) -> None:
@@ -283,24 +286,26 @@ def _refuse(context: click.Context, names: set[str]) -> None:
     given = click.core.ParameterSource.COMMANDLINE
     for parameter in context.command.params:
         if parameter.name in names and context.get_parameter_source(parameter.name) is given:
-            raise click.UsageError(f"{parameter.opts[0]} is no option of --recipe builtin")
+            raise click.UsageError(f"{parameter.opts[0]} is no option of --recipe live")
 
 
-def _gather(data: Path | None, musdb: Path | None, hq: bool, out: Path) -> tuple[Path, list[Track]]:
+def _find_tracks(
+    data: Path | None, musdb: Path | None, hq: bool, out: Path
+) -> tuple[Path, list[Track]]:
     """Return the folder that the tracks' files are relative to, and the tracks of all sources."""
     from export.data.manifest import read_manifest
 
     tracks = read_manifest(data) if data is not None else []
     folder = data if data is not None else out / "musdb"
     if musdb is not None:
+        from export.cli.progress_bar import make_progress
         from export.data.musdb_source import find_musdb
         from export.data.prepare import prepare_tracks
-        from export.progress import make_progress
 
         found, into = find_musdb(musdb, hq=hq), (out / "musdb").resolve()
         with make_progress() as progress:
-            task = progress.add_task("extracting", total=len(found))
-            songs = prepare_tracks(found, into, done=lambda *_: progress.advance(task))
+            row = progress.add_task("extracting", total=len(found))
+            songs = prepare_tracks(found, into, done=lambda *_: progress.advance(row))
         tracks += [
             replace(t, files={name: str(into / file) for name, file in t.files.items()})
             for t in songs

@@ -121,3 +121,11 @@ def _unreadable(path: Path, error: Exception) -> DataError:
         expected="WAV, FLAC, OGG, MP3 or AIFF",
         remedy="convert it, or leave it out with --exclude",
     )
+
+
+SILENT_RMS = 1e-3
+
+
+def rms(samples: Audio) -> float:
+    """Return the root mean square of all samples."""
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))

@@ -2,7 +2,7 @@
 
 Separators take electronic leads and solo winds for voices. The same tune played once as
 written and again with instruments that sing teaches them otherwise. And where a part could be
-sung, it can be: `export.data.tunes`.
+sung, it can be: `export.data.midi_songs`.
 """
 
 from __future__ import annotations

@@ -134,8 +134,8 @@ def find_sung(
 ) -> Iterator[SourceTrack]:
     """Yield every folder under ``root`` that holds audio files as a voice made to sing, per take.
 
-    See `export.data.sing`. A folder without a voice that can be followed is an error when it is
-    loaded.
+    See `export.data.singing_synthesis`. A folder without a voice that can be followed is an error
+    when it is loaded.
     """
     for number, (folder, files) in enumerate(_folders(root, exclude)):
         members = tuple(files)
@@ -219,11 +219,11 @@ def _join(members: tuple[Path, ...]) -> Audio:
 
 def _sing_all(members: tuple[Path, ...], rng: np.random.Generator) -> Audio:
     """Sing every file, in an order of its own, with pauses."""
-    from export.data.sing import sing
+    from export.data.singing_synthesis import synthesize_singing
 
     pieces: list[Audio] = []
     for index in rng.permutation(len(members)):
-        sung = sing(read_stereo_44k(members[index]).mean(axis=0), rng)
+        sung = synthesize_singing(read_stereo_44k(members[index]).mean(axis=0), rng)
         if sung is not None:
             pieces += [sung, np.zeros(int(rng.uniform(*SUNG_PAUSE_S) * SAMPLE_RATE), np.float32)]
     if not pieces:

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from export.errors import VerificationError
-from export.network import HEADS, NetworkConfig, VocalModel
-from export.to_onnx.model import make_spec
-from export.to_onnx.verify import MAX_ERROR, MIN_SNR_DB, verify
-from export.to_onnx.write import write_model
-from export.training.checkpoint import Checkpoint
-from export.training.config import TrainConfig
+from export.recipes.tutorial.network import HEADS, NetworkConfig, VocalModel
+from export.recipes.tutorial.onnx_export import write_model
+from export.recipes.tutorial.onnx_model import make_spec
+from export.recipes.tutorial.onnx_verify import MAX_ERROR, MIN_SNR_DB, verify
+from export.recipes.tutorial.train_config import TrainConfig
+from export.recipes.tutorial.trained_network import Checkpoint
 from streamsep.spec import ModelSpec
 
 STEPS = {"stateful": 200, "sliding": 2}  # 18 s of sound; the network forgets within one

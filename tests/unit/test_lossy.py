@@ -7,7 +7,7 @@ import pytest
 import soundfile as sf
 from click.testing import CliRunner
 
-from export.data.lossy import code
+from export.augment.codec_augmentation import transcode
 from tools.lossy import CODECS, main
 
 RATE = 44_100
@@ -27,7 +27,7 @@ def song(seconds: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("name", CODECS)
 def test_what_is_coded_is_near_and_in_time(name):
     sound = 8 * song()[1]  # louder than full scale
-    coded, kilobits = code(sound, RATE, CODECS[name])
+    coded, kilobits = transcode(sound, RATE, CODECS[name])
     assert coded.shape == sound.shape
     assert 20 < kilobits < 400
     error = np.square(coded - sound).mean()

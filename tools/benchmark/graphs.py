@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 from onnx import ModelProto
 
-from export.to_onnx.builder import GraphBuilder
+from export.onnx_graph.builder import GraphBuilder
 
 SPLEETER_FILTERS = (16, 32, 64, 128, 256, 512)
 MDX_SCALES, MDX_CONVOLUTIONS, MDX_GROWTH, MDX_BOTTLENECK = 5, 3, 32, 8
@@ -141,11 +141,11 @@ def tutorial(mode: str, precision: str = "fp32") -> ModelProto:
     """The tutorial's network at its full 18 M parameters, as ``export onnx`` writes it."""
     import torch
 
-    from export.network import NetworkConfig, VocalModel
-    from export.to_onnx.model import build_model, make_spec
-    from export.to_onnx.write import in_precision
-    from export.training.checkpoint import Checkpoint
-    from export.training.config import TrainConfig
+    from export.onnx_graph.write import in_precision
+    from export.recipes.tutorial.network import NetworkConfig, VocalModel
+    from export.recipes.tutorial.onnx_model import build_model, make_spec
+    from export.recipes.tutorial.train_config import TrainConfig
+    from export.recipes.tutorial.trained_network import Checkpoint
 
     torch.manual_seed(0)
     network = NetworkConfig()
@@ -155,18 +155,20 @@ def tutorial(mode: str, precision: str = "fp32") -> ModelProto:
 
 
 def live(precision: str) -> ModelProto:
-    """The live network, as ``export narrow`` and ``export onnx`` write it."""
+    """The live network, as ``export low-rank`` and ``export onnx`` write it."""
     import torch
 
-    from export.causal.graph import build_causal
-    from export.causal.narrow import PRODUCTS, RANK, Inputs, of_rank
-    from export.causal.network import CausalUNet
-    from export.causal.write import Live, live_spec
+    from export.recipes.live.graph import build_causal
+    from export.recipes.live.low_rank import PRODUCTS, RANK, InputStatistics, truncate_rank
+    from export.recipes.live.network import CausalUNet
+    from export.recipes.live.onnx_export import Live, live_spec
 
     torch.manual_seed(0)
     network = CausalUNet().eval()
-    alike = {name: Inputs.alike(network.get_parameter(name).shape[1]) for name in PRODUCTS}
-    network.load_state_dict(of_rank(network.state_dict(), RANK, alike))
+    alike = {
+        name: InputStatistics.isotropic(network.get_parameter(name).shape[1]) for name in PRODUCTS
+    }
+    network.load_state_dict(truncate_rank(network.state_dict(), RANK, alike))
     spec = live_spec(Live(network, ("vocals",)), name=f"live-{precision}")
     return build_causal(network, spec, precision)
 

@@ -34,7 +34,7 @@ def _one_thread() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _norms_of_few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure norms on few items: 128 of three seconds take longer than what is tested."""
-    monkeypatch.setattr("export.causal.train.SETTLE_ITEMS", 4)
+    monkeypatch.setattr("export.recipes.live.task.CALIBRATION_ITEMS", 4)
 
 
 @pytest.fixture

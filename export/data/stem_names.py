@@ -1,0 +1,38 @@
+"""Names of stems: which can be trained together, and what the host calls them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from export.errors import DataError
+from streamsep.spec import STEM_NAME
+
+
+def check_stems(stems: Sequence[str]) -> None:
+    """Refuse stems that no model can have together.
+
+    Raises
+    ------
+    DataError
+        For none, for two of one name, for names that can't be part of a file's, and for those
+        that hold others: the mixture, its rest, and the accompaniment beside its parts.
+    """
+    fits = bool(stems) and len(set(stems)) == len(stems)
+    fits &= all(STEM_NAME.fullmatch(stem) for stem in stems)
+    fits &= not {"mixture", "rest"}.intersection(stems)
+    if not fits or ("accompaniment" in stems and not {"accompaniment", "vocals"}.issuperset(stems)):
+        raise DataError(
+            f"the stems {', '.join(stems) or 'none'} can't be told apart",
+            expected="different names of letters, digits, '_' and '-', not mixture or rest, and "
+            "accompaniment only alone or with vocals",
+            remedy="choose others with --stems",
+        )
+
+
+# The host's names, where they differ from those of the tracks' files.
+HOST_NAMES = {"accompaniment": "beat"}
+
+
+def host_names(stems: Sequence[str]) -> tuple[str, ...]:
+    """Return what the host calls the stems of tracks."""
+    return tuple(HOST_NAMES.get(stem, stem) for stem in stems)

@@ -1,0 +1,1 @@
+"""What trains any recipe: the loop, checkpoints, schedules, optimiser, scores."""

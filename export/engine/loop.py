@@ -1,0 +1,179 @@
+"""The training loop, for every network there is."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from export.engine.checkpoint import BEST_NAME, LAST_NAME, build_from, read_content, write_content
+from export.engine.schedule import learning_rate_factor
+from export.engine.task import TrainingTask
+
+SAVE_SECONDS = 120.0
+AHEAD = 3  # batches
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When to stop, whichever comes first, counted over all resumed parts of a run."""
+
+    steps: int | None = None
+    minutes: float | None = None
+
+    def share(self, step: int, seconds: float) -> float:
+        """Return the share of the run that is over; 1 or more means stop."""
+        shares = [0.0]
+        if self.steps is not None:
+            shares.append(step / max(self.steps, 1))
+        if self.minutes is not None:
+            shares.append(seconds / 60 / max(self.minutes, 1e-9))
+        return max(shares)
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes
+    ----------
+    seconds
+        Time trained so far, over all resumed parts.
+    history
+        One record a validation: step, minutes, losses, scores.
+    """
+
+    step: int = 0
+    seconds: float = 0.0
+    best_loss: float = float("inf")
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """A task's batches by step, as torch's loader takes them."""
+
+    task: TrainingTask
+
+    def __getitem__(self, step: int) -> Any:
+        return self.task.batch(step)
+
+
+@dataclass(slots=True)
+class Trainer:
+    """Teaches one task into one folder.
+
+    Attributes
+    ----------
+    folder
+        Gets ``last.pt`` every two minutes, at each validation and at the end, ``best.pt``
+        whenever the validation loss falls.
+    report
+        Called after each step with the share that is over, the step and its loss.
+    validated
+        Called after each validation with the progress so far.
+    workers
+        Processes that draw batches; with none a thread does. A process doesn't wait for the
+        interpreter, which many batches a second need; each has the task as it was at the start.
+    """
+
+    task: TrainingTask
+    folder: Path
+    report: Callable[[float, int, float], None] = lambda share, step, loss: None
+    validated: Callable[[Progress], None] = lambda progress: None
+    workers: int = 0
+
+    def run(self, budget: Budget, *, resume: bool = False) -> Progress:
+        """Train until the budget is spent, from ``last.pt`` on if told to resume.
+
+        Raises
+        ------
+        CheckpointError
+            If there is nothing to resume, or another task's run.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        done = self._resume() if resume else Progress()
+        begun, saved = time.monotonic() - done.seconds, time.monotonic()
+        losses: list[float] = []
+        with closing(self._batches(done.step)) as batches:
+            while (share := budget.share(done.step, done.seconds)) < 1:
+                factor = learning_rate_factor(self.task.schedule, share)
+                rate = self.task.learning_rate * factor
+                losses.append(self.task.train_step(next(batches), done.step, rate))
+                done.step, done.seconds = done.step + 1, time.monotonic() - begun
+                share = budget.share(done.step, done.seconds)
+                self.report(share, done.step, losses[-1])
+                if done.step % self.task.valid_every == 0 or share >= 1:
+                    self._validate(done, losses)
+                    losses, saved = [], time.monotonic()
+                elif time.monotonic() - saved > SAVE_SECONDS:
+                    self._save(LAST_NAME, done)
+                    saved = time.monotonic()
+        return done
+
+    def _batches(self, step: int) -> Iterator[Any]:
+        """Batches that are drawn ahead, in order."""
+        return self._from_processes(step) if self.workers else self._from_thread(step)
+
+    def _from_processes(self, step: int) -> Iterator[Any]:
+        # Forked: nothing of the task need be copied. What has begun on a GPU isn't touched there.
+        loader = DataLoader(
+            _Batches(self.task),
+            batch_size=None,
+            sampler=itertools.count(step),
+            num_workers=self.workers,
+            prefetch_factor=AHEAD,
+            multiprocessing_context="fork",
+        )
+        yield from loader  # closed with this: the loader then ends its processes
+
+    def _from_thread(self, step: int) -> Iterator[Any]:
+        with ThreadPoolExecutor(1, "streamsep-reader") as reader:
+            steps = itertools.count(step)
+            ahead = deque(reader.submit(self.task.batch, next(steps)) for _ in range(AHEAD))
+            try:
+                while True:
+                    yield ahead.popleft().result()
+                    ahead.append(reader.submit(self.task.batch, next(steps)))
+            finally:
+                reader.shutdown(cancel_futures=True)
+
+    def _validate(self, done: Progress, losses: list[float]) -> None:
+        scores = self.task.validate()
+        valid_loss = scores.pop("loss")
+        train_loss = sum(losses) / max(len(losses), 1)
+        done.history.append(
+            {
+                "step": done.step,
+                "minutes": done.seconds / 60,
+                "train_loss": train_loss,
+                "valid_loss": valid_loss,
+                **scores,
+            }
+        )
+        # The validation loss decides. The training loss of the last batch, which the tutorial
+        # compared by mistake, is noise that always favours learning by heart.
+        if valid_loss < done.best_loss:
+            done.best_loss = valid_loss
+            self._save(BEST_NAME, done)
+        self._save(LAST_NAME, done)
+        self.validated(done)
+
+    def _save(self, name: str, done: Progress) -> None:
+        write_content(self.folder / name, {**self.task.state(), **asdict(done)})
+
+    def _resume(self) -> Progress:
+        path = self.folder / LAST_NAME
+        content = read_content(path)
+        names = Progress.__dataclass_fields__
+        kept = {k: v for k, v in content.items() if k not in names}
+        build_from(path, kept, self.task.restore)
+        return Progress(**{name: content[name] for name in names})

@@ -1,0 +1,1 @@
+"""ONNX graphs by hand: nodes, layers, precisions, and files that are proven to be right."""

@@ -1,0 +1,1 @@
+"""The tutorial's network: a U-Net over frames with recurrent skips."""

@@ -1,1 +1,0 @@
-"""A trained network as ONNX: folded weights, two graphs of them, int8, and the proof."""

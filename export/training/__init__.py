@@ -1,1 +1,0 @@
-"""Training: the loop, what it is told, what it keeps, and how it is judged."""
