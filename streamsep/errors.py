@@ -24,19 +24,34 @@ class StreamsepError(Exception):
 
     def __init__(self, what: str, *, expected: str, remedy: str) -> None:
         self.what, self.expected, self.remedy = what, expected, remedy
-        super().__init__(f"{what}; expected {expected}; {remedy}")
+        super().__init__(printable(f"{what}; expected {expected}; {remedy}"))
+
+
+def printable(text: str) -> str:
+    """Return text that any terminal and log shows as one line.
+
+    File names may hold bytes that are no text, line ends and what steers a terminal: each such
+    character becomes the replacement character.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def first_line(error: BaseException) -> str:
     """Return what a foreign error says, as part of one line of ours."""
     line = (str(error).splitlines() or [""])[0] or type(error).__name__
-    return "".join(c if c.isprintable() else "?" for c in line[:200])
+    return printable(line[:200])
 
 
 class AudioFileError(StreamsepError):
     """An audio file that can't be read: missing, not audio, empty, or of no use."""
 
     exit_code = 3
+
+
+class LossError(StreamsepError):
+    """All was done, but sound of the input is missing from it; lines before this say what."""
+
+    exit_code = 12
 
 
 class OutputError(StreamsepError):

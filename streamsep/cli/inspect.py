@@ -156,7 +156,7 @@ def _excerpt(reader: AudioReader, start_s: float, seconds: float | None) -> tupl
 
 def _cut(reader: AudioReader, start: int, samples: int) -> Iterator[Float32]:
     """Yield chunks of an excerpt; what is before is decoded and dropped, which any format can."""
-    for chunk in reader.finite_chunks():
+    for chunk in reader.chunks():
         kept = chunk[:, start : start + samples]
         start = max(start - chunk.shape[-1], 0)
         samples -= kept.shape[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,11 +12,12 @@ from pathlib import Path
 
 import click
 
+from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.sound_file import DEPTHS, subtype_for
 from streamsep.cli.options import Decibels, Names, device_option, model_option
 from streamsep.cli.progress import ProgressBars
 from streamsep.dsp.decibels import to_db
-from streamsep.errors import StreamsepError
+from streamsep.errors import LossError, StreamsepError, printable
 from streamsep.models import Model
 from streamsep.offline.jobs import SOUND_FORMATS, Job, Template, find_songs, plan
 from streamsep.offline.parallel import run_parallel
@@ -70,6 +72,12 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
     help="Files at a time; each takes a core or two and a model's memory.",
 )
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object for each file and for each thing to be said of it.",
+)
 @model_option
 @device_option
 def command(
@@ -81,6 +89,7 @@ def command(
     gain: float,
     parallel: int,
     overwrite: bool,
+    as_json: bool,
     model: Model,
     device: str,
 ) -> None:
@@ -93,7 +102,8 @@ def command(
     Folders are searched for sound, with all that is in them. A file that is done already (its
     stems are there, none older than it) is skipped, so that the same command goes on where it
     was stopped. A file that can't be separated doesn't stop the others; a table at the end says
-    which, and why.
+    which, and why. What of a file can't be read is silence in its stems, and a line says where;
+    the exit code is 12 then.
     """
     template = Template(output, f".{form}" if form else None)
     depth = int(bits) if bits else None
@@ -113,6 +123,7 @@ def command(
         done_before=len(jobs) - len(todo),
         left_out=len(songs) - len(jobs),
         keeps_peaks=depth == 32,
+        as_json=as_json,
     )
     work = partial(separate_file, bits=depth, gain=10 ** (gain / 20))
     with report.closing(), ProgressBars(len(todo)) as bars:
@@ -125,7 +136,10 @@ def command(
                     show(share)
 
                 song, targets = job.song.path, job.targets
-                report.add(job, work(separator, song, targets, on_progress=on_progress))
+                report.add(
+                    job,
+                    work(separator, song, targets, on_progress=on_progress, on_notice=report.note),
+                )
 
         run_parallel(separators, todo, separate)
 
@@ -143,10 +157,15 @@ class Report:
         How many more were asked for and are stems themselves.
     keeps_peaks
         Whether stems are written in a form that holds more than full scale.
+    as_json
+        Whether standard output gets objects, not names.
     """
 
-    def __init__(self, files: int, *, done_before: int, left_out: int, keeps_peaks: bool) -> None:
-        self._keeps_peaks = keeps_peaks
+    def __init__(
+        self, files: int, *, done_before: int, left_out: int, keeps_peaks: bool, as_json: bool
+    ) -> None:
+        self._keeps_peaks, self._as_json = keeps_peaks, as_json
+        self._lossy: set[Path] = set()
         self._files, self._done_before, self._left_out = files, done_before, left_out
         self._separated: list[Job] = []
         self._failures: list[tuple[Path, StreamsepError]] = []
@@ -155,10 +174,25 @@ class Report:
     def add(self, job: Job, peaks: dict[str, float]) -> None:
         """Note that a file is done, and how loud its stems are."""
         self._separated.append(job)
+        self._print_object(job.song.path, stems={s: str(t) for s, t in job.targets.items()})
         for stem, target in job.targets.items():
-            click.echo(target)
+            if not self._as_json:
+                click.echo(printable(str(target)))
             if peaks[stem] > 1.0 and not self._keeps_peaks:
                 self._cut.append((target, to_db(peaks[stem])))
+
+    def note(self, notice: Notice) -> None:
+        """Say at once what isn't in a file's stems as it was in the file."""
+        click.echo(str(notice), err=True)
+        self._print_object(
+            notice.path, notice=printable(notice.text), lost=notice.lost, at_s=notice.at_s
+        )
+        if notice.lost:
+            self._lossy.add(notice.path)
+
+    def _print_object(self, song: Path, **facts: object) -> None:
+        if self._as_json:
+            click.echo(json.dumps({"song": str(song), **facts}))
 
     @contextmanager
     def failure_of(self, job: Job) -> Iterator[None]:
@@ -167,6 +201,7 @@ class Report:
             yield
         except StreamsepError as error:
             self._failures.append((job.song.path, error))
+            self._print_object(job.song.path, error=str(error), exit_code=error.exit_code)
 
     @contextmanager
     def closing(self) -> Iterator[None]:
@@ -175,7 +210,8 @@ class Report:
         Raises
         ------
         StreamsepError
-            If files failed; of one kind if all failed in one way.
+            If files failed; of one kind if all failed in one way. A `LossError` if none failed,
+            but sound of some is missing.
         """
         try:
             yield
@@ -183,6 +219,13 @@ class Report:
             self._print()
         if self._failures:
             raise self._summary()
+        if self._lossy:
+            some = next(iter(self._lossy)) if self._files == 1 else f"{len(self._lossy)} files"
+            raise LossError(
+                f"not all sound of {some} could be read",
+                expected="whole files",
+                remedy="the lines above say what is silence in the stems, and where",
+            )
 
     def _print(self) -> None:
         for target, peak in self._cut:

@@ -60,7 +60,7 @@ def read_song(folder: Path, *, sample_rate: int, channels: int) -> Song:
         path = _stem(folder, name)
         assert path is not None  # find_songs made sure
         with AudioReader(path) as reader:
-            sound = np.concatenate(list(reader.finite_chunks()), axis=-1)
+            sound = np.concatenate(list(reader.chunks()), axis=-1)
             resampler = StreamResampler(reader.sample_rate, sample_rate, channels)
         stems.append(resampler.process(match_channels(sound, channels), last=True))
     count = min(stem.shape[-1] for stem in stems)

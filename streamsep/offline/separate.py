@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from streamsep.audio.files import tags
-from streamsep.audio.files.container import ENCODERS, MediaWriter, installed
+from streamsep.audio.files.container import ENCODERS, MediaWriter
+from streamsep.audio.files.media import installed
+from streamsep.audio.files.notices import OnNotice
 from streamsep.audio.files.output_folder import make_folder
 from streamsep.audio.files.sound_file import FORMATS, AudioReader, AudioWriter
 from streamsep.dsp.channels import match_channels
@@ -33,6 +35,7 @@ def separate_file(
     bits: int | None = None,
     gain: float = 1.0,
     on_progress: Callable[[float], object],
+    on_notice: OnNotice | None = None,
 ) -> dict[str, float]:
     """Write stems of a file and return the peak of each, where 1.0 is full scale.
 
@@ -42,6 +45,7 @@ def separate_file(
         Of any state: it starts anew.
     path
         Sound or video; its rate is kept, mono stays mono, more than two channels become two.
+        What can't be read of it is silence.
     targets
         File for each stem; its folder is made if missing.
     bits
@@ -49,12 +53,14 @@ def separate_file(
     gain
         Factor on every stem.
     on_progress
-        Called with the share done, 0 to 1.
+        Called with the share done, 0 to 1; also while a pipe gives nothing.
+    on_notice
+        Told what isn't in the stems as it was in the file.
 
     Raises
     ------
     AudioFileError
-        If the file can't be read, or holds NaN or Inf.
+        If nothing of the file can be read.
     OutputError
         If a stem can't be written. Nothing is left under a stem's name in either case.
     ModelError
@@ -63,10 +69,14 @@ def separate_file(
     separator.reset()  # a file that failed leaves its sound inside
     mixer = gain * stem_gains(separator, tuple(targets))
     peaks = np.zeros(len(targets))
-    with AudioReader(path) as reader, _written_whole(targets, reader, bits) as writers:
+    share = 0.0
+    with (
+        AudioReader(path, on_notice=on_notice, waiting=lambda: on_progress(share)) as reader,
+        _written_whole(targets, reader, bits) as writers,
+    ):
         done = 0
         # Closed before the reader: threads use it.
-        with closing(separated(separator, reader, reader.finite_chunks())) as blocks:
+        with closing(separated(separator, reader, reader.chunks())) as blocks:
             for stems in blocks:
                 # (No matrix product: BLAS's threads would take the graph's core.)
                 mixed = np.einsum("ts,scn->tcn", mixer, stems)
@@ -75,7 +85,8 @@ def separate_file(
                 if mixed.size:
                     peaks = np.maximum(peaks, np.abs(mixed).max(axis=(1, 2)))
                 done += stems.shape[-1]
-                on_progress(min(done / reader.frames, 1.0))
+                share = min(done / reader.frames, 1.0) if reader.frames else 0.0
+                on_progress(share)
     return dict(zip(targets, peaks.tolist(), strict=True))
 
 

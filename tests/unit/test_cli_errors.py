@@ -13,7 +13,7 @@ from testing.signals import music
 from tests.support import models
 from tests.support.commands import streamsep, without_sound
 
-FILE, OUTPUT, DEVICE, MODEL, BACKEND = 3, 4, 5, 6, 7
+FILE, OUTPUT, DEVICE, MODEL, BACKEND, LOSSES = 3, 4, 5, 6, 7, 12
 
 
 @pytest.fixture
@@ -90,26 +90,35 @@ class TestSoundFiles:
         )
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
-    def test_nan_is_refused_by_separate_and_leaves_nothing(
+    def test_what_is_no_number_is_silent_in_the_stems_and_said(
         self, command, identity_model, tmp_path, value
     ):
         sound = music(1.0)
         sound[0, 22_050] = value
         path = tmp_path / "bad.wav"
         sf.write(path, sound.T, 44_100, subtype="FLOAT")
-        before = sorted(tmp_path.iterdir())
-        message = one_line(command("separate", path, "--model", identity_model), FILE)
-        assert message.startswith(f"{path} holds NaN or Inf at 0.500 s; expected finite samples")
-        assert sorted(tmp_path.iterdir()) == before
+        done = command("separate", path, "--stems", "beat", "--model", identity_model)
+        assert (done.code, done.stdout) == (LOSSES, f"{tmp_path}/bad.beat.wav\n")
+        assert done.stderr.splitlines() == [
+            f"{path}: 1 sample silenced at 0.500 s (no number, or beyond all levels)",
+            f"streamsep: not all sound of {path} could be read; expected whole files; the lines "
+            "above say what is silence in the stems, and where",
+        ]
+        sound[0, 22_050] = 0.0
+        beat, _ = sf.read(tmp_path / "bad.beat.wav")
+        np.testing.assert_allclose(beat.T, sound, atol=2.0**-23)
 
-    def test_a_damaged_file_leaves_no_stems(self, command, identity_model, tmp_path):
+    def test_a_damaged_file_gives_what_can_be_read(self, command, identity_model, tmp_path):
         path = tmp_path / "half.flac"
         sf.write(path, music(2.0).T, 44_100)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        before = sorted(tmp_path.iterdir())
-        message = one_line(command("separate", path, "--model", identity_model), FILE)
-        assert re.match(rf"{path} is damaged after [01]\.\d s \(", message)
-        assert sorted(tmp_path.iterdir()) == before
+        done = command("separate", path, "--json", "--stems", "beat", "--model", identity_model)
+        assert done.code == LOSSES
+        notice, stems = map(json.loads, done.stdout.splitlines())
+        assert (notice["song"], notice["lost"]) == (str(path), True)
+        assert re.match(r"it ends after [01]\.\d+ s, and its header says 2\.000 s", notice["notice"])
+        assert stems == {"song": str(path), "stems": {"beat": f"{tmp_path}/half.beat.wav"}}
+        assert 0.3 < sf.info(tmp_path / "half.beat.wav").duration < 1.7
 
 
 class TestModels:

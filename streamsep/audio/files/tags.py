@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from streamsep.audio.files.container import (
+from streamsep.audio.files.media import (
     COVERS,
     codec_of,
     covers_of,
