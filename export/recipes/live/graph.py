@@ -33,13 +33,21 @@ from export.recipes.live.network import (
     FINE_FRAMES,
     KERNEL_BANDS,
     NEGATIVE_SLOPE,
+    PRIOR_PLANES,
     BandRecurrence,
     CausalUNet,
     Decoder,
     Encoder,
     FineSpectrum,
 )
-from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec, StateSpec
+from streamsep.spec import (
+    ESTIMATE_OUTPUT,
+    FEATURES_INPUT,
+    FREE_AXIS,
+    PRIOR_LOGITS,
+    ModelSpec,
+    StateSpec,
+)
 
 END = 2**31 - 1  # beyond any axis
 # So that powers, 10^4 and more of a full-scale tone's, fit fp16 to 12 dB above full scale.
@@ -74,8 +82,14 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
     frames = g.node("Shape", FEATURES_INPUT, start=2, end=3)
     g.node("Equal", frames, g.integers(1), out=ALONE)
     planes = model.config.planes
-    bins = g.node("Transpose", _corner(g, 0, planes, BINS), perm=[0, 2, 1])
+    corner, prior = _corner(g, 0, planes, BINS), None
+    if model.config.prior:
+        prior = _corner(g, planes + 2, planes + 2 + PRIOR_PLANES, BINS)
+        corner = g.concat(corner, prior, axis=0)
+    bins = g.node("Transpose", corner, perm=[0, 2, 1])
     x = _bins_to_bands(g, g.node("Unsqueeze", bins, g.integers(0)))
+    if prior is not None:
+        prior = g.take(x, planes, planes + PRIOR_PLANES)
     late, skips = model.config.lookahead, []
     for i, encoder in enumerate(model.encoders):
         both = _with_left_context(g, x, i, model)
@@ -100,6 +114,8 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
         kernel_shape=[1, 3],
         pads=[0, 1, 0, 1],
     )
+    if prior is not None:
+        x = g.node("Add", x, _prior_in_pairs(g, prior, model))
     masks = g.node("Transpose", g.node("Sigmoid", x), perm=[0, 1, 3, 2])
     masks = g.node("Reshape", masks, g.integers(1, model.config.masks, BANDS, -1))
     masks = g.node("Gather", masks, g.constant("index_of_bin", index_of_bin()), axis=2)
@@ -118,6 +134,16 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
         spec.to_metadata(),
     )
     return to_fp16(graph) if precision == "fp16" else graph
+
+
+def _prior_in_pairs(g: GraphBuilder, prior: str, model: CausalUNet) -> str:
+    """Return what a prior (1, 2, frames, 512) adds to the logits, even and odd bands apart."""
+    assert model.prior_gain is not None
+    gain = g.constant("prior_gain", PRIOR_LOGITS * _array(model.prior_gain))
+    x = g.node("Mul", prior, gain)
+    x = g.node("Reshape", x, g.integers(1, PRIOR_PLANES, -1, BANDS // 2, 2))
+    x = g.node("Transpose", x, perm=[0, 1, 4, 2, 3])
+    return g.node("Reshape", x, g.integers(1, 2 * PRIOR_PLANES, -1, BANDS // 2))
 
 
 def index_of_bin() -> NDArray[np.int64]:

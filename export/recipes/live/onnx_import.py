@@ -24,7 +24,14 @@ from export.recipes.live.features import FEATURE_GAIN, planes
 from export.recipes.live.graph import head_of_pairs
 from export.recipes.live.live_checkpoint import current_constant, read_live_content
 from export.recipes.live.low_rank import PRODUCTS
-from export.recipes.live.network import FEATURE_SCALE, FINE_PARTS, CausalConfig, CausalUNet
+from export.recipes.live.network import (
+    FEATURE_SCALE,
+    FINE_PARTS,
+    PRIOR_PLANES,
+    CausalConfig,
+    CausalUNet,
+)
+from streamsep.spec import PRIOR_LOGITS
 
 if TYPE_CHECKING:
     from export.recipes.live.task import LiveTask
@@ -120,8 +127,11 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
             weights[name] = weights[name][:, : first.shape[1]] @ first.T
     weights["head.weight"] = head_of_pairs(arrays["head_weight"])
     weights["head.bias"] = arrays["head_bias"][0::2]
+    if prior := "prior_gain" in arrays:
+        weights["prior_gain"] = arrays["prior_gain"] / PRIOR_LOGITS
     config = CausalConfig(
-        planes=arrays["encoder0_weight"].shape[1],
+        planes=arrays["encoder0_weight"].shape[1] - PRIOR_PLANES * prior,
+        prior=prior,
         masks=len(weights["head.bias"]),
         channels=tuple(len(arrays[f"encoder{i}_bias"]) for i in range(levels)),
         recurrent_levels=tuple(recurrent_levels),

@@ -42,5 +42,6 @@ def read_recipe(state: dict[str, Any]) -> Recipe:
     network = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.pop("network").items()}
     # Not kept at first.
     network.setdefault("fine", False)
+    network.setdefault("prior", False)
     fields["stems"] = tuple(fields.get("stems", ("vocals",)))
     return Recipe(network=CausalConfig(**network), **fields)

@@ -22,7 +22,7 @@ from export.recipes.live.features import planes
 from export.recipes.live.live_checkpoint import with_current_names
 from export.recipes.live.loss import make_targets, separation_loss
 from export.recipes.live.mixing import StereoMixer
-from export.recipes.live.network import ADDED, CausalUNet, to_masks
+from export.recipes.live.network import ADDED, PRIOR_GAIN, CausalUNet, to_masks
 from export.recipes.live.recipe import Recipe, read_recipe
 
 # Frames of a step's items, by chance: most steps are short, which makes three of one.
@@ -30,6 +30,8 @@ ITEM_FRAMES = (44, 44, 44, mixing.ITEM_FRAMES)
 PIECES = 2  # of each item that a short step takes: drawing one costs a tenth of learning from it
 AVERAGE = 0.999  # of the weights, an exponential mean over about 1,000 steps
 CALIBRATION_ITEMS, CALIBRATION_STEP = 128, 10**8  # of steps of their own
+# Weights that read the planes of the input.
+READS_INPUTS = ("encoders.0.conv.weight", "decoders.0.skip.weight")
 SECOND_RUN_RATE = 0.5  # of the recipe's, for weights that have learnt already
 # Some steps are seen through the window of the variant that answers sooner: one network is both.
 FAST_HOP, FAST_SHARE = 256, 0.35
@@ -124,7 +126,7 @@ class LiveTask:
         mixture, stems = self._spectra(batch, step)
         torch.manual_seed(self.recipe.seed * 10**6 + step)  # what dropout draws
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
-            logits = self.model.logits(planes(mixture))
+            logits = self.model.logits(self._features(mixture))
         loss = _loss(logits.float(), mixture, stems)
         self._optimizer.zero_grad()
         loss.backward()
@@ -150,7 +152,7 @@ class LiveTask:
             norm.momentum = None  # a plain mean over all batches
             norm.train()
         for mixture in self.calibration_batches():
-            self.average.logits(planes(mixture))
+            self.average.logits(self._features(mixture))
         self.average.eval()
 
     def calibration_batches(self) -> Iterator[Tensor]:
@@ -161,6 +163,14 @@ class LiveTask:
         """Yield the mixtures of steps, complex64 (batch_size, 2, bins, frames) each."""
         for step in range(first, first + count):
             yield self._spectra(self._draw(self._train, step), step)[0]
+
+    def _features(self, mixture: Tensor) -> Tensor:
+        """Return what the network is given of the mixtures of a batch."""
+        return planes(mixture)
+
+    def _valid_sources(self, start: int, count: int) -> Tensor:
+        """Return fixed items of held-out tracks, as `batch` returns those to learn from."""
+        return self._draw(self._valid, start, count)
 
     def _spectra(self, sources: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Return mixture (batch, 2, bins, frames) and stems (batch, S, 2, bins, frames).
@@ -188,12 +198,12 @@ class LiveTask:
         total: list[float] = []
         scores: dict[str, list[float]] = {"usdr_target": [], "usdr_rest": [], "usdr_untouched": []}
         for start in range(0, self.recipe.valid_items, size):
-            sources = self._draw(self._valid, start)
+            sources = self._valid_sources(start, size)
             whole, stems = sources.sum(1), sources[:, :-1]
             mixture = stft(whole.to(self._device), self._window)
             # After its end a song is silent.
             later = (0, self.recipe.network.lookahead)
-            logits = self.average.logits(pad(planes(mixture), later))
+            logits = self.average.logits(pad(self._features(mixture), later))
             wanted = stft(stems.to(self._device), self._window)
             total.append(_loss(logits, mixture, wanted).item())
             masks = to_masks(logits).unflatten(1, stems.shape[1:3])
@@ -240,10 +250,22 @@ def _loss(logits: Tensor, mixture: Tensor, stems: Tensor) -> Tensor:
 
 
 def look_no_further(weights: dict[str, Tensor], network: CausalUNet) -> dict[str, Tensor]:
-    """Return weights with the skips' kernels as long as the network's: zeros for later frames."""
+    """Return weights with the skips' kernels as long as the network's: zeros for later frames.
+
+    For a network with a prior, of one without: zeros for what the prior says, and half of each
+    logit, since the other half is then the prior's.
+    """
     fitted = dict(weights)
     for name, wanted in network.named_parameters():
         kernel = weights.get(name)
         if name.endswith("skip.weight") and kernel is not None:
             fitted[name] = pad(kernel, (0, 0, 0, max(0, wanted.shape[2] - kernel.shape[2])))
+        if name in READS_INPUTS and network.config.prior:
+            more = wanted.shape[1] - weights[name].shape[1]
+            fitted[name] = pad(fitted[name], (0, 0, 0, 0, 0, more))
+        if (
+            name in ("head.weight", "head.bias")
+            and "prior_gain" in network.state_dict().keys() - weights.keys()
+        ):
+            fitted[name] = PRIOR_GAIN * weights[name]
     return fitted
