@@ -36,9 +36,8 @@ from streamsep.live.prompter import Prompter
 from streamsep.live.recording import recorded_files, recording, refuse_overwriting
 from streamsep.lyrics import load_lyrics
 from streamsep.priority import OTHERS, promoted
-from streamsep.realtime import Session, SessionStats
+from streamsep.realtime import LoadedModel, Session, SessionStats
 from streamsep.realtime.mix_bus import OWN_BUSES
-from streamsep.realtime.session import LoadedModel
 from streamsep.realtime.spectrum import Spectrum
 from streamsep.separation import Separator, gains_for, load_separator
 from streamsep.separation.sliding import SlidingSeparator
