@@ -145,8 +145,11 @@ class Session:
         except Exception as error:  # the main thread raises it; here is silence
             outdata.fill(0.0)
             self._fault = error
-        # Last, or both threads would contend for Python's lock while the sound is waited for.
-        self._processor.wake()
+        try:
+            # Last, or both threads would contend for Python's lock while the sound is waited for.
+            self._processor.wake()
+        except Exception as error:  # what is to be heard now is there already
+            self._fault = error
 
     def set_gain(self, fader: str, gain_db: float) -> None:
         """Move a fader, in decibels (``-inf`` mutes), without a click.
