@@ -24,6 +24,11 @@ def test_silence_against_silence_is_no_error():
     assert usdr(np.zeros((2, 9)), np.zeros((2, 9))) == pytest.approx(0.0)
 
 
+def test_an_estimate_without_an_error_is_measured_against_the_floor():
+    """The challenge's 1e-7: a sample of 1 and no error are 70 dB."""
+    assert usdr(np.ones((1, 1)), np.ones((1, 1))) == pytest.approx(70.0, abs=1e-4)
+
+
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match="shapes differ"):
         usdr(np.zeros((2, 9)), np.zeros((2, 8)))
