@@ -10,7 +10,7 @@ from streamsep.types import Float32
 USDR_FLOOR = 1e-7
 
 
-def usdr(reference: Float32, estimate: Float32) -> float:
+def song_usdr(reference: Float32, estimate: Float32) -> float:
     """Return the utterance-level signal-to-distortion ratio in dB.
 
     10·log10((Σs² + ε) / (Σ(s − ŝ)² + ε)) over all channels and samples of a song, ε being

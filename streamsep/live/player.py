@@ -18,7 +18,7 @@ from streamsep.audio.devices.microphone import MicrophoneSource
 from streamsep.audio.endpoint import DuplexPump
 from streamsep.audio.files.file_source import FileSource
 from streamsep.dsp.decibels import to_db
-from streamsep.effects.effect_plugins import BeatEffects, load_plugin
+from streamsep.effects.effect_plugins import BeatEffects, load_effect
 from streamsep.effects.key import KeyChanger
 from streamsep.effects.voice import voice_board
 from streamsep.events import EventLog
@@ -71,7 +71,7 @@ def _run_live(
     lyrics = load_lyrics(config.lyrics) if config.lyrics else None
     # One set for each model, all loaded before the music: VST3 plugins load on this thread only.
     plugins = {
-        model: [load_plugin(wish) for wish in config.effect] for model in config.models or (None,)
+        model: [load_effect(wish) for wish in config.effect] for model in config.models or (None,)
     }
     loaded = _loaded_model(separator, config, config.key, next(iter(plugins.values())))
     _check_stems(config, separator, loaded)
@@ -175,7 +175,7 @@ def _open_microphone(
 ) -> MicrophoneSource | None:
     if config.mic is None:
         return None
-    more = [load_plugin(wish) for wish in config.mic_effect]
+    more = [load_effect(wish) for wish in config.mic_effect]
     effect = voice_board(config.voice_effects, spec.sample_rate, *more)
     delay = effect.settle(spec.channels, config.block) if effect and more else 0
     return open_microphone(

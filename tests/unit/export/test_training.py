@@ -20,7 +20,7 @@ from export.training.loop import Budget, Trainer
 from export.training.metrics import usdr
 from export.training.tutorial import TutorialLesson
 from export.training.validate import validate
-from streamsep.evaluation.metrics import usdr as evaluation_usdr
+from streamsep.evaluation.metrics import song_usdr
 
 SAMPLES = 31 * 1024  # 32 frames: what the loop does doesn't depend on the length
 CONFIG = TrainConfig(
@@ -148,7 +148,7 @@ def test_usdr_in_training_is_that_of_the_evaluation(error: float) -> None:
     song = np.random.default_rng(0).uniform(-1, 1, (2, 44_100)).astype(np.float32)
     estimate = song * np.float32(1 + error)
     rows = usdr(torch.from_numpy(song.reshape(1, -1)), torch.from_numpy(estimate.reshape(1, -1)))
-    assert rows.tolist() == pytest.approx([evaluation_usdr(song, estimate)], abs=1e-4)
+    assert rows.tolist() == pytest.approx([song_usdr(song, estimate)], abs=1e-4)
 
 
 def test_the_schedules() -> None:
