@@ -8,7 +8,7 @@ from pathlib import Path
 from streamsep.onnx_file import read_metadata
 from streamsep.separation.backend import OnnxBackend
 from streamsep.separation.overlapped import OverlappedSeparator
-from streamsep.separation.plugins import CheckedSeparator, load_plugin
+from streamsep.separation.plugins import CheckedSeparator, load_plugin_separator
 from streamsep.separation.schedule import choose_prior_stride, choose_schedule, measure_run
 from streamsep.separation.separator import SeparatorOptions
 from streamsep.separation.sliding import SlidingSeparator
@@ -62,7 +62,7 @@ def load_separator(
         If ``device="cuda"`` can't be had, or the machine is too slow for a whole-window model.
     """
     if isinstance(model, EntryPoint):
-        return load_plugin(model, SeparatorOptions(device=device, offline=offline))
+        return load_plugin_separator(model, SeparatorOptions(device=device, offline=offline))
     spec = ModelSpec.from_metadata(read_metadata(model))
     if spec.looks_both_ways:
         long = LONG_WINDOW if spec.any_frames and (offline or read_ahead) else 1
