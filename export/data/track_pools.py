@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from export.data.audio import SILENT_RMS, Audio, read_part, rms
 from export.data.manifest import BANDS, Track
 from export.errors import DataError
+
+TRIES = 5  # for a place in which something sounds
 
 
 def pools(
@@ -51,3 +55,29 @@ def _known(track: Track) -> set[str]:
     if track.kind not in BANDS:
         return set()
     return {*track.files, "vocals"} - {"mixture"}
+
+
+def read_sounding_part(
+    rng: np.random.Generator, folder: Path, track: Track, names: Sequence[str], samples: int
+) -> list[Audio]:
+    """Read a random part of a track's files, where the first of them sounds if that can be found.
+
+    Parameters
+    ----------
+    folder
+        The prepared folder.
+    names
+        Which files, by what they hold.
+
+    Returns
+    -------
+    list of ndarray
+        float32, shape (2, samples) each, from one place; zeros past the track's end.
+    """
+    for _ in range(TRIES):
+        start = int(rng.integers(max(track.samples - samples, 0) + 1))
+        first = read_part(folder / track.files[names[0]], start, samples)
+        if rms(first) > SILENT_RMS:
+            break
+    others = [read_part(folder / track.files[name], start, samples) for name in names[1:]]
+    return [first, *others]

@@ -10,13 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import soxr
-from scipy.signal import fftconvolve
 
-from export.constants import EXCERPT_SAMPLES, SAMPLE_RATE
-from export.data.audio import SILENT_RMS, Audio, read_part, rms
+from export.augment.effects import add_reverb, change_speed, gain_to_level
+from export.constants import EXCERPT_SAMPLES
+from export.data.audio import SILENT_RMS, Audio, rms
 from export.data.manifest import Track
-from export.data.track_pools import draw_track, pools, tracks_with
+from export.data.track_pools import draw_track, pools, read_sounding_part, tracks_with
 from export.errors import DataError
 from export.recipes.tutorial.excerpts import (
     ExcerptSampler,
@@ -36,12 +35,11 @@ ACCOMPANIMENT_SHARES = {"song": 0.25, "accompaniment": 0.55, "rendered": 0.20}
 
 SECOND_VOICE_CHANCE = 0.15
 REVERB_CHANCE = 0.5  # of solo voices: those of songs bring their own room
+TAIL_DB = (-20.0, -4.0)
 SPEED_CHANCE = 0.5
 SPEED_OCTAVES = 0.25  # a quarter octave up or down, in pitch and tempo
 VOICE_TO_REST_DB = (-10.0, 8.0)
 LEVEL_DBFS = (-30.0, -10.0)  # of the mixture, from quiet recordings to loud masters
-
-TRIES = 5  # for an excerpt in which something sounds
 
 
 class RandomMixer:
@@ -105,9 +103,8 @@ class RandomMixer:
             track = draw_track(rng, self._voices)
             (one,) = self._draw_part(rng, track, ["vocals"])
             if track.kind != "song" and rng.random() < REVERB_CHANCE:
-                one = add_reverb(rng, one)
-            gain = 10 ** (rng.uniform(*VOICE_TO_REST_DB) / 20)
-            voice += one * np.float32(gain / max(rms(one), SILENT_RMS))
+                one = add_reverb(rng, one, TAIL_DB)
+            voice += one * gain_to_level(rng, one, VOICE_TO_REST_DB)
         return voice
 
     def _draw_part(
@@ -118,17 +115,8 @@ class RandomMixer:
         if rng.random() < SPEED_CHANCE:
             speed = 2 ** rng.uniform(-SPEED_OCTAVES, SPEED_OCTAVES)
         length = int(EXCERPT_SAMPLES * speed) + 1 if speed != 1 else EXCERPT_SAMPLES
-        for _ in range(TRIES):
-            start = int(rng.integers(max(track.samples - length, 0) + 1))
-            first = read_part(self._folder / track.files[names[0]], start, length)
-            if rms(first) > SILENT_RMS:
-                break
-        parts = {names[0]: first}
-        for name in names[1:]:
-            if name not in parts:
-                parts[name] = read_part(self._folder / track.files[name], start, length)
-        mono = pick_channel(rng, *(parts[name] for name in names))
-        return tuple(_at_speed(m, speed) for m in mono)
+        parts = read_sounding_part(rng, self._folder, track, names, length)
+        return tuple(change_speed(m, speed, EXCERPT_SAMPLES) for m in pick_channel(rng, *parts))
 
 
 class FixedSet:
@@ -166,34 +154,5 @@ class FixedSet:
 
 def set_level(rng: np.random.Generator, mixture: Audio, stems: Audio) -> tuple[Audio, Audio]:
     """Scale both so that the mixture's RMS is a random level within ``LEVEL_DBFS``."""
-    level = 10 ** (rng.uniform(*LEVEL_DBFS) / 20)
-    gain = np.float32(level / max(rms(mixture), SILENT_RMS))
+    gain = gain_to_level(rng, mixture, LEVEL_DBFS)
     return mixture * gain, stems * gain
-
-
-def add_reverb(rng: np.random.Generator, dry: Audio) -> Audio:
-    """Put a dry voice in a made-up room: noise that decays 60 dB within 0.2 to 2 seconds.
-
-    Parameters
-    ----------
-    dry
-        float32, shape (samples,).
-
-    Returns
-    -------
-    ndarray
-        float32, same shape; the direct sound stays where it is.
-    """
-    seconds = rng.uniform(0.2, 2.0)
-    time = np.arange(int(seconds * SAMPLE_RATE), dtype=np.float32) / SAMPLE_RATE
-    tail = rng.standard_normal(time.size, np.float32) * 10 ** (-3 * time / np.float32(seconds))
-    tail *= np.float32(10 ** (rng.uniform(-20, -4) / 20)) / np.sqrt(np.sum(tail**2))
-    return dry + fftconvolve(dry, tail)[: dry.size]
-
-
-def _at_speed(samples: Audio, speed: float) -> Audio:
-    if speed == 1:
-        return samples
-    # Quick quality: this is a disguise, not a product, and it runs for every item.
-    changed = soxr.resample(samples, speed, 1.0, quality="QQ")
-    return np.resize(changed, EXCERPT_SAMPLES)

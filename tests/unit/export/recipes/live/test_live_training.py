@@ -9,8 +9,6 @@ import soundfile as sf
 import torch
 from onnx import numpy_helper
 
-from export.augment.effects import random_equalizer_gains
-from export.constants import SAMPLE_RATE
 from export.data.manifest import Track
 from export.engine.checkpoint import read_content
 from export.engine.loop import Budget, Trainer
@@ -19,7 +17,7 @@ from export.recipes.live import mixing
 from export.recipes.live.features import planes
 from export.recipes.live.graph import build_causal
 from export.recipes.live.low_rank import input_statistics, truncate_rank
-from export.recipes.live.mixing import ITEM_SAMPLES, StereoMixer, _chop, _double, _hold, _period
+from export.recipes.live.mixing import ITEM_SAMPLES, StereoMixer
 from export.recipes.live.network import CausalConfig
 from export.recipes.live.onnx_export import live_spec, read_live, verify_live, write_live
 from export.recipes.live.onnx_import import read_start
@@ -131,63 +129,9 @@ def test_short_steps_take_pieces_of_few_items(mixer, monkeypatch):
         assert not torch.equal(batch[0], batch[2])  # two pieces of one item
 
 
-def test_a_doubled_voice_is_wide_and_as_loud():
-    rng = np.random.default_rng(0)
-    voice = np.tile(rng.standard_normal(ITEM_SAMPLES).astype(np.float32), (2, 1))
-    doubled = _double(rng, voice)
-    assert doubled.shape == voice.shape
-    left, right = doubled
-    assert np.corrcoef(left, right)[0, 1] < 0.9  # one and the same would be 1
-    assert 0.9 < np.sqrt(np.mean(doubled**2)) < 1.5
-
-
-def test_a_chopped_voice_is_pieces_of_it_and_rests(monkeypatch):
-    for chance in ("HOLD_CHANCE", "WIDE_CHANCE", "REVERB_CHANCE"):
-        monkeypatch.setattr(f"export.recipes.live.mixing.{chance}", 0)
-    rng = np.random.default_rng(5)
-    voice = (1 + np.arange(ITEM_SAMPLES, dtype=np.float32)) * np.ones((2, 1), np.float32)
-    left, right = _chop(rng, voice)
-    np.testing.assert_array_equal(left, right)
-    # Away from the edges of pieces the voice goes on: one sample a sample.
-    running = np.diff(left) == 1.0
-    resting = (left[1:] == 0) & (left[:-1] == 0)
-    assert 0.5 < running.mean() < 0.95
-    assert 0.05 < resting.mean() < 0.5
-    starts = {round(float(v)) for v in (left[1:] - np.arange(1, ITEM_SAMPLES))[running]}
-    assert len(starts) > 3  # the same few pieces at several places
-
-
-def test_a_held_voice_stands_still_where_it_was_taken():
-    hz = np.linspace(200, 400, ITEM_SAMPLES)
-    phase = 2 * np.pi * np.cumsum(hz) / SAMPLE_RATE
-    glide = sum(np.sin(k * phase) / k for k in range(1, 6)).astype(np.float32) * np.ones((2, 1))
-    place, size = ITEM_SAMPLES // 2, SAMPLE_RATE
-    for seed in range(6):
-        held = _hold(np.random.default_rng(seed), glide, place, size)
-        assert held.shape == (2, size)
-        first, last = (fundamental(part) for part in (held[0, : size // 3], held[0, -size // 3 :]))
-        # 300 Hz there, and 20 Hz more at most as a cloud drifts; the voice itself moves by 45.
-        assert 290 < first < 330
-        assert abs(last - first) < 25
-    # Within rounding to a whole sample.
-    assert SAMPLE_RATE / _period(glide[0, :2048]) == pytest.approx(200, rel=0.02)
-
-
-def fundamental(sound):
-    power = np.abs(np.fft.rfft(sound * np.hanning(sound.size), 2**16))
-    return power.argmax() * SAMPLE_RATE / 2**16
-
-
 def test_a_pool_without_voices_is_an_error(tmp_path, tracks):
     with pytest.raises(DataError, match="no voice"):
         StereoMixer(tmp_path, tracks[2:], seed=0)
-
-
-def test_equaliser_curves_are_smooth_and_bounded():
-    curves = 20 * np.log10(random_equalizer_gains(np.random.default_rng(0), 20, 1025))
-    assert np.abs(curves).max() <= 6.001
-    assert (np.abs(curves).max(axis=1) < 1e-5).any()  # some are left flat
-    assert np.abs(np.diff(curves, axis=1))[:, 10:].max() < 1.0
 
 
 def make_run(folder, mixer, **options):

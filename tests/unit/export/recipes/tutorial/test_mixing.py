@@ -13,7 +13,6 @@ from export.recipes.tutorial.mixing import (
     VOICE_ONLY_SHARE,
     FixedSet,
     RandomMixer,
-    add_reverb,
 )
 from tests.unit.export.conftest import tone
 
@@ -114,16 +113,6 @@ def test_several_stems_are_drawn_of_one_band(folder: Path) -> None:
             # Both files of the band are equally loud, and were read at one place and speed.
             assert rms(other) == pytest.approx(rms(rest), rel=0.02)
     assert seen >= {(True, True), (True, False)}
-
-
-def test_reverb_keeps_the_direct_sound_and_adds_a_tail() -> None:
-    dry = np.zeros(44_100, np.float32)
-    dry[100] = 1
-    wet = add_reverb(np.random.default_rng(0), dry)
-    assert wet.shape == dry.shape
-    assert not wet[:99].any() or np.abs(wet[:99]).max() < 1e-6  # what an FFT leaves
-    assert wet[100] == pytest.approx(1, abs=0.1)
-    assert wet[101:5000].any()
 
 
 def test_the_validation_set_is_the_same_each_time(folder: Path) -> None:
