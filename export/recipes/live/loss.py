@@ -92,6 +92,24 @@ def separation_loss(logits: Tensor, targets: Targets) -> Tensor:
     return spectral + DECIBEL_WEIGHT * decibels.mean()
 
 
+def batch_loss(logits: Tensor, mixture: Tensor, stems: Tensor) -> Tensor:
+    """Return the mean `separation_loss` of each stem's masks, of as many frames as have logits.
+
+    Parameters
+    ----------
+    logits
+        float32, (batch, 2 · S, frames, 512).
+    mixture
+        complex64, (batch, 2, bins, at least as many frames).
+    stems
+        complex64, (batch, S, 2, bins, as the mixture).
+    """
+    count, frames = stems.shape[1], logits.shape[2]
+    mixture, stems = mixture[..., :frames], stems[..., :frames]
+    targets = make_targets(mixture.repeat_interleave(count, 0), stems.flatten(0, 1))
+    return separation_loss(logits.unflatten(1, (count, 2)).flatten(0, 1), targets)
+
+
 def band_sizes(device: torch.device) -> Tensor:
     """Return how many bins each band holds, float32 (512,)."""
     sizes = [torch.full((count,), float(size)) for size, count in BAND_SIZES]

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from export.augment.effects import (
     add_reverb,
@@ -25,6 +27,7 @@ from export.constants import HOP_LENGTH
 from export.data.audio import Audio
 from export.data.manifest import Track
 from export.data.track_pools import draw_track, pools, read_sounding_part, tracks_with
+from export.engine.rng import generator_at
 from export.errors import DataError
 
 ITEM_FRAMES = 130  # 3 s
@@ -101,7 +104,7 @@ class StereoMixer:
 
     def sample(self, step: int, position: int) -> Audio:
         """Return stems and rest, float32 (S + 1, 2, ITEM_SAMPLES); they sum to the mixture."""
-        rng = np.random.default_rng([self._seed, step, position])
+        rng = generator_at(self._seed, step, position)
         kind = rng.random()
         if self._songs and kind < TRUE_SONG_SHARE:
             voice, band = self._true_song(rng)
@@ -186,6 +189,11 @@ class StereoMixer:
         length = int(ITEM_SAMPLES * speed) + 1
         parts = read_sounding_part(rng, self._folder, track, names, length)
         return np.stack([change_speed(part, speed, ITEM_SAMPLES) for part in parts])
+
+
+def draw_items(mixer: StereoMixer, step: int, count: int) -> Tensor:
+    """Return the first items of a step, float32 (count, S + 1, 2, ITEM_SAMPLES)."""
+    return torch.from_numpy(np.stack([mixer.sample(step, place) for place in range(count)]))
 
 
 def _sing_on_stage(rng: np.random.Generator, voice: Audio, index: int) -> Audio:

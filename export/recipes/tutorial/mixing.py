@@ -16,6 +16,7 @@ from export.constants import EXCERPT_SAMPLES
 from export.data.audio import SILENT_RMS, Audio, rms
 from export.data.manifest import Track
 from export.data.track_pools import draw_track, pools, read_sounding_part, tracks_with
+from export.engine.rng import generator_at
 from export.errors import DataError
 from export.recipes.tutorial.excerpts import (
     ExcerptSampler,
@@ -75,7 +76,7 @@ class RandomMixer:
 
     def sample(self, step: int, position: int, batch_size: int = 0) -> tuple[Audio, Audio]:
         """Return mixture (EXCERPT_SAMPLES,) and stems (S, EXCERPT_SAMPLES) of one batch place."""
-        rng = np.random.default_rng([self._seed, step, position, 2])
+        rng = generator_at(self._seed, step, position, 2)
         kind = rng.random()
         if self._songs and kind < TRUE_SONG_SHARE:
             excerpt = self._songs[rng.integers(len(self._songs))]
