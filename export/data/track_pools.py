@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,36 @@ from export.data.audio import SILENT_RMS, Audio, read_part, rms
 from export.data.manifest import BANDS, Track
 from export.errors import DataError
 
+# What a training item can be: an excerpt of a true song, a band alone, a voice alone, or a voice
+# over a band that it was never recorded with.
+SONG, VOCAL_FREE, VOICE_ONLY, MIX = "song", "vocal_free", "voice_only", "mix"
+
 TRIES = 5  # for a place in which something sounds
+
+
+def draw_item_kind(rng: np.random.Generator, shares: Mapping[str, float], *, songs: bool) -> str:
+    """Draw what a training item is to be.
+
+    Parameters
+    ----------
+    shares
+        Share of the items of each kind, by `SONG`, `VOCAL_FREE` and `VOICE_ONLY`; what they leave
+        of 1 is that of `MIX`.
+    songs
+        Whether there are true songs to draw; if not, their share goes to the mixes, and that of
+        everything else stays as it is stated.
+
+    Returns
+    -------
+    str
+        `SONG`, `VOCAL_FREE`, `VOICE_ONLY` or `MIX`.
+    """
+    point, end = rng.random(), 0.0
+    for kind, share in shares.items():
+        end += share
+        if point < end:
+            return MIX if kind == SONG and not songs else kind
+    return MIX
 
 
 def pools(

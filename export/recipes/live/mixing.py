@@ -26,19 +26,23 @@ from export.augment.sampler import chop
 from export.constants import HOP_LENGTH
 from export.data.audio import Audio
 from export.data.manifest import Track
-from export.data.track_pools import draw_track, pools, read_sounding_part, tracks_with
+from export.data.track_pools import (
+    SONG,
+    VOCAL_FREE,
+    VOICE_ONLY,
+    draw_item_kind,
+    draw_track,
+    pools,
+    read_sounding_part,
+    tracks_with,
+)
 from export.engine.rng import generator_at
 from export.errors import DataError
 
 ITEM_FRAMES = 130  # 3 s
 ITEM_SAMPLES = ITEM_FRAMES * HOP_LENGTH
 
-# What an item is, by chance; the rest is a random mix.
-TRUE_SONG_SHARE = 0.28
-VOCAL_FREE_SHARE = 0.12
-VOICE_ONLY_SHARE = 0.06
-VOCAL_FREE_END = TRUE_SONG_SHARE + VOCAL_FREE_SHARE
-VOICE_ONLY_END = VOCAL_FREE_END + VOICE_ONLY_SHARE
+ITEM_SHARES = {SONG: 0.28, VOCAL_FREE: 0.12, VOICE_ONLY: 0.06}  # as of `draw_item_kind`
 
 # Where voices and bands come from; shares of what there is are scaled to sum to 1.
 SONG_SHARES = {"song": 0.55, "rendered": 0.45}
@@ -105,17 +109,16 @@ class StereoMixer:
     def sample(self, step: int, position: int) -> Audio:
         """Return stems and rest, float32 (S + 1, 2, ITEM_SAMPLES); they sum to the mixture."""
         rng = generator_at(self._seed, step, position)
-        kind = rng.random()
-        if self._songs and kind < TRUE_SONG_SHARE:
+        kind = draw_item_kind(rng, ITEM_SHARES, songs=bool(self._songs))
+        if kind == SONG:
             voice, band = self._true_song(rng)
         else:
             band = self._band(rng)
-            alone = VOCAL_FREE_END <= kind < VOICE_ONLY_END
-            chop_chance = CHOP_ALONE_CHANCE if alone else CHOP_CHANCE
+            chop_chance = CHOP_ALONE_CHANCE if kind == VOICE_ONLY else CHOP_CHANCE
             voice = self._voice(rng, chop_chance) * random_gain(rng, VOICE_TO_BAND_DB)
-            if kind < VOCAL_FREE_END:
+            if kind == VOCAL_FREE:
                 voice = np.zeros_like(voice)
-            elif alone:
+            elif kind == VOICE_ONLY:
                 band = np.zeros_like(band)
             else:
                 if rng.random() < PAUSE_CHANCE:

@@ -15,7 +15,16 @@ from export.augment.effects import add_reverb, change_speed, gain_to_level
 from export.constants import EXCERPT_SAMPLES
 from export.data.audio import SILENT_RMS, Audio, rms
 from export.data.manifest import Track
-from export.data.track_pools import draw_track, pools, read_sounding_part, tracks_with
+from export.data.track_pools import (
+    SONG,
+    VOCAL_FREE,
+    VOICE_ONLY,
+    draw_item_kind,
+    draw_track,
+    pools,
+    read_sounding_part,
+    tracks_with,
+)
 from export.engine.rng import generator_at
 from export.errors import DataError
 from export.recipes.tutorial.excerpts import (
@@ -25,10 +34,7 @@ from export.recipes.tutorial.excerpts import (
     pick_channel,
 )
 
-# What an item is, by chance. The rest, the largest part, is a random mix.
-VOCAL_FREE_SHARE = 0.10
-VOICE_ONLY_SHARE = 0.04
-TRUE_SONG_SHARE = 0.26
+ITEM_SHARES = {SONG: 0.26, VOCAL_FREE: 0.10, VOICE_ONLY: 0.04}  # as of `draw_item_kind`
 
 # Where voices and accompaniments come from; shares of what there is are scaled to sum to 1.
 VOICE_SHARES = {"song": 0.30, "voice": 0.28, "sung": 0.22, "rendered": 0.06, "speech": 0.14}
@@ -77,15 +83,15 @@ class RandomMixer:
     def sample(self, step: int, position: int, batch_size: int = 0) -> tuple[Audio, Audio]:
         """Return mixture (EXCERPT_SAMPLES,) and stems (S, EXCERPT_SAMPLES) of one batch place."""
         rng = generator_at(self._seed, step, position, 2)
-        kind = rng.random()
-        if self._songs and kind < TRUE_SONG_SHARE:
+        kind = draw_item_kind(rng, ITEM_SHARES, songs=bool(self._songs))
+        if kind == SONG:
             excerpt = self._songs[rng.integers(len(self._songs))]
             return set_level(rng, *mono_excerpt(rng, self._folder, excerpt, self._stems))
         rest, parts = self._draw_rest(rng)
         voice = self._draw_voice(rng)
-        if kind < TRUE_SONG_SHARE + VOCAL_FREE_SHARE:
+        if kind == VOCAL_FREE:
             voice = np.zeros_like(voice)
-        elif kind < TRUE_SONG_SHARE + VOCAL_FREE_SHARE + VOICE_ONLY_SHARE:
+        elif kind == VOICE_ONLY:
             rest, parts = np.zeros_like(rest), dict.fromkeys(parts, np.zeros_like(rest))
         stems = np.stack([voice if stem == "vocals" else parts[stem] for stem in self._stems])
         return set_level(rng, voice + rest, stems)
