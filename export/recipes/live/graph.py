@@ -44,6 +44,7 @@ from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec
 END = 2**31 - 1  # beyond any axis
 # So that powers, 10^4 and more of a full-scale tone's, fit fp16 to 12 dB above full scale.
 FINE_SCALE_FP16 = 2.0**-20
+NAME = "causal_u_net"  # not the spec's: of all hops there is one graph
 ALONE = "alone"  # whether there is only one frame
 # Of a matrix's largest singular value: what a product of two float32 factors has of further ones.
 RANK_NOISE = 1e-5
@@ -64,7 +65,7 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
     Parameters
     ----------
     spec
-        Stateful, of any frames, with `causal_states`.
+        Stateful, of any frames, with `causal_states`. Its hop and window leave the graph as it is.
     precision
         ``"fp32"``; ``"int8"`` for most of the bottleneck, where four of five weights are: a hop
         does little more there than read them, but not for factors, of which they are too few; or
@@ -106,7 +107,7 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
     estimate = spec.estimate_shape[:-1]
     g.node("Reshape", masks, g.integers(*estimate, -1), out=ESTIMATE_OUTPUT)
     graph = g.build(
-        spec.name,
+        NAME,
         [
             (FEATURES_INPUT, (*spec.features_shape[:-1], FREE_AXIS)),
             *((s.input, s.shape) for s in spec.states),

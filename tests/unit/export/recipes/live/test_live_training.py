@@ -14,17 +14,24 @@ from export.data.track_pools import SONG
 from export.engine.checkpoint import read_content
 from export.engine.loop import Budget, Trainer
 from export.errors import CheckpointError, DataError, VerificationError
+from export.onnx_graph.variant import read_spec, write_variant
 from export.recipes.live import mixing
 from export.recipes.live.features import planes
 from export.recipes.live.graph import build_causal
 from export.recipes.live.low_rank import input_statistics, truncate_rank
 from export.recipes.live.mixing import ITEM_SAMPLES, StereoMixer
 from export.recipes.live.network import CausalConfig
-from export.recipes.live.onnx_export import live_spec, read_live, verify_live, write_live
+from export.recipes.live.onnx_export import (
+    live_spec,
+    read_live,
+    verify_live,
+    write_live,
+    write_live_variant,
+)
 from export.recipes.live.onnx_import import read_start
 from export.recipes.live.recipe import Recipe
 from export.recipes.live.task import LiveTask
-from streamsep.models.sealed import is_intact
+from streamsep.models.sealed import is_intact, kept_self_test
 from streamsep.separation import load_separator
 
 RECIPE = Recipe(
@@ -299,6 +306,45 @@ def test_a_checkpoint_becomes_a_model_that_runs(tmp_path, mixer, precision, hop)
         live.network.head.bias.add_(0.01 if precision == "fp32" else 1.0)
     with pytest.raises(VerificationError, match="differ"):
         verify_live(path, live, wave)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_every_hop_has_one_graph(tmp_path, mixer, precision):
+    """A variant made of a file is the file that the checkpoint would have given."""
+    make_run(tmp_path / "run", mixer).run(Budget(steps=1))
+    live = read_live(tmp_path / "run" / "last.pt")
+    wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)
+    card = {"licence": "CC0-1.0", "training_data": "noise", "git_commit": "abc"}
+    for hop, name, score in ((1024, "slow", 1.5), (256, "fast", 1.25)):
+        spec = live_spec(live, hop, name=name, scores={"usdr": score}, **card)
+        write_live(live, spec, tmp_path / f"{name}.onnx", wave, precision)
+    slow, fast, made = (tmp_path / f"{name}.onnx" for name in ("slow", "fast", "made"))
+    graphs = [onnx.load(path).graph.SerializeToString() for path in (slow, fast)]
+    assert graphs[0] == graphs[1]
+    write_live_variant(slow, made, 256, name="fast", scores={"usdr": 1.25})
+    assert made.read_bytes() == fast.read_bytes()
+    write_live_variant(fast, made, 1024, name="slow", scores={"usdr": 1.5})
+    assert made.read_bytes() == slow.read_bytes()
+    assert kept_self_test(fast) == kept_self_test(slow)
+    write_live_variant(slow, made, 512, name="half")
+    spec = read_spec(made)
+    assert (spec.hop_length, spec.interleave, spec.window) == (512, 2, "asymmetric")
+    assert (dict(spec.scores), spec.licence) == ({}, "CC0-1.0")  # scores are another window's
+    assert load_separator(made, device="cpu").delay == 512
+
+
+def test_a_spec_of_another_graph_is_no_variant(tmp_path, mixer):
+    make_run(tmp_path / "run", mixer).run(Budget(steps=1))
+    live, path = read_live(tmp_path / "run" / "last.pt"), tmp_path / "live.onnx"
+    wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)
+    write_live(live, live_spec(live, name="live"), path, wave)
+    other = tmp_path / "other.onnx"
+    other.write_bytes(b"from before")
+    with pytest.raises(VerificationError, match="stems"):
+        write_variant(path, replace(read_spec(path), stems=("drums",)), other)
+    assert other.read_bytes() == b"from before"
+    with pytest.raises(ValueError, match="hop 300"):
+        write_live_variant(path, other, 300)
 
 
 def test_files_that_take_their_logarithms_otherwise_are_said(tmp_path, mixer):
