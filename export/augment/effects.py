@@ -86,7 +86,7 @@ def add_reverb(
     tail *= 10 ** (-3 * time / np.float32(seconds))
     tail *= random_gain(rng, tail_db) / np.sqrt(np.sum(tail**2, axis=-1, keepdims=True))
     wet = fftconvolve(dry, tail, axes=-1)[..., : dry.shape[-1]]
-    return dry + wet.astype(np.float32)
+    return np.asarray(dry + wet.astype(np.float32), np.float32)
 
 
 def double_voice(rng: np.random.Generator, voice: Audio) -> Audio:
@@ -109,7 +109,7 @@ def double_voice(rng: np.random.Generator, voice: Audio) -> Audio:
     second[late:] = change_speed(mono, speed, mono.size - late)
     width = rng.uniform(0.5, 1.0)
     sides = np.stack([mono + (1 - width) * second, second + (1 - width) * mono])
-    return sides if rng.random() < 0.5 else sides[::-1]
+    return np.asarray(sides if rng.random() < 0.5 else sides[::-1], np.float32)
 
 
 def pan(rng: np.random.Generator, sound: Audio, spread: float) -> Audio:
@@ -129,7 +129,7 @@ def pan(rng: np.random.Generator, sound: Audio, spread: float) -> Audio:
     """
     place = np.clip(rng.normal(0.0, spread), -1.0, 1.0)
     gains = np.sqrt(np.array([[1.0 - place], [1.0 + place]], np.float32))
-    return (gains * sound.mean(axis=0)).astype(np.float32)
+    return np.asarray(gains * sound.mean(axis=0), np.float32)
 
 
 def silence_one_end(rng: np.random.Generator, sound: Audio) -> Audio:
@@ -137,7 +137,7 @@ def silence_one_end(rng: np.random.Generator, sound: Audio) -> Audio:
     samples = sound.shape[-1]
     place, width = rng.uniform(*PAUSE_PLACE) * samples, PAUSE_FADE_S * SAMPLE_RATE
     fade = np.clip((np.arange(samples) - place) / width, 0.0, 1.0).astype(np.float32)
-    return sound * (fade if rng.random() < 0.5 else 1 - fade)
+    return np.asarray(sound * (fade if rng.random() < 0.5 else 1 - fade), np.float32)
 
 
 def random_equalizer_gains(rng: np.random.Generator, count: int, bins: int) -> NDArray[np.float32]:

@@ -11,6 +11,8 @@ their partials meet.
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -92,7 +94,7 @@ def synthesize_singing(
         FRAME_MS,
     )
     level = np.sqrt(np.mean(x**2) / max(np.mean(sung**2), 1e-12))
-    return (sung * level).astype(np.float32)
+    return np.asarray(sung * level, np.float32)
 
 
 def melody(frames: int, spoken_hz: float, rng: np.random.Generator) -> Array:
@@ -173,7 +175,7 @@ def _breath(voiced: NDArray[np.bool_], bins: int, rng: np.random.Generator) -> A
     return np.where(voiced[:, None], curve, 0.999)
 
 
-def _world():  # type: ignore[no-untyped-def]  # pyworld has no types
+def _world() -> ModuleType:
     try:
         import pyworld
     except ImportError as error:

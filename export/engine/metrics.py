@@ -28,7 +28,7 @@ def usdr(reference: Tensor, estimate: Tensor) -> Tensor:
 
     References
     ----------
-    .. [1] Mitsufuji et al., "Music Demixing Challenge 2021", 2022, equation 1.
+    .. [1] Mitsufuji et al., "Music Demixing Challenge 2021", 2022.
     """
     reference, estimate = reference.double(), estimate.double()
     signal = reference.square().sum(-1) + USDR_FLOOR

@@ -7,6 +7,8 @@ fixes that, and onnxruntime then plans for it as if it stood in the file.
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -78,7 +80,8 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
     bins = g.node("Transpose", _corner(g, 0, planes, BINS), perm=[0, 2, 1])
     x = _bins_to_bands(g, g.node("Unsqueeze", bins, g.integers(0)))
     late, skips = model.config.lookahead, []
-    for i, encoder in enumerate(model.encoders):
+    encoders, decoders = cast(list[Encoder], model.encoders), cast(list[Decoder], model.decoders)
+    for i, encoder in enumerate(encoders):
         both = _with_left_context(g, x, i, model)
         skips.append(both if late else x)
         x = _encode(g, g.take(both, late - 1, END, axis=2) if late > 1 else both, i, encoder)
@@ -88,11 +91,13 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
             x = g.node("Add", x, _fine(g, middle, model.fine, encoder, scale))
         x = g.node("LeakyRelu", x, alpha=NEGATIVE_SLOPE)
         if str(i + 1) in model.band_recurrences:
-            x = _band_recurrence(g, x, i + 1, model.band_recurrences[str(i + 1)])
+            module = cast(BandRecurrence, model.band_recurrences[str(i + 1)])
+            x = _band_recurrence(g, x, i + 1, module)
     x = _bottleneck(g, x, model, int8=precision == "int8")
-    for i in reversed(range(1, len(model.decoders))):
-        x = _decode(g, x, skips[i], i, model.decoders[i], model.config.bands(i))
-    x = _decode_in_pairs(g, x, skips[0], model.decoders[0])
+    for i in reversed(range(1, len(decoders))):
+        x = _decode(g, x, skips[i], i, decoders[i], model.config.bands(i))
+    x = _decode_in_pairs(g, x, skips[0], decoders[0])
+    assert model.head.bias is not None
     weight, bias = head_in_pairs(model.head.weight), model.head.bias.repeat_interleave(2)
     x = g.node(
         "Conv",
@@ -127,8 +132,8 @@ def index_of_bin() -> NDArray[np.int64]:
     Nyquist follows its neighbour.
     """
     sizes = np.concatenate([np.full(count, size) for size, count in BAND_SIZES])
-    band = np.append(np.repeat(np.arange(BANDS), sizes), BANDS - 1)
-    return band % 2 * (BANDS // 2) + band // 2
+    band: NDArray[np.int64] = np.append(np.repeat(np.arange(BANDS), sizes), BANDS - 1)
+    return np.asarray(band % 2 * (BANDS // 2) + band // 2)
 
 
 def _bins_to_bands(g: GraphBuilder, x: str) -> str:
@@ -187,10 +192,10 @@ def _fine(g: GraphBuilder, middle: str, fine: FineSpectrum, encoder: Encoder, sc
     filters = g.constant("fine_filters", _array(FEATURE_GAIN * scale**0.5 * fine.kernel()))
     y = g.node("Conv", both, filters, kernel_shape=[FINE_FRAMES, 2], strides=[1, 2])
     real, imag = g.split(g.node("Mul", y, y), 2, 1)
-    one = g.constant("fine_one", np.float32([scale]))
+    one = g.constant("fine_one", np.array([scale], np.float32))
     logarithm = g.node("Log", g.node("Add", g.node("Add", real, imag), one))
     if scale != 1:
-        offset = g.constant("fine_offset", np.log(np.float32([scale])))
+        offset = g.constant("fine_offset", np.log(np.array([scale], np.float32)))
         logarithm = g.node("Sub", logarithm, offset)
     weight, bias = _fold(fine.conv.weight, fine.norm, axis=0)
     y = g.node(

@@ -154,4 +154,5 @@ def nearest_of_rank(weight: Tensor, rank: int, spread: Tensor) -> Tensor:
     """
     left, sizes, right = torch.linalg.svd(weight @ spread, full_matrices=False)
     alike = (left[:, :rank] * sizes[:rank]) @ right[:rank]
-    return torch.linalg.solve(spread, alike, left=False)
+    nearest: Tensor = torch.linalg.solve(spread, alike, left=False)
+    return nearest

@@ -185,7 +185,8 @@ class FineSpectrum(nn.Module):
             real, imag = conv2d(both.float(), filters, stride=(1, 2)).chunk(2, 1)
             fine = torch.log1p(real.square() + imag.square())
         x = self.norm(self.conv(FEATURE_SCALE / 2 * fine))
-        return self.out(leaky_relu(x, NEGATIVE_SLOPE))
+        added: Tensor = self.out(leaky_relu(x, NEGATIVE_SLOPE))
+        return added
 
 
 class BandRecurrence(nn.Module):

@@ -71,7 +71,7 @@ class LiveTask:
         torch.manual_seed(recipe.seed)
         self.model = CausalUNet(recipe.network).to(self._device)
         if self._bf16:  # of 32-bit convolutions this order makes slower ones
-            self.model.to(memory_format=torch.channels_last)
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = CausalUNet(recipe.network).to(self._device).eval()
         self.average.load_state_dict(self.model.state_dict())
         self._optimizer = Muon(
@@ -83,7 +83,8 @@ class LiveTask:
 
         Band recurrences and the fine spectrum, if it lacks them, begin as they are made: adding
         nothing.
-        So do the later frames of skips, where this network looks ahead and that one doesn't.
+        So do the later frames of skips, where this network looks ahead and that one
+        doesn't.
 
         Raises
         ------
@@ -129,7 +130,8 @@ class LiveTask:
         keep = min(AVERAGE, (1 + step) / (10 + step))
         with torch.no_grad():
             # All of them in one call: on a GPU a call each takes longer than the sums.
-            means, now = list(self.average.parameters()), list(self.model.parameters())
+            means: list[Tensor] = list(self.average.parameters())
+            now: list[Tensor] = list(self.model.parameters())
             torch._foreach_lerp_(means, now, 1 - keep)
         return loss.item()
 
