@@ -334,6 +334,11 @@ def _split(tracks: list[Track]) -> dict[str, list[Track]]:
 def pick_device(name: str) -> torch.device:
     """Return the torch device; a GPU that is asked for and missing is an error.
 
+    Parameters
+    ----------
+    name
+        ``"auto"`` for a GPU where there is one, ``"cpu"`` or ``"cuda"``.
+
     Raises
     ------
     BackendError

@@ -7,6 +7,11 @@ the envelope is moved up or down as another throat would, and the parts are put 
 
 The notes are made up, or those of a tune: then voice and band are in one key, as in true songs, and
 their partials meet.
+
+References
+----------
+.. [1] Morise, Yokomori and Ozawa, "WORLD: a vocoder-based high-quality speech synthesis system for
+   real-time applications", 2016.
 """
 
 from __future__ import annotations

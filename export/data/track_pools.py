@@ -46,14 +46,25 @@ def draw_item_kind(rng: np.random.Generator, shares: Mapping[str, float], *, son
 def pools(
     tracks: Sequence[Track], name: str, shares: dict[str, float]
 ) -> list[tuple[float, list[Track]]]:
-    """Group the tracks that hold ``name`` by kind, each with its share of the draws."""
+    """Group the tracks that hold a file by kind, each kind with its share of the draws.
+
+    Parameters
+    ----------
+    name
+        What the file holds: ``"vocals"``, ``"accompaniment"`` or a stem.
+    shares
+        Share of each kind; they are scaled so that those of the kinds that are there sum to 1.
+    """
     found = {kind: [t for t in tracks if t.kind == kind and name in t.files] for kind in shares}
     total = sum(shares[kind] for kind, members in found.items() if members)
     return [(shares[kind] / total, members) for kind, members in found.items() if members]
 
 
 def draw_track(rng: np.random.Generator, pools: list[tuple[float, list[Track]]]) -> Track:
-    """Draw a kind by its share, then a track; the root keeps one long track from drowning many."""
+    """Draw a kind by its share, then one of its tracks by the root of its length.
+
+    The root keeps one long track from drowning many short ones.
+    """
     members = pools[rng.choice(len(pools), p=[share for share, _ in pools])][1]
     weights = np.sqrt([t.samples for t in members])
     return members[rng.choice(len(members), p=weights / weights.sum())]

@@ -1,8 +1,13 @@
-"""Muon: steps that are as long in every direction of a matrix.
+"""The Muon optimiser: steps that are as long in every direction of a matrix.
 
 Adam's steps for a matrix lie mostly in the few directions that all inputs share. Muon (Jordan et
 al. 2024) makes all singular values of a step alike, so that rare directions are learnt as well.
 What is no matrix is taught by AdamW.
+
+References
+----------
+.. [1] Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
+.. [2] Liu et al., "Muon is scalable for LLM training", 2025.
 """
 
 from __future__ import annotations

@@ -53,19 +53,27 @@ RANK_NOISE = 1e-5
 
 
 def causal_states(model: CausalUNet) -> tuple[StateSpec, ...]:
-    """Return the states that a step carries."""
+    """Return the states that a step carries: names and shapes of `CausalUNet.state_shapes`.
+
+    The bottleneck's are one a layer here, (1, 1, hidden).
+    """
     shapes, hidden = model.state_shapes(), model.config.hidden
-    del shapes["bottleneck"]  # one a layer here
+    del shapes["bottleneck"]
     shapes |= {"bottleneck0": (1, 1, hidden), "bottleneck1": (1, 1, hidden)}
     return tuple(StateSpec(name, f"{name}_next", shape) for name, shape in shapes.items())
 
 
 @torch.no_grad()
 def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") -> ModelProto:
-    """Return the graph.
+    """Return the graph of a live network, with the spec in its metadata.
+
+    Inputs and outputs are float32, as of `streamsep.spec`: features (planes, bins, frames), masks
+    (stems, channels, bins, frames), and the states of `causal_states`.
 
     Parameters
     ----------
+    model
+        In evaluation mode; left as it is.
     spec
         Stateful, of any frames, with `causal_states`. Its hop and window leave the graph as it is.
     precision

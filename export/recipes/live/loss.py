@@ -15,6 +15,11 @@ its estimate are V/√|V| and √m X/√|X|, so their squared distances are
 
 and all but √m is known before the network has run. The same for the rest with 1 − m; what is
 linear in m then cancels. In these terms a step costs a third less than with complex spectra.
+
+References
+----------
+.. [1] Braun and Tashev, "A consolidated view of loss functions for supervised deep learning-based
+   speech enhancement", 2021: compressed magnitudes and compressed complex spectra, mixed.
 """
 
 from __future__ import annotations
@@ -77,9 +82,19 @@ def make_targets(mixture: Tensor, stem: Tensor) -> Targets:
 
 
 def separation_loss(logits: Tensor, targets: Targets) -> Tensor:
-    """Return the loss of masks ``sigmoid(logits)``, logits of shape (batch, channels, frames, 512).
+    """Return the loss of the masks ``sigmoid(logits)``, as the module says.
 
-    See the module for the terms. Bands of several bins count as that many bins.
+    Parameters
+    ----------
+    logits
+        float32, (batch, channels, frames, 512). Bands of several bins count as that many bins.
+    targets
+        Of the same batch.
+
+    Returns
+    -------
+    Tensor
+        float32 scalar; its gradient is finite in silence, too.
     """
     weights = band_sizes(logits.device) / BINS
     roots = targets.stem * (logsigmoid(logits) / 2).exp()

@@ -107,7 +107,14 @@ class StereoMixer:
             )
 
     def sample(self, step: int, position: int) -> Audio:
-        """Return stems and rest, float32 (S + 1, 2, ITEM_SAMPLES); they sum to the mixture."""
+        """Return the item of a batch place: a function of seed, step and position alone.
+
+        Returns
+        -------
+        ndarray
+            float32, (S + 1, 2, ITEM_SAMPLES): the stems in the order asked for, and what is in none
+            of them; they sum to the mixture, whose RMS lies within ``LEVEL_DBFS``.
+        """
         rng = generator_at(self._seed, step, position)
         kind = draw_item_kind(rng, ITEM_SHARES, songs=bool(self._songs))
         if kind == SONG:

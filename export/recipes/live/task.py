@@ -82,8 +82,7 @@ class LiveTask:
         """Begin with the averaged weights of a checkpoint, at a gentler rate.
 
         Band recurrences and the fine spectrum, if it lacks them, begin as they are made: adding
-        nothing.
-        So do the later frames of skips, where this network looks ahead and that one
+        nothing. So do the later frames of skips, where this network looks ahead and that one
         doesn't.
 
         Raises
@@ -115,7 +114,7 @@ class LiveTask:
         return pieces[:size]
 
     def train_step(self, batch: Tensor, step: int, learning_rate: float) -> float:
-        """Take one step and return its loss."""
+        """Take one step of the optimiser and of the averaged weights, and return its loss."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         mixture, stems = self._spectra(batch, step)
@@ -209,7 +208,13 @@ class LiveTask:
 
 
 def look_no_further(weights: dict[str, Tensor], network: CausalUNet) -> dict[str, Tensor]:
-    """Return weights with the skips' kernels as long as the network's: zeros for later frames."""
+    """Return weights with the skips' kernels as long as the network's: zeros for later frames.
+
+    Parameters
+    ----------
+    weights
+        By the names of the network's parameters; of a network that looks no further ahead.
+    """
     fitted = dict(weights)
     for name, wanted in network.named_parameters():
         kernel = weights.get(name)

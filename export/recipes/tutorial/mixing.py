@@ -81,7 +81,14 @@ class RandomMixer:
         self._songs = list_excerpts([t for t in known if t.kind == "song"])
 
     def sample(self, step: int, position: int, batch_size: int = 0) -> tuple[Audio, Audio]:
-        """Return mixture (EXCERPT_SAMPLES,) and stems (S, EXCERPT_SAMPLES) of one batch place."""
+        """Return the item of a batch place: a function of seed, step and position alone.
+
+        Returns
+        -------
+        tuple of ndarray
+            float32 mixture, (EXCERPT_SAMPLES,), whose RMS lies within ``LEVEL_DBFS``, and its stems
+            in the order asked for, (S, EXCERPT_SAMPLES).
+        """
         rng = generator_at(self._seed, step, position, 2)
         kind = draw_item_kind(rng, ITEM_SHARES, songs=bool(self._songs))
         if kind == SONG:
