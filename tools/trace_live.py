@@ -211,7 +211,7 @@ def traced(asked: argparse.Namespace) -> dict[str, Any]:
         song, voice = folder / "song.wav", folder / "voice.wav"
         sf.write(song, sound.T, RATE, subtype="FLOAT")
         sf.write(voice, sound[0, ::-1], RATE, subtype="FLOAT")
-        ends = {"input_name": str(song), "output_name": "null"}
+        ends: dict[str, Any] = {"input_name": str(song), "output_name": "null"}
         if asked.server == "pulse":
             server = on.enter_context(pulse_server())
             os.environ.update(server.env())

@@ -119,7 +119,23 @@ class Encoder(nn.Module):
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor, left_context: Tensor, more: Tensor | None = None) -> Tensor:
-        """Take (batch, channels, frames, bands), the frames before, what to add to low bands."""
+        """Convolve, normalise, activate.
+
+        Parameters
+        ----------
+        x
+            float32, (batch, channels_in, frames, bands).
+        left_context
+            The frames before, (batch, channels_in, 1 or more, bands); the last one is used.
+        more
+            What is added to the lowest bands before they are normalised, (batch, channels_out,
+            frames, at most bands // 2).
+
+        Returns
+        -------
+        Tensor
+            float32, (batch, channels_out, frames, bands // 2).
+        """
         y = self.conv(torch.cat([left_context[:, :, -1:], x], 2))
         if more is not None:
             y = y + pad(more, (0, y.shape[3] - more.shape[3]))
@@ -140,7 +156,20 @@ class Decoder(nn.Module):
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Take (batch, channels, frames, bands) and the skip: twice the bands, more frames."""
+        """Upsample, add the skip, normalise, activate.
+
+        Parameters
+        ----------
+        x
+            float32, (batch, channels_in, frames, bands).
+        skip
+            float32, (batch, channels_skip, frames + lookahead, 2 · bands).
+
+        Returns
+        -------
+        Tensor
+            float32, (batch, channels_out, frames, 2 · bands).
+        """
         return leaky_relu(self.norm(self.up(x) + self.skip(skip)), NEGATIVE_SLOPE)
 
 
@@ -202,7 +231,8 @@ class FineSpectrum(nn.Module):
             real, imag = conv2d(both.float(), filters, stride=(1, 2)).chunk(2, 1)
             fine = torch.log1p(real.square() + imag.square())
         x = self.norm(self.conv(FEATURE_SCALE / 2 * fine))
-        return self.out(leaky_relu(x, NEGATIVE_SLOPE))
+        added: Tensor = self.out(leaky_relu(x, NEGATIVE_SLOPE))
+        return added
 
 
 class BandRecurrence(nn.Module):
@@ -219,7 +249,21 @@ class BandRecurrence(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Take (batch, channels, frames, bands) and the GRU's state (1, batch·bands, channels)."""
+        """Add what the GRU makes of each band.
+
+        Parameters
+        ----------
+        x
+            float32, (batch, channels, frames, bands).
+        hidden
+            The GRU's recurrent state before the first frame, (1, batch · bands, channels).
+            [default: zeros]
+
+        Returns
+        -------
+        tuple of Tensor
+            float32 like ``x``, and the recurrent state after the last frame.
+        """
         batch, channels, frames, bands = x.shape
         y = x.permute(0, 3, 2, 1)
         y = self.norm(y) + self.band_embedding[:, None]
@@ -254,7 +298,12 @@ class CausalUNet(nn.Module):
         self.prior_gain = nn.Parameter(torch.full((BANDS,), PRIOR_GAIN)) if config.prior else None
 
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return what `step` carries from frame to frame, for one stream, by name."""
+        """Return the shapes of what `step` carries from frame to frame, for one stream, by name.
+
+        ``left_context…`` are the last frames of a level, (1, channels, frames, bands), and
+        ``fine`` those of the spectrum, (1, 2, FINE_FRAMES, FINE); ``band_state…`` (1, bands,
+        channels) and ``bottleneck`` (layers, 1, hidden) are recurrent states.
+        """
         config, widths = self.config, (self.config.inputs, *self.config.channels)
         shapes: dict[str, tuple[int, ...]] = {
             f"left_context{i}": (1, widths[i], config.left_context, config.bands(i))
@@ -284,15 +333,39 @@ class CausalUNet(nn.Module):
         return self.step(features, {})[0]
 
     def logits(self, features: Tensor) -> Tensor:
-        """Return what `forward` makes masks of, by band: (batch, masks, frames − lookahead, 512).
+        """Return what `forward` makes masks of, by band.
 
         Unlike those of `forward` they are of the frames in order, from the first one on: masks
         that come out before the first frame's are left out.
+
+        Parameters
+        ----------
+        features
+            As of `forward`.
+
+        Returns
+        -------
+        Tensor
+            float32, (batch, masks, frames − lookahead, 512), before the sigmoid.
         """
         return self._step(features, {})[0][:, :, self.config.lookahead :]
 
     def step(self, features: Tensor, states: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Do what `forward` does from given states on, and return the states after it."""
+        """Do what `forward` does from given states on.
+
+        Parameters
+        ----------
+        features
+            As of `forward`, of one frame or more.
+        states
+            What the step before returned, by the names of `state_shapes`; those that are missing
+            are zeros: silence before the first frame.
+
+        Returns
+        -------
+        tuple
+            float32 masks as of `forward`, and the states after the last frame.
+        """
         logits, after = self._step(features, states)
         return to_masks(logits), after
 
@@ -332,6 +405,7 @@ class CausalUNet(nn.Module):
             x = self.decoders[i](x, skips[i])
         logits = self.head(x)
         for prior in priors:
+            assert self.prior_gain is not None
             logits = logits + PRIOR_LOGITS * self.prior_gain * prior
         return logits, after
 

@@ -177,7 +177,7 @@ def fit_norms(network: CausalUNet, mixtures: Iterable[Tensor]) -> None:
         assert norm.running_mean is not None
         assert norm.running_var is not None
         gain = norm.weight / (norm.running_var + norm.eps).sqrt()
-        norm.bias += gain * (mean - norm.running_mean)
+        norm.bias.add_(gain * (mean - norm.running_mean))
         norm.running_mean.copy_(mean)
         norm.running_var.copy_((square - mean.square()).clamp_min(0))
         norm.weight.copy_(gain * (norm.running_var + norm.eps).sqrt())

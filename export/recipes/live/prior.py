@@ -177,11 +177,15 @@ class TwoSpeedTask(LiveTask):
     def _features(self, mixture: Tensor) -> Tensor:
         return torch.cat([planes(mixture), self._prior], 1)
 
-    def _valid_sources(self, start: int, count: int) -> Tensor:
+    def _held_out_items(self) -> Iterator[Tensor]:
         paths = sorted(self._valid_items.glob("*.npz"))
-        items = [PriorItem.load(paths[i % len(paths)]) for i in range(start, start + count)]
-        self._prior = torch.stack([prior_planes(i.newest(0, ITEM_HOPS + 1, 0)) for i in items])
-        return torch.stack([torch.from_numpy(i.sources.astype(np.float32) / 32_767) for i in items])
+        size = self.recipe.batch_size
+        for start in range(0, self.recipe.valid_items, size):
+            items = [PriorItem.load(paths[i % len(paths)]) for i in range(start, start + size)]
+            self._prior = torch.stack([prior_planes(i.newest(0, ITEM_HOPS + 1, 0)) for i in items])
+            yield torch.stack(
+                [torch.from_numpy(i.sources.astype(np.float32) / 32_767) for i in items]
+            )
 
     def _spectra(self, sources: Tensor, step: int) -> tuple[Tensor, Tensor]:
         spectra = stft(sources, self._window)

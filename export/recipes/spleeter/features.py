@@ -15,8 +15,10 @@ def stft(samples: Tensor) -> Tensor:
     """Return complex64 spectra (…, 2049, frames) of samples (…, N): whole windows alone."""
     window = torch.hann_window(N_FFT, device=samples.device)
     flat = samples.reshape(-1, samples.shape[-1])
-    spectra = torch.stft(flat, N_FFT, HOP_LENGTH, window=window, center=False, return_complex=True)
-    return spectra.unflatten(0, samples.shape[:-1])
+    spectra: Tensor = torch.stft(
+        flat, N_FFT, HOP_LENGTH, window=window, center=False, return_complex=True
+    )
+    return spectra.reshape(*samples.shape[:-1], *spectra.shape[1:])
 
 
 def to_rows(magnitude: Tensor) -> Tensor:

@@ -51,7 +51,8 @@ class Decoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Take (batch, channels, frames, rows)."""
-        return self.norm(relu(self.conv(x)[..., 1:-2, 1:-2]))
+        y: Tensor = self.norm(relu(self.conv(x)[..., 1:-2, 1:-2]))
+        return y
 
 
 class SpleeterUNet(nn.Module):
@@ -90,7 +91,8 @@ class SpleeterUNet(nn.Module):
         y = self.decoders[-1](skips.pop())
         for decoder in reversed(self.decoders[:-1]):
             y = decoder(torch.cat([skips.pop(), y], 1))
-        return self.head(y)
+        logits: Tensor = self.head(y)
+        return logits
 
     def train(self, mode: bool = True) -> SpleeterUNet:
         """Keep the norms' statistics as they were published: batches here are small and few."""

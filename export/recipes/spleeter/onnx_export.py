@@ -18,6 +18,8 @@ from export.recipes.spleeter.network import (
     POOLED,
     STRIDE,
     TREBLE_ROWS,
+    Decoder,
+    Encoder,
     SpleeterUNet,
 )
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec
@@ -64,6 +66,7 @@ def build_spleeter(network: SpleeterUNet, spec: ModelSpec) -> ModelProto:
     x = g.node("Unsqueeze", x, g.integers(0))
     skips = []
     for i, encoder in enumerate(network.encoders):
+        assert isinstance(encoder, Encoder)
         skip = g.node(
             "Conv",
             x,
@@ -80,6 +83,7 @@ def build_spleeter(network: SpleeterUNet, spec: ModelSpec) -> ModelProto:
     y = skips.pop()
     for i in reversed(range(len(network.decoders))):
         decoder = network.decoders[i]
+        assert isinstance(decoder, Decoder)
         y = g.node(
             "ConvTranspose",
             y,

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from export.recipes.live import mixing
-from export.recipes.live.mixing import StereoMixer
+from export.constants import SAMPLE_RATE
+from export.recipes.live.mixing import ITEM_SAMPLES, StereoMixer
 from export.recipes.spleeter.features import HOP_LENGTH, N_FFT, stft, to_bins, to_rows
 from export.recipes.spleeter.network import STRIDE, SpleeterUNet
 
 WINDOW = 2 * STRIDE  # frames of an item
 # Frames that an item's samples fill; one more is left empty, before them or after.
-HEARD = (mixing.ITEM_SAMPLES - N_FFT) // HOP_LENGTH + 1
+HEARD = (ITEM_SAMPLES - N_FFT) // HOP_LENGTH + 1
 NARROW_CHANCE = 0.15  # of items with nothing above some frequency: old or cheap recordings
 NARROW_HZ = (5_000, 16_000)
 SHORT_CHANCE = 0.5  # of batches of windows half as long: live, that is what there is
@@ -62,7 +62,8 @@ class SpleeterTask:
     ) -> None:
         self.recipe, self._train, self._valid = recipe, train, valid
         self.learning_rate, self.valid_every = recipe.learning_rate, recipe.valid_every
-        self.model = network.to(memory_format=torch.channels_last).train()
+        self.model = network.train()
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.model)
         self._optimizer = torch.optim.AdamW(
             self.model.parameters(), recipe.learning_rate, weight_decay=0.0
@@ -75,7 +76,7 @@ class SpleeterTask:
     def _draw(self, mixer: StereoMixer, step: int, places: Iterable[int]) -> Tensor:
         return torch.from_numpy(np.stack([mixer.sample(step, place) for place in places]))
 
-    def learn(self, batch: Tensor, step: int, learning_rate: float) -> float:
+    def train_step(self, batch: Tensor, step: int, learning_rate: float) -> float:
         """Take one step and return its loss."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
@@ -104,7 +105,7 @@ class SpleeterTask:
             spectra = torch.nn.functional.pad(spectra, (before, WINDOW - HEARD - before))
         narrow = rng.random(len(spectra)) < NARROW_CHANCE
         for item in np.flatnonzero(narrow):
-            spectra[item, ..., int(rng.uniform(*NARROW_HZ) * N_FFT / mixing.SAMPLE_RATE) :, :] = 0
+            spectra[item, ..., int(rng.uniform(*NARROW_HZ) * N_FFT / SAMPLE_RATE) :, :] = 0
         return spectra.sum(1), spectra[:, 0]
 
     @torch.no_grad()
@@ -167,7 +168,7 @@ def separation_loss(logits: Tensor, mixture: Tensor, vocals: Tensor) -> Tensor:
     level = whole.mean((1, 2, 3), keepdim=True).clamp_min(1e-6)
     whole, voice, rest = whole / level, voice / level, rest / level
     overlap = (whole + voice - rest) / 2
-    spectral = 0.0
+    spectral = logits.new_zeros(())
     for part, shared, log_mask in (
         (voice, overlap, torch.nn.functional.logsigmoid(logits)),
         (rest, whole - overlap, torch.nn.functional.logsigmoid(-logits)),
@@ -175,7 +176,7 @@ def separation_loss(logits: Tensor, mixture: Tensor, vocals: Tensor) -> Tensor:
         root = (whole * part + TINY**2).sqrt().sqrt()
         worth = root + COMPLEX_WEIGHT * shared / (root + TINY**0.5)
         spectral = spectral - 2 * ((log_mask / 2).exp() * worth * weights).mean()
-    magnitudes = sum((p.sqrt() * weights).mean() for p in (whole, voice, rest))
+    magnitudes = torch.stack([(p.sqrt() * weights).mean() for p in (whole, voice, rest)]).sum()
     spectral = spectral + (1 + COMPLEX_WEIGHT) * magnitudes
     masks = logits.sigmoid()
     error = masks * (masks * whole - 2 * overlap) + voice
