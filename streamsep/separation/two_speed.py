@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from streamsep.dsp.stft import StreamingSTFT
+from streamsep.errors import ModelError
 from streamsep.separation.backend import Backend
 from streamsep.separation.stateful import StatefulSeparator
 from streamsep.spec import PRIOR_LOGITS, ModelSpec
@@ -135,7 +136,7 @@ class TwoSpeedSeparator(StatefulSeparator):
 
     Raises
     ------
-    ValueError
+    ModelError
         If they don't go together.
     """
 
@@ -166,4 +167,9 @@ def _check_pair(spec: ModelSpec, prior: ModelSpec) -> None:
     alike = (spec.sample_rate, spec.channels, spec.hop_length, 2 * spec.n_fft, spec.stems)
     its = (prior.sample_rate, prior.channels, prior.hop_length, prior.n_fft, prior.stems)
     if alike != its or prior.feature != "magnitude" or prior.output != "mask":
-        raise ValueError(f"{prior.name} can't be the prior of {spec.name}")
+        raise ModelError(
+            f"the model {spec.prior} can't be the prior of {spec.name}",
+            expected="masks over magnitudes, with the same stems, rate and hop and a transform "
+            "twice as long",
+            remedy="get both models again, or choose another",
+        )
