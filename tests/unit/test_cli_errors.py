@@ -276,7 +276,8 @@ class TestOutput:
         done = command("live", "--input", song, "--model", identity_model, *arguments)
         assert re.fullmatch(
             r"\S+\.wav is needed for something else already; expected a file of its own for each "
-            r"sound, and none that is played; choose another name with --record or --output",
+            r"sound, and none that is played; choose another name for the recording or the output "
+            r"\(--record, --output\)",
             one_line(done, OUTPUT),
         )
         assert {path: path.read_bytes() for path in tmp_path.glob("*.wav")} == before
