@@ -169,7 +169,7 @@ from streamsep.separation.sliding import SlidingSeparator
     "--json",
     "as_json",
     is_flag=True,
-    help="Print one JSON object a second; README says what is in it.",
+    help="Print one JSON object a second; docs/usage.md says what is in it.",
 )
 def command(models: tuple[Model, ...], device: str, **options: Any) -> None:
     """Take the voice out of what plays now, and play the rest.
