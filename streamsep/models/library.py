@@ -10,7 +10,7 @@ import click
 
 from streamsep.errors import ModelError
 
-BUILTIN = ("live", "fast", "tutorial")  # the first is what runs when none is named
+BUILTIN = ("live", "fast", "studio", "tutorial")  # the first is what runs when none is named
 WEIGHTS = "streamsep_models"  # the package that holds them where this one doesn't
 SUFFIX = ".onnx"
 GROUP = "streamsep.separators"  # of entry points; each names a factory of separators

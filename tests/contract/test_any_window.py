@@ -46,6 +46,20 @@ def test_all_ways_of_running_it_compute_the_same(path, options):
     np.testing.assert_allclose(stems[0], expected_vocals(mixture), atol=2e-5)
 
 
+def test_chunks_of_any_size_come_out_the_same(path):
+    mixture, rng = music(7.0), np.random.default_rng(0)
+    outputs = []
+    for sizes in (iter(lambda: 300_000, None), iter(lambda: int(rng.integers(1, 60_000)), None)):
+        chunked = ChunkedSeparator(load_separator(path, device="cpu", offline=True))
+        parts, start = [], 0
+        while start < mixture.shape[-1]:
+            size = next(sizes)
+            parts.append(chunked.feed(mixture[:, start : start + size]))
+            start += size
+        outputs.append(np.concatenate([*parts, chunked.finish()], axis=-1))
+    np.testing.assert_array_equal(*outputs)
+
+
 def test_offline_windows_lie_an_odd_number_of_frames_apart(path):
     separator = load_separator(path, device="cpu", offline=True)
     assert separator.block_size // HOP % 2 == 1
