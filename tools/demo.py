@@ -21,7 +21,7 @@ from rich.table import Table
 
 from streamsep.audio.devices.device_list import find_device
 from streamsep.errors import DeviceError, StreamsepError
-from streamsep.evaluation.metrics import usdr
+from streamsep.evaluation.metrics import song_usdr
 from streamsep.evaluation.picture import draw_picture
 from streamsep.evaluation.spectrogram import spectrogram_of
 from streamsep.live.config import LiveConfig
@@ -150,7 +150,9 @@ def report_sdr(
     for heading in ("SDR", "beat", "vocals"):
         table.add_column(heading, justify="left" if heading == "SDR" else "right")
     for name, b, v in (("song as it is", mixture, mixture), ("separated live", beat, vocals)):
-        table.add_row(name, f"{usdr(true_beat, b):.1f} dB", f"{usdr(true_vocals, v):.1f} dB")
+        table.add_row(
+            name, f"{song_usdr(true_beat, b):.1f} dB", f"{song_usdr(true_vocals, v):.1f} dB"
+        )
     console.print(table)
 
 

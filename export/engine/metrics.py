@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from streamsep.evaluation.metrics import USDR_FLOOR
+
 
 def usdr(reference: Tensor, estimate: Tensor) -> Tensor:
     """Return the signal-to-distortion ratio of each row in dB, without any allowed distortion.
@@ -23,10 +25,8 @@ def usdr(reference: Tensor, estimate: Tensor) -> Tensor:
         float64, shape (...).
     """
     reference, estimate = reference.double(), estimate.double()
-    # The floor of the challenge's definition: it keeps silence finite.
-    floor = 1e-7
-    signal = reference.square().sum(-1) + floor
-    noise = (reference - estimate).square().sum(-1) + floor
+    signal = reference.square().sum(-1) + USDR_FLOOR
+    noise = (reference - estimate).square().sum(-1) + USDR_FLOOR
     return 10 * torch.log10(signal / noise)
 
 

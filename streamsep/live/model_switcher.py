@@ -8,8 +8,7 @@ from pathlib import Path
 from streamsep.events import EventLog
 from streamsep.models import BUILTIN, Model, find_model, model_name
 from streamsep.onnx_file import read_metadata
-from streamsep.realtime import Session, SessionStats
-from streamsep.realtime.session import LoadedModel
+from streamsep.realtime import LoadedModel, Session, SessionStats
 from streamsep.realtime.stats import LateSeconds
 from streamsep.spec import ModelSpec
 

@@ -18,7 +18,7 @@ from streamsep.audio.devices.microphone import MicrophoneSource
 from streamsep.audio.endpoint import DuplexPump
 from streamsep.audio.files.file_source import FileSource
 from streamsep.dsp.decibels import to_db
-from streamsep.effects.effect_plugins import BeatEffects, load_plugin
+from streamsep.effects.effect_plugins import BeatEffects, load_effect
 from streamsep.effects.key import KeyChanger
 from streamsep.effects.voice import voice_board
 from streamsep.events import EventLog
@@ -36,9 +36,8 @@ from streamsep.live.prompter import Prompter
 from streamsep.live.recording import recorded_files, recording, refuse_overwriting
 from streamsep.lyrics import load_lyrics
 from streamsep.priority import OTHERS, promoted
-from streamsep.realtime import Session, SessionStats
+from streamsep.realtime import LoadedModel, Session, SessionStats
 from streamsep.realtime.mix_bus import OWN_BUSES
-from streamsep.realtime.session import LoadedModel
 from streamsep.realtime.spectrum import Spectrum
 from streamsep.separation import Separator, gains_for, load_separator
 from streamsep.separation.sliding import SlidingSeparator
@@ -72,7 +71,7 @@ def _run_live(
     lyrics = load_lyrics(config.lyrics) if config.lyrics else None
     # One set for each model, all loaded before the music: VST3 plugins load on this thread only.
     plugins = {
-        model: [load_plugin(wish) for wish in config.effect] for model in config.models or (None,)
+        model: [load_effect(wish) for wish in config.effect] for model in config.models or (None,)
     }
     loaded = _loaded_model(separator, config, config.key, next(iter(plugins.values())))
     _check_stems(config, separator, loaded)
@@ -176,7 +175,7 @@ def _open_microphone(
 ) -> MicrophoneSource | None:
     if config.mic is None:
         return None
-    more = [load_plugin(wish) for wish in config.mic_effect]
+    more = [load_effect(wish) for wish in config.mic_effect]
     effect = voice_board(config.voice_effects, spec.sample_rate, *more)
     delay = effect.settle(spec.channels, config.block) if effect and more else 0
     return open_microphone(

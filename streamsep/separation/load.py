@@ -7,7 +7,7 @@ from pathlib import Path
 
 from streamsep.separation.backend import OnnxBackend
 from streamsep.separation.overlapped import OverlappedSeparator
-from streamsep.separation.plugins import CheckedSeparator, load_plugin
+from streamsep.separation.plugins import CheckedSeparator, load_plugin_separator
 from streamsep.separation.schedule import choose_schedule, measure_run
 from streamsep.separation.separator import SeparatorOptions
 from streamsep.separation.sliding import SlidingSeparator
@@ -48,7 +48,7 @@ def load_separator(
         If ``device="cuda"`` can't be had, or the machine is too slow for a ``complex`` model.
     """
     if isinstance(model, EntryPoint):
-        return load_plugin(model, SeparatorOptions(device=device, offline=offline))
+        return load_plugin_separator(model, SeparatorOptions(device=device, offline=offline))
     backend = OnnxBackend(model, device=device, runs_at_once=OFFLINE_RUNS if offline else 1)
     if offline and backend.spec.output == "complex":
         return OverlappedSeparator(backend)

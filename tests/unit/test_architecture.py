@@ -90,6 +90,16 @@ def test_every_module_has_a_name_of_its_own():
     assert {name for name, count in names.items() if count > 1} == SAME_NAMES
 
 
+def test_every_function_and_class_has_a_name_of_its_own():
+    names = Counter(
+        node.name
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, count in names.items() if count > 1} == {"command"}  # of each module
+
+
 def test_the_live_path_loads_nothing_heavy():
     code = (
         "import sys; from importlib import import_module\n"
