@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from export.errors import DataError
 from streamsep.spec import STEM_NAME
+from streamsep.stem_names import canonical_stem
 
 
 def check_stems(stems: Sequence[str]) -> None:
@@ -29,10 +30,6 @@ def check_stems(stems: Sequence[str]) -> None:
         )
 
 
-# The host's names, where they differ from those of the tracks' files.
-HOST_NAMES = {"accompaniment": "beat"}
-
-
 def host_names(stems: Sequence[str]) -> tuple[str, ...]:
     """Return what the host calls the stems of tracks."""
-    return tuple(HOST_NAMES.get(stem, stem) for stem in stems)
+    return tuple(canonical_stem(stem) for stem in stems)

@@ -20,14 +20,14 @@ from streamsep.cli.options import device_option, model_option
 from streamsep.errors import BackendError, StreamsepError
 from streamsep.models import Model, model_name
 from streamsep.realtime import Session
+from streamsep.realtime.interpreter import low_latency_interpreter
+from streamsep.realtime.latency import DEFAULT_SLACK
 from streamsep.separation import Separator, load_separator
-from streamsep.separation.sliding import SlidingSeparator
 from streamsep.spec import ModelSpec
 from streamsep.types import Float32
 
 CHECK_S = 0.5
 BLOCK = 512
-SLACK = 1024  # as in live
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +117,10 @@ def _cuda(model: Model) -> Finding:
 
 def _speed(separator: Separator) -> Finding:
     """Run half a second of noise through a real session, in real time."""
-    schedule = separator.schedule if isinstance(separator, SlidingSeparator) else None
     session = Session(
         separator,
         device_frames=BLOCK,
-        slack=max(SLACK, schedule.slack if schedule else 0),
+        slack=max(DEFAULT_SLACK, separator.slack),
         gains=dict.fromkeys(separator.stems, 1.0),
     )
     spec, stop = separator.spec, threading.Event()
@@ -135,7 +134,7 @@ def _speed(separator: Separator) -> Finding:
         if left <= 0:
             stop.set()
 
-    with session:
+    with low_latency_interpreter(), session:
         TimerSink(spec.sample_rate, BLOCK, spec.channels).run(render, stop)
         session.check()
         stats = session.snapshot()

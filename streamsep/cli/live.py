@@ -18,7 +18,6 @@ from streamsep.live.player import run_live
 from streamsep.models import Model
 from streamsep.onnx_file import read_metadata
 from streamsep.separation import load_separator
-from streamsep.separation.sliding import SlidingSeparator
 
 
 @click.command()
@@ -188,7 +187,7 @@ def command(models: tuple[Model, ...], device: str, **options: Any) -> None:
         if isinstance(model, Path):
             read_metadata(model)  # else a wrong name is found out in the middle of a song
     separator = load_separator(models[0], device=device)
-    if isinstance(separator, SlidingSeparator) and separator.schedule:
+    if separator.schedule is not None:
         click.echo(f"{separator.spec.name} {separator.schedule}", err=options["as_json"])
     with quiet_libraries():
         run_live(separator, LiveConfig(models=models, device=device, **options))

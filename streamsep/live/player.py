@@ -37,10 +37,10 @@ from streamsep.live.recording import recorded_files, recording, refuse_overwriti
 from streamsep.lyrics import load_lyrics
 from streamsep.priority import OTHERS, promoted
 from streamsep.realtime import LoadedModel, Session, SessionStats
+from streamsep.realtime.interpreter import low_latency_interpreter
 from streamsep.realtime.mix_bus import OWN_BUSES
 from streamsep.realtime.spectrum import Spectrum
 from streamsep.separation import Separator, gains_for, load_separator
-from streamsep.separation.sliding import SlidingSeparator
 from streamsep.separation.with_effects import SeparatorWithEffects, StemEffect
 from streamsep.spec import SeparatorSpec
 from streamsep.tui.display import Controls, choose_display
@@ -55,6 +55,7 @@ def run_live(separator: Separator, config: LiveConfig) -> SessionStats:
     events = EventLog()
     with (
         promoted(OTHERS),
+        low_latency_interpreter(),
         loopback(config.input_name, config.capture, separator.spec, events) as devices,
     ):
         return _run_live(separator, config, devices, events)
@@ -162,8 +163,7 @@ def _loaded_model(
     key = None if semitones is None else KeyChanger(semitones, *sizes)
     if key is not None:
         effects.append(key)
-    schedule = separator.schedule if isinstance(separator, SlidingSeparator) else None
-    slack = max(config.slack, schedule.slack if schedule else 0)
+    slack = max(config.slack, separator.slack)
     if effects:
         gains_for("vocals", separator.stems)
         separator = SeparatorWithEffects(separator, effects)

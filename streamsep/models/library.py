@@ -5,8 +5,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
-import click
-
+from streamsep.app_folder import app_folder
 from streamsep.errors import ModelError
 
 BUILTIN = ("live", "fast", "tutorial")  # the first is what runs when none is named
@@ -18,7 +17,7 @@ Model = Path | EntryPoint
 
 def imported_folder() -> Path:
     """Return where imported models are, there or not."""
-    return Path(click.get_app_dir("streamsep")) / "models"
+    return app_folder() / "models"
 
 
 def imported_path(name: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
+from streamsep.realtime.latency import DEFAULT_SLACK
 from streamsep.separation import Separator
 
 
@@ -24,4 +25,4 @@ class LoadedModel(NamedTuple):
     separator: Separator
     key: Key | None = None
     effects_delay: int = 0
-    slack: int = 1024
+    slack: int = DEFAULT_SLACK

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 
 from streamsep.errors import SessionError, StreamsepError
 from streamsep.events import EventLog
 from streamsep.realtime.block_processor import BlockProcessor
-from streamsep.realtime.interpreter import low_latency_interpreter
-from streamsep.realtime.latency import LatencyReport
+from streamsep.realtime.latency import DEFAULT_SLACK, LatencyReport
 from streamsep.realtime.loaded_model import Key, LoadedModel
 from streamsep.realtime.mix_bus import Microphone, MixBus, Tap
 from streamsep.realtime.model_change import WARM_UP_RUNS, ModelChange
@@ -24,8 +22,9 @@ from streamsep.types import Float32
 class Session:
     """Runs one separator live; a context manager.
 
-    Entering it warms the model up, starts the inference thread, freezes the garbage collector and
-    shortens Python's thread switch interval; leaving it puts all of that back.
+    Entering it warms the model up and starts the inference thread; leaving it ends that. The
+    interpreter stays as it is: see `streamsep.realtime.interpreter` for what keeps callbacks on
+    time in a process that is there for the music.
 
     Parameters
     ----------
@@ -67,7 +66,7 @@ class Session:
         separator: Separator,
         *,
         device_frames: int,
-        slack: int = 1024,
+        slack: int = DEFAULT_SLACK,
         gains: Mapping[str, float] | None = None,
         microphone: Microphone | None = None,
         key: Key | None = None,
@@ -96,7 +95,6 @@ class Session:
         self.drift_ppm: Callable[[], float | None] = lambda: None
         self.device_latency: Callable[[], int | None] = lambda: None
         self._fault: Exception | None = None
-        self._entered = ExitStack()
 
     def _new_pipeline(self, model: LoadedModel) -> Pipeline:
         return Pipeline(
@@ -107,6 +105,16 @@ class Session:
             device_out=self._device_out,
             effects_delay=model.effects_delay,
         )
+
+    @property
+    def seconds(self) -> float:
+        """Length of what has been processed."""
+        return self._processor.seconds
+
+    @property
+    def dropouts(self) -> int:
+        """Blocks that inference missed."""
+        return self._processor.dropouts
 
     @property
     def latency(self) -> LatencyReport:
@@ -120,13 +128,11 @@ class Session:
 
     def __enter__(self) -> Session:
         self._processor.pipeline.inference.start(WARM_UP_RUNS)
-        self._entered.enter_context(low_latency_interpreter())
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._change.close()
         self._processor.pipeline.inference.stop()
-        self._entered.close()
 
     def process_block(self, indata: Float32, outdata: Float32, status: int) -> None:
         """The audio callback's whole body: never raises, never waits.

@@ -9,7 +9,7 @@ from streamsep.separation.backend import OnnxBackend
 from streamsep.separation.overlapped import OverlappedSeparator
 from streamsep.separation.plugins import CheckedSeparator, load_plugin_separator
 from streamsep.separation.schedule import choose_schedule, measure_run
-from streamsep.separation.separator import SeparatorOptions
+from streamsep.separation.separator import SeparatorFactory, SeparatorOptions
 from streamsep.separation.sliding import SlidingSeparator
 from streamsep.separation.spectral_engine import SpectralEngine
 from streamsep.separation.stateful import PipelinedSeparator, StatefulSeparator
@@ -19,7 +19,7 @@ OFFLINE_RUNS = 32
 
 
 def load_separator(
-    model: Path | EntryPoint,
+    model: Path | EntryPoint | SeparatorFactory,
     *,
     device: str = "auto",
     stride_blocks: int | None = None,
@@ -30,7 +30,8 @@ def load_separator(
     Parameters
     ----------
     model
-        ONNX file with a ModelSpec in its metadata, or a plugin's entry point.
+        ONNX file with a ModelSpec in its metadata, or a plugin: its entry point, or the factory
+        itself.
     device
         ``"auto"``, ``"cuda"`` or ``"cpu"``.
     stride_blocks
@@ -47,7 +48,7 @@ def load_separator(
     BackendError
         If ``device="cuda"`` can't be had, or the machine is too slow for a ``complex`` model.
     """
-    if isinstance(model, EntryPoint):
+    if not isinstance(model, Path):
         return load_plugin_separator(model, SeparatorOptions(device=device, offline=offline))
     backend = OnnxBackend(model, device=device, runs_at_once=OFFLINE_RUNS if offline else 1)
     if offline and backend.spec.output == "complex":

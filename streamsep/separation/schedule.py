@@ -95,8 +95,9 @@ def choose_schedule(spec: ModelSpec, run_s: float) -> RunSchedule:
             f"{spec.name} takes {run_s:.2f} s here for what live has {allowed_s:.2f} s at most: "
             f"{run_s / allowed_s:.1f} times too slow",
             expected="a faster machine or a lighter model",
-            remedy="use --device cuda if there is a GPU, or streamsep separate, which may take "
-            "its time",
+            remedy="use the device cuda if there is a GPU, or streamsep separate, which may "
+            "take its time",
+            settings=("device",),
         )
     trim = min(max(spec.lag_frames, stride // 4), spec.frames_per_run - longest)
     slack = math.ceil(HEADROOM * run_s * spec.sample_rate)

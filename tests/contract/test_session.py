@@ -1,5 +1,6 @@
 """Invariants 4, 5 and 7 in a running session: bypass, missed blocks, bad samples, faults."""
 
+import gc
 import sys
 import threading
 
@@ -8,6 +9,7 @@ import pytest
 
 from streamsep.errors import BackendError, SessionError
 from streamsep.realtime import Session
+from streamsep.realtime.interpreter import low_latency_interpreter
 from streamsep.realtime.pipeline import Pipeline
 from streamsep.separation import ChunkedSeparator, load_separator
 from testing.sessions import play
@@ -221,11 +223,19 @@ def test_a_failing_wake_is_raised_by_the_main_thread_and_not_by_the_callback(
             session.check()
 
 
-def test_entering_and_leaving_puts_the_interpreter_back(identity_model):
-    before = sys.getswitchinterval()
+def test_a_session_leaves_the_interpreter_as_it_is(identity_model):
+    """In another's process its settings are none of a session's business."""
+    before = sys.getswitchinterval(), gc.get_freeze_count()
     with Session(load_separator(identity_model), device_frames=FRAMES):
-        assert sys.getswitchinterval() < before
-    assert sys.getswitchinterval() == before
+        assert (sys.getswitchinterval(), gc.get_freeze_count()) == before
+
+
+def test_a_low_latency_interpreter_is_put_back():
+    before = sys.getswitchinterval(), gc.get_freeze_count()
+    with low_latency_interpreter():
+        assert sys.getswitchinterval() < before[0]
+        assert gc.get_freeze_count() > before[1]
+    assert (sys.getswitchinterval(), gc.get_freeze_count()) == before
 
 
 def test_unknown_stems_are_refused(identity_model):

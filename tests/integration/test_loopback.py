@@ -142,7 +142,7 @@ def test_the_output_is_a_real_sink_even_if_ours_is_the_default(each_server, loop
     live = looped(server)
     wait_for_sink(server)
     wait_until(lambda: live.stderr, "what to do")  # is said once the sink is there
-    assert live.stderr == "choose the output 'streamsep' in a player, or use --capture APP\n"
+    assert live.stderr == "choose the output 'streamsep' in a player, or capture one by its name\n"
     try:
         wait_until(lambda: server.sink_of(live.process) == "B", "our own output on B")
         server.pactl("set-default-sink", "streamsep")

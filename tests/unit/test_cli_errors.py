@@ -197,7 +197,7 @@ class TestCuda:
         assert done.stderr == (
             "streamsep: CUDA was asked for and can't be used here; expected an NVIDIA GPU with "
             "its driver and the CUDA and cuDNN libraries; pip install 'streamsep[cuda]', or use "
-            "--device cpu\n"
+            "the device cpu\n"
         )
 
     def test_auto_takes_the_processor_and_says_so(self, song, identity_model):
@@ -225,7 +225,7 @@ class TestOutput:
             command("separate", song, "-o", blocked, "--model", identity_model), OUTPUT
         ) == (
             f"the folder {blocked} can't be made (Not a directory); expected a place to write "
-            "to; choose another with -o"
+            "to; choose another place"
         )
 
     @pytest.mark.parametrize("option", ["--output", "--record"])
