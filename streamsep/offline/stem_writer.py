@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -15,17 +14,12 @@ from streamsep.audio.files import tags
 from streamsep.audio.files.container import ENCODERS, MediaWriter, installed
 from streamsep.audio.files.output_folder import make_folder
 from streamsep.audio.files.sound_file import FORMATS, AudioReader, AudioWriter
-from streamsep.dsp.channels import match_channels
-from streamsep.dsp.resample import StreamResampler
 from streamsep.errors import OutputError
-from streamsep.offline.prefetch import prefetch
-from streamsep.separation import ChunkedSeparator, Separator, gains_for
-from streamsep.types import Float32
-
-Blocks = Generator[Float32, None, None]
+from streamsep.offline.stem_blocks import stem_blocks
+from streamsep.separation import Separator, stem_gains
 
 
-def separate_file(
+def write_stems(
     separator: Separator,
     path: Path,
     targets: dict[str, Path],
@@ -61,12 +55,17 @@ def separate_file(
         If the model doesn't give such a stem.
     """
     separator.reset()  # a file that failed leaves its sound inside
-    mixer = gain * stem_gains(separator, tuple(targets))
+    mixer = gain * stem_gains(tuple(targets), separator.stems)
     peaks = np.zeros(len(targets))
     with AudioReader(path) as reader, _written_whole(targets, reader, bits) as writers:
         done = 0
-        # Closed before the reader: threads use it.
-        with closing(separated(separator, reader, reader.finite_chunks())) as blocks:
+        blocks = stem_blocks(
+            separator,
+            reader.finite_chunks(),
+            sample_rate=reader.sample_rate,
+            channels=min(reader.channels, separator.spec.channels),
+        )
+        with closing(blocks):  # before the reader: threads use it
             for stems in blocks:
                 # (No matrix product: BLAS's threads would take the graph's core.)
                 mixed = np.einsum("ts,scn->tcn", mixer, stems)
@@ -77,70 +76,6 @@ def separate_file(
                 done += stems.shape[-1]
                 on_progress(min(done / reader.frames, 1.0))
     return dict(zip(targets, peaks.tolist(), strict=True))
-
-
-def stem_gains(separator: Separator, names: tuple[str, ...]) -> Float32:
-    """Return (names, S): how the stems asked for are made of those of the separator.
-
-    Raises
-    ------
-    ModelError
-        If the model doesn't give one of them.
-    """
-    gains = [gains_for(name, separator.stems) for name in names]
-    rows = [[gain.get(stem, 0.0) for stem in separator.stems] for gain in gains]
-    return np.array(rows, np.float32)
-
-
-def separated(separator: Separator, reader: AudioReader, chunks: Iterable[Float32]) -> Blocks:
-    """Yield stems (S, C, n) at the file's rate, in all as long as ``chunks`` (C, n) of the file.
-
-    C is the file's channels, at most the model's. The residual is taken from the file itself:
-    what the model's sample rate can't hold stays in it, and the stems sum to the file.
-
-    The file is read on one thread and separated on another; who iterates does the rest.
-    """
-    spec, rate = separator.spec, reader.sample_rate
-    count, channels = len(separator.stems), min(reader.channels, spec.channels)
-    way_out = StreamResampler(spec.sample_rate, rate, count * spec.channels)
-    read: deque[Float32] = deque()  # the file's sound, from one thread to the other
-    original = np.zeros((channels, 0), np.float32)  # what no stems have come for yet
-
-    def mixtures() -> Blocks:
-        way_in = StreamResampler(rate, spec.sample_rate, spec.channels)
-        for chunk in chunks:
-            read.append(match_channels(chunk, channels))
-            yield way_in.process(match_channels(chunk, spec.channels))
-        yield way_in.process(np.zeros((spec.channels, 0), np.float32), last=True)
-
-    def separate() -> Blocks:
-        chunked = ChunkedSeparator(separator)
-        with closing(prefetch(mixtures())) as sounds:
-            for mixture in sounds:
-                yield chunked.feed(mixture)
-        yield chunked.finish()
-
-    def back(stems: Float32, *, last: bool = False) -> Float32:
-        nonlocal original
-        while read:
-            original = np.concatenate([original, read.popleft()], axis=-1)
-        flat = way_out.process(stems.reshape(count * spec.channels, -1), last=last)
-        if last:  # rounding there and back may have cost a sample
-            missing = max(original.shape[-1] - flat.shape[-1], 0)
-            flat = np.pad(flat, ((0, 0), (0, missing)))
-        there = min(flat.shape[-1], original.shape[-1])
-        full = flat[:, :there].reshape(count, spec.channels, there)
-        stems = np.stack([match_channels(stem, channels) for stem in full])
-        stems[-1] = original[:, :there]
-        for stem in stems[:-1]:
-            stems[-1] -= stem
-        original = original[:, there:]
-        return stems
-
-    with closing(prefetch(separate())) as blocks:
-        for stems in blocks:
-            yield back(stems)
-    yield back(np.zeros((count, spec.channels, 0), np.float32), last=True)
 
 
 @contextmanager
@@ -157,7 +92,7 @@ def _written_whole(
             found = beside.submit(tags.read_tags, reader.path) if tagged else None
             writers: list[AudioWriter | MediaWriter] = []
             for part in parts:
-                make_folder(part.parent, "-o")
+                make_folder(part.parent)
                 writer = _open_writer(part, reader, channels, bits)
                 stack.push(writer)
                 writers.append(writer)
@@ -202,5 +137,5 @@ def _rename(part: Path, target: Path) -> None:
         raise OutputError(
             f"{target} can't be written ({error.strerror})",
             expected="a name that is free, or an older stem",
-            remedy="choose another folder with -o",
+            remedy="choose another folder",
         ) from error
