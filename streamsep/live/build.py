@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from streamsep.audio.devices.microphone import MicrophoneSource
@@ -35,6 +37,7 @@ from streamsep.realtime.interpreter import low_latency_interpreter
 from streamsep.realtime.spectrum import Spectrum
 from streamsep.separation import Separator, gains_for
 from streamsep.spec import SeparatorSpec
+from streamsep.types import Float32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,8 @@ class LiveParts:
     ----------
     session
         Warmed up; ``pump`` calls it for every block.
+    read_ahead
+        To be called by the pump; see `DuplexPump.run`. The event ends it early.
     switcher
         Knows the models.
     microphone
@@ -61,6 +66,7 @@ class LiveParts:
 
     session: Session
     pump: DuplexPump
+    read_ahead: Callable[[threading.Event], int]
     switcher: ModelSwitcher
     microphone: MicrophoneSource | None
     recorders: list[Recorder]
@@ -93,7 +99,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     for model in models[1:]:
         if isinstance(model, Path):
             read_metadata(model)  # else a wrong name is found out in the middle of a song
-    loader = ModelLoader(config, models)
+    loader = ModelLoader(config, models, read_ahead=is_file_name(config.input))
     loaded = loader.load(models[0], config.key)
     spec, block = loaded.separator.spec, config.block
     devices = stack.enter_context(loopback(config.input, config.capture, spec, events))
@@ -112,6 +118,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     parts = LiveParts(
         session=session,
         pump=pump,
+        read_ahead=partial(_read_ahead, session, source),
         switcher=ModelSwitcher(models, lambda model: loader.load(model, session.key), events),
         microphone=microphone,
         recorders=recorders,
@@ -174,6 +181,23 @@ def _session(
     for fader in ("beat", "mic", "master"):
         session.set_gain(fader, getattr(config, f"{fader}_gain"))
     return session
+
+
+def _read_ahead(session: Session, source: Source, stop: threading.Event) -> int:
+    """Feed the session so much of a file that no latency is heard; a device has nothing ahead.
+
+    Returns the samples of silence that followed a file shorter than that.
+    """
+    if not isinstance(source, FileSource):
+        return 0
+    file = source
+
+    def read(out: Float32) -> None:
+        file.wait_for(len(out))
+        file.read(out)
+
+    session.read_ahead(read, stop)
+    return session.latency.ahead - file.samples
 
 
 def _open_microphone(

@@ -11,6 +11,7 @@ from streamsep.errors import ArgumentError, ModelError
 from streamsep.live.config import LiveConfig
 from streamsep.models import Model
 from streamsep.realtime import LoadedModel
+from streamsep.realtime.latency import buffering_samples
 from streamsep.realtime.mix_bus import OWN_BUSES
 from streamsep.separation import Separator, gains_for, load_separator
 from streamsep.separation.with_effects import SeparatorWithEffects, StemEffect
@@ -28,6 +29,10 @@ class ModelLoader:
         Says which effects, which key and how much slack.
     models
         All that may be asked for.
+    read_ahead
+        Whether the input is a file, and its latency isn't heard. Slack stretches it to a whole
+        number of device blocks, and to that of the latest model so far: a change between models
+        then is none between moments of the song.
 
     Attributes
     ----------
@@ -40,8 +45,11 @@ class ModelLoader:
         If a plugin can't be loaded.
     """
 
-    def __init__(self, config: LiveConfig, models: Sequence[Model]) -> None:
-        self._config, self.schedule = config, ""
+    def __init__(
+        self, config: LiveConfig, models: Sequence[Model], *, read_ahead: bool = False
+    ) -> None:
+        self._config, self._read_ahead, self.schedule = config, read_ahead, ""
+        self._latency = 0  # of a session with the latest model so far, in samples
         self._plugins = {model: [load_effect(wish) for wish in config.effect] for model in models}
 
     def load(self, model: Model, semitones: int | None) -> LoadedModel:
@@ -75,7 +83,15 @@ class ModelLoader:
         if effects:
             gains_for("vocals", separator.stems)
             separator = SeparatorWithEffects(separator, effects)
+        if self._read_ahead:
+            slack += self._stretch(separator, slack)
         return LoadedModel(separator, key, sum(effect.delay for effect in effects), slack)
+
+    def _stretch(self, separator: Separator, slack: int) -> int:
+        frames = self._config.block
+        latency = buffering_samples(separator.block_size, frames) + slack + separator.delay
+        self._latency = max(self._latency, latency + -latency % frames)
+        return self._latency - latency
 
     def _check_stems(self, separator: Separator, played: Separator) -> None:
         """Refuse stems that the model doesn't tell apart, or that effects make one of."""

@@ -65,6 +65,34 @@ def test_it_plays_by_itself_until_the_song_is_over(config, song, tmp_path):
     assert threading.enumerate() == before
 
 
+def test_a_file_is_heard_at_once_and_to_its_end(config, song, tmp_path):
+    """Also where it is shorter than the latency, all of which is read ahead."""
+    short = tmp_path / "short.wav"
+    sf.write(short, read(song)[:, :5_000].T, 44_100, subtype="FLOAT")
+    with LivePlayer(config, input=short, record=tmp_path / "take.wav") as player:
+        player.wait()
+        assert player.latency.ahead == player.latency.session > 22_050
+        assert player.latency.total == 0
+        assert 5_000 <= player.stats().seconds * 44_100 < 5_000 + 2 * 2_048
+    np.testing.assert_allclose(read(tmp_path / "take.wav"), read(short), atol=PCM_24, rtol=0)
+
+
+def test_a_change_of_models_is_none_of_places_in_a_file(config, endless, tmp_path):
+    late = dict(name="far", frames_per_run=4, stride_frames=4, lookahead_frames=8)
+    far = models.constant_mask(tmp_path / "far.onnx", **late)
+    near = models.constant_mask(tmp_path / "near.onnx", name="near")
+    with LivePlayer(
+        config, input=endless, model=(far, near), record=tmp_path / "take.wav"
+    ) as player:
+        player.next_model()
+        wait_until(player.events.latest, "the other model")
+        assert player.events.latest()[-1].text == "near plays now, 0 ms in all"
+    recorded = read(tmp_path / "take.wav")
+    assert recorded.shape[-1] > 44_100
+    expected = read(endless)[:, : recorded.shape[-1]]
+    np.testing.assert_allclose(recorded, expected, atol=PCM_24, rtol=0)
+
+
 def test_in_another_s_process_it_leaves_everything_alone(config):
     """Signal handlers too, and so it may play from any thread."""
     before, seen, wrong = of_the_process(), [], []
