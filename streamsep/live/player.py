@@ -225,7 +225,7 @@ class LivePlayer:
                 session.check()
                 if seconds is not None and session.seconds >= seconds:
                     self._stopping.set()
-                parts.switcher.watch(session.seconds, session.dropouts)
+                parts.switcher.watch(session)
         except Exception as error:  # as above
             self._fault = self._fault or error
             self._stopping.set()
