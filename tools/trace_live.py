@@ -210,7 +210,7 @@ def traced(asked: argparse.Namespace) -> dict[str, Any]:
         song, voice = folder / "song.wav", folder / "voice.wav"
         sf.write(song, sound.T, RATE, subtype="FLOAT")
         sf.write(voice, sound[0, ::-1], RATE, subtype="FLOAT")
-        ends = {"input": str(song), "output": "null"}
+        ends: dict[str, Any] = {"input": str(song), "output": "null"}
         if asked.server == "pulse":
             server = on.enter_context(pulse_server())
             os.environ.update(server.env())

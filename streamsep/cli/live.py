@@ -179,7 +179,7 @@ DEFAULTS = LiveConfig()
     "--json",
     "as_json",
     is_flag=True,
-    help="Print one JSON object a second; README says what is in it.",
+    help="Print one JSON object a second; docs/usage.md says what is in it.",
 )
 def command(models: tuple[str | Model, ...], plain: bool, as_json: bool, **settings: Any) -> None:
     """Take the voice out of what plays now, and play the rest.

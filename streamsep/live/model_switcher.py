@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from streamsep.events import EventLog
-from streamsep.models import BUILTIN, Model, find_model, model_name
+from streamsep.models import Model, builtin_models, model_name
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.stats import LateSeconds
@@ -109,7 +109,7 @@ def lighter_model(playing: Model, others: Sequence[Model]) -> Path | None:
     """
     if not isinstance(playing, Path):
         return None
-    known = {*others, *map(find_model, BUILTIN)}
+    known = {playing, *others, *builtin_models().values()}
     work = {path: _work(path) for path in known if isinstance(path, Path) and path.is_file()}
     lightest = min(work, key=lambda path: work[path])
     return lightest if work[lightest] < _work(playing) else None

@@ -278,7 +278,7 @@ def _figures(shown: Shown) -> list[str]:
 
 
 def record(shown: Shown, *, final: bool) -> dict[str, Any]:
-    """Return one moment as an object for programs; README documents its fields.
+    """Return one moment as an object for programs; docs/usage.md documents its fields.
 
     Levels in dB are None for silence, and times are None before they were measured.
     """

@@ -15,6 +15,7 @@ from testing.signals import music
 # Algorithmic latency in samples: from a sample's way in to its way out on an infinitely fast
 # machine.
 LATENCY = {"live": 2_048, "fast": 512, "tutorial": 10_240}
+HOP_BY_HOP = [name for name in BUILTIN if name != "studio"]  # which knows more of a file
 SONGS = Path(__file__).parents[3] / "shared" / "data" / "dev"
 
 
@@ -26,7 +27,7 @@ def name(request):
 def test_it_is_found_by_name_and_says_what_it_is(name):
     path = find_model(name)
     separator = load_separator(path, device="cpu")
-    assert path.stat().st_size < 16e6
+    assert path.stat().st_size < 20e6
     assert separator.spec.name == name
     assert separator.spec.licence == "GPL-3.0-or-later"
     assert separator.stems == ("vocals", "beat")
@@ -65,6 +66,7 @@ def test_vocals_never_exceed_the_mixture_by_much(name):
     assert taken <= 1.01 * float((sound**2).sum())
 
 
+@pytest.mark.parametrize("name", HOP_BY_HOP)
 def test_files_are_separated_by_the_numbers_of_live(name):
     """Invariant 1 where a graph does many hops at once, also over a last block cut short."""
     live, offline = (load_separator(find_model(name), offline=o, device="cpu") for o in (0, 1))

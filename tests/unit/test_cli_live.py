@@ -42,6 +42,7 @@ def beat_of(model, path):
     return np.concatenate([chunked.feed(sound), chunked.finish()], axis=-1)[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_in_order_and_the_recordings_play(
     song, unet_shaped_model, tmp_path, number
@@ -74,6 +75,7 @@ def test_a_signal_ends_it_in_order_and_the_recordings_play(
     assert read(played).shape == read(recorded).shape
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_the_recording_and_not_the_music(song, unet_shaped_model, tmp_path):
     """The small file is full at once; the other recording goes on to the end."""
     full, whole = tmp_path / "full.wav", tmp_path / "whole.mp3"
@@ -141,6 +143,7 @@ def test_nan_in_a_file_is_silenced_and_played_on(identity_model, tmp_path):
     np.testing.assert_allclose(read(recorded), np.nan_to_num(sound), atol=PCM_24, rtol=0)
 
 
+@pytest.mark.slow
 def test_guide_and_gains_are_in_what_is_played(song, unet_shaped_model, tmp_path):
     played = tmp_path / "played.wav"
     done = streamsep(
@@ -169,6 +172,7 @@ def test_guide_and_gains_are_in_what_is_played(song, unet_shaped_model, tmp_path
     np.testing.assert_allclose(sound, expected, atol=PCM_24 + 1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_sound_file_can_sing_along(song, identity_model, tmp_path):
     """From the song's first sample on, at its fader and in the recordings."""
     voice = music(1.0, seed=9)
@@ -211,6 +215,7 @@ def test_a_sound_file_can_sing_along(song, identity_model, tmp_path):
     assert not mic[:, count:].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [0, 4])
 def test_key_and_effects_leave_the_song_in_its_place(song, unet_shaped_model, tmp_path, key):
     """What is written lines up with the song, the effects' delay left out like all of it."""
@@ -242,6 +247,7 @@ def test_key_and_effects_leave_the_song_in_its_place(song, unet_shaped_model, tm
     assert np.corrcoef(levels)[0, 1] > 0.95
 
 
+@pytest.mark.slow
 def test_a_vst3_plugin_plays_on_the_beat(song, unet_shaped_model, tmp_path):
     """The recordings line up although the plugin is late, and its parameter is heard."""
     wet = vst3.build(tmp_path)
@@ -275,6 +281,7 @@ def test_a_vst3_plugin_plays_on_the_beat(song, unet_shaped_model, tmp_path):
     np.testing.assert_allclose(mix, beat + vocals, atol=2 * PCM_24 + 1e-6, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
 def test_recordings_of_a_killed_process_play(song, unet_shaped_model, tmp_path, suffix):
     """kill -9 in the middle: all but the last moments are in each file, in step with the song."""
@@ -352,6 +359,7 @@ def test_a_recording_that_can_t_start_leaves_no_empty_one_beside_it(song, identi
     assert not (tmp_path / "beat.wav").exists()
 
 
+@pytest.mark.slow
 def test_a_program_reads_objects_and_nothing_else(song, identity_model, tmp_path):
     recorded, lyrics = tmp_path / "take.wav", tmp_path / "song.lrc"
     lyrics.write_text("[00:00.00]first\n[00:59.00]last")

@@ -353,6 +353,7 @@ class TestResume:
         (tmp_path / "song.vocals.wav").unlink()
         assert command("separate", song, "--model", half_model).stdout.count("song.") == 2
 
+    @pytest.mark.slow
     def test_twenty_files_three_of_them_bad_killed_and_resumed(self, tmp_path, half_model):
         folder, out = tmp_path / "music", tmp_path / "out"
         folder.mkdir()
@@ -443,6 +444,7 @@ def test_bars_go_to_the_terminal_and_names_to_the_pipe(tmp_path, half_model):
         assert name in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code", "line"),
     [(signal.SIGINT, 130, "streamsep: interrupted"), (signal.SIGTERM, 143, "")],
@@ -465,6 +467,7 @@ def test_being_stopped_leaves_nothing_behind(tmp_path, half_model, number, code,
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_two_jobs_being_stopped_leave_whole_files_alone(tmp_path, half_model):
     folder, out = tmp_path / "music", tmp_path / "out"
     folder.mkdir()

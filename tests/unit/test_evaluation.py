@@ -124,6 +124,7 @@ def test_the_ideal_mask_does_without_a_model_s_transform(identity_model):
     np.testing.assert_array_equal(ours, models)  # n_fft 2048, hop 1024
 
 
+@pytest.mark.slow
 def test_museval_of_a_mixture_with_quiet_vocals():
     song = make_song(1)
     untouched = score_song(song, "mixture", song.mixture, song.mixture, RATE, museval=True)
@@ -132,6 +133,7 @@ def test_museval_of_a_mixture_with_quiet_vocals():
     assert untouched.vocals_museval == pytest.approx(-20, abs=1.5)
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_writes_a_page(tmp_path, folder):
     model, report = models.constant_mask(tmp_path / "none.onnx", 0.0), tmp_path / "report"
     result = CliRunner().invoke(
@@ -152,6 +154,7 @@ def test_the_command_prints_a_table_and_writes_a_page(tmp_path, folder):
     assert len(lines) == 1 + 3 * len(METHODS)
 
 
+@pytest.mark.slow
 def test_the_offline_row_is_the_engine_for_files(tmp_path, folder):
     """An MDX graph hears both sides of a frame over files, and the newest window live."""
     kernel = np.zeros((4, 4, 3), np.float32)
