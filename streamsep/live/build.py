@@ -246,7 +246,7 @@ def _report(parts: LiveParts, models: RunModels, events: EventLog) -> None:
     """Say what is known of the run before its first sound."""
     if models.choice is not None:
         events.add(str(models.choice), kind="report")
-    if schedule := getattr(models.separator, "schedule", None):
+    elif schedule := getattr(models.separator, "schedule", None):
         events.add(f"{models.separator.spec.name} {schedule}", kind="report")
     if parts.microphone is not None:
         latency = parts.session.latency

@@ -18,7 +18,6 @@ from streamsep.models.quality import (
     builtin_file,
     file_problem,
 )
-from streamsep.realtime.pipeline import INPUT_RING_S
 from streamsep.separation import Separator, load_separator
 
 
@@ -45,22 +44,14 @@ class RunModels:
 
 
 def open_model(model: Model, config: LiveConfig) -> Separator:
-    """Load a model by itself, the way that suits the input.
-
-    A file is read ahead and no latency is heard: the best model hears what comes after a moment
-    as it does offline.
+    """Load a model by itself, the way that suits the input: no latency of a file's is heard.
 
     Raises
     ------
     ModelError, BackendError
         If it can't be had.
     """
-    if config.listening == "file" and model == builtin_file(BEST):
-        separator = load_separator(model, device=config.device, offline=True)
-        # Twice, or the ring would be overwritten while a block waits to be taken out of it.
-        if 2 * separator.block_size < INPUT_RING_S * separator.spec.sample_rate:
-            return separator
-    return load_separator(model, device=config.device)
+    return load_separator(model, device=config.device, read_ahead=config.listening == "file")
 
 
 def open_run_models(config: LiveConfig) -> RunModels:

@@ -15,7 +15,7 @@ from streamsep.realtime.block_processor import BlockProcessor
 from streamsep.realtime.latency import DEFAULT_SLACK, LatencyReport
 from streamsep.realtime.loaded_model import Key, LoadedModel
 from streamsep.realtime.mix_bus import Microphone, MixBus, Tap
-from streamsep.realtime.model_change import WARM_UP_RUNS, ModelChange
+from streamsep.realtime.model_change import ModelChange, warm_up_runs
 from streamsep.realtime.monitor import Monitor
 from streamsep.realtime.pipeline import Pipeline
 from streamsep.realtime.stats import SessionStats
@@ -132,7 +132,8 @@ class Session:
         return report if measured is None else report.between_devices(measured)
 
     def __enter__(self) -> Session:
-        self._processor.pipeline.inference.start(WARM_UP_RUNS)
+        pipeline = self._processor.pipeline
+        pipeline.inference.start(warm_up_runs(pipeline.separator))
         return self
 
     def __exit__(self, *exception: object) -> None:

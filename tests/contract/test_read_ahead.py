@@ -53,8 +53,8 @@ class Tap:
 
 def session_for(model, frames, **options):
     """As a live run of a file has it."""
-    config = LiveConfig(model=model, device="cpu", block=frames, slack=777)
-    loaded = ModelLoader(config, [model], read_ahead=True).load(model, None)
+    config = LiveConfig(input="song.wav", model=model, device="cpu", block=frames, slack=777)
+    loaded = ModelLoader(config, [model]).load(model, None)
     return Session(loaded.separator, device_frames=frames, slack=loaded.slack, **options)
 
 
@@ -174,20 +174,20 @@ def test_models_of_one_run_are_equally_late(tmp_path):
     """However late each is by itself, once the latest has been loaded: a change moves nothing."""
     near = models.constant_mask(tmp_path / "near.onnx", 0.5)
     far = models.lookahead_mask(tmp_path / "far.onnx", frames=4, lookahead=8)
-    config = LiveConfig(model=(far, near), device="cpu", block=512)
+    config = LiveConfig(input="song.wav", model=(far, near), device="cpu", block=512)
 
     def late(loaded):
         return Session(loaded.separator, device_frames=512, slack=loaded.slack).latency.session
 
-    loader = ModelLoader(config, [far, near], read_ahead=True)
+    loader = ModelLoader(config, [far, near])
     assert late(loader.load(far, None)) == late(loader.load(near, None))
-    loader = ModelLoader(config, [far, near], read_ahead=True)
+    loader = ModelLoader(config, [far, near])
     assert (
         late(loader.load(near, None))
         < late(loader.load(far, None))
         == late(loader.load(near, None))
     )
     # What isn't read ahead is as soon as it can be.
-    loader = ModelLoader(config, [far, near])
+    loader = ModelLoader(replace(config, input="mic"), [far, near])
     assert late(loader.load(near, None)) < late(loader.load(far, None))
     assert loader.load(near, None).slack == config.slack
