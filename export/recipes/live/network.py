@@ -39,7 +39,8 @@ ADDED = (
 )  # begins the names of parts that add nothing at first
 
 PRIOR_PLANES = 2
-# Of a prior's logits, before anything is learnt: half of each opinion.
+# Of a prior's logits and of its own where there is a prior, before anything is learnt: half of each
+# opinion.
 PRIOR_GAIN = 0.5
 
 FINE_PARTS = 4  # that a bin is told apart in, by so many frames:
@@ -295,7 +296,8 @@ class CausalUNet(nn.Module):
             Decoder(widths[i + 1], widths[i], outs[i], config.lookahead) for i in range(levels)
         )
         self.head = nn.Conv2d(outs[0], config.masks, (1, 3), padding=(0, 1))
-        self.prior_gain = nn.Parameter(torch.full((BANDS,), PRIOR_GAIN)) if config.prior else None
+        gains = [nn.Parameter(torch.full((BANDS,), PRIOR_GAIN)) for _ in range(2)]
+        self.own_gain, self.prior_gain = gains if config.prior else (None, None)
 
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of what `step` carries from frame to frame, for one stream, by name.
@@ -405,9 +407,16 @@ class CausalUNet(nn.Module):
             x = self.decoders[i](x, skips[i])
         logits = self.head(x)
         for prior in priors:
-            assert self.prior_gain is not None
-            logits = logits + PRIOR_LOGITS * self.prior_gain * prior
+            logits = self._beside(logits, prior)
         return logits, after
+
+    def _beside(self, logits: Tensor, prior: Tensor) -> Tensor:
+        """Return logits and a prior's planes in one, and the logits alone where it says nothing."""
+        assert self.own_gain is not None
+        assert self.prior_gain is not None
+        speaks = (prior.abs().amax((1, 3), keepdim=True) > 0).to(logits.dtype)
+        own = logits + speaks * (self.own_gain - 1) * logits
+        return own + PRIOR_LOGITS * self.prior_gain * prior
 
     def _state(self, name: str, batch: int, states: dict[str, Tensor], like: Tensor) -> Tensor:
         """Return a state, or silence."""

@@ -128,7 +128,8 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
     weights["head.weight"] = head_of_pairs(arrays["head_weight"])
     weights["head.bias"] = arrays["head_bias"][0::2]
     if prior := "prior_gain" in arrays:
-        weights["prior_gain"] = arrays["prior_gain"] / PRIOR_LOGITS
+        weights["own_gain"] = 1 + _of_pairs(arrays["own_gain"])
+        weights["prior_gain"] = _of_pairs(arrays["prior_gain"]) / PRIOR_LOGITS
     config = CausalConfig(
         planes=arrays["encoder0_weight"].shape[1] - PRIOR_PLANES * prior,
         prior=prior,
@@ -192,6 +193,11 @@ def _read_fine(arrays: dict[str, Tensor]) -> dict[str, Tensor]:
         "fine.conv.weight": arrays["fine_weight"] / (FEATURE_SCALE / 2),
         "fine.out.weight": arrays["fine_out"],
     } | _idle_norm("fine.norm", arrays["fine_bias"])
+
+
+def _of_pairs(in_pairs: Tensor) -> Tensor:
+    """Undo `export.recipes.live.graph._in_pairs`."""
+    return in_pairs[0, :2, 0].T.flatten()
 
 
 def _idle_norm(name: str, bias: Tensor) -> dict[str, Tensor]:

@@ -22,7 +22,7 @@ from export.recipes.live.features import planes
 from export.recipes.live.live_checkpoint import with_current_names
 from export.recipes.live.loss import batch_loss
 from export.recipes.live.mixing import StereoMixer, draw_items
-from export.recipes.live.network import ADDED, PRIOR_GAIN, CausalUNet
+from export.recipes.live.network import ADDED, CausalUNet
 from export.recipes.live.recipe import Recipe, read_recipe
 
 # Frames of a step's items, by chance: most steps are short, which makes three of one.
@@ -220,8 +220,7 @@ class LiveTask:
 def look_no_further(weights: dict[str, Tensor], network: CausalUNet) -> dict[str, Tensor]:
     """Return weights with the skips' kernels as long as the network's: zeros for later frames.
 
-    For a network with a prior, of one without: zeros for what the prior says, and half of each
-    logit, since the other half is then the prior's.
+    For a network with a prior, of one without: zeros for what reads the prior's planes.
 
     Parameters
     ----------
@@ -236,9 +235,4 @@ def look_no_further(weights: dict[str, Tensor], network: CausalUNet) -> dict[str
         if name in READS_INPUTS and network.config.prior:
             more = wanted.shape[1] - weights[name].shape[1]
             fitted[name] = pad(fitted[name], (0, 0, 0, 0, 0, more))
-        if (
-            name in ("head.weight", "head.bias")
-            and "prior_gain" in network.state_dict().keys() - weights.keys()
-        ):
-            fitted[name] = PRIOR_GAIN * weights[name]
     return fitted
