@@ -16,7 +16,7 @@ from streamsep.audio.capture.null_sink import leftover_names
 from streamsep.audio.capture.virtual_cable import VirtualCable
 from streamsep.audio.devices.device_list import list_devices, load_sounddevice
 from streamsep.audio.endpoint import TimerSink
-from streamsep.cli.options import device_option, model_option
+from streamsep.cli.options import device_option, live_model_option
 from streamsep.errors import BackendError, StreamsepError
 from streamsep.live.config import LiveConfig
 from streamsep.models import Model, model_name
@@ -40,7 +40,7 @@ class Finding:
 
 
 @click.command()
-@model_option
+@live_model_option
 @device_option
 def command(model: Model, device: str) -> None:
     """Check sound, model and speed on this machine, and say what to do about each."""

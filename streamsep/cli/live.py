@@ -20,6 +20,7 @@ from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
 from streamsep.events import Event, EventLog
 from streamsep.live.config import BLOCK_RANGE, GUIDE_RANGE, LOOPBACK, SLACK_RANGE, LiveConfig
+from streamsep.live.model_choice import AUTO
 from streamsep.live.player import LivePlayer
 from streamsep.models import Model
 from streamsep.tui.display import choose_display
@@ -137,6 +138,11 @@ DEFAULTS = LiveConfig()
     help="Level of everything.",
 )
 @models_option
+@click.option(
+    "--low-latency",
+    is_flag=True,
+    help="Choose the model that answers soonest, also where a better one would keep up.",
+)
 @device_option
 @click.option(
     "--block",
@@ -175,7 +181,7 @@ DEFAULTS = LiveConfig()
     is_flag=True,
     help="Print one JSON object a second; docs/usage.md says what is in it.",
 )
-def command(models: tuple[Model, ...], plain: bool, as_json: bool, **settings: Any) -> None:
+def command(models: tuple[str | Model, ...], plain: bool, as_json: bool, **settings: Any) -> None:
     """Take the voice out of what plays now, and play the rest.
 
     End it with Ctrl-C; a recording is finished and plays. With a file as input and a file as
@@ -187,6 +193,8 @@ def command(models: tuple[Model, ...], plain: bool, as_json: bool, **settings: A
         raise click.UsageError("there is no microphone for an effect; expected --mic")
     if settings["capture"] is not None and settings["input"] != LOOPBACK:
         raise click.UsageError(f"--capture needs --input {LOOPBACK}")
+    if settings["low_latency"] and AUTO not in models:
+        raise click.UsageError("--low-latency chooses the model; expected no --model beside it")
     given = click.get_current_context().get_parameter_source("record_stems")
     if settings["record"] is None and given == ParameterSource.COMMANDLINE:
         raise click.UsageError("--record-stems says what to record; expected --record too")

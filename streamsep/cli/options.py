@@ -8,25 +8,49 @@ from typing import Any
 import click
 
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
-from streamsep.models import BUILTIN, find_model
+from streamsep.live.model_choice import AUTO
+from streamsep.live.model_probe import choose_for_files
+from streamsep.models import BUILTIN, Model, find_model
+from streamsep.models.quality import BEST
+
+ANY_MODEL = f"Model to run: {', '.join(BUILTIN)}, one of 'streamsep models list', or an ONNX file"
+
+
+def _best_for_files(context: click.Context, option: click.Parameter, name: str | None) -> Model:
+    """Return the model of a name; unnamed, the best one, or the next with a line that says why."""
+    if name is not None and name != AUTO:
+        return find_model(name)
+    model, choice = choose_for_files()
+    if choice.model != BEST and not context.resilient_parsing:
+        click.echo(f"streamsep: {choice}", err=True)
+    return model
+
 
 model_option = click.option(
     "--model",
+    callback=_best_for_files,
+    metavar="NAME|FILE",
+    help=f"{ANY_MODEL}.  [default: {AUTO}, the best that is there]",
+)
+live_model_option = click.option(
+    "--model",
     callback=lambda context, option, name: find_model(name),
     metavar="NAME|FILE",
-    help=f"Model to run: {' or '.join(BUILTIN)}, one of 'streamsep models list', or an ONNX file.  "
-    f"[default: {BUILTIN[0]}]",
+    help=f"{ANY_MODEL}.  [default: {BUILTIN[0]}]",
 )
 models_option = click.option(
     "--model",
     "models",
     callback=lambda context, option, names: tuple(
-        dict.fromkeys(find_model(name.strip() or None) for name in (names or "").split(","))
+        dict.fromkeys(
+            name if name == AUTO else find_model(name)
+            for name in (part.strip() or AUTO for part in (names or AUTO).split(","))
+        )
     ),
     metavar="NAME|FILE,…",
-    help=f"Model to run: {' or '.join(BUILTIN)}, one of 'streamsep models list', or an ONNX "
-    "file; several with commas between them to change over while it plays.  "
-    f"[default: {BUILTIN[0]}]",
+    help=f"{ANY_MODEL}; several with commas between them to change over while it plays. {AUTO} "
+    "chooses by the input and the machine, and steps down where that doesn't keep up.  "
+    f"[default: {AUTO}]",
 )
 device_option = click.option(
     "--device",

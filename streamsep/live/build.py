@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from streamsep.audio.devices.microphone import MicrophoneSource
@@ -15,16 +17,16 @@ from streamsep.dsp.decibels import to_db
 from streamsep.effects.effect_plugins import load_effect
 from streamsep.effects.voice import voice_board
 from streamsep.events import EventLog
-from streamsep.live.config import LiveConfig
+from streamsep.live.config import LiveConfig, is_file_name
 from streamsep.live.endpoints import (
     LoopbackDevices,
-    is_file_name,
     loopback,
     open_microphone,
     open_sink,
     open_source,
 )
 from streamsep.live.model_loader import ModelLoader
+from streamsep.live.model_probe import RunModels, open_run_models
 from streamsep.live.model_switcher import ModelSwitcher
 from streamsep.live.prompter import Prompter
 from streamsep.live.recording import recorded_files, recording, refuse_overwriting
@@ -35,6 +37,7 @@ from streamsep.realtime.interpreter import low_latency_interpreter
 from streamsep.realtime.spectrum import Spectrum
 from streamsep.separation import Separator, gains_for
 from streamsep.spec import SeparatorSpec
+from streamsep.types import Float32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,8 @@ class LiveParts:
     ----------
     session
         Warmed up; ``pump`` calls it for every block.
+    read_ahead
+        To be called by the pump; see `DuplexPump.run`. The event ends it early.
     switcher
         Knows the models.
     microphone
@@ -61,6 +66,7 @@ class LiveParts:
 
     session: Session
     pump: DuplexPump
+    read_ahead: Callable[[threading.Event], int]
     switcher: ModelSwitcher
     microphone: MicrophoneSource | None
     recorders: list[Recorder]
@@ -89,12 +95,12 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     """
     files = _files_to_write(config)
     lyrics = load_lyrics(config.lyrics) if config.lyrics else None
-    models = config.models
-    for model in models[1:]:
+    models = open_run_models(config)
+    for model in models.models[1:]:
         if isinstance(model, Path):
             read_metadata(model)  # else a wrong name is found out in the middle of a song
-    loader = ModelLoader(config, models)
-    loaded = loader.load(models[0], config.key)
+    loader = ModelLoader(config, {*models.models, *models.lighter.values()})
+    loaded = loader.load(models.models[0], config.key, models.separator)
     spec, block = loaded.separator.spec, config.block
     devices = stack.enter_context(loopback(config.input, config.capture, spec, events))
     with ExitStack() as opened:
@@ -112,14 +118,20 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     parts = LiveParts(
         session=session,
         pump=pump,
-        switcher=ModelSwitcher(models, lambda model: loader.load(model, session.key), events),
+        read_ahead=partial(_read_ahead, session, source),
+        switcher=ModelSwitcher(
+            models.models,
+            lambda model: loader.load(model, session.key),
+            events,
+            lighter=models.lighter,
+        ),
         microphone=microphone,
         recorders=recorders,
         spectrum=_spectrum(session, loaded.separator, block),
         prompter=Prompter(lyrics, from_start=from_file) if lyrics else None,
         from_file=from_file,
     )
-    _report(parts, loader.schedule, events)
+    _report(parts, models, events)
     return parts
 
 
@@ -176,6 +188,23 @@ def _session(
     return session
 
 
+def _read_ahead(session: Session, source: Source, stop: threading.Event) -> int:
+    """Feed the session so much of a file that no latency is heard; a device has nothing ahead.
+
+    Returns the samples of silence that followed a file shorter than that.
+    """
+    if not isinstance(source, FileSource):
+        return 0
+    file = source
+
+    def read(out: Float32) -> None:
+        file.wait_for(len(out))
+        file.read(out)
+
+    session.read_ahead(read, stop)
+    return session.latency.ahead - file.samples
+
+
 def _open_microphone(
     config: LiveConfig, spec: SeparatorSpec, events: EventLog
 ) -> MicrophoneSource | None:
@@ -213,10 +242,12 @@ def _spectrum(session: Session, separator: Separator, block: int) -> Spectrum | 
     return spectrum
 
 
-def _report(parts: LiveParts, schedule: str, events: EventLog) -> None:
+def _report(parts: LiveParts, models: RunModels, events: EventLog) -> None:
     """Say what is known of the run before its first sound."""
-    if schedule:
-        events.add(schedule, kind="report")
+    if models.choice is not None:
+        events.add(str(models.choice), kind="report")
+    elif schedule := getattr(models.separator, "schedule", None):
+        events.add(f"{models.separator.spec.name} {schedule}", kind="report")
     if parts.microphone is not None:
         latency = parts.session.latency
         voice = parts.microphone.latency + latency.device_out

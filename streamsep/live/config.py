@@ -11,7 +11,8 @@ from streamsep.dsp.decibels import HIGHEST_GAIN_DB
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
 from streamsep.errors import ArgumentError
-from streamsep.models import BUILTIN, Model, find_model
+from streamsep.live.model_choice import AUTO, Listening
+from streamsep.models import Model
 from streamsep.realtime.latency import DEFAULT_SLACK
 
 LOOPBACK = "loopback"  # the input that is what other programs play
@@ -29,6 +30,12 @@ RANGES: dict[str, tuple[float, float]] = {
     "mic_gain": GAIN_RANGE,
     "master_gain": GAIN_RANGE,
 }
+
+
+def is_file_name(name: str) -> bool:
+    """Say whether ``name`` means a sound file, there or not, and no device."""
+    path = Path(name)
+    return path.suffix.lower() in FORMATS or "/" in name or path.is_file()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +70,10 @@ class LiveConfig:
     beat_gain, mic_gain, master_gain
         In dB.
     model
-        A built-in or imported model's name, a file, or several of these to change between.
+        A built-in or imported model's name, a file, or several of these to change between;
+        ``auto`` chooses a built-in one by the input and the machine.
+    low_latency
+        Whether that choice is to be the one that answers soonest.
     device
         Where the model runs: ``auto``, ``cuda`` or ``cpu``.
     block, slack
@@ -98,7 +108,8 @@ class LiveConfig:
     beat_gain: float = 0.0
     mic_gain: float = 0.0
     master_gain: float = 0.0
-    model: str | Model | tuple[str | Model, ...] = BUILTIN[0]
+    model: str | Model | tuple[str | Model, ...] = AUTO
+    low_latency: bool = False
     device: str = "auto"
     block: int = 512
     slack: int = DEFAULT_SLACK
@@ -126,6 +137,13 @@ class LiveConfig:
         self._check_together()
 
     def _check_together(self) -> None:
+        if self.low_latency and AUTO not in self.named_models:
+            raise ArgumentError(
+                "the model is named, and is to be chosen for low latency",
+                expected=f"one of both, or the model {AUTO}",
+                remedy="leave one of them out",
+                settings=("model", "low_latency"),
+            )
         if self.seconds is not None and not self.seconds > 0.0:
             raise ArgumentError(
                 f"a length of {self.seconds} s can't be played",
@@ -160,16 +178,16 @@ class LiveConfig:
         return "mic" in self.record_stems if name == "record_stems" else bool(self.mic_effect)
 
     @property
-    def models(self) -> tuple[Model, ...]:
-        """What ``model`` names, each once; the first one plays.
+    def named_models(self) -> tuple[str | Model, ...]:
+        """What ``model`` holds, one by one; the first one plays."""
+        return self.model if isinstance(self.model, tuple) else (self.model,)
 
-        Raises
-        ------
-        ModelError
-            If two packages have a separator of a name.
-        """
-        named = self.model if isinstance(self.model, tuple) else (self.model,)
-        return tuple(dict.fromkeys(find_model(m) if isinstance(m, str) else m for m in named))
+    @property
+    def listening(self) -> Listening:
+        """What kind of input it is."""
+        if is_file_name(self.input):
+            return "file"
+        return "loopback" if self.input == LOOPBACK else "mic"
 
     @property
     def output_file(self) -> Path | None:

@@ -14,19 +14,12 @@ from streamsep.audio.devices.microphone import DeviceMicrophone, Effect, Microph
 from streamsep.audio.devices.portaudio import DeviceInput, DeviceOutput
 from streamsep.audio.endpoint import Sink, Source, TimerSink
 from streamsep.audio.files.file_source import FileSource
-from streamsep.audio.files.sound_file import FORMATS
 from streamsep.errors import DeviceError
 from streamsep.events import EventLog
-from streamsep.live.config import LOOPBACK
+from streamsep.live.config import LOOPBACK, is_file_name
 from streamsep.spec import SeparatorSpec
 
 LoopbackDevices = Loopback | VirtualCable
-
-
-def is_file_name(name: str) -> bool:
-    """Say whether ``name`` means a sound file, there or not, and no device."""
-    path = Path(name)
-    return path.suffix.lower() in FORMATS or "/" in name or path.is_file()
 
 
 @contextmanager

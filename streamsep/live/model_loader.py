@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Any
 
 from streamsep.effects.effect_plugins import BeatEffects, load_effect
 from streamsep.effects.key import KeyChanger
 from streamsep.errors import ArgumentError, ModelError
 from streamsep.live.config import LiveConfig
+from streamsep.live.model_probe import open_model
 from streamsep.models import Model
 from streamsep.realtime import LoadedModel
+from streamsep.realtime.latency import buffering_samples
 from streamsep.realtime.mix_bus import OWN_BUSES
-from streamsep.separation import Separator, gains_for, load_separator
+from streamsep.separation import Separator, gains_for
 from streamsep.separation.with_effects import SeparatorWithEffects, StemEffect
 
 
 class ModelLoader:
     """Loads the models of a live run, each with effects of its own.
 
-    The effects of all of them are loaded at once, on the thread that makes this: VST3 plugins
-    load on the main thread only.
+    Where the input is a file, it is read ahead and no latency is heard. So slack stretches that
+    of every session: to a whole number of device blocks, and to that of the latest model so far.
+    A change between models then is none between moments of the song.
 
     Parameters
     ----------
     config
-        Says which effects, which key and how much slack.
+        Says which input, effects, key and slack.
     models
-        All that may be asked for.
-
-    Attributes
-    ----------
-    schedule
-        How the model that was loaded last is run here, where that was measured; else nothing.
+        All that may be asked for. Their effects are loaded at once, on the thread that makes
+        this: VST3 plugins load on the main thread only.
 
     Raises
     ------
@@ -40,12 +39,24 @@ class ModelLoader:
         If a plugin can't be loaded.
     """
 
-    def __init__(self, config: LiveConfig, models: Sequence[Model]) -> None:
-        self._config, self.schedule = config, ""
+    def __init__(self, config: LiveConfig, models: Collection[Model]) -> None:
+        self._config, self._read_ahead = config, config.listening == "file"
+        self._latency = 0  # of a session with the latest model so far, in samples
         self._plugins = {model: [load_effect(wish) for wish in config.effect] for model in models}
 
-    def load(self, model: Model, semitones: int | None) -> LoadedModel:
-        """Load a model, to play in a key that is ``semitones`` away.
+    def load(
+        self, model: Model, semitones: int | None, separator: Separator | None = None
+    ) -> LoadedModel:
+        """Load a model with its effects, to play in a key that is ``semitones`` away.
+
+        Parameters
+        ----------
+        model
+            Which.
+        semitones
+            None where the key can't be changed.
+        separator
+            The model by itself, if it is open already.
 
         Raises
         ------
@@ -54,9 +65,7 @@ class ModelLoader:
         ArgumentError
             If effects leave no stem that is to be played or recorded.
         """
-        separator = load_separator(model, device=self._config.device)
-        schedule = getattr(separator, "schedule", None)
-        self.schedule = f"{separator.spec.name} {schedule}" if schedule else ""
+        separator = separator or open_model(model, self._config)
         loaded = self._with_effects(separator, self._plugins[model], semitones)
         self._check_stems(separator, loaded.separator)
         return loaded
@@ -75,7 +84,15 @@ class ModelLoader:
         if effects:
             gains_for("vocals", separator.stems)
             separator = SeparatorWithEffects(separator, effects)
+        if self._read_ahead:
+            slack += self._stretch(separator, slack)
         return LoadedModel(separator, key, sum(effect.delay for effect in effects), slack)
+
+    def _stretch(self, separator: Separator, slack: int) -> int:
+        frames = self._config.block
+        latency = buffering_samples(separator.block_size, frames) + slack + separator.delay
+        self._latency = max(self._latency, latency + -latency % frames)
+        return self._latency - latency
 
     def _check_stems(self, separator: Separator, played: Separator) -> None:
         """Refuse stems that the model doesn't tell apart, or that effects make one of."""

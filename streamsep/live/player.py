@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -204,7 +205,12 @@ class LivePlayer:
         parts = self._parts
         session = parts.session
         try:
-            parts.pump.run(session.process_block, self._stopping, tail=session.latency.session)
+            parts.pump.run(
+                session.process_block,
+                self._stopping,
+                tail=session.latency.session,
+                read_ahead=partial(parts.read_ahead, self._stopping),
+            )
         except BaseException as error:  # told by whoever waits
             self._fault = self._fault or error
         finally:
@@ -219,7 +225,7 @@ class LivePlayer:
                 session.check()
                 if seconds is not None and session.seconds >= seconds:
                     self._stopping.set()
-                parts.switcher.watch(session.seconds, session.dropouts)
+                parts.switcher.watch(session)
         except Exception as error:  # as above
             self._fault = self._fault or error
             self._stopping.set()

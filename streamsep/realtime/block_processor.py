@@ -29,6 +29,8 @@ class BlockProcessor:
         To another one, while it lasts. Once it is complete, ``pipeline`` is that other one.
     mix_bus
         As given.
+    ahead
+        Samples that were taken in before the clock started.
     blocks, dropouts, glitches, bad_samples
         Counts since the start: of blocks, of those that inference missed, of those before which
         the audio system lost samples, and of samples that were NaN or Inf.
@@ -40,14 +42,15 @@ class BlockProcessor:
         shape = pipeline.dry.shape
         self._sanitizer = Sanitizer(shape)
         self._in, self._scratch = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self.ahead = 0
         self.blocks = self.dropouts = self.glitches = self.bad_samples = 0
         self._peak_in = self._peak_out = 0.0
 
     @property
     def seconds(self) -> float:
-        """Length of what has been processed."""
+        """Length of what has been processed since the clock started."""
         frames, rate = self.pipeline.dry.shape[-1], self.pipeline.latency.sample_rate
-        return self.blocks * frames / rate
+        return (self.blocks * frames - self.ahead) / rate
 
     @property
     def pipelines(self) -> tuple[Pipeline, ...]:

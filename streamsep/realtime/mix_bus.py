@@ -69,6 +69,8 @@ class MixBus:
     ----------
     dry
         (C, N): the delayed original of the present block is to be written here.
+    listening
+        Whether the microphone is read.
 
     Raises
     ------
@@ -104,7 +106,7 @@ class MixBus:
         self._song_mixer = RampedMixer(channels, block_size, song)
         self._out_mixer = RampedMixer(channels, block_size, np.array([1.0, 0.0, 1.0], np.float32))
         self._faders = dict.fromkeys(FADERS, 0.0) | {"guide": to_db(gains.get("vocals", 0.0))}
-        self._bypass = False
+        self._bypass, self.listening = False, True
         # Replaced as a whole: the audio thread may be walking through the old ones.
         self._stem_taps: tuple[_StemTap, ...] = ()
         self._taps: dict[str, tuple[Tap, ...]] = dict.fromkeys(OWN_BUSES, ())
@@ -199,7 +201,7 @@ class MixBus:
         return self._out
 
     def _listen(self) -> Float32:
-        if self._microphone is None:
+        if self._microphone is None or not self.listening:
             return self._silence
         self.mic_lost += self._microphone.read(self._mic.T) != 0
         np.abs(self._mic, out=self._scratch)

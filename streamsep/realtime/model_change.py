@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -14,10 +15,20 @@ from streamsep.realtime.model_crossfade import ModelCrossfade
 from streamsep.realtime.pipeline import Pipeline
 from streamsep.separation import Separator
 
-WARM_UP_RUNS = 8
+# CUDA graphs are captured in the first runs of a thread. Elsewhere the second run is as any other,
+# and somebody waits for those that take long.
+WARM_UP_RUNS, WARM_UP_S, FEWEST_RUNS = 8, 0.15, 2
 PATIENCE_S = 15.0  # for a model that is too slow to be faded in
 # Between two looks at whether it plays; a block that has begun is over by the next.
 WATCH_S = 0.02
+
+
+def warm_up_runs(separator: Separator) -> int:
+    """Return how often a separator is to be run on silence before it is heard."""
+    if separator.provider != "CPU":
+        return WARM_UP_RUNS
+    enough = math.ceil(WARM_UP_S * separator.spec.sample_rate / separator.block_size)
+    return max(FEWEST_RUNS, min(enough, WARM_UP_RUNS))
 
 
 class ModelChange:
@@ -81,7 +92,7 @@ class ModelChange:
             model = load()
             _check_alike(model.separator, old.separator)
             new = self._new_pipeline(model)
-            new.inference.start(WARM_UP_RUNS)
+            new.inference.start(warm_up_runs(model.separator))
         except StreamsepError as error:
             self._events.add(f"the model stays: {error}")
             return

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
 
 from streamsep.errors import SessionError, StreamsepError
 from streamsep.events import EventLog
@@ -11,7 +15,7 @@ from streamsep.realtime.block_processor import BlockProcessor
 from streamsep.realtime.latency import DEFAULT_SLACK, LatencyReport
 from streamsep.realtime.loaded_model import Key, LoadedModel
 from streamsep.realtime.mix_bus import Microphone, MixBus, Tap
-from streamsep.realtime.model_change import WARM_UP_RUNS, ModelChange
+from streamsep.realtime.model_change import ModelChange, warm_up_runs
 from streamsep.realtime.monitor import Monitor
 from streamsep.realtime.pipeline import Pipeline
 from streamsep.realtime.stats import SessionStats
@@ -108,7 +112,7 @@ class Session:
 
     @property
     def seconds(self) -> float:
-        """Length of what has been processed."""
+        """Length of what has been processed since the clock started."""
         return self._processor.seconds
 
     @property
@@ -123,11 +127,13 @@ class Session:
         Its devices' part is what they declare until it has been measured. Once another model
         plays it is another one.
         """
-        report, measured = self._processor.pipeline.latency, self.device_latency()
+        processor, measured = self._processor, self.device_latency()
+        report = replace(processor.pipeline.latency, ahead=processor.ahead)
         return report if measured is None else report.between_devices(measured)
 
     def __enter__(self) -> Session:
-        self._processor.pipeline.inference.start(WARM_UP_RUNS)
+        pipeline = self._processor.pipeline
+        pipeline.inference.start(warm_up_runs(pipeline.separator))
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -156,6 +162,36 @@ class Session:
             self._processor.wake()
         except Exception as error:  # what is to be heard now is there already
             self._fault = error
+
+    def read_ahead(self, read: Callable[[Float32], object], stop: threading.Event) -> None:
+        """Take in as much of a file as the session is late, before a clock calls for blocks.
+
+        What comes of it is silence, so that, where the latency is a whole number of blocks, the
+        first sample of the first block afterwards is the first of the file. The microphone isn't
+        listened to meanwhile, and the session's time stands still.
+
+        Parameters
+        ----------
+        read
+            Fills (device_frames, C) with what comes next, however long that takes.
+        stop
+            Ends it early.
+
+        Raises
+        ------
+        SessionError
+            If inference stands still.
+        """
+        processor, frames = self._processor, self._frames
+        channels = processor.pipeline.separator.spec.channels
+        indata, silence = (np.zeros((frames, channels), np.float32) for _ in range(2))
+        self._mix_bus.listening = False
+        while processor.ahead + frames <= self.latency.session and not stop.is_set():
+            read(indata)
+            self.process_block(indata, silence, 0)
+            processor.ahead += frames
+            self.wait_idle()
+        self._mix_bus.listening = True
 
     def set_gain(self, fader: str, gain_db: float) -> None:
         """Move a fader, in decibels (``-inf`` mutes), without a click.

@@ -63,18 +63,25 @@ class RunSchedule:
         )
 
 
-def measure_run(backend: Backend) -> float:
+def measure_run(backend: Backend, for_s: float = MEASURE_S) -> float:
     """Return the median time of a run in seconds, after one that isn't counted.
 
     At the priority of a session's inference thread, so that what else is going on counts as it
     will.
+
+    Parameters
+    ----------
+    backend
+        What to run.
+    for_s
+        About how long to measure, at the least FEWEST_RUNS.
     """
     noise = np.random.default_rng(0).standard_normal(backend.features.shape)
     backend.features[...] = noise
     times: list[float] = []
     with promoted(INFERENCE):
         backend.run()
-        while len(times) < FEWEST_RUNS or (sum(times) < MEASURE_S and len(times) < MOST_RUNS):
+        while len(times) < FEWEST_RUNS or (sum(times) < for_s and len(times) < MOST_RUNS):
             started = time.perf_counter()
             backend.run()
             times.append(time.perf_counter() - started)

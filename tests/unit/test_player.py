@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from concurrent.futures import wait
 from dataclasses import replace
 
@@ -14,12 +15,16 @@ import soundfile as sf
 
 from streamsep.errors import ArgumentError, AudioFileError, DeviceError, EffectError
 from streamsep.events import EventLog
+from streamsep.live import model_probe
 from streamsep.live.config import LiveConfig
 from streamsep.live.player import LivePlayer
 from streamsep.priority import OTHERS, promoted
+from streamsep.separation import load_separator
 from testing.servers import wait_until
 from testing.signals import music
 from tests.support import models
+from tests.support.backends import SlowBackend
+from tests.support.weights import Weights
 
 PCM_24 = 2.0**-23  # see test_sound_file
 # Nothing here depends on time: with buffers this long a machine may stand still for a while.
@@ -63,6 +68,65 @@ def test_it_plays_by_itself_until_the_song_is_over(config, song, tmp_path):
     np.testing.assert_allclose(read(tmp_path / "take.wav"), read(song), atol=PCM_24, rtol=0)
     assert player.events.latest()[-1].text == f"{tmp_path}/take.wav: 1.00 s recorded"
     assert threading.enumerate() == before
+
+
+def test_a_file_is_heard_at_once_and_to_its_end(config, song, tmp_path):
+    """Also where it is shorter than the latency, all of which is read ahead."""
+    short = tmp_path / "short.wav"
+    sf.write(short, read(song)[:, :5_000].T, 44_100, subtype="FLOAT")
+    with LivePlayer(config, input=short, record=tmp_path / "take.wav") as player:
+        player.wait()
+        assert player.latency.ahead == player.latency.session > 22_050
+        assert player.latency.total == 0
+        assert 5_000 <= player.stats().seconds * 44_100 < 5_000 + 2 * 2_048
+    np.testing.assert_allclose(read(tmp_path / "take.wav"), read(short), atol=PCM_24, rtol=0)
+
+
+def test_a_change_of_models_is_none_of_places_in_a_file(config, endless, tmp_path):
+    late = dict(name="far", frames_per_run=4, stride_frames=4, lookahead_frames=8)
+    far = models.constant_mask(tmp_path / "far.onnx", **late)
+    near = models.constant_mask(tmp_path / "near.onnx", name="near")
+    with LivePlayer(
+        config, input=endless, model=(far, near), record=tmp_path / "take.wav"
+    ) as player:
+        player.next_model()
+        wait_until(player.events.latest, "the other model")
+        assert player.events.latest()[-1].text == "near plays now, 0 ms in all"
+    recorded = read(tmp_path / "take.wav")
+    assert recorded.shape[-1] > 44_100
+    expected = read(endless)[:, : recorded.shape[-1]]
+    np.testing.assert_allclose(recorded, expected, atol=PCM_24, rtol=0)
+
+
+def test_a_machine_that_doesn_t_keep_up_steps_down_while_it_plays(endless, tmp_path, monkeypatch):
+    """Cross-faded, in its place in the song, and by itself: nobody looks at the player."""
+    weights, load, busy = Weights(tmp_path / "weights", monkeypatch), load_separator, []
+    best = weights.add_best()
+
+    def slow(model, **options):
+        if model != best:
+            return load(model, **options)
+        # One hop takes three while the machine is busy.
+        return SlowBackend.separator(weights.file("live"), lambda: busy and time.sleep(0.07))
+
+    monkeypatch.setattr(model_probe, "load_separator", slow)
+    take = tmp_path / "take.wav"
+    with LivePlayer(input=endless, output="null", record=take, slack=8_192) as player:
+        assert player.events.latest()[0].text.startswith("model studio: ")
+        busy.append("with something else")
+        wait_until(lambda: any("plays now" in e.text for e in player.events.latest()), "a change")
+        told = [event.text for event in player.events.latest() if event.kind == "event"]
+        assert told == [
+            "late for three seconds: stepping down to the model live",
+            "live plays now, 0 ms in all",
+        ]
+        late, since = player.session.dropouts, player.recorded_s
+        wait_until(lambda: player.recorded_s > since + 0.5, "more of the song")
+        assert player.session.dropouts == late
+    # These models take nothing out, so that it is the song all along.
+    recorded = read(take)
+    expected = read(endless)[:, : recorded.shape[-1]]
+    np.testing.assert_allclose(recorded, expected, atol=PCM_24 + 1e-6, rtol=0)
 
 
 def test_in_another_s_process_it_leaves_everything_alone(config):

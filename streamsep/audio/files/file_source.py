@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,6 +75,14 @@ class FileSource:
         """Start decoding and wait for the first samples."""
         self._thread.start()
         self._decoded.wait()
+
+    def wait_for(self, samples: int) -> None:
+        """Wait until so many can be read, or there are no more to come; not for a clock's thread.
+
+        They are fewer than AHEAD_S.
+        """
+        while self._ring.available < samples and not self._ended:
+            time.sleep(0.001)
 
     def read(self, out: Float32, due: float | None = None) -> int:
         """Fill (n, C); see `Source.read`. The last block is padded with silence."""
