@@ -21,14 +21,12 @@ from rich.table import Table
 
 from streamsep.audio.devices.device_list import find_device
 from streamsep.errors import DeviceError, StreamsepError
-from streamsep.evaluation.metrics import usdr
+from streamsep.evaluation.metrics import song_usdr
 from streamsep.evaluation.picture import draw_picture
 from streamsep.evaluation.spectrogram import spectrogram_of
-from streamsep.live.config import LiveConfig
-from streamsep.live.player import run_live
-from streamsep.models import find_model
+from streamsep.live.player import LivePlayer
 from streamsep.realtime import SessionStats
-from streamsep.separation import load_separator
+from streamsep.tui.display import choose_display
 
 OUT = Path("demo")
 RATE = 44_100
@@ -62,15 +60,14 @@ def demo(song: Path | None) -> None:
         + ("to your speakers" if speakers else "to disk only (no output device here)"),
         markup=False,
     )
-    separator = load_separator(find_model(None))
-    stats = run_live(
-        separator,
-        LiveConfig(
-            input_name=str(OUT / "song.wav"),
-            output_name="speakers" if speakers else "null",
-            record=OUT / "beat.flac",
-        ),
+    player = LivePlayer(
+        input=OUT / "song.wav",
+        output="speakers" if speakers else "null",
+        record=OUT / "beat.flac",
+        tune_process=True,
     )
+    with player:
+        stats = player.run(choose_display(player))
     beat = sf.read(OUT / "beat.flac", dtype="float32", always_2d=True)[0].T
     # Recorded in step with the song, so what was taken out is the difference.
     vocals = mixture - beat
@@ -150,7 +147,9 @@ def report_sdr(
     for heading in ("SDR", "beat", "vocals"):
         table.add_column(heading, justify="left" if heading == "SDR" else "right")
     for name, b, v in (("song as it is", mixture, mixture), ("separated live", beat, vocals)):
-        table.add_row(name, f"{usdr(true_beat, b):.1f} dB", f"{usdr(true_vocals, v):.1f} dB")
+        table.add_row(
+            name, f"{song_usdr(true_beat, b):.1f} dB", f"{song_usdr(true_vocals, v):.1f} dB"
+        )
     console.print(table)
 
 

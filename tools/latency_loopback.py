@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -265,7 +266,7 @@ def pipewire(block: int, takes: int) -> Iterator[Take]:
                     for sink, ports in (("B", ("FL", "FR")), ("A", ("RL", "RR"))):
                         for side, port in zip(("FL", "FR"), ports, strict=True):
                             link = f"{sink}:monitor_{side}", f"pw-record:input_{port}"
-                            wait_until(lambda link=link: linked(env, *link), " to ".join(link))
+                            wait_until(partial(linked, env, *link), " to ".join(link))
                     yield lambda: sf.read(path, dtype="float32", always_2d=True)[0].T
                 finally:
                     recorder.terminate()

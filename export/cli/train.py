@@ -131,9 +131,7 @@ LIVE_OPTIONS = {
     type=click.IntRange(0),
     help="Processes that draw batches, as a GPU needs; with none a thread does.",
 )
-@click.pass_context
 def train(
-    context: click.Context,
     data: Path | None,
     musdb: Path | None,
     hq: bool,
@@ -158,7 +156,7 @@ def train(
     if recipe["batch_size"] is None:
         del recipe["batch_size"]  # the recipe's own
     if network == "live":
-        _refuse(context, recipe.keys() - LIVE_OPTIONS.keys())
+        _refuse(click.get_current_context(), recipe.keys() - LIVE_OPTIONS.keys())
     elif start is not None or lookahead:
         name = "--lookahead" if start is None else "--start"
         raise click.UsageError(f"{name} is for --recipe live")
@@ -335,6 +333,11 @@ def _split(tracks: list[Track]) -> dict[str, list[Track]]:
 
 def pick_device(name: str) -> torch.device:
     """Return the torch device; a GPU that is asked for and missing is an error.
+
+    Parameters
+    ----------
+    name
+        ``"auto"`` for a GPU where there is one, ``"cpu"`` or ``"cuda"``.
 
     Raises
     ------

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from streamsep.dsp.decibels import HIGHEST_GAIN_DB
 from streamsep.models import BUILTIN, find_model
 
 model_option = click.option(
@@ -36,13 +37,19 @@ device_option = click.option(
 )
 
 
+def with_options(settings: tuple[str, ...]) -> str:
+    """Return the options behind settings that a message speaks of, as its end."""
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in settings)
+    return f" ({options})" if options else ""
+
+
 class Decibels(click.FloatRange):
     """A gain of at most +24 dB; ``-inf`` mutes."""
 
     name = "gain in dB"
 
     def __init__(self) -> None:
-        super().__init__(max=24.0)
+        super().__init__(max=HIGHEST_GAIN_DB)
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None

@@ -17,7 +17,7 @@ from streamsep.cli.progress import ProgressBars
 from streamsep.dsp.decibels import to_db
 from streamsep.errors import StreamsepError
 from streamsep.models import Model
-from streamsep.offline.jobs import SOUND_FORMATS, Job, Template, find_songs, plan
+from streamsep.offline.jobs import SOUND_FORMATS, Job, Template, find_input_files, plan
 from streamsep.offline.parallel import run_parallel
 from streamsep.offline.separate import separate_file, stem_gains
 from streamsep.separation import Separator, load_separator
@@ -97,7 +97,7 @@ def command(
     """
     template = Template(output, f".{form}" if form else None)
     depth = int(bits) if bits else None
-    songs = find_songs(names)
+    songs = find_input_files(names)
     if depth is not None:
         for suffix in {template.suffix_for(song) for song in songs}:
             subtype_for(suffix, depth)

@@ -15,7 +15,7 @@ from streamsep.types import Float32
 
 
 @dataclass(frozen=True, slots=True)
-class Song:
+class ReferenceSong:
     """A song's true stems, (C, N) float32 each; the mixture is their sum."""
 
     name: str
@@ -28,7 +28,7 @@ class Song:
         return self.vocals + self.beat
 
 
-def find_songs(folder: Path) -> list[Path]:
+def find_reference_songs(folder: Path) -> list[Path]:
     """Return the folders that hold a song's two stems.
 
     Raises
@@ -47,7 +47,7 @@ def find_songs(folder: Path) -> list[Path]:
     return songs
 
 
-def read_song(folder: Path, *, sample_rate: int, channels: int) -> Song:
+def read_reference_song(folder: Path, *, sample_rate: int, channels: int) -> ReferenceSong:
     """Read a song at the model's rate and channels; the shorter stem sets the length.
 
     Raises
@@ -58,13 +58,13 @@ def read_song(folder: Path, *, sample_rate: int, channels: int) -> Song:
     stems = []
     for name in ("vocals", "accompaniment"):
         path = _stem(folder, name)
-        assert path is not None  # find_songs made sure
+        assert path is not None  # find_reference_songs made sure
         with AudioReader(path) as reader:
             sound = np.concatenate(list(reader.finite_chunks()), axis=-1)
             resampler = StreamResampler(reader.sample_rate, sample_rate, channels)
         stems.append(resampler.process(match_channels(sound, channels), last=True))
     count = min(stem.shape[-1] for stem in stems)
-    return Song(folder.name, stems[0][:, :count], stems[1][:, :count])
+    return ReferenceSong(folder.name, stems[0][:, :count], stems[1][:, :count])
 
 
 def _stem(song: Path, name: str) -> Path | None:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
-
 from streamsep.audio.capture.null_sink import Loopback, put_back_leftovers
 from streamsep.audio.capture.virtual_cable import VirtualCable
 from streamsep.audio.devices.device_list import DeviceInfo, find_device, share_a_clock
@@ -19,9 +17,9 @@ from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.sound_file import FORMATS
 from streamsep.errors import DeviceError
 from streamsep.events import EventLog
+from streamsep.live.config import LOOPBACK
 from streamsep.spec import SeparatorSpec
 
-LOOPBACK = "loopback"  # what other programs play
 LoopbackDevices = Loopback | VirtualCable
 
 
@@ -35,21 +33,17 @@ def is_file_name(name: str) -> bool:
 def loopback(
     input_name: str, capture: str | None, spec: SeparatorSpec, events: EventLog
 ) -> Iterator[LoopbackDevices | None]:
-    """Have for a while what ``--input loopback`` means here; None for other inputs.
+    """Have for a while what the input ``loopback`` means here; None for other inputs.
 
     Whatever the input, what a killed run left with the sound server is put back first.
 
     Raises
     ------
-    click.UsageError
-        If ``capture`` comes with another input.
     DeviceError
         If there is no way to hear a player, or ``capture`` isn't playing.
     """
-    if capture is not None and input_name != LOOPBACK:
-        raise click.UsageError(f"--capture needs --input {LOOPBACK}")
     for line in put_back_leftovers():
-        click.echo(line, err=True)
+        events.add(line, kind="warning")
     if input_name != LOOPBACK:
         yield None
     elif sys.platform == "linux":
@@ -57,13 +51,14 @@ def loopback(
             sample_rate=spec.sample_rate, channels=spec.channels, capture=capture, events=events
         ) as ours:
             for line in ours.notes():
-                click.echo(line, err=True)
+                events.add(line, kind="warning", settings=() if ours.captured else ("capture",))
             yield ours
     elif capture is not None:
         raise DeviceError(
             f"'{capture}' can't be moved to streamsep on this system",
-            expected="--capture with PulseAudio or PipeWire",
-            remedy="leave it out, and choose the loopback device as the player's output",
+            expected="PulseAudio or PipeWire, which can",
+            remedy="capture nothing, and choose the loopback device as the player's output",
+            settings=("capture",),
         )
     else:
         yield VirtualCable(sys.platform)
@@ -78,7 +73,7 @@ def open_source(
     output: str,
     events: EventLog,
 ) -> Source:
-    """Open what ``--input`` names, or the loopback's own device, for an output device or null.
+    """Open the input of a name, or the loopback's own device, for an output device or null.
 
     Raises
     ------
@@ -108,7 +103,7 @@ def open_microphone(
     effect_delay: int,
     events: EventLog,
 ) -> MicrophoneSource:
-    """Open what ``--mic`` names, with its effects.
+    """Open the microphone of a name, with its effects.
 
     Raises
     ------
@@ -139,7 +134,7 @@ def open_sink(
     *,
     events: EventLog,
 ) -> Sink:
-    """Open the output device that ``--output`` names, or what paces a run without one (null).
+    """Open the output device of a name, or what paces a run without one (null).
 
     Raises
     ------

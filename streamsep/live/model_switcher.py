@@ -8,8 +8,7 @@ from pathlib import Path
 from streamsep.events import EventLog
 from streamsep.models import Model, builtin_models, model_name
 from streamsep.onnx_file import read_metadata
-from streamsep.realtime import Session, SessionStats
-from streamsep.realtime.session import LoadedModel
+from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.stats import LateSeconds
 from streamsep.spec import ModelSpec
 
@@ -52,18 +51,17 @@ class ModelSwitcher:
 
         session.switch_model(lambda: self._load(self._models[follower]), plays)
 
-    def watch(self, stats: SessionStats) -> None:
-        """Look at the latest figures; advise after three late seconds in a row."""
-        if not self._late.three_in_a_row(stats.seconds, stats.dropouts):
+    def watch(self, seconds: float, dropouts: int) -> None:
+        """Look at the session's time and count; advise after three late seconds in a row."""
+        if not self._late.three_in_a_row(seconds, dropouts):
             return
         lighter = lighter_model(self._models[self._playing], self._models)
         if lighter is None:
-            advice = "a larger --slack may help, or closing other programs"
+            advice = "a larger slack may help, or closing other programs"
         elif lighter in [m for m in self._models if isinstance(m, Path)]:  # others don't compare
-            advice = f"the model {model_name(lighter)} is lighter: m changes over"
+            advice = f"the model {model_name(lighter)} is lighter: change over to it"
         else:
-            name = model_name(lighter)
-            advice = f"the model {name} is lighter: --model {name}"
+            advice = f"the model {model_name(lighter)} is lighter"
         self._events.add(f"late for three seconds: {advice}")
 
 

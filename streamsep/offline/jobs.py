@@ -39,7 +39,7 @@ FIELDS = ("folder", "name", "ext", "stem")
 
 
 @dataclass(frozen=True, slots=True)
-class Song:
+class InputFile:
     """A file to separate.
 
     Parameters
@@ -63,7 +63,7 @@ class Song:
 class Job:
     """A song and the files it becomes, one a stem."""
 
-    song: Song
+    song: InputFile
     targets: dict[str, Path]
 
     @property
@@ -76,7 +76,7 @@ class Job:
             return False
 
 
-def find_songs(names: tuple[str, ...]) -> list[Song]:
+def find_input_files(names: tuple[str, ...]) -> list[InputFile]:
     """Return the files that names, folders and globs mean, each once.
 
     A name that means nothing is kept: whoever opens it says so.
@@ -86,10 +86,10 @@ def find_songs(names: tuple[str, ...]) -> list[Song]:
     AudioFileError
         If a folder holds no sound.
     """
-    songs: dict[str, Song] = {}
+    songs: dict[str, InputFile] = {}
     for name in names:
         for path in _expanded(name):
-            for song in _inside(path) if path.is_dir() else [Song(path)]:
+            for song in _inside(path) if path.is_dir() else [InputFile(path)]:
                 songs.setdefault(os.path.abspath(song.path), song)
     return list(songs.values())
 
@@ -100,9 +100,9 @@ def _expanded(name: str) -> list[Path]:
     return [Path(match) for match in sorted(glob.glob(name, recursive=True))] or [Path(name)]
 
 
-def _inside(folder: Path) -> list[Song]:
+def _inside(folder: Path) -> list[InputFile]:
     found = [
-        Song(path, path.relative_to(folder).parent)
+        InputFile(path, path.relative_to(folder).parent)
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in SUFFIXES
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
@@ -150,14 +150,14 @@ class Template:
                 self._pattern = output[: -len(own)]
                 self._suffix = _agreed(own, suffix)
 
-    def suffix_for(self, song: Song) -> str:
+    def suffix_for(self, song: InputFile) -> str:
         """Return what the targets of a song end in."""
         own = song.path.suffix.lower()
         if self._suffix is not None or not song.is_video:
             return self._suffix or ".wav"
         return own if own in VIDEO_SUFFIXES else ".mkv"
 
-    def target(self, song: Song, stem: str) -> Path:
+    def target(self, song: InputFile, stem: str) -> Path:
         """Return where a stem of a song goes."""
         suffix = self.suffix_for(song)
         if self._pattern is None:
@@ -195,7 +195,7 @@ def _agreed(own: str, asked: str | None) -> str:
 
 
 def plan(
-    songs: list[Song],
+    songs: list[InputFile],
     template: Template,
     stems: tuple[str, ...] | None,
     all_stems: tuple[str, ...],

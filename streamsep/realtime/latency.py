@@ -10,6 +10,9 @@ import numpy as np
 from streamsep.dsp.ring import RingBuffer
 from streamsep.types import Float32
 
+# Samples that a run may take beyond one device block, where nothing else is said: 23 ms.
+DEFAULT_SLACK = 1_024
+
 
 @dataclass(frozen=True, slots=True)
 class LatencyReport:

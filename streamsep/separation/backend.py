@@ -221,7 +221,7 @@ def _options(spec: ModelSpec) -> Any:
     options = ort.SessionOptions()
     # One hop is too little work to share out; a whole window leaves a core to the sound.
     cores = max(1, (os.cpu_count() or 1) - 1)
-    options.intra_op_num_threads = cores if spec.feature == "complex" else 1
+    options.intra_op_num_threads = cores if spec.looks_both_ways else 1
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
     # Spinning threads would take the core that the audio callback needs.

@@ -32,7 +32,7 @@ LONGEST_S = 60.0  # of a delay, and of a block that nobody waits for
 PROOF_BLOCKS = 3  # beyond the delay
 
 
-def load_plugin(entry: EntryPoint, options: SeparatorOptions) -> CheckedSeparator:
+def load_plugin_separator(entry: EntryPoint, options: SeparatorOptions) -> CheckedSeparator:
     """Ask a plugin for a separator, and try it on noise and on silence.
 
     Parameters

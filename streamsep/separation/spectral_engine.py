@@ -120,6 +120,9 @@ class SpectralEngine(ABC):
         else:
             magnitudes = planes
             np.abs(spectra, out=planes[:, :channels])
+            if self.spec.feature == "magnitude":
+                np.copyto(self._features, self._by_bin)
+                return
             if self.spec.feature != "log1p_magnitude":
                 magnitudes = planes[:, :4]
                 mid, side = self._mid_side[:, 0], self._mid_side[:, 1]
@@ -127,7 +130,7 @@ class SpectralEngine(ABC):
                 np.subtract(spectra[:, 0], spectra[:, 1], out=side)
                 np.multiply(self._mid_side, np.float32(0.5), out=self._mid_side)
                 np.abs(self._mid_side, out=planes[:, channels:4])
-            if self.spec.feature == "log1p_magnitude_lrms_mid":
+            if self.spec.feature.startswith("log1p_magnitude_lrms_mid"):
                 planes[:, 4], planes[:, 5] = mid.real, mid.imag
             np.multiply(magnitudes, self._feature_gain, out=magnitudes)
             np.log1p(magnitudes, out=magnitudes)

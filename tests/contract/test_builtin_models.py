@@ -7,7 +7,7 @@ import pytest
 
 from streamsep.evaluation.methods import separate_song
 from streamsep.evaluation.scores import score_song
-from streamsep.evaluation.songs import find_songs, read_song
+from streamsep.evaluation.songs import find_reference_songs, read_reference_song
 from streamsep.models import BUILTIN, find_model
 from streamsep.separation import ChunkedSeparator, load_separator
 from testing.signals import music
@@ -83,8 +83,8 @@ def test_files_are_separated_by_the_numbers_of_live(name):
 @pytest.mark.skipif(not SONGS.is_dir(), reason=f"no songs with stems at {SONGS}")
 def test_the_voice_of_an_unheard_song_gets_quieter(name):
     separator = load_separator(find_model(name), device="cpu")
-    path = next(p for p in find_songs(SONGS) if p.name.startswith("eif_4"))
-    song = read_song(path, sample_rate=44_100, channels=2)
+    path = next(p for p in find_reference_songs(SONGS) if p.name.startswith("eif_4"))
+    song = read_reference_song(path, sample_rate=44_100, channels=2)
     live, mixture = (
         score_song(song, m, *separate_song(m, song, separator), 44_100, museval=False)
         for m in ("model live", "mixture")

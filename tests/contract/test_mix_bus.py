@@ -1,4 +1,4 @@
-"""The desk: faders, bypass and microphone line up to the sample, and what taps hear sums up."""
+"""The mix bus: faders, bypass and microphone line up to the sample, and what taps hear sums up."""
 
 import threading
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from streamsep.errors import BackendError
-from streamsep.realtime import Session
-from streamsep.realtime.session import LoadedModel
+from streamsep.realtime import LoadedModel, Session
 from streamsep.separation import load_separator
 from testing.sessions import play
 from testing.signals import music
@@ -38,7 +37,7 @@ def switch_while(signal, first, load, *, bypass=False):
         session.wait_idle()
         if index == SWAP_AT:
             session.switch_model(load)
-            while session.changing and len(session._pipelines()) == 1:
+            while session.changing and session._processor.crossfade is None:
                 time.sleep(0.001)  # simulated time stands still while it loads
             session.wait_idle()
 
@@ -52,7 +51,7 @@ def test_models_of_one_delay_change_without_a_step_or_a_lost_sample(build):
     first, second = build(0.0), build(0.0)
     session, before, output = switch_while(mixture, first, lambda: LoadedModel(second))
     assert session.latency.session == before
-    assert session._pipeline.separator is second
+    assert session._processor.pipeline.separator is second
     live = output[:, before:][:, : mixture.shape[-1]]
     np.testing.assert_allclose(live, mixture, atol=1e-6)
     assert session.snapshot().dropouts == 0

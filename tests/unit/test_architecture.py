@@ -1,6 +1,7 @@
 """The arrows between layers, and what the installed program must not drag in."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -35,8 +36,6 @@ ALLOWED = {
     | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models"}
     | {"offline", "live", "evaluation", "tui"},
 }
-# A live run still opens its own display; goes with that.
-EXCEPTIONS = {"live/player.py": {"tui"}}
 # A command and the engine behind it are called alike; no other two modules are.
 SAME_NAMES = {"config.py", "separate.py"}
 # Not even inside a function; the other heavy ones may be, where a command says it needs them.
@@ -76,8 +75,21 @@ def modules():
 def test_dependencies_point_one_way(path):
     place = path.relative_to(PACKAGE)
     layer = place.parts[0].removesuffix(".py")
-    exceptions = EXCEPTIONS.get(place.as_posix(), set())
-    assert imported_layers(path) <= ALLOWED[layer] | {layer} | exceptions
+    assert imported_layers(path) <= ALLOWED[layer] | {layer}
+
+
+@pytest.mark.parametrize("layer", ["live", "tui"])
+def test_only_the_command_line_speaks_of_its_options(layer):
+    """Below it there are no options: messages name settings, and errors and events carry them."""
+    for path in (PACKAGE / layer).glob("*.py"):
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [getattr(node, "module", None), *(name.name for name in node.names)]
+                assert "click" not in names, path
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                # Those of video players are for them.
+                assert not re.search(r"(^| )--(?!audio-)\w", node.value), path
 
 
 def test_every_layer_has_its_arrows_listed():
@@ -88,6 +100,16 @@ def test_every_layer_has_its_arrows_listed():
 def test_every_module_has_a_name_of_its_own():
     names = Counter(p.name for p in PACKAGE.rglob("*.py") if p.name != "__init__.py")
     assert {name for name, count in names.items() if count > 1} == SAME_NAMES
+
+
+def test_every_function_and_class_has_a_name_of_its_own():
+    names = Counter(
+        node.name
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert {name for name, count in names.items() if count > 1} == {"command"}  # of each module
 
 
 def test_the_live_path_loads_nothing_heavy():

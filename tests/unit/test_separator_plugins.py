@@ -9,8 +9,7 @@ import soundfile as sf
 
 from streamsep.errors import ModelError
 from streamsep.models import BUILTIN, GROUP, find_model, known_models
-from streamsep.realtime import Session
-from streamsep.realtime.session import LoadedModel
+from streamsep.realtime import LoadedModel, Session
 from streamsep.separation import ChunkedSeparator, load_separator
 from testing.sessions import play
 from testing.signals import music

@@ -24,7 +24,14 @@ from export.recipes.live.features import FEATURE_GAIN, planes
 from export.recipes.live.graph import head_of_pairs
 from export.recipes.live.live_checkpoint import current_constant, read_live_content
 from export.recipes.live.low_rank import PRODUCTS
-from export.recipes.live.network import FEATURE_SCALE, FINE_PARTS, CausalConfig, CausalUNet
+from export.recipes.live.network import (
+    FEATURE_SCALE,
+    FINE_PARTS,
+    PRIOR_PLANES,
+    CausalConfig,
+    CausalUNet,
+)
+from streamsep.spec import PRIOR_LOGITS
 
 if TYPE_CHECKING:
     from export.recipes.live.task import LiveTask
@@ -120,8 +127,11 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
             weights[name] = weights[name][:, : first.shape[1]] @ first.T
     weights["head.weight"] = head_of_pairs(arrays["head_weight"])
     weights["head.bias"] = arrays["head_bias"][0::2]
+    if prior := "prior_gain" in arrays:
+        weights["prior_gain"] = arrays["prior_gain"] / PRIOR_LOGITS
     config = CausalConfig(
-        planes=arrays["encoder0_weight"].shape[1],
+        planes=arrays["encoder0_weight"].shape[1] - PRIOR_PLANES * prior,
+        prior=prior,
         masks=len(weights["head.bias"]),
         channels=tuple(len(arrays[f"encoder{i}_bias"]) for i in range(levels)),
         recurrent_levels=tuple(recurrent_levels),
@@ -167,7 +177,7 @@ def fit_norms(network: CausalUNet, mixtures: Iterable[Tensor]) -> None:
         assert norm.running_mean is not None
         assert norm.running_var is not None
         gain = norm.weight / (norm.running_var + norm.eps).sqrt()
-        norm.bias += gain * (mean - norm.running_mean)
+        norm.bias.add_(gain * (mean - norm.running_mean))
         norm.running_mean.copy_(mean)
         norm.running_var.copy_((square - mean.square()).clamp_min(0))
         norm.weight.copy_(gain * (norm.running_var + norm.eps).sqrt())

@@ -82,7 +82,7 @@ def load_av(path: Path, error: type[StreamsepError]) -> Any:
     return av
 
 
-def open_source(path: Path, error: type[StreamsepError]) -> Any:
+def open_container(path: Path, error: type[StreamsepError]) -> Any:
     """Open a file by PyAV, with tags in any encoding; raises its errors, and `load_av`'s."""
     return load_av(path, error).open(f"file:{path}", metadata_errors="surrogateescape")
 
@@ -108,7 +108,7 @@ class MediaFile:
     def __init__(self, path: Path) -> None:
         self._av = load_av(path, AudioFileError)
         try:
-            self._container = open_source(path, AudioFileError)
+            self._container = open_container(path, AudioFileError)
         except (self._av.FFmpegError, OSError) as error:
             raise MediaError(_told(error)) from error
         streams = self._container.streams
@@ -269,7 +269,7 @@ class MediaWriter:
         self._position = round(start_s * sample_rate)
         self._copies: dict[int, Any] = {}
         try:
-            self._source = open_source(source, OutputError)
+            self._source = open_container(source, OutputError)
             # FFmpeg's own M4A takes no cover here, its MP4 under M4A's name does; and its end is
             # to the millisecond unless it is told otherwise.
             options = {"brand": "M4A ", "movie_timescale": str(sample_rate)}
@@ -325,7 +325,7 @@ class MediaWriter:
                 kind = stream.mimetype or "application/octet-stream"
                 self._container.add_attachment(stream.name or "attachment", kind, stream.data)
         path = Path(self._source.name.removeprefix("file:"))
-        with open_source(path, OutputError) as source:  # nothing is read of it yet
+        with open_container(path, OutputError) as source:  # nothing is read of it yet
             for stream, image in covers_of(source):
                 kind = COVERS[codec_of(stream)]
                 name = stream.metadata.get("filename") or f"cover.{kind.split('/')[1]}"
