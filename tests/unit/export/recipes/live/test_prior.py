@@ -31,7 +31,7 @@ from streamsep.separation.two_speed import MaskPrior, TwoSpeedSeparator
 from tests.support import models
 
 NETWORK = CausalConfig(channels=(4, 4, 4, 4), recurrent_levels=(3,), hidden=8, prior=True)
-RECIPE = Recipe(network=NETWORK, batch_size=2, learning_rate=1e-2, valid_every=4, valid_items=2)
+RECIPE = Recipe(network=NETWORK, batch_size=2, learning_rate=1e-2, valid_every=2, valid_items=2)
 
 
 @pytest.fixture(autouse=True)
@@ -133,15 +133,15 @@ def test_only_a_model_of_the_right_masks_can_be_a_prior(tmp_path, prior):
 
 
 def test_training_with_items_and_resuming(tmp_path, items, mixer):
-    done = Trainer(make_task(items, mixer), tmp_path / "whole").run(Budget(steps=8))
+    done = Trainer(make_task(items, mixer), tmp_path / "whole").run(Budget(steps=4))
     assert all(np.isfinite(r["valid_loss"]) for r in done.history)
 
     def stop(progress):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Trainer(make_task(items, mixer), tmp_path / "parts", validated=stop).run(Budget(steps=8))
-    Trainer(make_task(items, mixer), tmp_path / "parts").run(Budget(steps=8), resume=True)
+        Trainer(make_task(items, mixer), tmp_path / "parts", validated=stop).run(Budget(steps=4))
+    Trainer(make_task(items, mixer), tmp_path / "parts").run(Budget(steps=4), resume=True)
     whole, resumed = (read_content(tmp_path / name / "last.pt") for name in ("whole", "parts"))
     for name, value in whole["average"].items():
         torch.testing.assert_close(resumed["average"][name], value, rtol=0, atol=0)
