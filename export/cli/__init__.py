@@ -11,9 +11,11 @@ import sys
 import click
 
 from export.cli.average import average_runs
+from export.cli.label import label_songs
 from export.cli.low_rank import low_rank_run
 from export.cli.old_names import add_old_command
 from export.cli.prepare import prepare
+from export.cli.prior_items import prior_items
 from export.cli.score import score_runs
 from export.cli.studio import studio
 from export.cli.to_onnx import to_onnx, variant, verify
@@ -36,6 +38,8 @@ for command in (
     variant,
     verify,
     studio,
+    label_songs,
+    prior_items,
 ):
     cli.add_command(command)
 add_old_command(cli, average_runs, "blend")

@@ -8,15 +8,17 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from export.recipes.spleeter import network, weights
+from export.recipes.spleeter import network, onnx_export, weights
 
 NARROW = (2, 3, 4, 4, 6, 6, 8)
 
 
 @pytest.fixture
 def narrow(monkeypatch):
-    """Have networks with few channels: what is tested here doesn't depend on how many."""
+    """Have networks with few channels, and shorter windows to verify them on."""
     monkeypatch.setattr(network, "CHANNELS", NARROW)
+    monkeypatch.setattr(onnx_export, "OFFLINE_WINDOW", 2)
+    monkeypatch.setattr(onnx_export, "TEST_S", 2.0)
 
 
 def random_arrays(channels, seed):

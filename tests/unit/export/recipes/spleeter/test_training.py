@@ -29,9 +29,11 @@ def make_task(mixer, recipe=RECIPE, pair=None):
 
 def test_the_loss_falls_and_a_resumed_run_is_the_same(tmp_path, narrow, mixer):
     recipe, pair = replace(RECIPE, anchor=0.1), make_pair()
-    done = Trainer(make_task(mixer, recipe, pair), tmp_path / "whole").run(Budget(steps=12))
-    assert [r["step"] for r in done.history] == [4, 8, 12]
-    assert done.history[-1]["valid_loss"] < 0.95 * done.history[0]["valid_loss"]
+    task = make_task(mixer, recipe, pair)
+    before = task.validate()["loss"]
+    done = Trainer(task, tmp_path / "whole").run(Budget(steps=8))
+    assert [r["step"] for r in done.history] == [4, 8]
+    assert done.history[-1]["valid_loss"] < 0.9 * before
 
     def stop_after_four(progress):
         if progress.step == 4:
@@ -39,13 +41,13 @@ def test_the_loss_falls_and_a_resumed_run_is_the_same(tmp_path, narrow, mixer):
 
     first = Trainer(make_task(mixer, recipe, pair), tmp_path / "parts", validated=stop_after_four)
     with pytest.raises(KeyboardInterrupt):
-        first.run(Budget(steps=12))
+        first.run(Budget(steps=8))
     # The checkpoint has its recipe, and the pair.
     again = make_task(mixer, replace(RECIPE, learning_rate=1.0))
-    Trainer(again, tmp_path / "parts").run(Budget(steps=12), resume=True)
+    Trainer(again, tmp_path / "parts").run(Budget(steps=8), resume=True)
     assert again.recipe == recipe
     whole, resumed = (read_content(tmp_path / name / "last.pt") for name in ("whole", "parts"))
-    assert resumed["step"] == whole["step"] == 12
+    assert resumed["step"] == whole["step"] == 8
     for name, value in whole["average"].items():
         torch.testing.assert_close(resumed["average"][name], value, rtol=0, atol=0)
 
