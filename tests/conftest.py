@@ -54,6 +54,13 @@ def identity_model(tmp_path):
 
 
 @pytest.fixture
+def half_model(tmp_path):
+    """Vocals and beat are half of the mixture each."""
+    (tmp_path / "models").mkdir()
+    return models.constant_mask(tmp_path / "models" / "half.onnx", 0.5)
+
+
+@pytest.fixture
 def unet_shaped_model(tmp_path):
     """Four frames a run with a look-ahead of eight, like the tutorial's U-Net."""
     return models.lookahead_mask(tmp_path / "lookahead.onnx", frames=4, lookahead=8)

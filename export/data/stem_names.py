@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 from export.errors import DataError
 from streamsep.spec import MAX_STEMS, STEM_NAME
-
-# The host's names, where they differ from those of the tracks' files.
-HOST_NAMES = {"accompaniment": "beat"}
+from streamsep.stem_names import canonical_stem
 
 
 def check_stems(stems: Sequence[str]) -> None:
@@ -35,4 +33,4 @@ def check_stems(stems: Sequence[str]) -> None:
 
 def host_names(stems: Sequence[str]) -> tuple[str, ...]:
     """Return what the host calls the stems of tracks."""
-    return tuple(HOST_NAMES.get(stem, stem) for stem in stems)
+    return tuple(canonical_stem(stem) for stem in stems)

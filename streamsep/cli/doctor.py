@@ -23,7 +23,6 @@ from streamsep.models import Model, model_name
 from streamsep.realtime import Session
 from streamsep.realtime.interpreter import low_latency_interpreter
 from streamsep.separation import Separator, load_separator
-from streamsep.separation.sliding import SlidingSeparator
 from streamsep.spec import ModelSpec
 from streamsep.types import Float32
 
@@ -118,11 +117,10 @@ def _cuda(model: Model) -> Finding:
 
 def _speed(separator: Separator) -> Finding:
     """Run half a second of noise through a real session, in real time."""
-    schedule = separator.schedule if isinstance(separator, SlidingSeparator) else None
     session = Session(
         separator,
         device_frames=LIVE.block,
-        slack=max(LIVE.slack, schedule.slack if schedule else 0),
+        slack=max(LIVE.slack, separator.slack),
         gains=dict.fromkeys(separator.stems, 1.0),
     )
     spec, stop = separator.spec, threading.Event()

@@ -54,7 +54,7 @@ def command(folder: Path, model: Model, device: str, museval: bool, report: Path
     spec = live.spec
     songs = find_reference_songs(folder)
     if report is not None:
-        make_folder(report, "--report")
+        make_folder(report)
     scores = []
     columns = (
         TextColumn("{task.description}"),

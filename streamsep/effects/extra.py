@@ -16,7 +16,7 @@ def pedalboard() -> Any:
     EffectError
         If the extra that brings it isn't installed.
     """
-    return _load("pedalboard", "effects need", "--voice-effects off")
+    return _load("pedalboard", "effects need", "voice effects off")
 
 
 def pylibrb() -> Any:
@@ -27,7 +27,7 @@ def pylibrb() -> Any:
     EffectError
         If the extra that brings it isn't installed.
     """
-    return _load("pylibrb", "another key needs", "no --key")
+    return _load("pylibrb", "another key needs", "no key")
 
 
 def _load(name: str, who: str, without: str) -> Any:

@@ -98,7 +98,7 @@ def _museval_medians(
         raise StreamsepError(
             "museval isn't installed",
             expected="the eval extra",
-            remedy="pip install 'streamsep[eval]', or leave museval out with --no-museval",
+            remedy="pip install 'streamsep[eval]', or leave museval out",
         ) from error
     truth = np.stack([song.beat.T, song.vocals.T])
     guess = np.stack([beat.T, vocals.T])

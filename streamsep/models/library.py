@@ -6,8 +6,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-import click
-
+from streamsep.app_folder import app_folder
 from streamsep.errors import ModelError
 
 BUILTIN = ("live", "fast", "studio", "tutorial")  # the first is what runs when none is named
@@ -32,7 +31,7 @@ def builtin_models() -> dict[str, Path]:
 
 def imported_folder() -> Path:
     """Return where imported models are, there or not."""
-    return Path(click.get_app_dir("streamsep")) / "models"
+    return app_folder() / "models"
 
 
 def imported_path(name: str) -> Path:

@@ -1,4 +1,4 @@
-"""What ``separate`` is to do: from folders, globs and a template to files and their targets."""
+"""Jobs of separation: from folders, globs and a template to files and their targets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 
-import click
-
 from streamsep.audio.files.container import VIDEO_SUFFIXES
 from streamsep.audio.files.sound_file import FORMATS
-from streamsep.errors import AudioFileError, OutputError
+from streamsep.errors import ArgumentError, AudioFileError, OutputError
+from streamsep.stem_names import BEAT, canonical_stem
 
 SOUND_FORMATS = (*FORMATS, ".m4a")
 # Videos in containers that are read only become Matroska, which holds any picture.
@@ -118,7 +117,7 @@ def _inside(folder: Path) -> list[InputFile]:
 
 
 class Template:
-    """Names of the targets, out of ``-o`` and ``--format``.
+    """Names of the targets, out of an output and a format.
 
     Parameters
     ----------
@@ -130,7 +129,7 @@ class Template:
 
     Raises
     ------
-    click.UsageError
+    ArgumentError
         If a field is unknown, or the template ends in one format and ``suffix`` is another.
     OutputError
         If the template ends in a format that can't be written.
@@ -176,21 +175,33 @@ def _check_fields(template: str) -> None:
         for _, field, _, _ in Formatter().parse(template):
             if field is not None and field not in FIELDS:
                 known = ", ".join(f"{{{name}}}" for name in FIELDS)
-                raise click.UsageError(f"-o knows no {{{field}}}; choose among {known}")
+                raise ArgumentError(
+                    f"the output template {template!r} has a field {{{field}}}",
+                    expected=f"fields among {known}",
+                    remedy="choose one of these",
+                )
         template.format(**dict.fromkeys(FIELDS, "x"))
     except ValueError as error:
-        raise click.UsageError(f"-o {template!r} is no template: {error}") from error
+        raise ArgumentError(
+            f"{template!r} is no output template: {error}",
+            expected="a folder, or a path with fields such as {name} and {stem}",
+            remedy="write {{ or }} for a brace that stands for itself",
+        ) from error
 
 
 def _agreed(own: str, asked: str | None) -> str:
     if own not in KNOWN:
         raise OutputError(
-            f"no sound format has the suffix {own!r} that -o ends in",
+            f"no sound format has the suffix {own!r} that the output ends in",
             expected=", ".join(KNOWN),
             remedy="choose one of these",
         )
     if asked is not None and asked != own:
-        raise click.UsageError(f"-o ends in {own}, and --format asks for {asked}")
+        raise ArgumentError(
+            f"the output ends in {own}, and the format asked for is {asked}",
+            expected="one format",
+            remedy="leave one of the two out",
+        )
     return own
 
 
@@ -207,7 +218,7 @@ def plan(
     songs, template
         What there is, and where it goes.
     stems
-        Those asked for; None for all, and for a video with the beat alone.
+        Those asked for, by any of their names; None for all, and for a video the beat alone.
     all_stems
         What the model gives.
 
@@ -216,13 +227,15 @@ def plan(
     OutputError
         If two targets are one file, or a target is a song: before any work.
     """
-    names = {*all_stems, "beat"}
+    if stems is not None:
+        stems = tuple(dict.fromkeys(canonical_stem(stem, all_stems) for stem in stems))
+    names = {*all_stems, canonical_stem(BEAT, all_stems)}
     owners = {_bare(template.target(song, stem)): song for song in songs for stem in names}
     songs = [song for song in songs if owners.get(_bare(song.path), song) is song]
     jobs = []
     for song in songs:
         stays_video = template.suffix_for(song) in VIDEO_SUFFIXES
-        wanted = stems or (("beat",) if stays_video else all_stems)
+        wanted = stems or ((canonical_stem(BEAT, all_stems),) if stays_video else all_stems)
         jobs.append(Job(song, {stem: template.target(song, stem) for stem in wanted}))
     _refuse_same_targets(jobs)
     return jobs
@@ -241,6 +254,6 @@ def _refuse_same_targets(jobs: list[Job]) -> None:
                 raise OutputError(
                     f"{target} would be both {taken[key]} and {owner}",
                     expected="a name of its own for each stem of each file",
-                    remedy="tell them apart, e.g. -o 'DIR/{folder}/{name}.{ext}.{stem}'",
+                    remedy="tell them apart, e.g. by the output 'DIR/{folder}/{name}.{ext}.{stem}'",
                 )
             taken[key] = owner

@@ -12,6 +12,7 @@ from streamsep.dsp.crossfade import DryWetSwitch
 from streamsep.dsp.decibels import db_to_gain, to_db
 from streamsep.dsp.mixer import RampedMixer
 from streamsep.separation import gains_for
+from streamsep.stem_names import canonical_stem
 from streamsep.types import Float32
 
 # guide: what is heard of the vocals; beat: the song, guide included; master: song and microphone.
@@ -19,6 +20,7 @@ FADERS = ("guide", "beat", "mic", "master")
 # What a tap can listen to besides stems and the beat. All but the mix come before the faders: at
 # gain one they are what the mix is the sum of.
 OWN_BUSES = ("mic", "mix")
+FADER_OF_STEM = {"vocals": "guide"}
 
 
 class Tap(Protocol):
@@ -127,13 +129,15 @@ class MixBus:
         return self._bypass
 
     def set_gain(self, fader: str, gain_db: float) -> None:
-        """Move a fader, in decibels; ``-inf`` mutes.
+        """Move a fader, or that of a stem (the guide is the vocals'), in decibels; ``-inf`` mutes.
 
         Raises
         ------
         ValueError
             For an unknown fader, NaN or +inf.
         """
+        fader = canonical_stem(fader, FADERS)
+        fader = FADER_OF_STEM.get(fader, fader)
         if fader not in FADERS:
             raise ValueError(f"no fader {fader} among {', '.join(FADERS)}")
         if not gain_db < math.inf:

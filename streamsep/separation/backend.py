@@ -193,7 +193,8 @@ class OnnxBackend:
             raise BackendError(
                 f"the model failed while running on {self.provider}: {first_line(error)}",
                 expected="a run without errors",
-                remedy="try --device cpu, or another model",
+                remedy="try the device cpu, or another model",
+                settings=("device", "model"),
             ) from error
         self._turns[stream] = 1 - turn
 
@@ -255,7 +256,8 @@ def _open_session(path: Path, device: str, options: Any, *, graphs: bool) -> Any
         raise BackendError(
             "CUDA was asked for and can't be used here",
             expected="an NVIDIA GPU with its driver and the CUDA and cuDNN libraries",
-            remedy="pip install 'streamsep[cuda]', or use --device cpu",
+            remedy="pip install 'streamsep[cuda]', or use the device cpu",
+            settings=("device",),
         )
     return session or _create(path, ["CPUExecutionProvider"], options)
 

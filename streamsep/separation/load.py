@@ -16,7 +16,7 @@ from streamsep.separation.schedule import (
     choose_schedule,
     measure_run,
 )
-from streamsep.separation.separator import SeparatorOptions
+from streamsep.separation.separator import SeparatorFactory, SeparatorOptions
 from streamsep.separation.sliding import SlidingSeparator
 from streamsep.separation.spectral_engine import SpectralEngine
 from streamsep.separation.stateful import PipelinedSeparator, StatefulSeparator
@@ -33,7 +33,7 @@ OFFLINE_PRIOR_STRIDE = 2  # hops; whatever the machine, so that the result is th
 
 
 def load_separator(
-    model: Path | EntryPoint,
+    model: Path | EntryPoint | SeparatorFactory,
     *,
     device: str = "auto",
     stride_blocks: int | None = None,
@@ -46,7 +46,8 @@ def load_separator(
     Parameters
     ----------
     model
-        ONNX file with a ModelSpec in its metadata, or a plugin's entry point.
+        ONNX file with a ModelSpec in its metadata, or a plugin: its entry point, or the factory
+        itself.
     device
         ``"auto"``, ``"cuda"`` or ``"cpu"``.
     stride_blocks
@@ -68,7 +69,7 @@ def load_separator(
     BackendError
         If ``device="cuda"`` can't be had, or the machine is too slow for a whole-window model.
     """
-    if isinstance(model, EntryPoint):
+    if not isinstance(model, Path):
         return load_plugin_separator(model, SeparatorOptions(device=device, offline=offline))
     spec = ModelSpec.from_metadata(read_metadata(model))
     if spec.looks_both_ways:

@@ -11,6 +11,7 @@ from streamsep.dsp.delay import DelayLine
 from streamsep.dsp.sanitize import MAX_AMPLITUDE, Sanitizer
 from streamsep.dsp.stft import StreamingSTFT
 from streamsep.separation.backend import Backend
+from streamsep.separation.schedule import RunSchedule
 from streamsep.spec import ModelSpec
 from streamsep.types import Float32
 
@@ -32,7 +33,17 @@ class SpectralEngine(ABC):
         Frames per call, a multiple of ``spec.stride_frames``.
     lag_frames
         How many frames the used estimates trail the newest frame.  [default: the spec's]
+
+    Attributes
+    ----------
+    slack
+        See `Separator`; a graph of few frames is done within its block.
+    schedule
+        When its graph is run, where the machine's speed decides that.
     """
+
+    slack: int = 0
+    schedule: RunSchedule | None = None
 
     def __init__(
         self, backend: Backend, stride_frames: int, *, lag_frames: int | None = None
