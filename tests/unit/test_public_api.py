@@ -25,6 +25,7 @@ PUBLIC = {
     "DeviceError",
     "EffectError",
     "LiveConfig",
+    "LivePlayer",
     "LyricsError",
     "Model",
     "ModelError",
@@ -305,7 +306,7 @@ class TestLoad:
         assert made == [False, False, True]
 
     def test_a_whole_window_model_needs_no_timing_before_it_runs_live(self, tmp_path, monkeypatch):
-        def slow(*arguments):
+        def slow(*arguments, **options):
             raise streamsep.BackendError("too slow", expected="a faster one", remedy="none")
 
         monkeypatch.setattr("streamsep.separation.load.choose_schedule", slow)
