@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,25 @@ from export.errors import DataError
 SONG, VOCAL_FREE, VOICE_ONLY, MIX = "song", "vocal_free", "voice_only", "mix"
 
 TRIES = 5  # for a place in which something sounds
+
+
+@dataclass(frozen=True, slots=True)
+class MixShares:
+    """What training items are, and what kinds of tracks they are made of.
+
+    Attributes
+    ----------
+    items
+        Share of each kind of item, as of `draw_item_kind`.
+    songs, voices, bands
+        Share of each kind of track among true songs, and among the voices and bands of mixes, as of
+        `pools`.
+    """
+
+    items: Mapping[str, float]
+    songs: Mapping[str, float]
+    voices: Mapping[str, float]
+    bands: Mapping[str, float]
 
 
 def draw_item_kind(rng: np.random.Generator, shares: Mapping[str, float], *, songs: bool) -> str:
@@ -44,7 +64,7 @@ def draw_item_kind(rng: np.random.Generator, shares: Mapping[str, float], *, son
 
 
 def pools(
-    tracks: Sequence[Track], name: str, shares: dict[str, float]
+    tracks: Sequence[Track], name: str, shares: Mapping[str, float]
 ) -> list[tuple[float, list[Track]]]:
     """Group the tracks that hold a file by kind, each kind with its share of the draws.
 

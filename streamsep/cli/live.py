@@ -20,9 +20,9 @@ from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
 from streamsep.events import Event, EventLog
 from streamsep.live.config import BLOCK_RANGE, GUIDE_RANGE, LOOPBACK, SLACK_RANGE, LiveConfig
-from streamsep.live.model_choice import AUTO
 from streamsep.live.player import LivePlayer
 from streamsep.models import Model
+from streamsep.models.quality import AUTO
 from streamsep.tui.display import choose_display
 
 DEFAULTS = LiveConfig()

@@ -8,10 +8,9 @@ from typing import Any
 import click
 
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
-from streamsep.live.model_choice import AUTO
 from streamsep.live.model_probe import choose_for_files
 from streamsep.models import BUILTIN, Model, find_model
-from streamsep.models.quality import BEST
+from streamsep.models.quality import AUTO, BEST
 
 ANY_MODEL = f"Model to run: {', '.join(BUILTIN)}, one of 'streamsep models list', or an ONNX file"
 

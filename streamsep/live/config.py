@@ -11,8 +11,9 @@ from streamsep.dsp.decibels import HIGHEST_GAIN_DB
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
 from streamsep.errors import ArgumentError
-from streamsep.live.model_choice import AUTO, Listening
+from streamsep.live.model_choice import Listening
 from streamsep.models import Model
+from streamsep.models.quality import AUTO
 from streamsep.realtime.latency import DEFAULT_SLACK
 
 LOOPBACK = "loopback"  # the input that is what other programs play

@@ -11,8 +11,6 @@ from streamsep.models.quality import BEST, BY_QUALITY, STANDARD
 if TYPE_CHECKING:
     from streamsep.separation.schedule import RunSchedule
 
-AUTO = "auto"  # a model's name where the choice is ours
-
 # What is listened to: a file that is played or only separated, what other programs play, or what
 # happens in a room.
 Listening = Literal["file", "offline", "loopback", "mic"]

@@ -9,9 +9,10 @@ from pathlib import Path
 from streamsep.errors import BackendError, ModelError
 from streamsep.live.config import LiveConfig
 from streamsep.live.machine import cores_here, free_memory, run_schedule
-from streamsep.live.model_choice import AUTO, Choice, Listening, Situation, choose, ruled_out
+from streamsep.live.model_choice import Choice, Listening, Situation, choose, ruled_out
 from streamsep.models import Model, find_model
 from streamsep.models.quality import (
+    AUTO,
     BEST,
     BY_QUALITY,
     LIGHTER,

@@ -13,6 +13,7 @@ from streamsep.spec import ModelSpec
 # The best one hears whole windows; the standard one answers at once; fast is the standard one
 # with less of it to wait for; the others do with less.
 BEST, STANDARD = "studio", "live"
+AUTO = "auto"  # a model's name where the choice is ours
 BY_QUALITY = (BEST, STANDARD, "fast", "light", "tutorial")
 # With which a machine has less to do than with which, and no less than it must.
 LIGHTER = {BEST: STANDARD, STANDARD: "light", "fast": "light", "light": "tutorial"}
@@ -42,3 +43,22 @@ def file_problem(name: str) -> str:
         return f"{path} is damaged" if is_intact(path) is False else ""
     except ModelError as error:
         return error.what if str(path) in error.what else f"{path} is damaged: {error.what}"
+
+
+def best_file() -> Path:
+    """Return the file of the best built-in model that is there and whole.
+
+    Raises
+    ------
+    ModelError
+        If none is.
+    """
+    for name in BY_QUALITY:
+        path = builtin_file(name)
+        if path is not None and not file_problem(name):
+            return path
+    raise ModelError(
+        "no built-in model is installed",
+        expected=f"{BEST}{SUFFIX} or one of the others",
+        remedy="pip install streamsep-models, or name a model of your own",
+    )

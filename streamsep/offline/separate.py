@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from streamsep.audio.files.sound_file import CHUNK_S, subtype_for
 from streamsep.dsp.decibels import db_to_gain, to_db
 from streamsep.errors import ArgumentError
-from streamsep.models import BUILTIN
+from streamsep.models.quality import AUTO
 from streamsep.offline.jobs import InputFile, Template, plan
 from streamsep.offline.stem_blocks import stem_blocks
 from streamsep.offline.stem_writer import write_stems
@@ -34,7 +34,7 @@ def separate(
     sample_rate: int,
     *,
     stems: Sequence[str] | str | None = None,
-    model: ModelSource | Model = BUILTIN[0],
+    model: ModelSource | Model = AUTO,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> StemDict:
@@ -112,7 +112,7 @@ def separate_file(
     output: str | os.PathLike[str] | None = None,
     *,
     stems: Sequence[str] | str | None = None,
-    model: ModelSource | Model = BUILTIN[0],
+    model: ModelSource | Model = AUTO,
     device: str = "auto",
     format: str | None = None,
     bits: int | None = None,

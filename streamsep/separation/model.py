@@ -11,6 +11,7 @@ from pathlib import Path
 
 from streamsep.errors import ArgumentError, StreamsepError
 from streamsep.models import BUILTIN, find_model
+from streamsep.models.quality import AUTO, best_file
 from streamsep.onnx_file import read_metadata
 from streamsep.separation.backend import DEVICES
 from streamsep.separation.load import load_separator
@@ -164,10 +165,10 @@ def load(model: ModelSource | Model = BUILTIN[0], *, device: str = "auto") -> Mo
     Parameters
     ----------
     model
-        A name as ``streamsep models list`` shows them (``"live"``, ``"fast"``, ``"tutorial"``,
-        an imported model, a package's separator); the path of an ONNX file; or a function that
-        is called with `SeparatorOptions` and returns a `Separator` of your own. A Model is
-        returned as it is.
+        ``"auto"``, the best built-in one that is there; a name as ``streamsep models list`` shows
+        them (``"studio"``, ``"live"``, ``"fast"``, ``"tutorial"``, an imported model, a package's
+        separator); the path of an ONNX file; or a function that is called with `SeparatorOptions`
+        and returns a `Separator` of your own. A Model is returned as it is.
     device
         ``"auto"`` takes CUDA where it really runs, ``"cuda"`` insists, ``"cpu"`` never tries.
 
@@ -196,7 +197,7 @@ def load(model: ModelSource | Model = BUILTIN[0], *, device: str = "auto") -> Mo
 
 def _found(source: ModelSource) -> Path | EntryPoint | SeparatorFactory:
     if isinstance(source, str):
-        return find_model(source)
+        return best_file() if source == AUTO else find_model(source)
     return Path(source) if isinstance(source, os.PathLike) else source
 
 
@@ -204,4 +205,4 @@ def _whole_window(source: Path | EntryPoint | SeparatorFactory) -> bool:
     """Say whether it is a graph over whole windows whose live engine has to be timed."""
     if not isinstance(source, Path):
         return False
-    return ModelSpec.from_metadata(read_metadata(source)).output == "complex"
+    return ModelSpec.from_metadata(read_metadata(source)).looks_both_ways

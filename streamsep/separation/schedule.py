@@ -154,8 +154,8 @@ def _too_slow(spec: ModelSpec, run_s: float, allowed_s: float) -> BackendError:
         f"{spec.name} takes {run_s:.2f} s here for what live has {allowed_s:.2f} s at most: "
         f"{run_s / allowed_s:.1f} times too slow",
         expected="a faster machine or a lighter model",
-        remedy="use the device cuda if there is a GPU, or streamsep separate, which may take "
-        "its time",
+        remedy="use the device cuda if there is a GPU, or streamsep separate, which may "
+        "take its time",
         settings=("device",),
     )
 

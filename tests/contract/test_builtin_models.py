@@ -31,7 +31,10 @@ def test_it_is_found_by_name_and_says_what_it_is(name):
     assert separator.spec.name == name
     assert separator.spec.licence == "GPL-3.0-or-later"
     assert separator.stems == ("vocals", "beat")
-    assert separator.delay + separator.block_size == LATENCY[name]
+    if name in HOP_BY_HOP:
+        assert separator.delay + separator.block_size == LATENCY[name]
+    else:
+        assert separator.schedule.latency < 0.3 * 44_100  # as late as it may be nearly live
     assert f"`{name}`" in path.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
 
 

@@ -74,33 +74,34 @@ def test_a_vst3_plugin_changes_the_beat_and_the_vocals_wait_for_it(wet):
 
 
 def test_what_a_vst3_plugin_doesn_t_take_is_named(wet):
-    with pytest.raises(EffectError, match=r"has no parameter 'dry'; expected .* with one of wet;"):
+    with pytest.raises(EffectError, match=r"'dry'.* wet;"):
         load_effect(f"{wet}:dry=1")
-    with pytest.raises(EffectError, match="doesn't take wet=7 "):
+    with pytest.raises(EffectError, match="wet=7"):
         load_effect(f"{wet}:wet=7")
 
 
 def test_an_instrument_is_no_effect(tmp_path):
     bundle = vst3.build(tmp_path, instrument=True)
-    with pytest.raises(EffectError, match=f"the plugin {bundle} is an instrument; expected an eff"):
+    with pytest.raises(EffectError, match=f"{bundle} .*instrument"):
         load_effect(str(bundle))
 
 
 @pytest.mark.parametrize(
-    ("wish", "says"),
+    ("wish", "named", "known"),
     [
-        ("Wobble", "no effect is called 'Wobble'; expected a file FILE.vst3, or one of Bitcrush"),
-        ("Gain:loud=1", "Gain has no parameter 'loud'; expected parameter=value with one of gain_"),
-        ("Gain:gain_db", "'gain_db' sets nothing; expected parameter=value with one of gain_db"),
-        ("Delay:mix=3", "Delay doesn't take mix=3 ("),
-        ("Delay:mix=much", "Delay doesn't take mix=much ("),
-        ("/nowhere/good.vst3:wet=1", "no plugin at /nowhere/good.vst3; expected a VST3 plugin"),
+        ("Wobble", "'Wobble'", "Bitcrush"),
+        ("Gain:loud=1", "'loud'", "gain_db"),
+        ("Gain:gain_db", "'gain_db'", "gain_db"),
+        ("Delay:mix=3", "mix=3", ""),
+        ("Delay:mix=much", "mix=much", ""),
+        ("/nowhere/good.vst3:wet=1", "/nowhere/good.vst3", "VST3"),
     ],
 )
-def test_what_isn_t_there_is_named(wish, says):
+def test_what_isn_t_there_is_named_and_what_there_is(wish, named, known):
     with pytest.raises(EffectError) as raised:
         load_effect(wish)
-    assert str(raised.value).startswith(says)
+    assert named in raised.value.what
+    assert known in raised.value.expected
 
 
 def broken_file(folder):

@@ -30,6 +30,7 @@ from export.data.track_pools import (
     SONG,
     VOCAL_FREE,
     VOICE_ONLY,
+    MixShares,
     draw_item_kind,
     draw_track,
     pools,
@@ -42,12 +43,12 @@ from export.errors import DataError
 ITEM_FRAMES = 130  # 3 s
 ITEM_SAMPLES = ITEM_FRAMES * HOP_LENGTH
 
-ITEM_SHARES = {SONG: 0.28, VOCAL_FREE: 0.12, VOICE_ONLY: 0.06}  # as of `draw_item_kind`
-
-# Where voices and bands come from; shares of what there is are scaled to sum to 1.
-SONG_SHARES = {"song": 0.55, "rendered": 0.45}
-VOICE_SHARES = {"song": 0.25, "voice": 0.28, "sung": 0.25, "rendered": 0.08, "speech": 0.14}
-BAND_SHARES = {"song": 0.22, "accompaniment": 0.58, "rendered": 0.20}
+SHARES = MixShares(
+    items={SONG: 0.28, VOCAL_FREE: 0.12, VOICE_ONLY: 0.06},
+    songs={"song": 0.55, "rendered": 0.45},
+    voices={"song": 0.25, "voice": 0.28, "sung": 0.25, "rendered": 0.08, "speech": 0.14},
+    bands={"song": 0.22, "accompaniment": 0.58, "rendered": 0.20},
+)
 
 SECOND_VOICE_CHANCE = 0.20
 SECOND_BAND_CHANCE = 0.30
@@ -83,6 +84,8 @@ class StereoMixer:
         With step and position it decides every draw.
     stems
         What to tell apart, by the names of the tracks' files.
+    shares
+        What items are, and what they are made of.
 
     Raises
     ------
@@ -91,14 +94,20 @@ class StereoMixer:
     """
 
     def __init__(
-        self, folder: Path, tracks: Sequence[Track], seed: int, stems: Sequence[str] = ("vocals",)
+        self,
+        folder: Path,
+        tracks: Sequence[Track],
+        seed: int,
+        stems: Sequence[str] = ("vocals",),
+        shares: MixShares = SHARES,
     ) -> None:
         self._folder, self._seed, self._stems = folder, seed, tuple(stems)
+        self._shares = shares.items
         self._band_files = ["accompaniment", *(stem for stem in stems if stem != "vocals")]
         known = tracks_with(tracks, stems)
-        self._voices = pools(tracks, "vocals", VOICE_SHARES)
-        self._bands = pools(known, "accompaniment", BAND_SHARES)
-        self._songs = pools([t for t in known if "vocals" in t.files], "vocals", SONG_SHARES)
+        self._voices = pools(tracks, "vocals", shares.voices)
+        self._bands = pools(known, "accompaniment", shares.bands)
+        self._songs = pools([t for t in known if "vocals" in t.files], "vocals", shares.songs)
         if not self._voices:
             raise DataError(
                 "no voice to mix",
@@ -116,7 +125,7 @@ class StereoMixer:
             of them; they sum to the mixture, whose RMS lies within ``LEVEL_DBFS``.
         """
         rng = generator_at(self._seed, step, position)
-        kind = draw_item_kind(rng, ITEM_SHARES, songs=bool(self._songs))
+        kind = draw_item_kind(rng, self._shares, songs=bool(self._songs))
         if kind == SONG:
             voice, band = self._true_song(rng)
         else:

@@ -35,6 +35,7 @@ KERNEL_BANDS = 5
 ADDED = (
     "band_recurrences.",
     "fine.",
+    "own_gain",
     "prior_gain",
 )  # begins the names of parts that add nothing at first
 
@@ -296,8 +297,12 @@ class CausalUNet(nn.Module):
             Decoder(widths[i + 1], widths[i], outs[i], config.lookahead) for i in range(levels)
         )
         self.head = nn.Conv2d(outs[0], config.masks, (1, 3), padding=(0, 1))
-        gains = [nn.Parameter(torch.full((BANDS,), PRIOR_GAIN)) for _ in range(2)]
-        self.own_gain, self.prior_gain = gains if config.prior else (None, None)
+        self.own_gain: nn.Parameter | None = None
+        self.prior_gain: nn.Parameter | None = None
+        if config.prior:
+            self.own_gain, self.prior_gain = (
+                nn.Parameter(torch.full((BANDS,), PRIOR_GAIN)) for _ in range(2)
+            )
 
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of what `step` carries from frame to frame, for one stream, by name.

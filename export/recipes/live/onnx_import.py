@@ -7,7 +7,7 @@ by their gain and bias.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,15 @@ def read_start(path: Path, task: LiveTask) -> dict[str, Any]:
     if path.suffix != ".onnx":
         return read_live_content(path)
     network = build_from(path, read_arrays(path), read_network)
-    fit_norms(network, task.spectra(BATCHES_FROM, BATCHES))
+    if network.config.prior and not task.recipe.network.prior:
+        raise CheckpointError(
+            f"{path} is of a network with a prior",
+            expected="a network without one, as is to be trained",
+            remedy="add --prior-items and --prior-valid",
+        )
+    # A network without a prior may be what one with a prior begins with.
+    features = task.features if network.config.prior else planes
+    fit_norms(network, task.spectra(BATCHES_FROM, BATCHES), features)
     return {"average": network.state_dict()}
 
 
@@ -153,13 +161,19 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
 
 
 @torch.no_grad()
-def fit_norms(network: CausalUNet, mixtures: Iterable[Tensor]) -> None:
+def fit_norms(
+    network: CausalUNet,
+    mixtures: Iterable[Tensor],
+    features: Callable[[Tensor], Tensor] = planes,
+) -> None:
     """Let every batch norm divide by what reaches it, and change nothing of what comes out.
 
     Parameters
     ----------
     mixtures
         complex64 spectra, (batch, 2, bins, frames) each.
+    features
+        Makes of each what the network is given.
     """
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     seen: dict[nn.Module, list[Tensor]] = {norm: [] for norm in norms}
@@ -170,7 +184,7 @@ def fit_norms(network: CausalUNet, mixtures: Iterable[Tensor]) -> None:
 
     hooks = [norm.register_forward_pre_hook(look) for norm in norms]
     for mixture in mixtures:
-        network.logits(planes(mixture))
+        network.logits(features(mixture))
     for hook in hooks:
         hook.remove()
     for norm in norms:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from export.constants import HOP_LENGTH
+from export.constants import BINS, HOP_LENGTH, N_FFT, SAMPLE_RATE
 from export.data.audio import Audio
 from export.engine.torch_stft import stft
 from export.errors import DataError
@@ -21,8 +22,8 @@ from export.recipes.live.mixing import ITEM_SAMPLES, StereoMixer
 from export.recipes.live.task import LiveTask
 from streamsep.separation.backend import OnnxBackend
 from streamsep.separation.two_speed import MaskPrior
+from streamsep.spec import ModelSpec
 
-BINS = 1025
 ITEM_HOPS = ITEM_SAMPLES // HOP_LENGTH
 PIECE_HOPS = 44  # of most items; see `export.recipes.live.task`
 ABSENT_CHANCE = 0.15  # of items whose prior says nothing, as on machines that are too slow for it
@@ -54,15 +55,29 @@ class PriorItem:
 
     def save(self, path: Path) -> None:
         """Write it whole or not at all."""
-        partial = path.with_suffix(".partial.npz")
-        np.savez(partial, x=self.sources, m=self.masks, e=self.every, ph=self.first)
-        partial.rename(path)
+        partial = path.with_name(path.name + ".partial")
+        with partial.open("wb") as file:
+            np.savez(file, x=self.sources, m=self.masks, e=self.every, ph=self.first)
+        partial.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> PriorItem:
-        """Read what `save` wrote."""
-        with np.load(path) as kept:
-            return cls(kept["x"], kept["m"], int(kept["e"]), int(kept["ph"]))
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        DataError
+            If it is missing, damaged, or holds something else.
+        """
+        try:
+            with np.load(path) as kept:
+                return cls(kept["x"], kept["m"], int(kept["e"]), int(kept["ph"]))
+        except (OSError, KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+            raise DataError(
+                f"{path} is no item ({error})",
+                expected="a file of 'python -m export prior-items'",
+                remedy="remove it, and draw it again",
+            ) from error
 
     def newest(self, first: int, count: int, late: int) -> Tensor:
         """Return the masks known at each hop, float32 (2, 1025, count); 0.5 before the first.
@@ -102,6 +117,25 @@ def make_item(sources: Audio, prior: OnnxBackend, every: int, first: int) -> Pri
     return PriorItem(whole, np.round(np.stack(masks) * 255).astype(np.uint8), every, first)
 
 
+def check_prior(spec: ModelSpec) -> None:
+    """Refuse a model whose masks aren't what a live network's prior gives.
+
+    Raises
+    ------
+    DataError
+        If its stems, rate, hop or transform are others.
+    """
+    its = (spec.stems, spec.channels, spec.sample_rate, spec.hop_length, spec.n_fft)
+    wanted = (("vocals",), 2, SAMPLE_RATE, HOP_LENGTH, 2 * N_FFT)
+    if its != wanted or (spec.feature, spec.output) != ("magnitude", "mask"):
+        raise DataError(
+            f"{spec.name} can't be a prior",
+            expected=f"stereo masks of the vocals over magnitudes, {SAMPLE_RATE} Hz, "
+            f"n_fft {2 * N_FFT}, hop {HOP_LENGTH}",
+            remedy="name a model that 'python -m export studio' wrote",
+        )
+
+
 class TwoSpeedTask(LiveTask):
     """As `LiveTask`, with items of a folder beside fresh mixes.
 
@@ -124,7 +158,7 @@ class TwoSpeedTask(LiveTask):
             if not any(folder.glob("*.npz")):
                 raise DataError(
                     f"no items in {folder}",
-                    expected="files of 'python -m export prior'",
+                    expected="files of 'python -m export prior-items'",
                     remedy="make them first",
                 )
         super().__init__(*others, **options)
@@ -174,8 +208,9 @@ class TwoSpeedTask(LiveTask):
             sources, self._prior = self.batch(step)
             yield self._spectra(sources, step)[0]
 
-    def _features(self, mixture: Tensor) -> Tensor:
-        return torch.cat([planes(mixture), self._prior], 1)
+    def features(self, mixture: Tensor) -> Tensor:
+        """Return what the network is given of the newest batch, mixtures and prior."""
+        return torch.cat([planes(mixture), self._prior.to(mixture.device)], 1)
 
     def _held_out_items(self) -> Iterator[Tensor]:
         paths = sorted(self._valid_items.glob("*.npz"))
@@ -188,5 +223,5 @@ class TwoSpeedTask(LiveTask):
             )
 
     def _spectra(self, sources: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        spectra = stft(sources, self._window)
+        spectra = stft(sources.to(self._device), self._window)
         return spectra.sum(1), spectra[:, :1]

@@ -122,7 +122,7 @@ class LiveTask:
         mixture, stems = self._spectra(batch, step)
         seed_torch_at(self.recipe.seed, step)  # what dropout draws
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
-            logits = self.model.logits(self._features(mixture))
+            logits = self.model.logits(self.features(mixture))
         loss = batch_loss(logits.float(), mixture, stems)
         self._optimizer.zero_grad()
         loss.backward()
@@ -149,7 +149,7 @@ class LiveTask:
             norm.momentum = None  # a plain mean over all batches
             norm.train()
         for mixture in self.calibration_batches():
-            self.average.logits(self._features(mixture))
+            self.average.logits(self.features(mixture))
         self.average.eval()
 
     def calibration_batches(self) -> Iterator[Tensor]:
@@ -161,7 +161,7 @@ class LiveTask:
         for step in range(first, first + count):
             yield self._spectra(draw_items(self._train, step, self.recipe.batch_size), step)[0]
 
-    def _features(self, mixture: Tensor) -> Tensor:
+    def features(self, mixture: Tensor) -> Tensor:
         """Return what the network is given of the mixtures of a batch."""
         return planes(mixture)
 
@@ -197,7 +197,7 @@ class LiveTask:
             As of `export.recipes.live.evaluator.evaluate`.
         """
         items = self._held_out_items()
-        return evaluate(self.average, items, self._window, self._features)
+        return evaluate(self.average, items, self._window, self.features)
 
     def state(self) -> dict[str, Any]:
         """Return the recipe, the weights, their mean and the optimiser's state."""

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import deepcopy
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import logsigmoid, pad
 
 from export.constants import SAMPLE_RATE
-from export.recipes.live.mixing import ITEM_SAMPLES, StereoMixer
-from export.recipes.spleeter.features import HOP_LENGTH, N_FFT, stft, to_bins, to_rows
+from export.data.audio import Audio
+from export.data.track_pools import SONG, VOCAL_FREE, VOICE_ONLY, MixShares
+from export.recipes.spleeter.features import N_FFT, stft, to_bins, to_rows
 from export.recipes.spleeter.network import STRIDE, SpleeterUNet
+from export.recipes.spleeter.pair import Pair
 
-WINDOW = 2 * STRIDE  # frames of an item
-# Frames that an item's samples fill; one more is left empty, before them or after.
-HEARD = (ITEM_SAMPLES - N_FFT) // HOP_LENGTH + 1
+WINDOW = 2 * STRIDE  # frames of an item; its samples fill one less, which is left empty
+# More true songs than for a network that begins with nothing: this one has heard many voices, and
+# what it is taught is to part them from what they were recorded with.
+SHARES = MixShares(
+    items={SONG: 0.45, VOCAL_FREE: 0.15, VOICE_ONLY: 0.04},
+    songs={"song": 0.85, "rendered": 0.15},
+    voices={"song": 0.5, "voice": 0.3, "sung": 0.1, "rendered": 0.04, "speech": 0.06},
+    bands={"song": 0.22, "accompaniment": 0.58, "rendered": 0.20},
+)
 NARROW_CHANCE = 0.15  # of items with nothing above some frequency: old or cheap recordings
 NARROW_HZ = (5_000, 16_000)
 SHORT_CHANCE = 0.5  # of batches of windows half as long: live, that is what there is
@@ -32,14 +41,38 @@ AVERAGE = 0.998  # kept of the averaged weights at each step
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What decides a run, beside its data and its time."""
+    """What decides a run, beside its data and its time.
 
-    learning_rate: float = 1e-4
+    Attributes
+    ----------
+    shares
+        What items are, and what they are made of.
+    anchor
+        Weight of the loss against a pair's estimates, beside that against the true vocals: what
+        the weights know of songs that aren't here then stays.
+    """
+
+    learning_rate: float = 3.5e-5
     batch_size: int = 6
     seed: int = 0
     valid_items: int = 48
     valid_every: int = 200
     clip_norm: float = 1.0
+    shares: MixShares = field(default_factory=lambda: SHARES)
+    anchor: float = 0.0
+
+
+def read_recipe(state: dict[str, Any]) -> Recipe:
+    """Return the recipe that `SpleeterTask.state` kept."""
+    fields = dict(state["recipe"])
+    return Recipe(**fields | {"shares": MixShares(**fields["shares"])})
+
+
+class Mixer(Protocol):
+    """Where items come from."""
+
+    def sample(self, step: int, position: int) -> Audio:
+        """Return vocals and the rest, float32 (2, 2, samples), of a place in a step's batch."""
 
 
 class SpleeterTask:
@@ -53,16 +86,30 @@ class SpleeterTask:
         Where to begin.
     train, valid
         Where items come from.
+    pair
+        What it is held to if the recipe has an anchor. Checkpoints keep it: a run goes on with the
+        one that it began with.
     """
 
     schedule = "cosine"
 
     def __init__(
-        self, recipe: Recipe, network: SpleeterUNet, train: StereoMixer, valid: StereoMixer
+        self,
+        recipe: Recipe,
+        network: SpleeterUNet,
+        train: Mixer,
+        valid: Mixer,
+        pair: Pair | None = None,
+        *,
+        device: torch.device | None = None,
     ) -> None:
+        if recipe.anchor and pair is None:
+            raise ValueError("an anchor takes a pair of networks")
         self.recipe, self._train, self._valid = recipe, train, valid
+        self._device = device or torch.device("cpu")
         self.learning_rate, self.valid_every = recipe.learning_rate, recipe.valid_every
-        self.model = network.train()
+        self._pair = pair.to(self._device) if pair is not None and recipe.anchor else None
+        self.model = network.to(self._device).train()
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = deepcopy(self.model)
         self._optimizer = torch.optim.AdamW(
@@ -73,7 +120,7 @@ class SpleeterTask:
         """Return vocals and the rest, float32 (batch_size, 2, 2, samples)."""
         return self._draw(self._train, step, range(self.recipe.batch_size))
 
-    def _draw(self, mixer: StereoMixer, step: int, places: Iterable[int]) -> Tensor:
+    def _draw(self, mixer: Mixer, step: int, places: Iterable[int]) -> Tensor:
         return torch.from_numpy(np.stack([mixer.sample(step, place) for place in places]))
 
     def train_step(self, batch: Tensor, step: int, learning_rate: float) -> float:
@@ -81,8 +128,13 @@ class SpleeterTask:
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         rng = np.random.default_rng([self.recipe.seed, step, 10**6])
-        mixture, vocals = self._spectra(batch, rng)
-        loss = separation_loss(to_bins(self.model.logits(rows(mixture))), mixture, vocals)
+        mixture, vocals = self._spectra(batch.to(self._device), rng)
+        heard = rows(mixture)
+        logits = to_bins(self.model.logits(heard))
+        loss = separation_loss(logits, mixture, vocals)
+        if self._pair is not None:
+            estimate = to_bins(self._pair.masks(heard)) * mixture
+            loss = loss + self.recipe.anchor * separation_loss(logits, mixture, estimate)
         self._optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
@@ -102,7 +154,7 @@ class SpleeterTask:
             spectra = torch.cat([first, second])
         else:
             before = int(rng.random() < 0.5)
-            spectra = torch.nn.functional.pad(spectra, (before, WINDOW - HEARD - before))
+            spectra = pad(spectra, (before, WINDOW - spectra.shape[-1] - before))
         narrow = rng.random(len(spectra)) < NARROW_CHANCE
         for item in np.flatnonzero(narrow):
             spectra[item, ..., int(rng.uniform(*NARROW_HZ) * N_FFT / SAMPLE_RATE) :, :] = 0
@@ -114,8 +166,9 @@ class SpleeterTask:
         losses, gains = [], []
         size = self.recipe.batch_size
         for start in range(0, self.recipe.valid_items, size):
-            stems = stft(self._draw(self._valid, 0, range(start, start + size)))
-            stems = torch.nn.functional.pad(stems, (0, WINDOW - HEARD))
+            items = self._draw(self._valid, 0, range(start, start + size))
+            stems = stft(items.to(self._device))
+            stems = pad(stems, (0, WINDOW - stems.shape[-1]))
             mixture, vocals = stems.sum(1), stems[:, 0]
             logits = to_bins(self.average.logits(rows(mixture)))
             losses.append(separation_loss(logits, mixture, vocals).item())
@@ -123,11 +176,15 @@ class SpleeterTask:
             rest, voice = (power(stems[:, i]).sum((1, 2, 3)) for i in (1, 0))
             both = (voice > 1e-3 * rest) & (rest > 1e-3 * voice)
             gains += (10 * torch.log10(voice / error))[both].tolist()
-        return {"loss": float(np.mean(losses)), "usdr_target": float(np.mean(gains))}
+        # Items of which one side is silent have no uSDR.
+        usdr = {"usdr_target": float(np.mean(gains))} if gains else {}
+        return {"loss": float(np.mean(losses)), **usdr}
 
     def state(self) -> dict[str, Any]:
-        """Return the recipe, the weights, their mean and the optimiser's memory."""
+        """Return the recipe, the weights, their mean, the optimiser's memory and the pair."""
+        pair = {} if self._pair is None else {"pair": self._pair.state_dict()}
         return {
+            **pair,
             "recipe": asdict(self.recipe),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
@@ -136,7 +193,12 @@ class SpleeterTask:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.recipe = Recipe(**state["recipe"])
+        self.recipe = read_recipe(state)
+        self.learning_rate, self.valid_every = self.recipe.learning_rate, self.recipe.valid_every
+        self._pair = None
+        if self.recipe.anchor:
+            self._pair = Pair(SpleeterUNet(), SpleeterUNet()).to(self._device)
+            self._pair.load_state_dict(state["pair"])
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
@@ -161,7 +223,7 @@ def separation_loss(logits: Tensor, mixture: Tensor, vocals: Tensor) -> Tensor:
     mixture, vocals
         complex64, of the same shape.
     """
-    weights = torch.ones(logits.shape[-1])
+    weights = torch.ones(logits.shape[-1], device=logits.device)
     weights[-EDGE_FRAMES:] = EDGE_WEIGHT
     weights /= weights.mean()
     whole, voice, rest = power(mixture), power(vocals), power(mixture - vocals)
@@ -170,8 +232,8 @@ def separation_loss(logits: Tensor, mixture: Tensor, vocals: Tensor) -> Tensor:
     overlap = (whole + voice - rest) / 2
     spectral = logits.new_zeros(())
     for part, shared, log_mask in (
-        (voice, overlap, torch.nn.functional.logsigmoid(logits)),
-        (rest, whole - overlap, torch.nn.functional.logsigmoid(-logits)),
+        (voice, overlap, logsigmoid(logits)),
+        (rest, whole - overlap, logsigmoid(-logits)),
     ):
         root = (whole * part + TINY**2).sqrt().sqrt()
         worth = root + COMPLEX_WEIGHT * shared / (root + TINY**0.5)

@@ -19,7 +19,7 @@ from export.recipes.live import mixing
 from export.recipes.live.features import planes
 from export.recipes.live.graph import build_causal
 from export.recipes.live.low_rank import input_statistics, truncate_rank
-from export.recipes.live.mixing import ITEM_SAMPLES, StereoMixer
+from export.recipes.live.mixing import ITEM_SAMPLES, SHARES, StereoMixer
 from export.recipes.live.network import CausalConfig
 from export.recipes.live.onnx_export import (
     live_spec,
@@ -43,29 +43,6 @@ RECIPE = Recipe(
 )
 
 
-@pytest.fixture
-def tracks(tmp_path):
-    """A voice of warbling tones and a band of noise: a song, a solo, a vocal-free piece."""
-    rng = np.random.default_rng(0)
-    count = 4 * 44_100
-    time = np.arange(count) / 44_100
-    voice = 0.2 * np.sin(2 * np.pi * 400 * time + 5 * np.sin(2 * np.pi * 5 * time))
-    band = 0.05 * rng.standard_normal((2, count))
-    sounds = {"vocals": np.stack([voice, voice]), "accompaniment": band}
-    for name, sound in sounds.items():
-        sf.write(tmp_path / f"{name}.wav", sound.T, 44_100, subtype="PCM_16")
-    kinds = {"song": tuple(sounds), "voice": ("vocals",), "accompaniment": ("accompaniment",)}
-    return [
-        Track(kind, kind, "train", count, 0.0, {name: f"{name}.wav" for name in names})
-        for kind, names in kinds.items()
-    ]
-
-
-@pytest.fixture
-def mixer(tmp_path, tracks):
-    return StereoMixer(tmp_path, tracks, seed=1)
-
-
 def test_draws_depend_on_seed_step_and_place_alone(tmp_path, tracks, mixer):
     first = mixer.sample(3, 1)
     assert all(side.shape == (2, ITEM_SAMPLES) and side.dtype == np.float32 for side in first)
@@ -87,15 +64,16 @@ def test_some_items_lack_a_voice_and_some_a_band(tmp_path, tracks, songs):
     assert all(np.isfinite(side).all() for item in items for side in item)
 
 
-def test_voice_and_band_of_a_song_change_speed_together(tmp_path, monkeypatch):
+def test_voice_and_band_of_a_song_change_speed_together(tmp_path):
     """Of a song whose band is its voice once more, every true item is twice the same."""
     rng = np.random.default_rng(2)
     sound = 0.1 * rng.standard_normal((6 * 44_100, 2))
     sf.write(tmp_path / "one.wav", sound, 44_100, subtype="PCM_16")
     files = dict.fromkeys(("vocals", "drums", "accompaniment"), "one.wav")
     song = Track("song", "song", "train", len(sound), 0.0, files)
-    monkeypatch.setitem(mixing.ITEM_SHARES, SONG, 1.0)
-    items = [StereoMixer(tmp_path, [song], seed=3).sample(step, 0) for step in range(8)]
+    shares = replace(SHARES, items={SONG: 1.0})
+    pool = StereoMixer(tmp_path, [song], seed=3, shares=shares)
+    items = [pool.sample(step, 0) for step in range(8)]
     for vocals, band in items:
         # Of equal phase at whatever speed; levels differ.
         assert np.corrcoef(vocals[0], band[0])[0, 1] > 0.999
