@@ -25,6 +25,7 @@ PUBLIC = {
     "DeviceError",
     "EffectError",
     "LiveConfig",
+    "LivePlayer",
     "LyricsError",
     "Model",
     "ModelError",
