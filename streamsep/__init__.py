@@ -32,6 +32,7 @@ from streamsep.spec import ModelSpec, SeparatorSpec, StateSpec
 
 if TYPE_CHECKING:
     from streamsep.live.config import LiveConfig
+    from streamsep.live.player import LivePlayer
     from streamsep.offline.separate import separate, separate_file
     from streamsep.realtime.realtime_session import RealtimeSession
     from streamsep.separation.model import Model, load
@@ -46,6 +47,7 @@ __all__ = [
     "DeviceError",
     "EffectError",
     "LiveConfig",
+    "LivePlayer",
     "LyricsError",
     "Model",
     "ModelError",
@@ -68,6 +70,7 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "LiveConfig": "streamsep.live.config",
+    "LivePlayer": "streamsep.live.player",
     "Model": "streamsep.separation.model",
     "RealtimeSession": "streamsep.realtime.realtime_session",
     "Separator": "streamsep.separation.separator",

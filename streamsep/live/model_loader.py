@@ -79,8 +79,7 @@ class ModelLoader:
         key = None if semitones is None else KeyChanger(semitones, *sizes)
         if key is not None:
             effects.append(key)
-        schedule = getattr(separator, "schedule", None)
-        slack = max(self._config.slack, schedule.slack if schedule else 0)
+        slack = max(self._config.slack, separator.slack)
         if effects:
             gains_for("vocals", separator.stems)
             separator = SeparatorWithEffects(separator, effects)

@@ -25,14 +25,6 @@ from streamsep.realtime.spectrum import Spectrum
 WATCH_S = 0.1
 # Waits are cut up: on some systems a signal is only seen between two of them.
 WAIT_S = 1.0
-# What a programmer calls a fader by, besides its name.
-FADER_NAMES = {
-    "vocals": "guide",
-    "song": "beat",
-    "accompaniment": "beat",
-    "instrumental": "beat",
-    "microphone": "mic",
-}
 
 
 class RunDisplay(Protocol):
@@ -272,7 +264,7 @@ class LivePlayer:
         ValueError
             For an unknown fader, NaN or +inf.
         """
-        self._parts.session.set_gain(FADER_NAMES.get(fader, fader), db)
+        self._parts.session.set_gain(fader, db)
 
     def set_bypass(self, bypass: bool) -> None:
         """Play the delayed original in the song's place, at the same moment in the music."""

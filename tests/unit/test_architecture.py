@@ -82,20 +82,6 @@ def test_dependencies_point_one_way(path):
     assert imported_layers(path) <= ALLOWED[layer] | {layer}
 
 
-@pytest.mark.parametrize("layer", ["live", "tui"])
-def test_only_the_command_line_speaks_of_its_options(layer):
-    """Below it there are no options: messages name settings, and errors and events carry them."""
-    for path in (PACKAGE / layer).glob("*.py"):
-        tree = ast.parse(path.read_text())
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                names = [getattr(node, "module", None), *(name.name for name in node.names)]
-                assert "click" not in names, path
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                # Those of video players are for them.
-                assert not re.search(r"(^| )--(?!audio-)\w", node.value), path
-
-
 def test_every_layer_has_its_arrows_listed():
     inside = {p.relative_to(PACKAGE).parts[0].removesuffix(".py") for p in PACKAGE.rglob("*.py")}
     assert inside - {"__init__", "__main__"} == set(ALLOWED)
@@ -117,7 +103,7 @@ def test_every_function_and_class_has_a_name_of_its_own():
 
 
 def below_the_command_line():
-    return [p for p in modules() if p.relative_to(PACKAGE).parts[0] not in ("cli", "live")]
+    return [p for p in modules() if p.relative_to(PACKAGE).parts[0] != "cli"]
 
 
 @pytest.mark.parametrize(
