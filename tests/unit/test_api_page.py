@@ -26,6 +26,7 @@ def test_each_use_has_an_example():
         "A model",
         "A stream",
         "Your own callback",
+        "A live player",
         "A separator of your own",
     ]
 

@@ -26,6 +26,7 @@ PUBLIC = {
     "DeviceError",
     "EffectError",
     "LiveConfig",
+    "LivePlayer",
     "LyricsError",
     "Model",
     "ModelError",
