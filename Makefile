@@ -1,24 +1,40 @@
-# Two commands that work on a bare machine: `make demo` and `make test`.
+# Three commands that work on a bare machine: `make demo`, `make check` and `make test`.
 PYTHON ?= python3
 SONG ?=
+PYTEST = .venv/bin/python -m pytest
+FAST_PACKAGES = libportaudio2 ffmpeg
+SERVER_PACKAGES = libasound2-plugins pulseaudio pulseaudio-utils pipewire pipewire-pulse wireplumber \
+    dbus-daemon jackd2 tmux fluidsynth timgm6mb-soundfont gcc libc6-dev
 
-.PHONY: demo test lint clean
+.PHONY: demo check lint fast test wheels clean
 
 # The light install: no torch, no compiler.
 demo: .venv-demo/.installed
 	@sh tools/debian.sh optional libportaudio2
 	@.venv-demo/bin/python tools/demo.py $(if $(SONG),"$(SONG)")
 
-test: .venv/.installed
-	@sh tools/debian.sh required libportaudio2 libasound2-plugins pulseaudio pulseaudio-utils \
-	    pipewire pipewire-pulse wireplumber dbus-daemon jackd2 ffmpeg tmux fluidsynth timgm6mb-soundfont \
-	    gcc libc6-dev
-	.venv/bin/python -m pytest
+# Types on one core, the fast tests on another.
+check: .venv/.installed
+	@$(MAKE) --no-print-directory -j 2 lint fast
 
 lint: .venv/.installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+fast: .venv/.installed
+	@sh tools/debian.sh required $(FAST_PACKAGES)
+	$(PYTEST) -q -m 'not slow and not server and not hardware'
+
+# Everything but what needs hardware.
+test: .venv/.installed
+	@sh tools/debian.sh required $(FAST_PACKAGES) $(SERVER_PACKAGES)
+	$(PYTEST)
+
+# dist/, and what is in it tried in an empty environment.
+wheels: .venv/.installed
+	@sh tools/debian.sh required libportaudio2
+	@sh tools/check_wheel.sh .venv/bin/python
 
 .venv-demo/.installed: pyproject.toml tools/venv.sh tools/debian.sh
 	@PYTHON="$(PYTHON)" sh tools/venv.sh .venv-demo demo
@@ -27,4 +43,4 @@ lint: .venv/.installed
 	@PYTHON="$(PYTHON)" sh tools/venv.sh .venv dev
 
 clean:
-	rm -rf .venv .venv-demo .pytest_cache .mypy_cache .ruff_cache demo
+	rm -rf .venv .venv-demo .pytest_cache .mypy_cache .ruff_cache demo dist

@@ -1,10 +1,14 @@
 """Every error a user can meet: what was wrong, what was expected, what to do, and an exit code.
 
 Errors that are bugs (a wrong shape passed between our own layers) stay ``ValueError``; the
-classes here are for what the outside world does to us.
+classes here are for what the outside world does to us, callers of the public API included.
 """
 
 from __future__ import annotations
+
+EXIT_USAGE = 2  # what click itself uses
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
+EXIT_TERMINATED = 143  # 128 + SIGTERM
 
 
 class StreamsepError(Exception):
@@ -18,12 +22,16 @@ class StreamsepError(Exception):
         What would have been right.
     remedy
         What the user can do now.
+    settings
+        Names of the settings that the remedy speaks of; a command line adds its options.
     """
 
     exit_code = 1
 
-    def __init__(self, what: str, *, expected: str, remedy: str) -> None:
-        self.what, self.expected, self.remedy = what, expected, remedy
+    def __init__(
+        self, what: str, *, expected: str, remedy: str, settings: tuple[str, ...] = ()
+    ) -> None:
+        self.what, self.expected, self.remedy, self.settings = what, expected, remedy, settings
         super().__init__(printable(f"{what}; expected {expected}; {remedy}"))
 
 
@@ -40,6 +48,12 @@ def first_line(error: BaseException) -> str:
     """Return what a foreign error says, as part of one line of ours."""
     line = (str(error).splitlines() or [""])[0] or type(error).__name__
     return printable(line[:200])
+
+
+class ArgumentError(StreamsepError, ValueError):
+    """A value that a public function can't use: an array's shape or dtype, a rate, a template."""
+
+    exit_code = EXIT_USAGE
 
 
 class AudioFileError(StreamsepError):
@@ -100,8 +114,3 @@ class EffectError(StreamsepError):
     """An effect or plugin that can't be loaded, or whose parameter can't be set."""
 
     exit_code = 11
-
-
-EXIT_USAGE = 2  # what click itself uses
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, the shell's convention
-EXIT_TERMINATED = 143  # 128 + SIGTERM

@@ -3,9 +3,12 @@
 The graph's contract, for C channels, B = n_fft // 2 + 1 bins and T = ``frames_per_run`` frames:
 
 - input ``features`` float32 (P, B, T), P planes computed from the mixture as ``feature`` says:
-  ``log1p_magnitude``, log(1 + ``feature_gain`` |X|) of each channel; or ``log1p_magnitude_lrms``,
-  that of left, right, their half sum and their half difference; or ``log1p_magnitude_lrms_mid``,
-  these four and then real and imaginary part of the half sum;
+  ``magnitude``, |X| of each channel; ``log1p_magnitude``, log(1 + ``feature_gain`` |X|) of each;
+  ``log1p_magnitude_lrms``, that of left, right, their half sum and their half difference;
+  ``log1p_magnitude_lrms_mid``, these four and then real and imaginary part of the half sum; or
+  ``log1p_magnitude_lrms_mid_prior``, these six and then, for left and right, what the model named
+  by ``prior`` thinks of a frame a few hops ago: the logit of its mask over `PRIOR_LOGITS`, 0 where
+  it hasn't been heard;
 - output ``estimate`` float32 (S, C, B, T), one entry per name in ``stems``, as ``output`` says;
 - stateful only: for each state one input and one output of the same shape, all starting at zero.
 
@@ -15,9 +18,9 @@ planes left real, left imaginary, right real, right imaginary; the output times 
 is the stem's own spectrum.
 
 In a *stateful* graph the estimate at position j belongs to the frame ``lag_frames`` before the
-features at position j. With ``any_frames`` T is a free size of the name ``frames``, and one run
-of k · T frames gives what k runs of T do. In a *sliding* graph estimate j belongs to features j
-of the same window.
+features at position j. In a *sliding* graph estimate j belongs to features j of the same window.
+With ``any_frames`` T is a free size of the name ``frames``: one run of k · T frames of a stateful
+graph gives what k runs of T do, and a sliding graph takes windows of any multiple of T.
 """
 
 from __future__ import annotations
@@ -31,15 +34,24 @@ from typing import Any
 
 from streamsep.errors import ModelError
 
-SCHEMA = 4
-READABLE = (1, 2, 3, SCHEMA)  # 1 lacked any_frames, 2 interleave, 3 feature_gain
+SCHEMA = 5
+READABLE = (1, 2, 3, 4, SCHEMA)  # 1 lacked any_frames, 2 interleave, 3 feature_gain, 4 prior
 METADATA_KEY = "streamsep"
 FEATURES_INPUT = "features"
 ESTIMATE_OUTPUT = "estimate"
 FREE_AXIS = "frames"
 
 WINDOWS = ("hann", "sqrt_hann", "asymmetric")
-FEATURES = ("log1p_magnitude", "log1p_magnitude_lrms", "log1p_magnitude_lrms_mid", "complex")
+FEATURES = (
+    "magnitude",
+    "log1p_magnitude",
+    "log1p_magnitude_lrms",
+    "log1p_magnitude_lrms_mid",
+    "log1p_magnitude_lrms_mid_prior",
+    "complex",
+)
+PRIOR_FEATURE = "log1p_magnitude_lrms_mid_prior"
+PRIOR_LOGITS = 4.0  # the largest logit of a prior's mask, which its plane calls 1
 OUTPUTS = ("mask", "log1p_magnitude", "complex")
 MODES = ("stateful", "sliding")
 
@@ -110,7 +122,7 @@ class ModelSpec(SeparatorSpec):
     context_frames
         How many earlier frames an estimate may depend on; 0 when unbounded (recurrent).
     any_frames
-        Whether a stateful graph takes any multiple of ``frames_per_run`` at once.
+        Whether a graph takes any multiple of ``frames_per_run`` at once.
     interleave
         Streams that the frames are dealt out to in turn, each with states of its own: to a
         stateful graph frames are ``interleave`` hops apart.
@@ -122,6 +134,9 @@ class ModelSpec(SeparatorSpec):
         Gain of a ``complex`` graph's stems.
     origin
         Where the file came from.
+    prior
+        Name of the sliding model whose masks the graph is also given; its file is looked for
+        beside this one.
     """
 
     stems: tuple[str, ...]
@@ -146,6 +161,7 @@ class ModelSpec(SeparatorSpec):
     dim_f: int = 0
     compensate: float = 1.0
     origin: str = ""
+    prior: str = ""
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -172,9 +188,11 @@ class ModelSpec(SeparatorSpec):
     def planes(self) -> int:
         """Feature planes that the graph takes."""
         return {
+            "magnitude": self.channels,
             "log1p_magnitude": self.channels,
             "log1p_magnitude_lrms": 4,
             "log1p_magnitude_lrms_mid": 6,
+            PRIOR_FEATURE: 6 + self.channels,
             "complex": 2 * self.channels,
         }[self.feature]
 
@@ -194,9 +212,19 @@ class ModelSpec(SeparatorSpec):
         """How many frames an estimate trails the newest frame that went in."""
         return self.lookahead_frames - (self.stride_frames - 1)
 
+    @property
+    def looks_both_ways(self) -> bool:
+        """Whether it is a whole-window graph whose frames want context on both sides."""
+        return self.mode == "sliding" and self.stride_frames == 1
+
     def batched(self, runs: int) -> ModelSpec:
-        """Return what the graph is when it does so many runs in one, as ``any_frames`` allows."""
+        """Return what the graph is when it does so many runs in one, as ``any_frames`` allows.
+
+        Of a sliding graph: with windows so many times as long.
+        """
         frames = runs * self.frames_per_run
+        if self.mode == "sliding":
+            return replace(self, frames_per_run=frames)
         return replace(
             self,
             frames_per_run=frames,
@@ -290,7 +318,7 @@ def _coerce(values: dict[str, Any]) -> dict[str, Any]:
 
 def _check(spec: ModelSpec) -> None:
     """Field by field, so that the message can name the field."""
-    for name in ("name", "licence", "training_data", "git_commit", "origin"):
+    for name in ("name", "licence", "training_data", "git_commit", "origin", "prior"):
         text = getattr(spec, name)
         # It is printed: a terminal would obey what isn't printable.
         if not isinstance(text, str) or not all(c.isprintable() or c == "\n" for c in text):
@@ -365,8 +393,10 @@ def _check_complex(spec: ModelSpec) -> None:
 
 
 def _check_mode(spec: ModelSpec) -> None:
-    if type(spec.any_frames) is not bool or (spec.any_frames and spec.mode == "sliding"):
-        raise _bad("any_frames", repr(spec.any_frames), "true or false, and false when sliding")
+    if type(spec.any_frames) is not bool:
+        raise _bad("any_frames", repr(spec.any_frames), "true or false")
+    if (spec.feature == PRIOR_FEATURE) != bool(spec.prior):
+        raise _bad("prior", repr(spec.prior), f"a model's name if the feature is {PRIOR_FEATURE}")
     if spec.mode == "sliding":
         if spec.states:
             raise _bad("states", f"{len(spec.states)} in a sliding graph", "none")

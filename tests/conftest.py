@@ -1,11 +1,28 @@
-"""Fixtures shared by all tests."""
+"""Fixtures shared by all tests, and what sorts tests into fast, slow and those of a server."""
 
 import os
 import signal
+from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.support import models
+
+INTEGRATION = Path(__file__).parent / "integration"
+
+# The same examples in every run, or a change would be blamed for what chance brought up; and no
+# deadline, since a busy machine is no failure.
+hypothesis.settings.register_profile("same", derandomize=True, deadline=None, database=None)
+hypothesis.settings.register_profile("explore", deadline=None, max_examples=2_000)
+hypothesis.settings.load_profile("same")
+
+
+def pytest_collection_modifyitems(items):
+    """Whatever is in the folder of a real sound server needs one."""
+    for item in items:
+        if item.path.is_relative_to(INTEGRATION):
+            item.add_marker(pytest.mark.server)
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +51,13 @@ def ordinary_priority():
 def identity_model(tmp_path):
     """One hop a run, vocals estimated as nothing: the beat is the input, delayed."""
     return models.constant_mask(tmp_path / "identity.onnx")
+
+
+@pytest.fixture
+def half_model(tmp_path):
+    """Vocals and beat are half of the mixture each."""
+    (tmp_path / "models").mkdir()
+    return models.constant_mask(tmp_path / "models" / "half.onnx", 0.5)
 
 
 @pytest.fixture

@@ -19,16 +19,15 @@ import soundfile as sf
 from rich.console import Console
 from rich.table import Table
 
+import streamsep
 from streamsep.audio.devices.device_list import find_device
 from streamsep.errors import DeviceError, StreamsepError
-from streamsep.evaluation.metrics import usdr
+from streamsep.evaluation.metrics import song_usdr
 from streamsep.evaluation.picture import draw_picture
 from streamsep.evaluation.spectrogram import spectrogram_of
-from streamsep.live.config import LiveConfig
-from streamsep.live.player import run_live
-from streamsep.models import find_model
+from streamsep.live.player import LivePlayer
 from streamsep.realtime import SessionStats
-from streamsep.separation import load_separator
+from streamsep.tui.display import choose_display
 
 OUT = Path("demo")
 RATE = 44_100
@@ -62,29 +61,33 @@ def demo(song: Path | None) -> None:
         + ("to your speakers" if speakers else "to disk only (no output device here)"),
         markup=False,
     )
-    separator = load_separator(find_model(None))
-    stats = run_live(
-        separator,
-        LiveConfig(
-            input_name=str(OUT / "song.wav"),
-            output_name="speakers" if speakers else "null",
-            record=OUT / "beat.flac",
-        ),
+    player = LivePlayer(
+        input=OUT / "song.wav",
+        output="speakers" if speakers else "null",
+        record=OUT / "beat.flac",
+        tune_process=True,
     )
+    with player:
+        stats = player.run(choose_display(player))
     beat = sf.read(OUT / "beat.flac", dtype="float32", always_2d=True)[0].T
     # Recorded in step with the song, so what was taken out is the difference.
     vocals = mixture - beat
     sf.write(OUT / "vocals.flac", vocals.T, RATE, subtype="PCM_24")
-    sounds = {"song": mixture, "beat": beat, "vocals taken out": vocals}
+    beside = separate_by("live", mixture)
+    sf.write(OUT / "beat.live.flac", beside.T, RATE, subtype="PCM_24")
+    sounds = {
+        "song": mixture,
+        f"beat, {stats.model}": beat,
+        "beat, live": beside,
+        f"vocals taken out, {stats.model}": vocals,
+    }
     spectrograms = {name: spectrogram_of(sound, RATE) for name, sound in sounds.items()}
     draw_picture(spectrograms, OUT / "spectrograms.png")
     report(stats)
     if true_vocals is not None:
-        report_sdr(mixture, beat, vocals, true_vocals)
-    console.print(
-        "written: "
-        + ", ".join(str(OUT / name) for name in ("beat.flac", "vocals.flac", "spectrograms.png"))
-    )
+        report_sdr(true_vocals, mixture, {stats.model: beat, "live": beside})
+    written = ("beat.flac", "vocals.flac", "beat.live.flac", "spectrograms.png")
+    console.print("written: " + ", ".join(str(OUT / name) for name in written))
     console.print("next: .venv-demo/bin/streamsep live --help")
 
 
@@ -108,6 +111,12 @@ def decode(path: Path, stream: int = 0) -> np.ndarray:
     return np.concatenate(frames, axis=1)
 
 
+def separate_by(model: str, mixture: np.ndarray) -> np.ndarray:
+    """Return the beat that a model gives, at once: what it would give live, to the sample."""
+    beat: np.ndarray = streamsep.separate(mixture, RATE, model=model, stems=["beat"])["beat"]
+    return beat
+
+
 def has_speakers() -> bool:
     try:
         find_device("speakers", "output")
@@ -125,7 +134,8 @@ def report(stats: SessionStats) -> None:
         "latency reported",
         f"{latency.ms(latency.session):.1f} ms ({latency.session} samples: "
         f"buffering {latency.buffering}, slack {latency.slack}, stft {latency.stft}, "
-        f"look-ahead {latency.lookahead}); device out {latency.ms(latency.device_out):.1f} ms",
+        f"look-ahead {latency.lookahead}), {latency.ms(latency.ahead):.1f} ms of it before the "
+        f"song began; device out {latency.ms(latency.device_out):.1f} ms",
     )
     table.add_row(
         "latency measured",
@@ -142,15 +152,17 @@ def report(stats: SessionStats) -> None:
     console.print(table)
 
 
-def report_sdr(
-    mixture: np.ndarray, beat: np.ndarray, vocals: np.ndarray, true_vocals: np.ndarray
-) -> None:
+def report_sdr(true_vocals: np.ndarray, mixture: np.ndarray, beats: dict[str, np.ndarray]) -> None:
     true_beat = mixture - true_vocals
     table = Table(box=None, pad_edge=False)
     for heading in ("SDR", "beat", "vocals"):
         table.add_column(heading, justify="left" if heading == "SDR" else "right")
-    for name, b, v in (("song as it is", mixture, mixture), ("separated live", beat, vocals)):
-        table.add_row(name, f"{usdr(true_beat, b):.1f} dB", f"{usdr(true_vocals, v):.1f} dB")
+    rows = {"song as it is": (mixture, mixture)}
+    rows |= {f"model {name}": (beat, mixture - beat) for name, beat in beats.items()}
+    for name, (b, v) in rows.items():
+        table.add_row(
+            name, f"{song_usdr(true_beat, b):.1f} dB", f"{song_usdr(true_vocals, v):.1f} dB"
+        )
     console.print(table)
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
@@ -23,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from streamsep.models import find_model
 from streamsep.realtime import Session
 from streamsep.separation import load_separator
 from testing.alignment import locate
+from testing.patch_bay import patch_bay
 from testing.servers import (
     FRONT,
     REAR,
@@ -265,7 +266,7 @@ def pipewire(block: int, takes: int) -> Iterator[Take]:
                     for sink, ports in (("B", ("FL", "FR")), ("A", ("RL", "RR"))):
                         for side, port in zip(("FL", "FR"), ports, strict=True):
                             link = f"{sink}:monitor_{side}", f"pw-record:input_{port}"
-                            wait_until(lambda link=link: linked(env, *link), " to ".join(link))
+                            wait_until(partial(linked, env, *link), " to ".join(link))
                     yield lambda: sf.read(path, dtype="float32", always_2d=True)[0].T
                 finally:
                     recorder.terminate()
@@ -313,79 +314,6 @@ def declared(env: dict[str, str]) -> int:
         max(int(frames) for frames in re.findall(rf"{kind} latency = \[ \d+ (\d+) \]", listed))
         for kind in ("capture", "playback")
     )
-
-
-class PatchBay:
-    """A client that plays, and one that records what it plays and what comes back.
-
-    Two: what one client sent to itself through another would be a period late.
-    """
-
-    def __init__(self, player: Any, recorder: Any) -> None:
-        self._recorder = recorder
-        self._out = player.outports.register("out")
-        self._in = [recorder.inports.register(name) for name in ("came", "went")]
-        self._sound = np.zeros(0, np.float32)
-        self._heard = np.zeros((2, 0), np.float32)
-        self._played = self._recorded = 0
-        self._done = threading.Event()
-        self.xruns = 0
-        player.set_process_callback(self._play)
-        recorder.set_process_callback(self._record)
-        recorder.set_xrun_callback(self._count)
-
-    def connect(self) -> None:
-        """Patch it to `live`."""
-        for wanted in (
-            (self._out, "PortAudio:in_0"),
-            (self._out, "PortAudio:in_1"),
-            ("PortAudio:out_0", self._in[1]),
-        ):
-            self._recorder.connect(*wanted)
-        if not self._recorder.get_all_connections(self._in[0]):
-            self._recorder.connect(self._out, self._in[0])
-
-    def play(self, sound: np.ndarray) -> np.ndarray:
-        """Play (N,); return (2, N), how it went out and what came back, of one recording."""
-        self._heard = np.zeros((2, len(sound)), np.float32)
-        self._played = self._recorded = 0
-        self._done.clear()
-        self._sound = sound
-        if not self._done.wait(30.0 + len(sound) / RATE):
-            raise SystemExit("JACK stands still")
-        self._sound = sound[:0]
-        return self._heard
-
-    def _count(self, delayed_us: float) -> None:
-        self.xruns += 1
-
-    def _play(self, frames: int) -> None:
-        out = self._out.get_array()
-        part = self._sound[self._played : self._played + frames]
-        out[: len(part)], out[len(part) :] = part, 0.0
-        self._played += len(part)
-
-    def _record(self, frames: int) -> None:
-        if not len(self._sound):
-            return
-        left = self._heard[:, self._recorded : self._recorded + frames]
-        for port, row in zip(self._in, left, strict=True):
-            row[:] = port.get_array()[: len(row)]
-        self._recorded += frames
-        if self._recorded >= self._heard.shape[-1]:
-            self._done.set()
-
-
-@contextmanager
-def patch_bay(env: dict[str, str]) -> Iterator[PatchBay]:
-    """Clients of a JACK server, as `PatchBay` has them."""
-    os.environ.update({name: env[name] for name in env if name.startswith("JACK_")})
-    import jack as jack_client
-
-    player, recorder = (jack_client.Client(n, no_start_server=True) for n in ("player", "recorder"))
-    bay = PatchBay(player, recorder)
-    with player, recorder:
-        yield bay
 
 
 SERVERS: dict[str, Callable[[int, int], Iterator[Take]]] = {

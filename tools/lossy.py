@@ -20,8 +20,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from export.augment.codec_augmentation import Codec, transcode
 from streamsep.errors import StreamsepError
 from streamsep.evaluation.methods import separate_song
-from streamsep.evaluation.metrics import usdr
-from streamsep.evaluation.songs import Song, find_songs, read_song
+from streamsep.evaluation.metrics import song_usdr
+from streamsep.evaluation.songs import ReferenceSong, find_reference_songs, read_reference_song
 from streamsep.models import find_model
 from streamsep.separation import load_separator
 
@@ -51,15 +51,15 @@ def compare(folder: Path, models: tuple[str, ...]) -> Table:
     table = Table("codec", "kbit/s", "song", *(Path(m).stem for m in models))
     for name, codec in {"none": None, **CODECS}.items():
         rows = []
-        for path in find_songs(folder):
-            song = read_song(path, sample_rate=spec.sample_rate, channels=spec.channels)
+        for path in find_reference_songs(folder):
+            song = read_reference_song(path, sample_rate=spec.sample_rate, channels=spec.channels)
             rate = 0.0
             if codec is not None:
                 coded, rate = transcode(song.mixture, spec.sample_rate, codec)
-                song = Song(song.name, song.vocals, coded - song.vocals)
-            untouched = usdr(song.beat, song.mixture)
+                song = ReferenceSong(song.name, song.vocals, coded - song.vocals)
+            untouched = song_usdr(song.beat, song.mixture)
             gains = [
-                usdr(song.beat, separate_song("model offline", song, separator)[0]) - untouched
+                song_usdr(song.beat, separate_song("model offline", song, separator)[0]) - untouched
                 for separator in separators
             ]
             rows.append((rate, *gains))

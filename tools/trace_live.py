@@ -34,9 +34,8 @@ from bench import commit, processor
 from benchmark.document import replace_section, table
 
 from streamsep.dsp.stft import StreamingSTFT
-from streamsep.live.config import LiveConfig
-from streamsep.live.player import run_live
-from streamsep.models import find_model
+from streamsep.live.player import LivePlayer
+from streamsep.models import BUILTIN, find_model
 from streamsep.realtime import Session
 from streamsep.realtime.inference_thread import InferenceThread
 from streamsep.realtime.mix_bus import MixBus
@@ -203,7 +202,7 @@ def _waits(times: Times, block: int, hop: int, lead: int) -> dict[str, np.ndarra
 
 def traced(asked: argparse.Namespace) -> dict[str, Any]:
     """Run a session under probes and return what they say."""
-    separator = load_separator(find_model(asked.model), device="cpu")
+    block_size = load_separator(find_model(asked.model), device="cpu").block_size
     sound = np.tile(music(SONG_S), int((asked.seconds + SPARE_S) / SONG_S) + 1)
     with contextlib.ExitStack() as on:
         name = on.enter_context(tempfile.TemporaryDirectory(prefix="streamsep-trace-"))
@@ -211,28 +210,30 @@ def traced(asked: argparse.Namespace) -> dict[str, Any]:
         song, voice = folder / "song.wav", folder / "voice.wav"
         sf.write(song, sound.T, RATE, subtype="FLOAT")
         sf.write(voice, sound[0, ::-1], RATE, subtype="FLOAT")
-        ends = {"input_name": str(song), "output_name": "null"}
+        ends: dict[str, Any] = {"input": str(song), "output": "null"}
         if asked.server == "pulse":
             server = on.enter_context(pulse_server())
             os.environ.update(server.env())
             on.enter_context(server.player(song, "A"))
-            ends = {"input_name": "pulse", "output_name": "pulse"}
-        options = LiveConfig(
+            ends = {"input": "pulse", "output": "pulse"}
+        player = LivePlayer(
             **ends,
+            model=asked.model,
+            device="cpu",
             mic=str(voice),
             voice_effects="off",
             guide=30.0,
             block=asked.block,
             record=folder / "take.wav",
             seconds=asked.seconds,
-            plain=True,
+            tune_process=True,
         )
-        capacity = round((asked.seconds + SPARE_S) * RATE / min(asked.block, separator.block_size))
+        capacity = round((asked.seconds + SPARE_S) * RATE / min(asked.block, block_size))
         tracks = on.enter_context(probes(capacity))
-        nowhere = on.enter_context(open(os.devnull, "w"))
         began, cpu = time.perf_counter(), time.process_time()
-        with contextlib.redirect_stdout(nowhere):
-            stats = run_live(separator, options)
+        with player:
+            player.wait()
+            stats = player.stats()
         cpu_share = (time.process_time() - cpu) / (time.perf_counter() - began)
     times = since_the_start(tracks)
     lead = stats.latency.buffering + stats.latency.slack
@@ -245,13 +246,13 @@ def traced(asked: argparse.Namespace) -> dict[str, Any]:
         "model": stats.model,
         "seconds": stats.seconds,
         "block": asked.block,
-        "hop": separator.block_size,
+        "hop": block_size,
         "lead": lead,
         "dropouts": stats.dropouts,
         "device_glitches": stats.device_glitches,
         "cpu_share": cpu_share,
         "wakes_per_hop": times["awake"].shape[1] / times["separate"].shape[1],
-        "rows": rows(times, block=asked.block, hop=separator.block_size, lead=lead),
+        "rows": rows(times, block=asked.block, hop=block_size, lead=lead),
     }
 
 
@@ -286,7 +287,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--block", type=int, default=512, help="samples of a device block")
-    parser.add_argument("--model", help="another than the built-in one; not a whole-window one")
+    parser.add_argument(
+        "--model", default=BUILTIN[0], help="another than the built-in one; not a whole-window one"
+    )
     parser.add_argument("--server", choices=["pulse", "none"], default="pulse")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     parser.add_argument(

@@ -36,10 +36,21 @@ MP3 = "MP3", "MPEG_LAYER_III", (0.45, 0.75)
 
 
 def add_transcoded(track: Track, folder: Path) -> Track:
-    """Code each file of a prepared track by itself, unless that is done, and return the new track.
+    """Code each file of a prepared track by itself, unless that is done.
 
     Which codec it is and how much it keeps, the track's name decides. The mixture is what the parts
     sum to. Files that are the same left and right have one channel.
+
+    Parameters
+    ----------
+    folder
+        The prepared folder; the new track's files go to a folder of its own there, which appears
+        when they are complete.
+
+    Returns
+    -------
+    Track
+        The new track, as long as the other; its name begins with `PREFIX`.
 
     Raises
     ------
@@ -78,7 +89,21 @@ def add_transcoded(track: Track, folder: Path) -> Track:
 
 
 def transcode(sound: Audio, rate: int, codec: Codec) -> tuple[Audio, float]:
-    """Return (C, N) through a codec and back, and its kbit/s."""
+    """Encode a sound and decode it again.
+
+    Parameters
+    ----------
+    sound
+        float32, shape (channels, samples); what is louder than full scale is coded softer and made
+        louder again.
+    rate
+        In Hz.
+
+    Returns
+    -------
+    tuple
+        float32 of the same shape, aligned with the sound, and the bit rate in kbit/s.
+    """
     same = len(sound) == 2 and np.array_equal(sound[0], sound[1])
     heard = sound[:1] if same else sound
     peak = max(1.0, float(np.abs(sound).max()) / HEADROOM)

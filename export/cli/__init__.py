@@ -11,11 +11,14 @@ import sys
 import click
 
 from export.cli.average import average_runs
+from export.cli.label import label_songs
 from export.cli.low_rank import low_rank_run
 from export.cli.old_names import add_old_command
 from export.cli.prepare import prepare
+from export.cli.prior_items import prior_items
 from export.cli.score import score_runs
-from export.cli.to_onnx import to_onnx, verify
+from export.cli.studio import studio
+from export.cli.to_onnx import to_onnx, variant, verify
 from export.cli.train import train
 from streamsep.errors import EXIT_INTERRUPTED, StreamsepError
 
@@ -25,7 +28,19 @@ def cli() -> None:
     """Make a model: prepare stems, train, score, average, export to ONNX, verify."""
 
 
-for command in (prepare, train, score_runs, average_runs, low_rank_run, to_onnx, verify):
+for command in (
+    prepare,
+    train,
+    score_runs,
+    average_runs,
+    low_rank_run,
+    to_onnx,
+    variant,
+    verify,
+    studio,
+    label_songs,
+    prior_items,
+):
     cli.add_command(command)
 add_old_command(cli, average_runs, "blend")
 add_old_command(cli, low_rank_run, "narrow")

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from export.cli.old_names import RenamedOption
+
+if TYPE_CHECKING:
+    from export.data.manifest import Track
+    from export.data.sources import SourceTrack
 
 FOLDER = click.Path(path_type=Path)
 
@@ -94,86 +99,66 @@ FOLDER = click.Path(path_type=Path)
     help="Hold out exactly the tracks of these names instead.",
 )
 def prepare(
-    musdb: Path | None,
-    hq: bool,
-    songs: tuple[Path, ...],
-    accompaniment: tuple[Path, ...],
-    excerpts: tuple[Path, ...],
-    voices: tuple[Path, ...],
-    speech: tuple[Path, ...],
-    sing: tuple[Path, ...],
-    midi: tuple[Path, ...],
-    soundfont: Path,
-    takes: int,
-    midi_takes: int | None,
-    midi_songs: int,
-    lossy: tuple[str, ...],
-    exclude: tuple[str, ...],
-    sources: tuple[Path, ...],
     out: Path,
     suffix: str,
+    sources: tuple[Path, ...],
     seed: int,
     valid_share: float,
     valid: tuple[str, ...],
+    lossy: tuple[str, ...],
+    **folders: Any,
 ) -> None:
     """Extract mixture, accompaniment and every stem by its name to 44.1 kHz, 16 bit.
 
     Run again after an interruption: finished tracks are skipped.
     """
-    from export.augment.codec_augmentation import add_transcoded
-    from export.cli.progress_bar import make_progress
-    from export.data import sources as find
+    from export.data.collection import Collection
     from export.data.manifest import write_manifest
-    from export.data.prepare import prepare_tracks
-    from export.data.split import assign_splits, matching
+    from export.data.split import assign_splits
 
-    found: list[find.SourceTrack] = []
-    if musdb is not None:
-        from export.data.musdb_source import find_musdb
-
-        found += find_musdb(musdb, hq=hq)
-    for folder in songs:
-        found += find.find_songs(folder, exclude)
-    for folder in accompaniment:
-        found += find.find_accompaniment(folder, exclude)
-    for folder in excerpts:
-        found += find.find_excerpts(folder, exclude)
-    for kind, folders in (("voice", voices), ("speech", speech)):
-        for folder in folders:
-            found += find.find_voices(folder, kind, exclude)
-    for folder in sing:
-        found += find.find_sung(folder, takes, seed, exclude)
-    for folder in midi:
-        from export.data.midi import find_midi
-
-        found += find_midi(folder, soundfont, midi_takes or takes, seed, exclude)
-    if midi_songs:
-        from export.data.midi_songs import find_sung_midi
-
-        people = [person for folder in sing for person in find.find_people(folder, exclude)]
-        if not people or not midi:
-            raise click.UsageError("--midi-songs takes --midi and --singing-synthesis")
-        for folder in midi:
-            found += find_sung_midi(folder, soundfont, people, midi_songs, seed, exclude)
+    collection = Collection(**folders, seed=seed)
+    if collection.midi_songs and not (collection.midi and collection.sing):
+        raise click.UsageError("--midi-songs takes --midi and --singing-synthesis")
+    found = collection.find()
     if not found:
         raise click.UsageError("name at least one of --musdb, --songs, --excerpts, --voices, …")
-    licences = {file: of for table in sources for file, of in find.read_licences(table).items()}
+    tracks = _extract(found, out, suffix, sources)
+    tracks = assign_splits(tracks, seed=seed, valid_share=valid_share, valid_patterns=valid)
+    tracks += _transcode(tracks, lossy, out)
+    write_manifest(out, tracks)
+    minutes = sum(t.seconds for t in tracks) / 60
+    held_out = sum(t.split == "valid" for t in tracks)
+    click.echo(f"{len(tracks)} tracks, {minutes:.1f} minutes, {held_out} held out, in {out}")
+
+
+def _extract(
+    found: list[SourceTrack], out: Path, suffix: str, tables: tuple[Path, ...]
+) -> list[Track]:
+    """Extract tracks with a progress bar, with the licences of some tables."""
+    from export.cli.progress_bar import make_progress
+    from export.data.prepare import prepare_tracks
+    from export.data.sources import read_licences
+
+    licences = {file: of for table in tables for file, of in read_licences(table).items()}
     with make_progress() as progress:
         row = progress.add_task("extracting", total=len(found))
-        tracks = prepare_tracks(
+        return prepare_tracks(
             found,
             out,
             suffix=f".{suffix}",
             licences=licences,
             done=lambda source, skipped: progress.advance(row),
         )
-        tracks = assign_splits(tracks, seed=seed, valid_share=valid_share, valid_patterns=valid)
-        again = [t for t in matching(tracks, lossy, "--codec-augmentation") if t.split == "train"]
-        row = progress.add_task("coding", total=len(again), visible=bool(again))
-        for track in again:
-            tracks.append(add_transcoded(track, out))
-            progress.advance(row)
-    write_manifest(out, tracks)
-    minutes = sum(t.seconds for t in tracks) / 60
-    held_out = sum(t.split == "valid" for t in tracks)
-    click.echo(f"{len(tracks)} tracks, {minutes:.1f} minutes, {held_out} held out, in {out}")
+
+
+def _transcode(tracks: list[Track], patterns: tuple[str, ...], out: Path) -> list[Track]:
+    """Return the tracks to train on whose names match once more, as a codec leaves them."""
+    from export.augment.codec_augmentation import add_transcoded
+    from export.cli.progress_bar import make_progress
+    from export.data.split import matching
+
+    again = [t for t in matching(tracks, patterns, "--codec-augmentation") if t.split == "train"]
+    if not again:
+        return []
+    with make_progress() as progress:
+        return [add_transcoded(track, out) for track in progress.track(again, description="coding")]

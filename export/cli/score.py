@@ -26,17 +26,15 @@ def score_runs(
     What a run prints is of its own mixes, this is of the same for all. Loss as in training; uSDR in
     dB of the stems, of the rest, and of the untouched mixture taken for the rest.
     """
-    from dataclasses import replace
-
     import torch
 
     from export.data.manifest import read_manifest
-    from export.engine.checkpoint import REMEDY, build_from
+    from export.engine.checkpoint import REMEDY
+    from export.engine.torch_stft import make_window
     from export.errors import CheckpointError
-    from export.recipes.live.live_checkpoint import read_live_content
+    from export.recipes.live.evaluator import evaluate, held_out_items
     from export.recipes.live.mixing import StereoMixer
-    from export.recipes.live.recipe import read_recipe
-    from export.recipes.live.task import LiveTask
+    from export.recipes.live.onnx_export import WINDOW, read_live
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -44,19 +42,16 @@ def score_runs(
     click.echo(f"{items} mixes of {len(held_out)} held-out tracks")
     click.echo(f"{'loss':>8}{'stems':>8}{'rest':>8}{'untouched':>11}  checkpoint")
     for path in checkpoints:
-        content = read_live_content(path)
-        if "average" not in content:
+        live = read_live(path)
+        if live is None:
             raise CheckpointError(
                 f"{path} holds no network of the live recipe",
                 expected="a live network",
                 remedy=REMEDY,
             )
+        mixer = StereoMixer(data, held_out, seed, live.stems)
         # Which mixes are drawn depends on how many at a time.
-        recipe = replace(build_from(path, content, read_recipe), batch_size=8, valid_items=items)
-        mixer = StereoMixer(data, held_out, seed, recipe.stems)
-        task = LiveTask(recipe, mixer, mixer)
-        build_from(path, content["average"], task.average.load_state_dict)
-        scores = task.score()
+        scores = evaluate(live.network, held_out_items(mixer, items, 8), make_window(WINDOW))
         # Mixes of which one side is silent have no uSDR.
         usdr = (scores.get(f"usdr_{name}", nan) for name in ("target", "rest", "untouched"))
         columns = [scores["loss"], *usdr]

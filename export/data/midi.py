@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from export.constants import SAMPLE_RATE
 from export.data.audio import Audio, read_stereo_44k
-from export.data.sources import SourceTrack, track_id
+from export.data.sources import SourceTrack, Stems, track_id
 from export.errors import DataError
 
 if TYPE_CHECKING:
@@ -97,21 +98,17 @@ def find_midi(
     for number, path in enumerate(midi_files(root, exclude)):
         check_player(soundfont)
         for take in range(takes):
-            rng_seed = [seed, number, take]
             yield SourceTrack(
                 track_id(root, path.with_suffix("")) + (f"-take{take}" if take else ""),
                 "rendered",
-                lambda p=path, s=rng_seed, t=take: {
-                    "accompaniment": render(
-                        p,
-                        soundfont,
-                        np.random.default_rng(s),
-                        recast=t > 0,
-                        pick=electric if t % 2 else acoustic,
-                    )
-                },
+                partial(_render_take, path, soundfont, (seed, number), take),
                 (path,),
             )
+
+
+def _render_take(path: Path, soundfont: Path, seed: tuple[int, ...], take: int) -> Stems:
+    rng, pick = np.random.default_rng([*seed, take]), electric if take % 2 else acoustic
+    return {"accompaniment": render(path, soundfont, rng, recast=take > 0, pick=pick)}
 
 
 def midi_files(root: Path, exclude: Sequence[str]) -> list[Path]:
@@ -232,7 +229,7 @@ def play(song: mido.MidiFile, soundfont: Path, path: Path) -> Audio:
             "-ni",
             "-q",
             "-F",
-            wav,
+            str(wav),
             "-r",
             str(SAMPLE_RATE),
             "-g",
@@ -241,8 +238,8 @@ def play(song: mido.MidiFile, soundfont: Path, path: Path) -> Audio:
             "wav",
             "-O",
             "s16",
-            soundfont,
-            midi,
+            str(soundfont),
+            str(midi),
         ]
         try:
             subprocess.run(command, capture_output=True, check=True, timeout=RENDER_TIMEOUT_S)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,15 +83,19 @@ def find_sung_midi(
         tunes = find_tunes(read_midi(path))
         for take in range(takes if tunes else 0):
             rng_seed = [seed, number, take, 1]
-            person = tuple(people[np.random.default_rng(rng_seed).integers(len(people))])
+            person = tuple(people[int(np.random.default_rng(rng_seed).integers(len(people)))])
             yield SourceTrack(
                 f"song{take}-{track_id(root, path.with_suffix(''))}",
                 "rendered",
-                lambda p=path, v=person, s=rng_seed, t=take: make_song(
-                    p, soundfont, v, np.random.default_rng(s), unplugged=t >= PLUGGED_TAKES
-                ),
+                partial(_make_take, path, soundfont, person, rng_seed, take >= PLUGGED_TAKES),
                 (path, *person),
             )
+
+
+def _make_take(
+    path: Path, soundfont: Path, person: Sequence[Path], seed: list[int], unplugged: bool
+) -> Stems:
+    return make_song(path, soundfont, person, np.random.default_rng(seed), unplugged=unplugged)
 
 
 def make_song(
@@ -211,7 +216,7 @@ def _speech(person: Sequence[Path], seconds: float, rng: np.random.Generator) ->
     wanted = int(rng.uniform(*SPEECH_SHARE) * seconds * SAMPLE_RATE)
     parts: list[Audio] = []
     while not parts or sum(map(len, parts)) < wanted:
-        parts.append(read_stereo_44k(person[rng.integers(len(person))]).mean(axis=0))
+        parts.append(read_stereo_44k(person[int(rng.integers(len(person)))]).mean(axis=0))
     whole = np.concatenate(parts)
     start = int(rng.integers(max(whole.size - wanted, 0) + 1)) if len(parts) == 1 else 0
     return whole[start : start + max(wanted, int(0.3 * SAMPLE_RATE))]

@@ -8,6 +8,7 @@ References
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -53,7 +54,7 @@ def find_musdb(root: Path, *, hq: bool) -> list[SourceTrack]:
 
 def _import_musdb() -> ModuleType:
     try:
-        import musdb
+        musdb = import_module("musdb")
     except RuntimeError as error:  # how its decoder says that a program is missing
         raise DataError(
             "the musdb package finds no ffmpeg",

@@ -7,9 +7,16 @@ the envelope is moved up or down as another throat would, and the parts are put 
 
 The notes are made up, or those of a tune: then voice and band are in one key, as in true songs, and
 their partials meet.
+
+References
+----------
+.. [1] Morise, Yokomori and Ozawa, "WORLD: a vocoder-based high-quality speech synthesis system for
+   real-time applications", 2016.
 """
 
 from __future__ import annotations
+
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,7 +99,7 @@ def synthesize_singing(
         FRAME_MS,
     )
     level = np.sqrt(np.mean(x**2) / max(np.mean(sung**2), 1e-12))
-    return (sung * level).astype(np.float32)
+    return np.asarray(sung * level, np.float32)
 
 
 def melody(frames: int, spoken_hz: float, rng: np.random.Generator) -> Array:
@@ -173,7 +180,7 @@ def _breath(voiced: NDArray[np.bool_], bins: int, rng: np.random.Generator) -> A
     return np.where(voiced[:, None], curve, 0.999)
 
 
-def _world():  # type: ignore[no-untyped-def]  # pyworld has no types
+def _world() -> ModuleType:
     try:
         import pyworld
     except ImportError as error:

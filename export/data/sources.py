@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def find_songs(root: Path, exclude: Sequence[str] = ()) -> Iterator[SourceTrack]
         members = tuple(stems[name] for name in (*vocal, *parts))
         names = tuple("vocals" if name in VOCAL_NAMES else name for name in (*vocal, *parts))
         yield SourceTrack(
-            track_id(root, folder), kind, lambda n=names, m=members: _read_stems(n, m), members
+            track_id(root, folder), kind, partial(_read_stems, names, members), members
         )
 
 
@@ -81,7 +82,7 @@ def find_accompaniment(root: Path, exclude: Sequence[str] = ()) -> Iterator[Sour
             yield SourceTrack(
                 track_id(root, file.with_suffix("")),
                 "accompaniment",
-                lambda m=file: {"accompaniment": read_stereo_44k(m)},
+                partial(_read_accompaniment, file),
                 (file,),
             )
 
@@ -106,7 +107,7 @@ def find_excerpts(root: Path, exclude: Sequence[str] = ()) -> Iterator[SourceTra
                 yield SourceTrack(
                     f"{track_id(root, file.with_suffix(''))}-{k}",
                     "accompaniment",
-                    lambda m=file, s=start: {"accompaniment": read_stereo_44k(m, s, EXCERPT_S)},
+                    partial(_read_accompaniment, file, start, EXCERPT_S),
                     (file,),
                 )
 
@@ -124,9 +125,7 @@ def find_voices(root: Path, kind: str, exclude: Sequence[str] = ()) -> Iterator[
     """
     for folder, files in _folders(root, exclude):
         members = tuple(files)
-        yield SourceTrack(
-            track_id(root, folder), kind, lambda m=members: {"vocals": _join(m)}, members
-        )
+        yield SourceTrack(track_id(root, folder), kind, partial(_join, members), members)
 
 
 def find_sung(
@@ -140,11 +139,10 @@ def find_sung(
     for number, (folder, files) in enumerate(_folders(root, exclude)):
         members = tuple(files)
         for take in range(takes):
-            rng_seed = [seed, number, take]
             yield SourceTrack(
                 f"sung{take}-{track_id(root, folder)}",
                 "sung",
-                lambda m=members, s=rng_seed: {"vocals": _sing_all(m, np.random.default_rng(s))},
+                partial(_sing_all, members, (seed, number, take)),
                 members,
             )
 
@@ -211,16 +209,22 @@ def _read_stems(names: tuple[str, ...], members: tuple[Path, ...]) -> Stems:
     return {name: read_stereo_44k(path) for name, path in zip(names, members, strict=True)}
 
 
-def _join(members: tuple[Path, ...]) -> Audio:
+def _read_accompaniment(path: Path, start_s: float = 0.0, seconds: float | None = None) -> Stems:
+    return {"accompaniment": read_stereo_44k(path, start_s, seconds)}
+
+
+def _join(members: tuple[Path, ...]) -> Stems:
+    """Read every file as one voice, with pauses."""
     pause = np.zeros((2, round(VOICE_PAUSE_SECONDS * SAMPLE_RATE)), np.float32)
     pieces = [piece for path in members for piece in (read_stereo_44k(path), pause)]
-    return np.concatenate(pieces[:-1], axis=1)
+    return {"vocals": np.concatenate(pieces[:-1], axis=1)}
 
 
-def _sing_all(members: tuple[Path, ...], rng: np.random.Generator) -> Audio:
+def _sing_all(members: tuple[Path, ...], seed: tuple[int, ...]) -> Stems:
     """Sing every file, in an order of its own, with pauses."""
     from export.data.singing_synthesis import synthesize_singing
 
+    rng = np.random.default_rng(seed)
     pieces: list[Audio] = []
     for index in rng.permutation(len(members)):
         sung = synthesize_singing(read_stereo_44k(members[index]).mean(axis=0), rng)
@@ -232,4 +236,4 @@ def _sing_all(members: tuple[Path, ...], rng: np.random.Generator) -> Audio:
             expected="speech or singing by one person",
             remedy="leave it out with --exclude",
         )
-    return np.broadcast_to(np.concatenate(pieces), (2, sum(map(len, pieces)))).copy()
+    return {"vocals": np.tile(np.concatenate(pieces), (2, 1))}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from export.engine.checkpoint import BEST_NAME, LAST_NAME, build_from, read_content, write_content
 from export.engine.schedule import learning_rate_factor
@@ -58,7 +58,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class _Batches:
+class _Batches(Dataset[Any]):
     """A task's batches by step, as torch's loader takes them."""
 
     task: TrainingTask
@@ -119,13 +119,13 @@ class Trainer:
                     saved = time.monotonic()
         return done
 
-    def _batches(self, step: int) -> Iterator[Any]:
+    def _batches(self, step: int) -> Generator[Any]:
         """Batches that are drawn ahead, in order."""
         return self._from_processes(step) if self.workers else self._from_thread(step)
 
-    def _from_processes(self, step: int) -> Iterator[Any]:
+    def _from_processes(self, step: int) -> Generator[Any]:
         # Forked: nothing of the task need be copied. What has begun on a GPU isn't touched there.
-        loader = DataLoader(
+        loader: DataLoader[Any] = DataLoader(
             _Batches(self.task),
             batch_size=None,
             sampler=itertools.count(step),
@@ -135,7 +135,7 @@ class Trainer:
         )
         yield from loader  # closed with this: the loader then ends its processes
 
-    def _from_thread(self, step: int) -> Iterator[Any]:
+    def _from_thread(self, step: int) -> Generator[Any]:
         with ThreadPoolExecutor(1, "streamsep-reader") as reader:
             steps = itertools.count(step)
             ahead = deque(reader.submit(self.task.batch, next(steps)) for _ in range(AHEAD))

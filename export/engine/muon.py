@@ -1,8 +1,13 @@
-"""Muon: steps that are as long in every direction of a matrix.
+"""The Muon optimiser: steps that are as long in every direction of a matrix.
 
 Adam's steps for a matrix lie mostly in the few directions that all inputs share. Muon (Jordan et
 al. 2024) makes all singular values of a step alike, so that rare directions are learnt as well.
 What is no matrix is taught by AdamW.
+
+References
+----------
+.. [1] Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
+.. [2] Liu et al., "Muon is scalable for LLM training", 2025.
 """
 
 from __future__ import annotations
@@ -25,7 +30,7 @@ GATES = 3  # of a GRU
 class Matrices(NamedTuple):
     """How a weight is one matrix of outputs by inputs, or several of them one after another."""
 
-    count: int = 1
+    blocks: int = 1
     inputs_first: bool = False
 
 
@@ -77,9 +82,9 @@ class Muon(torch.optim.AdamW):
         super().load_state_dict(state_dict)
 
 
-def find_matrices(network: nn.Module, rest: set[nn.Module]) -> dict[nn.Parameter, Matrices]:
+def find_matrices(network: nn.Module, rest: set[nn.Module]) -> dict[Tensor, Matrices]:
     """Return which weights are matrices, and how."""
-    found: dict[nn.Parameter, Matrices] = {}
+    found: dict[Tensor, Matrices] = {}
     for module in network.modules():
         if module in rest:
             continue
@@ -88,22 +93,23 @@ def find_matrices(network: nn.Module, rest: set[nn.Module]) -> dict[nn.Parameter
         elif isinstance(module, nn.ConvTranspose2d):
             found[module.weight] = Matrices(inputs_first=True)
         elif isinstance(module, nn.GRU):
-            weights = (p for name, p in module.named_parameters() if name.startswith("weight"))
-            found |= dict.fromkeys(weights, Matrices(GATES))
+            for name, parameter in module.named_parameters():
+                if name.startswith("weight"):
+                    found[parameter] = Matrices(GATES)
     return found
 
 
 def _muon(gradient: Tensor, state: dict[str, Any], matrices: Matrices) -> Tensor:
-    mean = state.setdefault("mean", torch.zeros_like(gradient))
+    mean: Tensor = state.setdefault("mean", torch.zeros_like(gradient))
     state.setdefault("step", torch.tensor(0.0))  # AdamW doesn't load what has none
     mean.lerp_(gradient, 1 - MOMENTUM)
     ahead = torch.lerp(gradient, mean, MOMENTUM)
     if matrices.inputs_first:
         ahead = ahead.transpose(0, 1)
-    blocks = ahead.reshape(matrices.count, -1, ahead[0].numel())
+    blocks = ahead.reshape(matrices.blocks, -1, ahead[0].numel())
     # Of n by m orthogonal rows or columns the root mean square is 1/√max(n, m).
     blocks = orthogonal(blocks) * (STEP_RMS * max(blocks.shape[1:]) ** 0.5)
-    by = blocks.reshape(ahead.shape)
+    by: Tensor = blocks.reshape(ahead.shape)
     return by.transpose(0, 1) if matrices.inputs_first else by
 
 
@@ -128,5 +134,5 @@ def orthogonal(matrices: Tensor) -> Tensor:
     for _ in range(TIMES):
         square = x @ x.transpose(1, 2)
         x = a * x + (b * square + c * square @ square) @ x
-    x = x.float()
-    return x.transpose(1, 2) if tall else x
+    y: Tensor = x.float()
+    return y.transpose(1, 2) if tall else y

@@ -16,8 +16,20 @@ def learning_rate_factor(schedule: str, done: float) -> float:
 
     Parameters
     ----------
+    schedule
+        ``"constant"``; or ``"cosine"``: up within the first hundredths of the run, then down to a
+        fiftieth along a half cosine.
     done
         Share of the run that is over, 0 to 1.
+
+    Returns
+    -------
+    float
+        Over 0, at most 1.
+
+    References
+    ----------
+    .. [1] Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017.
     """
     import math
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,7 @@ class GraphBuilder:
         *inputs: str,
         out: str | None = None,
         outputs: Sequence[str] = (),
-        **attributes: object,
+        **attributes: Any,
     ) -> str:
         """Add a node and return its first output; ``outputs`` names those that follow it."""
         name = out or f"{self._name}{operator.lower()}_{len(self._nodes)}"

@@ -19,9 +19,10 @@ def to_fp16(model: ModelProto) -> ModelProto:
     copy.CopyFrom(model)
     half = OnnxModel(convert_float_to_float16(copy, keep_io_types=True))
     half.topological_sort()  # the casts of inputs and outputs were put at the end
-    helper.set_model_props(half.model, {p.key: p.value for p in model.metadata_props})
-    onnx.checker.check_model(half.model)
-    return half.model
+    converted: ModelProto = half.model
+    helper.set_model_props(converted, {p.key: p.value for p in model.metadata_props})
+    onnx.checker.check_model(converted)
+    return converted
 
 
 def is_fp16(model: ModelProto) -> bool:

@@ -54,7 +54,15 @@ class Recurrence:
 
 
 def affine(g: GraphBuilder, x: str, name: str, layer: Affine) -> str:
-    """Return ``x @ weight + bias``."""
+    """Return ``x @ weight + bias``, float32 (..., outputs).
+
+    Parameters
+    ----------
+    x
+        (..., inputs).
+    name
+        Begins the names of the constants.
+    """
     product = g.node("MatMul", x, g.constant(f"{name}_weight", layer.weight))
     return g.node("Add", product, g.constant(f"{name}_bias", layer.bias))
 
@@ -64,6 +72,11 @@ def affine_int8(g: GraphBuilder, x: str, name: str, layer: Affine) -> str:
 
     `MatMulNBits` quantises ``x`` as it comes, each row by scales of its own: what becomes of a
     frame doesn't depend on how many others are done with it.
+
+    Parameters
+    ----------
+    x, name
+        As of `affine`; weights become integers of 8 bits, symmetric about 128.
     """
     inputs, outputs = layer.weight.shape
     blocks = -(-inputs // INT8_BLOCK)

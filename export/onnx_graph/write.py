@@ -29,6 +29,13 @@ def in_precision(model: ModelProto, precision: str) -> ModelProto:
 def kept_if_proven(model: ModelProto, path: Path) -> Iterator[Path]:
     """Write a model under another name; if nothing is raised over it, seal it and rename it.
 
+    Sealing adds the result of the host's self-test and a hash to its metadata.
+
+    Yields
+    ------
+    Path
+        The file under its other name, for whoever proves it.
+
     Raises
     ------
     OutputError

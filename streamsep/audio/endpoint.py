@@ -115,8 +115,23 @@ class DuplexPump:
         """See `Source.measured`."""
         return self._source.measured
 
-    def run(self, process_block: ProcessBlock, stop: threading.Event, *, tail: int = 0) -> None:
+    def run(
+        self,
+        process_block: ProcessBlock,
+        stop: threading.Event,
+        *,
+        tail: int = 0,
+        read_ahead: Callable[[], int] = lambda: 0,
+    ) -> None:
         """See `AudioEndpoint.run`.
+
+        Parameters
+        ----------
+        process_block, stop, tail
+            As there.
+        read_ahead
+            Called before the sink starts, when the source has; returns how much of the tail it
+            has fed already.
 
         Raises
         ------
@@ -143,6 +158,7 @@ class DuplexPump:
 
         try:
             self._source.start()
+            left -= read_ahead()
             self._sink.run(render, stop)
         finally:
             self._sink.close()

@@ -61,7 +61,9 @@ def main() -> None:
     try:
         cli.main(prog_name="streamsep", standalone_mode=False)
     except StreamsepError as error:
-        click.echo(f"streamsep: {error}", err=True)
+        from streamsep.cli.options import with_options
+
+        click.echo(f"streamsep: {error}{with_options(error.settings)}", err=True)
         sys.exit(error.exit_code)
     except click.exceptions.Abort:
         click.echo("streamsep: interrupted", err=True)

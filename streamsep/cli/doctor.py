@@ -16,18 +16,18 @@ from streamsep.audio.capture.null_sink import leftover_names
 from streamsep.audio.capture.virtual_cable import VirtualCable
 from streamsep.audio.devices.device_list import list_devices, load_sounddevice
 from streamsep.audio.endpoint import TimerSink
-from streamsep.cli.options import device_option, model_option
+from streamsep.cli.options import device_option, live_model_option
 from streamsep.errors import BackendError, StreamsepError
+from streamsep.live.config import LiveConfig
 from streamsep.models import Model, model_name
 from streamsep.realtime import Session
+from streamsep.realtime.interpreter import low_latency_interpreter
 from streamsep.separation import Separator, load_separator
-from streamsep.separation.sliding import SlidingSeparator
 from streamsep.spec import ModelSpec
 from streamsep.types import Float32
 
 CHECK_S = 0.5
-BLOCK = 512
-SLACK = 1024  # as in live
+LIVE = LiveConfig()  # checked as live runs it
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Finding:
 
 
 @click.command()
-@model_option
+@live_model_option
 @device_option
 def command(model: Model, device: str) -> None:
     """Check sound, model and speed on this machine, and say what to do about each."""
@@ -117,16 +117,16 @@ def _cuda(model: Model) -> Finding:
 
 def _speed(separator: Separator) -> Finding:
     """Run half a second of noise through a real session, in real time."""
-    schedule = separator.schedule if isinstance(separator, SlidingSeparator) else None
     session = Session(
         separator,
-        device_frames=BLOCK,
-        slack=max(SLACK, schedule.slack if schedule else 0),
+        device_frames=LIVE.block,
+        slack=max(LIVE.slack, separator.slack),
         gains=dict.fromkeys(separator.stems, 1.0),
     )
     spec, stop = separator.spec, threading.Event()
-    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (BLOCK, spec.channels)).astype(np.float32)
-    left = max(int(CHECK_S * spec.sample_rate), 4 * session.latency.session) // BLOCK
+    random = np.random.default_rng(0)
+    noise = random.uniform(-0.5, 0.5, (LIVE.block, spec.channels)).astype(np.float32)
+    left = max(int(CHECK_S * spec.sample_rate), 4 * session.latency.session) // LIVE.block
 
     def render(outdata: Float32, lost: int, due: float | None = None) -> None:
         nonlocal left
@@ -135,8 +135,8 @@ def _speed(separator: Separator) -> Finding:
         if left <= 0:
             stop.set()
 
-    with session:
-        TimerSink(spec.sample_rate, BLOCK, spec.channels).run(render, stop)
+    with session, low_latency_interpreter():
+        TimerSink(spec.sample_rate, LIVE.block, spec.channels).run(render, stop)
         session.check()
         stats = session.snapshot()
     what = (

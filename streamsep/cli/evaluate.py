@@ -19,7 +19,7 @@ from streamsep.cli.options import device_option, model_option
 from streamsep.evaluation.methods import DOERS, METHODS, separate_song
 from streamsep.evaluation.report import write_page, write_song
 from streamsep.evaluation.scores import score_alone, score_song, scores_table
-from streamsep.evaluation.songs import Song, find_songs, read_song
+from streamsep.evaluation.songs import ReferenceSong, find_reference_songs, read_reference_song
 from streamsep.models import Model
 from streamsep.separation import load_separator
 from streamsep.types import Float32
@@ -52,9 +52,9 @@ def command(folder: Path, model: Model, device: str, museval: bool, report: Path
     """
     live, offline = (load_separator(model, device=device, offline=o) for o in (False, True))
     spec = live.spec
-    songs = find_songs(folder)
+    songs = find_reference_songs(folder)
     if report is not None:
-        make_folder(report, "--report")
+        make_folder(report)
     scores = []
     columns = (
         TextColumn("{task.description}"),
@@ -66,7 +66,7 @@ def command(folder: Path, model: Model, device: str, museval: bool, report: Path
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("scoring", total=len(songs) * len(METHODS))
         for path in songs:
-            song = read_song(path, sample_rate=spec.sample_rate, channels=spec.channels)
+            song = read_reference_song(path, sample_rate=spec.sample_rate, channels=spec.channels)
             for method in METHODS:
                 progress.update(task, description=f"{song.name}: {method}")
                 separator = offline if method == "model offline" else live
@@ -74,7 +74,7 @@ def command(folder: Path, model: Model, device: str, museval: bool, report: Path
                 score = score_song(song, method, beat, vocals, spec.sample_rate, museval=museval)
                 if method in DOERS:
 
-                    def beat_of(alone: Song, method: str = method) -> Float32:
+                    def beat_of(alone: ReferenceSong, method: str = method) -> Float32:
                         return separate_song(method, alone, live)[0]
 
                     score = score_alone(score, song, beat_of)

@@ -20,8 +20,8 @@ from streamsep.evaluation.picture import draw_picture
 from streamsep.evaluation.spectrogram import Spectrogram
 from streamsep.models import Model
 from streamsep.offline.parallel import run_parallel
-from streamsep.offline.separate import separated, stem_gains
-from streamsep.separation import Separator, load_separator
+from streamsep.offline.stem_blocks import stem_blocks
+from streamsep.separation import Separator, load_separator, stem_gains
 from streamsep.tui.spectrogram_text import OCTAVE_EDGES_HZ, axis, columns_for, picture
 from streamsep.tui.view import ascii_only
 from streamsep.types import Float32
@@ -103,12 +103,17 @@ def _look(
     on_progress: Callable[[float], None],
 ) -> dict[str, Spectrogram]:
     """Return what mixture, beat and vocals hold."""
-    gains, done = stem_gains(separator, STEMS), 0
+    gains, done = stem_gains(STEMS, separator.stems), 0
     with AudioReader(file) as reader:
         start, samples = _excerpt(reader, start_s, seconds)
         sounds = {name: Spectrogram(samples, reader.sample_rate) for name in ("mixture", *STEMS)}
-        # Closed before the reader: threads use it.
-        with closing(separated(separator, reader, _cut(reader, start, samples))) as blocks:
+        blocks = stem_blocks(
+            separator,
+            _cut(reader, start, samples),
+            sample_rate=reader.sample_rate,
+            channels=min(reader.channels, separator.spec.channels),
+        )
+        with closing(blocks):  # before the reader: threads use it
             for stems in blocks:
                 parts = np.tensordot(gains, stems, axes=1)
                 for spectrogram, sound in zip(
@@ -136,7 +141,7 @@ def _target(file: Path, output: Path | None) -> Path:
         )
     else:
         target = output / name
-    make_folder(target.parent, "-o")
+    make_folder(target.parent)
     return target
 
 

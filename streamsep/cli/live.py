@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from streamsep.cli.options import Decibels, Names, device_option, models_option
+from streamsep.cli.options import Decibels, Names, device_option, models_option, with_options
 from streamsep.cli.profiles import profile_option
 from streamsep.cli.stderr import quiet_libraries
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
-from streamsep.live.config import LiveConfig
-from streamsep.live.player import run_live
+from streamsep.errors import LossError
+from streamsep.events import Event, EventLog
+from streamsep.live.config import BLOCK_RANGE, GUIDE_RANGE, LOOPBACK, SLACK_RANGE, LiveConfig
+from streamsep.live.player import LivePlayer
 from streamsep.models import Model
-from streamsep.onnx_file import read_metadata
-from streamsep.separation import load_separator
-from streamsep.separation.sliding import SlidingSeparator
+from streamsep.models.quality import AUTO
+from streamsep.tui.display import choose_display
+
+DEFAULTS = LiveConfig()
 
 
 @click.command()
 @profile_option
 @click.option(
     "--input",
-    "input_name",
-    default="mic",
+    default=DEFAULTS.input,
     show_default=True,
     metavar="DEVICE|loopback|FILE",
     help="What to listen to: a device by name or number, 'mic', 'loopback' for what "
@@ -40,8 +47,7 @@ from streamsep.separation.sliding import SlidingSeparator
 )
 @click.option(
     "--output",
-    "output_name",
-    default="speakers",
+    default=DEFAULTS.output,
     show_default=True,
     metavar="DEVICE|FILE|null",
     help="Where it goes: a device, 'speakers', a sound file, or nowhere.",
@@ -55,7 +61,7 @@ from streamsep.separation.sliding import SlidingSeparator
 @click.option(
     "--record-stems",
     type=Names(),
-    default="mix",
+    default=",".join(DEFAULTS.record_stems),
     show_default=True,
     metavar="NAME,…",
     help="What to record, of beat, mic, mix and the model's stems (such as vocals): each "
@@ -63,14 +69,14 @@ from streamsep.separation.sliding import SlidingSeparator
 )
 @click.option(
     "--stem",
-    default="beat",
+    default=DEFAULTS.stem,
     show_default=True,
     metavar="NAME",
     help="What to play: beat, which is all but the vocals, or one of the model's stems.",
 )
 @click.option(
     "--guide",
-    type=click.FloatRange(0, 100),
+    type=click.FloatRange(*GUIDE_RANGE),
     metavar="PERCENT",
     help="Let so much of the vocals be heard with the beat.  [default: 0]",
 )
@@ -90,7 +96,7 @@ from streamsep.separation.sliding import SlidingSeparator
 @click.option(
     "--voice-effects",
     type=click.Choice(VOICE_EFFECTS),
-    default="room",
+    default=DEFAULTS.voice_effects,
     show_default=True,
     help="What the microphone's voice gets: high-pass and compressor (dry), with reverb "
     "(room, hall), with echo too (stage), or nothing (off).",
@@ -111,7 +117,7 @@ from streamsep.separation.sliding import SlidingSeparator
 @click.option(
     "--mic-gain",
     type=Decibels(),
-    default=0.0,
+    default=DEFAULTS.mic_gain,
     show_default=True,
     metavar="DB",
     help="Level of the microphone.",
@@ -119,7 +125,7 @@ from streamsep.separation.sliding import SlidingSeparator
 @click.option(
     "--beat-gain",
     type=Decibels(),
-    default=0.0,
+    default=DEFAULTS.beat_gain,
     show_default=True,
     metavar="DB",
     help="Level of the song.",
@@ -127,25 +133,30 @@ from streamsep.separation.sliding import SlidingSeparator
 @click.option(
     "--master-gain",
     type=Decibels(),
-    default=0.0,
+    default=DEFAULTS.master_gain,
     show_default=True,
     metavar="DB",
     help="Level of everything.",
 )
 @models_option
+@click.option(
+    "--low-latency",
+    is_flag=True,
+    help="Choose the model that answers soonest, also where a better one would keep up.",
+)
 @device_option
 @click.option(
     "--block",
-    type=click.IntRange(32, 8192),
-    default=512,
+    type=click.IntRange(*BLOCK_RANGE),
+    default=DEFAULTS.block,
     show_default=True,
     metavar="SAMPLES",
     help="Device block; smaller is sooner, larger is safer.",
 )
 @click.option(
     "--slack",
-    type=click.IntRange(0, 44_100),
-    default=1024,
+    type=click.IntRange(*SLACK_RANGE),
+    default=DEFAULTS.slack,
     show_default=True,
     metavar="SAMPLES",
     help="Time that inference may be late; adds to the latency.",
@@ -169,26 +180,57 @@ from streamsep.separation.sliding import SlidingSeparator
     "--json",
     "as_json",
     is_flag=True,
-    help="Print one JSON object a second; README says what is in it.",
+    help="Print one JSON object a second; docs/usage.md says what is in it.",
 )
-def command(models: tuple[Model, ...], device: str, **options: Any) -> None:
+def command(models: tuple[str | Model, ...], plain: bool, as_json: bool, **settings: Any) -> None:
     """Take the voice out of what plays now, and play the rest.
 
     End it with Ctrl-C; a recording is finished and plays. With a file as input and a file as
     output the two line up to the sample.
     """
-    if "mic" in options["record_stems"] and options["mic"] is None:
+    if "mic" in settings["record_stems"] and settings["mic"] is None:
         raise click.UsageError("there is no microphone to record; expected --mic")
-    if options["mic_effect"] and options["mic"] is None:
+    if settings["mic_effect"] and settings["mic"] is None:
         raise click.UsageError("there is no microphone for an effect; expected --mic")
+    if settings["capture"] is not None and settings["input"] != LOOPBACK:
+        raise click.UsageError(f"--capture needs --input {LOOPBACK}")
+    if settings["low_latency"] and AUTO not in models:
+        raise click.UsageError("--low-latency chooses the model; expected no --model beside it")
     given = click.get_current_context().get_parameter_source("record_stems")
-    if options["record"] is None and given == ParameterSource.COMMANDLINE:
+    if settings["record"] is None and given == ParameterSource.COMMANDLINE:
         raise click.UsageError("--record-stems says what to record; expected --record too")
-    for model in models[1:]:
-        if isinstance(model, Path):
-            read_metadata(model)  # else a wrong name is found out in the middle of a song
-    separator = load_separator(models[0], device=device)
-    if isinstance(separator, SlidingSeparator) and separator.schedule:
-        click.echo(f"{separator.spec.name} {separator.schedule}", err=options["as_json"])
-    with quiet_libraries():
-        run_live(separator, LiveConfig(models=models, device=device, **options))
+    config = LiveConfig(model=models, tune_process=True, **settings)
+    player = LivePlayer(config, events=EventLog(partial(_say, as_json=as_json)))
+    with quiet_libraries(), player, _ended_by_signals(player):
+        player.run(choose_display(player, plain=plain, as_json=as_json))
+    if lossy := {notice.path for notice in player.notices if notice.lost}:
+        raise LossError(
+            f"not all sound of {' and '.join(map(str, sorted(lossy)))} could be read",
+            expected="whole files",
+            remedy="the lines above say what was silence, and where",
+        )
+
+
+def _say(event: Event, *, as_json: bool) -> None:
+    """Say what is said before and after the music; standard output is a program's, if it reads."""
+    if event.kind != "event":
+        options = with_options(event.settings)
+        click.echo(f"{event.text}{options}", err=as_json or event.kind == "warning")
+
+
+@contextmanager
+def _ended_by_signals(player: LivePlayer) -> Iterator[None]:
+    """Have Ctrl-C, SIGTERM and a lost terminal end the music, so that all is closed in order."""
+
+    def handler(signum: int, frame: FrameType | None) -> None:
+        player.stop()
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP")  # the last not on Windows
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        player.stop()
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -7,25 +7,49 @@ from typing import Any
 
 import click
 
-from streamsep.models import BUILTIN, find_model
+from streamsep.dsp.decibels import HIGHEST_GAIN_DB
+from streamsep.live.model_probe import choose_for_files
+from streamsep.models import BUILTIN, Model, find_model
+from streamsep.models.quality import AUTO, BEST
+
+ANY_MODEL = f"Model to run: {', '.join(BUILTIN)}, one of 'streamsep models list', or an ONNX file"
+
+
+def _best_for_files(context: click.Context, option: click.Parameter, name: str | None) -> Model:
+    """Return the model of a name; unnamed, the best one, or the next with a line that says why."""
+    if name is not None and name != AUTO:
+        return find_model(name)
+    model, choice = choose_for_files()
+    if choice.model != BEST and not context.resilient_parsing:
+        click.echo(f"streamsep: {choice}", err=True)
+    return model
+
 
 model_option = click.option(
     "--model",
+    callback=_best_for_files,
+    metavar="NAME|FILE",
+    help=f"{ANY_MODEL}.  [default: {AUTO}, the best that is there]",
+)
+live_model_option = click.option(
+    "--model",
     callback=lambda context, option, name: find_model(name),
     metavar="NAME|FILE",
-    help=f"Model to run: {' or '.join(BUILTIN)}, one of 'streamsep models list', or an ONNX file.  "
-    f"[default: {BUILTIN[0]}]",
+    help=f"{ANY_MODEL}.  [default: {BUILTIN[0]}]",
 )
 models_option = click.option(
     "--model",
     "models",
     callback=lambda context, option, names: tuple(
-        dict.fromkeys(find_model(name.strip() or None) for name in (names or "").split(","))
+        dict.fromkeys(
+            name if name == AUTO else find_model(name)
+            for name in (part.strip() or AUTO for part in (names or AUTO).split(","))
+        )
     ),
     metavar="NAME|FILE,…",
-    help=f"Model to run: {' or '.join(BUILTIN)}, one of 'streamsep models list', or an ONNX "
-    "file; several with commas between them to change over while it plays.  "
-    f"[default: {BUILTIN[0]}]",
+    help=f"{ANY_MODEL}; several with commas between them to change over while it plays. {AUTO} "
+    "chooses by the input and the machine, and steps down where that doesn't keep up.  "
+    f"[default: {AUTO}]",
 )
 device_option = click.option(
     "--device",
@@ -36,13 +60,19 @@ device_option = click.option(
 )
 
 
+def with_options(settings: tuple[str, ...]) -> str:
+    """Return the options behind settings that a message speaks of, as its end."""
+    options = ", ".join(f"--{name.replace('_', '-')}" for name in settings)
+    return f" ({options})" if options else ""
+
+
 class Decibels(click.FloatRange):
     """A gain of at most +24 dB; ``-inf`` mutes."""
 
     name = "gain in dB"
 
     def __init__(self) -> None:
-        super().__init__(max=24.0)
+        super().__init__(max=HIGHEST_GAIN_DB)
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None

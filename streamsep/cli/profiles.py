@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from streamsep.app_folder import app_folder
 from streamsep.errors import ConfigError
 
 DEFAULT = "default"
@@ -34,7 +35,7 @@ TAIL = "[profiles.party]\n"
 
 def config_path() -> Path:
     """Return where the configuration file is, there or not."""
-    return Path(click.get_app_dir("streamsep")) / "config.toml"
+    return app_folder() / "config.toml"
 
 
 def _apply_profile(context: click.Context, option: click.Parameter, name: str | None) -> None:

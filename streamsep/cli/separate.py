@@ -17,12 +17,12 @@ from streamsep.audio.files.sound_file import DEPTHS, subtype_for
 from streamsep.cli.options import Decibels, Names, device_option, model_option
 from streamsep.cli.progress import ProgressBars
 from streamsep.dsp.decibels import to_db
-from streamsep.errors import LossError, StreamsepError, printable
+from streamsep.errors import ArgumentError, LossError, StreamsepError, printable
 from streamsep.models import Model
-from streamsep.offline.jobs import SOUND_FORMATS, Job, Template, find_songs, plan
+from streamsep.offline.jobs import SOUND_FORMATS, Job, Template, find_input_files, plan
 from streamsep.offline.parallel import run_parallel
-from streamsep.offline.separate import separate_file, stem_gains
-from streamsep.separation import Separator, load_separator
+from streamsep.offline.stem_writer import write_stems
+from streamsep.separation import Separator, load_separator, stem_gains
 
 ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
 
@@ -105,15 +105,18 @@ def command(
     which, and why. What of a file can't be read is silence in its stems, and a line says where;
     the exit code is 12 then.
     """
-    template = Template(output, f".{form}" if form else None)
+    try:
+        template = Template(output, f".{form}" if form else None)
+    except ArgumentError as error:
+        raise click.UsageError(f"-o or --format: {error}") from error
     depth = int(bits) if bits else None
-    songs = find_songs(names)
+    songs = find_input_files(names)
     if depth is not None:
         for suffix in {template.suffix_for(song) for song in songs}:
             subtype_for(suffix, depth)
     separator = load_separator(model, device=device, offline=True)
     jobs = plan(songs, template, stems, separator.stems)
-    stem_gains(separator, tuple({stem for job in jobs for stem in job.targets}))
+    stem_gains([*{stem for job in jobs for stem in job.targets}], separator.stems)
     todo = [job for job in jobs if overwrite or not job.done]
     separators: list[Separator] = [separator]
     while len(separators) < min(parallel, len(todo)):
@@ -125,7 +128,7 @@ def command(
         keeps_peaks=depth == 32,
         as_json=as_json,
     )
-    work = partial(separate_file, bits=depth, gain=10 ** (gain / 20))
+    work = partial(write_stems, bits=depth, gain=10 ** (gain / 20))
     with report.closing(), ProgressBars(len(todo)) as bars:
 
         def separate(separator: Separator, job: Job, check: Callable[[], None]) -> None:

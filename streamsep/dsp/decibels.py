@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+HIGHEST_GAIN_DB = 24.0  # of a fader: more, by mistake, could hurt
+
 
 def db_to_gain(gain_db: float) -> float:
     """Convert decibels to a linear factor; ``-inf`` gives 0."""

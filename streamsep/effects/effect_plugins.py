@@ -36,7 +36,7 @@ BUILT_IN = (
 )
 
 
-def load_plugin(wish: str) -> Any:
+def load_effect(wish: str) -> Any:
     """Load what ``FILE.vst3:parameter=value,...`` or ``Name:parameter=value,...`` asks for.
 
     Raises
@@ -134,7 +134,7 @@ class BeatEffects:
     Parameters
     ----------
     plugins
-        From `load_plugin`.
+        From `load_effect`.
     sample_rate, channels, block_size
         Of every block (2, C, N), vocals and beat.
     """

@@ -8,7 +8,7 @@ import numpy as np
 
 from streamsep.audio.devices.simulated import SimulatedEndpoint
 from streamsep.dsp.stft import StreamingSTFT
-from streamsep.evaluation.songs import Song
+from streamsep.evaluation.songs import ReferenceSong
 from streamsep.realtime import Session
 from streamsep.separation import ChunkedSeparator, Separator, gains_for
 from streamsep.separation.center_cut import CenterCut
@@ -20,7 +20,9 @@ DOERS = ("centre cut", "model live")  # what can be asked for a stem that is pla
 METHODS = ("mixture", "centre cut", "model live", "model offline", "ideal mask")
 
 
-def separate_song(method: str, song: Song, separator: Separator) -> tuple[Float32, Float32]:
+def separate_song(
+    method: str, song: ReferenceSong, separator: Separator
+) -> tuple[Float32, Float32]:
     """Return (beat, vocals) of a song by one of METHODS, (C, N) float32 each.
 
     Raises
@@ -70,7 +72,7 @@ def _offline_vocals(separator: Separator, mixture: Float32) -> Float32:
     return vocals
 
 
-def _ideal_vocals(song: Song, n_fft: int, hop_length: int) -> Float32:
+def _ideal_vocals(song: ReferenceSong, n_fft: int, hop_length: int) -> Float32:
     """Mask the mixture by the true stems' share of magnitude in each bin: the masks' ceiling."""
     channels, count = song.vocals.shape
     stft = {

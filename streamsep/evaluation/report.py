@@ -11,7 +11,7 @@ import numpy as np
 from streamsep.audio.files.sound_file import AudioWriter
 from streamsep.evaluation.picture import draw_picture
 from streamsep.evaluation.scores import FIGURES, Score, mean_scores, scores_tsv
-from streamsep.evaluation.songs import Song
+from streamsep.evaluation.songs import ReferenceSong
 from streamsep.evaluation.spectrogram import spectrogram_of
 from streamsep.types import Float32
 
@@ -21,7 +21,9 @@ td:nth-child(-n+2),th:nth-child(-n+2){text-align:left}tr.live{background:#eef6ff
 img{max-width:100%}figure{margin:1rem 0}audio{width:100%}"""
 
 
-def write_song(folder: Path, song: Song, beat: Float32, vocals: Float32, rate: int) -> None:
+def write_song(
+    folder: Path, song: ReferenceSong, beat: Float32, vocals: Float32, rate: int
+) -> None:
     """Write a song's sounds and its spectrograms into the report's folder.
 
     Raises

@@ -10,8 +10,8 @@ import numpy as np
 from rich.table import Table
 
 from streamsep.errors import StreamsepError
-from streamsep.evaluation.metrics import usdr
-from streamsep.evaluation.songs import Song
+from streamsep.evaluation.metrics import song_usdr
+from streamsep.evaluation.songs import ReferenceSong
 from streamsep.types import Float32
 
 
@@ -45,7 +45,13 @@ FIGURES = tuple(field.name for field in fields(Score))[2:]
 
 
 def score_song(
-    song: Song, method: str, beat: Float32, vocals: Float32, sample_rate: int, *, museval: bool
+    song: ReferenceSong,
+    method: str,
+    beat: Float32,
+    vocals: Float32,
+    sample_rate: int,
+    *,
+    museval: bool,
 ) -> Score:
     """Compare separated stems (C, N) with the true ones.
 
@@ -54,14 +60,16 @@ def score_song(
     StreamsepError
         If ``museval`` is asked for and not installed.
     """
-    score = Score(song.name, method, usdr(song.beat, beat), usdr(song.vocals, vocals))
+    score = Score(song.name, method, song_usdr(song.beat, beat), song_usdr(song.vocals, vocals))
     if museval:
         medians = _museval_medians(song, beat, vocals, sample_rate)
         score = replace(score, beat_museval=medians[0], vocals_museval=medians[1])
     return score
 
 
-def score_alone(score: Score, song: Song, separate: Callable[[Song], Float32]) -> Score:
+def score_alone(
+    score: Score, song: ReferenceSong, separate: Callable[[ReferenceSong], Float32]
+) -> Score:
     """Add what becomes of each stem when it is played alone.
 
     Parameters
@@ -75,13 +83,13 @@ def score_alone(score: Score, song: Song, separate: Callable[[Song], Float32]) -
     voice = separate(replace(song, beat=nothing))
     return replace(
         score,
-        music_kept=usdr(song.beat, music),
-        voice_removed=usdr(song.vocals, song.vocals - voice),
+        music_kept=song_usdr(song.beat, music),
+        voice_removed=song_usdr(song.vocals, song.vocals - voice),
     )
 
 
 def _museval_medians(
-    song: Song, beat: Float32, vocals: Float32, sample_rate: int
+    song: ReferenceSong, beat: Float32, vocals: Float32, sample_rate: int
 ) -> tuple[float, float]:
     """Return BSSEval v4's median SDR of beat and vocals (Stöter, Liutkus and Ito 2018)."""
     try:
@@ -90,7 +98,7 @@ def _museval_medians(
         raise StreamsepError(
             "museval isn't installed",
             expected="the eval extra",
-            remedy="pip install 'streamsep[eval]', or leave museval out with --no-museval",
+            remedy="pip install 'streamsep[eval]', or leave museval out",
         ) from error
     truth = np.stack([song.beat.T, song.vocals.T])
     guess = np.stack([beat.T, vocals.T])

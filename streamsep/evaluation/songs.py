@@ -1,4 +1,4 @@
-"""Songs to score on: a folder each, with vocals.* and accompaniment.*."""
+"""Songs to score on: a folder each, with vocals.* and accompaniment.* (or beat.*)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from streamsep.audio.files.sound_file import FORMATS, AudioReader
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
 from streamsep.errors import AudioFileError
+from streamsep.stem_names import BEAT, BEAT_SYNONYMS
 from streamsep.types import Float32
+
+# The two stems of a song, each by the names that its file may have.
+STEMS = (("vocals",), (*BEAT_SYNONYMS, BEAT))
 
 
 @dataclass(frozen=True, slots=True)
-class Song:
+class ReferenceSong:
     """A song's true stems, (C, N) float32 each; the mixture is their sum."""
 
     name: str
@@ -28,7 +32,7 @@ class Song:
         return self.vocals + self.beat
 
 
-def find_songs(folder: Path) -> list[Path]:
+def find_reference_songs(folder: Path) -> list[Path]:
     """Return the folders that hold a song's two stems.
 
     Raises
@@ -37,7 +41,7 @@ def find_songs(folder: Path) -> list[Path]:
         If there are none.
     """
     children = sorted(p for p in folder.glob("*") if p.is_dir())
-    songs = [p for p in children if _stem(p, "vocals") and _stem(p, "accompaniment")]
+    songs = [p for p in children if all(_stem(p, names) for names in STEMS)]
     if not songs:
         raise AudioFileError(
             f"no songs in {folder}",
@@ -47,7 +51,7 @@ def find_songs(folder: Path) -> list[Path]:
     return songs
 
 
-def read_song(folder: Path, *, sample_rate: int, channels: int) -> Song:
+def read_reference_song(folder: Path, *, sample_rate: int, channels: int) -> ReferenceSong:
     """Read a song at the model's rate and channels; the shorter stem sets the length.
 
     Raises
@@ -56,16 +60,17 @@ def read_song(folder: Path, *, sample_rate: int, channels: int) -> Song:
         If a stem can't be read.
     """
     stems = []
-    for name in ("vocals", "accompaniment"):
-        path = _stem(folder, name)
-        assert path is not None  # find_songs made sure
+    for names in STEMS:
+        path = _stem(folder, names)
+        assert path is not None  # find_reference_songs made sure
         with AudioReader(path) as reader:
             sound = np.concatenate(list(reader.chunks()), axis=-1)
             resampler = StreamResampler(reader.sample_rate, sample_rate, channels)
         stems.append(resampler.process(match_channels(sound, channels), last=True))
     count = min(stem.shape[-1] for stem in stems)
-    return Song(folder.name, stems[0][:, :count], stems[1][:, :count])
+    return ReferenceSong(folder.name, stems[0][:, :count], stems[1][:, :count])
 
 
-def _stem(song: Path, name: str) -> Path | None:
-    return next((p for s in FORMATS if (p := song / f"{name}{s}").is_file()), None)
+def _stem(song: Path, names: tuple[str, ...]) -> Path | None:
+    files = (song / f"{name}{suffix}" for name in names for suffix in FORMATS)
+    return next((path for path in files if path.is_file()), None)

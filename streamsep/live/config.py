@@ -1,48 +1,197 @@
-"""What a live run is asked to do, with its defaults."""
+"""What a live run is asked to do, and the defaults: the one place that has them."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamsep.audio.files.sound_file import FORMATS
+from streamsep.dsp.decibels import HIGHEST_GAIN_DB
+from streamsep.effects.key import HIGHEST, LOWEST
+from streamsep.effects.voice import VOICE_EFFECTS
+from streamsep.errors import ArgumentError
+from streamsep.live.model_choice import Listening
 from streamsep.models import Model
+from streamsep.models.quality import AUTO
+from streamsep.realtime.latency import DEFAULT_SLACK
+
+LOOPBACK = "loopback"  # the input that is what other programs play
+# The lowest and the highest that a setting may be.
+BLOCK_RANGE = (32, 8_192)
+SLACK_RANGE = (0, 44_100)
+GUIDE_RANGE = (0, 100)
+GAIN_RANGE = (-math.inf, HIGHEST_GAIN_DB)
+RANGES: dict[str, tuple[float, float]] = {
+    "block": BLOCK_RANGE,
+    "slack": SLACK_RANGE,
+    "key": (LOWEST, HIGHEST),
+    "guide": GUIDE_RANGE,
+    "beat_gain": GAIN_RANGE,
+    "mic_gain": GAIN_RANGE,
+    "master_gain": GAIN_RANGE,
+}
+
+
+def is_file_name(name: str) -> bool:
+    """Say whether ``name`` means a sound file, there or not, and no device."""
+    path = Path(name)
+    return path.suffix.lower() in FORMATS or "/" in name or path.is_file()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveConfig:
-    """What ``streamsep live`` was asked for; named as its options are, but for the models.
+    """What a `LivePlayer` plays, and how; named as the options of ``streamsep live`` are.
 
-    The first of ``models`` is the one that is handed to `run_live`, or there are none.
+    Attributes
+    ----------
+    input
+        A device by name or number, ``mic`` for the system's default, ``loopback`` for what other
+        programs play, or a sound file.
+    capture
+        With ``loopback``: the running player that is moved there, by name, program or number.
+    output
+        A device by name or number, ``speakers``, a sound file, or ``null`` for nowhere.
+    record
+        A sound file to record to besides.
+    record_stems
+        What to record: ``mix``, ``mic``, ``beat`` or stems of the model, each but the mix in a
+        file of its own, FILE.NAME.suffix.
+    stem
+        What to play; ``beat``, with the names ``accompaniment`` and ``instrumental`` too, is all
+        but the vocals.
+    guide
+        Percent of the vocals to be heard with the beat; None for what the stem says.
+    key
+        Semitones by which the song is moved; None leaves out what could change it.
+    mic, voice_effects
+        A microphone to sing along, as ``input``, and what its voice gets.
+    effect, mic_effect
+        Plugins on the beat and on the microphone.
+    beat_gain, mic_gain, master_gain
+        In dB.
+    model
+        A built-in or imported model's name, a file, or several of these to change between;
+        ``auto`` chooses a built-in one by the input and the machine.
+    low_latency
+        Whether that choice is to be the one that answers soonest.
+    device
+        Where the model runs: ``auto``, ``cuda`` or ``cpu``.
+    block, slack
+        Samples of a device block, and those that inference may be late.
+    seconds
+        Length after which it ends; None for the file's end, or never.
+    lyrics
+        A file of them, LRC or UltraStar, for the prompter.
+    tune_process
+        Whether the process is there for the music: Python's thread switch interval, its garbage
+        collector and the priority of the thread that starts it are set for that, until it is
+        closed, which has to be on the same thread.
+
+    Raises
+    ------
+    ArgumentError
+        If a value is out of its range, or two don't go together.
     """
 
-    models: tuple[Model, ...] = ()
-    device: str = "auto"
-
-    input_name: str = "mic"
+    input: str = "mic"
     capture: str | None = None
-    output_name: str = "speakers"
+    output: str = "speakers"
     record: Path | None = None
     record_stems: tuple[str, ...] = ("mix",)
     stem: str = "beat"
+    guide: float | None = None
+    key: int | None = None
     mic: str | None = None
     voice_effects: str = "room"
-    mic_effect: tuple[str, ...] = ()
     effect: tuple[str, ...] = ()
-    key: int | None = None  # semitones; None leaves out what could change it
-    guide: float | None = None  # percent of the vocals to be heard
-    beat_gain: float = 0.0  # dB
-    mic_gain: float = 0.0  # dB
-    master_gain: float = 0.0  # dB
-    block: int = 512  # samples
-    slack: int = 1024  # samples
+    mic_effect: tuple[str, ...] = ()
+    beat_gain: float = 0.0
+    mic_gain: float = 0.0
+    master_gain: float = 0.0
+    model: str | Model | tuple[str | Model, ...] = AUTO
+    low_latency: bool = False
+    device: str = "auto"
+    block: int = 512
+    slack: int = DEFAULT_SLACK
     seconds: float | None = None
     lyrics: Path | None = None
-    plain: bool = False
-    as_json: bool = False
+    tune_process: bool = False
+
+    def __post_init__(self) -> None:
+        """Take paths for names and names for paths, and refuse what can't be."""
+        for name in ("input", "output", "mic"):
+            if isinstance(getattr(self, name), Path):
+                object.__setattr__(self, name, str(getattr(self, name)))
+        for name in ("record", "lyrics"):
+            if isinstance(getattr(self, name), str):
+                object.__setattr__(self, name, Path(getattr(self, name)))
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                raise ArgumentError(
+                    f"{name} is {value}",
+                    expected=f"{low:g} to {high:g}",
+                    remedy="choose a value in this range",
+                    settings=(name,),
+                )
+        self._check_together()
+
+    def _check_together(self) -> None:
+        if self.low_latency and AUTO not in self.named_models:
+            raise ArgumentError(
+                "the model is named, and is to be chosen for low latency",
+                expected=f"one of both, or the model {AUTO}",
+                remedy="leave one of them out",
+                settings=("model", "low_latency"),
+            )
+        if self.seconds is not None and not self.seconds > 0.0:
+            raise ArgumentError(
+                f"a length of {self.seconds} s can't be played",
+                expected="more than none",
+                remedy="give it in seconds, or leave it out",
+                settings=("seconds",),
+            )
+        if self.voice_effects not in VOICE_EFFECTS:
+            raise ArgumentError(
+                f"no voice effects are called {self.voice_effects!r}",
+                expected=", ".join(VOICE_EFFECTS),
+                remedy="choose one of these",
+                settings=("voice_effects",),
+            )
+        if self.capture is not None and self.input != LOOPBACK:
+            raise ArgumentError(
+                f"{self.capture!r} can't be captured for the input {self.input!r}",
+                expected=f"the input {LOOPBACK}",
+                remedy="choose that, or capture nothing",
+                settings=("input", "capture"),
+            )
+        sung = [n for n in ("record_stems", "mic_effect") if self._wants_microphone(n)]
+        if sung and self.mic is None:
+            raise ArgumentError(
+                "there is no microphone to record or to send through effects",
+                expected="one",
+                remedy="name it, or leave that out",
+                settings=("mic", *sung),
+            )
+
+    def _wants_microphone(self, name: str) -> bool:
+        return "mic" in self.record_stems if name == "record_stems" else bool(self.mic_effect)
+
+    @property
+    def named_models(self) -> tuple[str | Model, ...]:
+        """What ``model`` holds, one by one; the first one plays."""
+        return self.model if isinstance(self.model, tuple) else (self.model,)
+
+    @property
+    def listening(self) -> Listening:
+        """What kind of input it is."""
+        if is_file_name(self.input):
+            return "file"
+        return "loopback" if self.input == LOOPBACK else "mic"
 
     @property
     def output_file(self) -> Path | None:
-        """The file that ``output_name`` means, if it means one."""
-        path = Path(self.output_name)
+        """The file that ``output`` means, if it means one."""
+        path = Path(self.output)
         return path if path.suffix.lower() in FORMATS else None

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-
-import click
 
 from streamsep.audio.capture.null_sink import Loopback, put_back_leftovers
 from streamsep.audio.capture.virtual_cable import VirtualCable
@@ -16,40 +15,30 @@ from streamsep.audio.devices.microphone import DeviceMicrophone, Effect, Microph
 from streamsep.audio.devices.portaudio import DeviceInput, DeviceOutput
 from streamsep.audio.endpoint import Sink, Source, TimerSink
 from streamsep.audio.files.file_source import FileSource
-from streamsep.audio.files.sound_file import FORMATS
+from streamsep.audio.files.notices import Notice
 from streamsep.errors import DeviceError
 from streamsep.events import EventLog
+from streamsep.live.config import LOOPBACK, is_file_name
 from streamsep.spec import SeparatorSpec
 
-LOOPBACK = "loopback"  # what other programs play
 LoopbackDevices = Loopback | VirtualCable
-
-
-def is_file_name(name: str) -> bool:
-    """Say whether ``name`` means a sound file, there or not, and no device."""
-    path = Path(name)
-    return path.suffix.lower() in FORMATS or "/" in name or path.is_file()
 
 
 @contextmanager
 def loopback(
     input_name: str, capture: str | None, spec: SeparatorSpec, events: EventLog
 ) -> Iterator[LoopbackDevices | None]:
-    """Have for a while what ``--input loopback`` means here; None for other inputs.
+    """Have for a while what the input ``loopback`` means here; None for other inputs.
 
     Whatever the input, what a killed run left with the sound server is put back first.
 
     Raises
     ------
-    click.UsageError
-        If ``capture`` comes with another input.
     DeviceError
         If there is no way to hear a player, or ``capture`` isn't playing.
     """
-    if capture is not None and input_name != LOOPBACK:
-        raise click.UsageError(f"--capture needs --input {LOOPBACK}")
     for line in put_back_leftovers():
-        click.echo(line, err=True)
+        events.add(line, kind="warning")
     if input_name != LOOPBACK:
         yield None
     elif sys.platform == "linux":
@@ -57,13 +46,14 @@ def loopback(
             sample_rate=spec.sample_rate, channels=spec.channels, capture=capture, events=events
         ) as ours:
             for line in ours.notes():
-                click.echo(line, err=True)
+                events.add(line, kind="warning", settings=() if ours.captured else ("capture",))
             yield ours
     elif capture is not None:
         raise DeviceError(
             f"'{capture}' can't be moved to streamsep on this system",
-            expected="--capture with PulseAudio or PipeWire",
-            remedy="leave it out, and choose the loopback device as the player's output",
+            expected="PulseAudio or PipeWire, which can",
+            remedy="capture nothing, and choose the loopback device as the player's output",
+            settings=("capture",),
         )
     else:
         yield VirtualCable(sys.platform)
@@ -78,7 +68,7 @@ def open_source(
     output: str,
     events: EventLog,
 ) -> Source:
-    """Open what ``--input`` names, or the loopback's own device, for an output device or null.
+    """Open the input of a name, or the loopback's own device, for an output device or null.
 
     Raises
     ------
@@ -86,7 +76,12 @@ def open_source(
         If it isn't there or can't be used.
     """
     if is_file_name(name):
-        return FileSource(Path(name), sample_rate=spec.sample_rate, channels=spec.channels)
+        return FileSource(
+            Path(name),
+            sample_rate=spec.sample_rate,
+            channels=spec.channels,
+            on_notice=partial(_tell, events),
+        )
     device = devices.input if devices else find_device(name, "input")
     two_clocks = output != "null" and not share_a_clock(device, _find_output(output, devices))
     return DeviceInput(
@@ -99,6 +94,11 @@ def open_source(
     )
 
 
+def _tell(events: EventLog, notice: Notice) -> None:
+    """Say at once what of a file isn't played as it is in it."""
+    events.add(str(notice), kind="warning")
+
+
 def open_microphone(
     name: str,
     spec: SeparatorSpec,
@@ -108,7 +108,7 @@ def open_microphone(
     effect_delay: int,
     events: EventLog,
 ) -> MicrophoneSource:
-    """Open what ``--mic`` names, with its effects.
+    """Open the microphone of a name, with its effects.
 
     Raises
     ------
@@ -117,7 +117,11 @@ def open_microphone(
     """
     if is_file_name(name):
         return FileSource(
-            Path(name), sample_rate=spec.sample_rate, channels=spec.channels, effect=effect
+            Path(name),
+            sample_rate=spec.sample_rate,
+            channels=spec.channels,
+            effect=effect,
+            on_notice=partial(_tell, events),
         )
     return DeviceMicrophone(
         find_device(name, "input"),
@@ -139,7 +143,7 @@ def open_sink(
     *,
     events: EventLog,
 ) -> Sink:
-    """Open the output device that ``--output`` names, or what paces a run without one (null).
+    """Open the output device of a name, or what paces a run without one (null).
 
     Raises
     ------

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from streamsep.events import EventLog
-from streamsep.models import BUILTIN, Model, find_model, model_name
+from streamsep.models import Model, builtin_models, model_name
 from streamsep.onnx_file import read_metadata
-from streamsep.realtime import Session, SessionStats
-from streamsep.realtime.session import LoadedModel
+from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.stats import LateSeconds
 from streamsep.spec import ModelSpec
 
 
 class ModelSwitcher:
-    """Changes over from model to model, and says when a lighter one would do better.
+    """Changes over from model to model, and steps down to a lighter one, or says which would do.
 
     Parameters
     ----------
@@ -25,14 +24,24 @@ class ModelSwitcher:
         Makes of one what a session runs.
     events
         Where the advice goes.
+    lighter
+        To which model to step down from which, without being told to.
     """
 
     def __init__(
-        self, models: Sequence[Model], load: Callable[[Model], LoadedModel], events: EventLog
+        self,
+        models: Sequence[Model],
+        load: Callable[[Model], LoadedModel],
+        events: EventLog,
+        lighter: Mapping[Model, Model] | None = None,
     ) -> None:
         self._models, self._load, self._events = tuple(models), load, events
-        self._playing = self._tried = 0
+        self._lighter = lighter or {}
+        self._playing = self._tried = self._models[0]
+        self._step: Model | None = None  # under way
+        self._refused: set[Model] = set()  # steps that didn't come to play
         self._late = LateSeconds()
+        self._changing = False  # when last looked at
 
     @property
     def several(self) -> bool:
@@ -43,28 +52,54 @@ class ModelSwitcher:
         """Change over to the next one, unless a change is under way; a failed one is left out."""
         if session.changing:
             return
-        circle = [(self._tried + step) % len(self._models) for step in (1, 2)]
-        follower = circle[circle[0] == self._playing]
+        tried = self._models.index(self._tried) if self._tried in self._models else 0
+        circle = [self._models[(tried + step) % len(self._models)] for step in (1, 2)]
+        self._change(session, circle[circle[0] == self._playing])
+
+    def _change(self, session: Session, follower: Model) -> None:
         self._tried = follower
 
         def plays() -> None:
             self._playing = follower
 
-        session.switch_model(lambda: self._load(self._models[follower]), plays)
+        session.switch_model(lambda: self._load(follower), plays)
 
-    def watch(self, stats: SessionStats) -> None:
-        """Look at the latest figures; advise after three late seconds in a row."""
-        if not self._late.three_in_a_row(stats.seconds, stats.dropouts):
+    def watch(self, session: Session) -> None:
+        """Look whether blocks are missed; step down, or advise, after three late seconds in a row.
+
+        Nothing is concluded while a change is under way: two models run then.
+        """
+        if session.changing or self._changing:
+            self._changing = session.changing
+            self._late = LateSeconds(session.seconds, session.dropouts)
+            if self._step is not None and not self._changing:
+                self._refused |= {self._step} - {self._playing}
+                self._step = None
             return
-        lighter = lighter_model(self._models[self._playing], self._models)
-        if lighter is None:
-            advice = "a larger --slack may help, or closing other programs"
-        elif lighter in [m for m in self._models if isinstance(m, Path)]:  # others don't compare
-            advice = f"the model {model_name(lighter)} is lighter: m changes over"
+        if not self._late.three_in_a_row(session.seconds, session.dropouts):
+            return
+        if step := self._next_lighter():
+            name = model_name(step)
+            self._events.add(f"late for three seconds: stepping down to the model {name}")
+            self._changing, self._step = True, step
+            self._change(session, step)
         else:
-            name = model_name(lighter)
-            advice = f"the model {name} is lighter: --model {name}"
-        self._events.add(f"late for three seconds: {advice}")
+            self._events.add(f"late for three seconds: {self._advice()}")
+
+    def _next_lighter(self) -> Model | None:
+        """Return the next model to step down to, but none that didn't come to play."""
+        step = self._lighter.get(self._playing)
+        while step in self._refused:
+            step = self._lighter.get(step)
+        return step
+
+    def _advice(self) -> str:
+        lighter = lighter_model(self._playing, self._models)
+        if lighter is None:
+            return "a larger slack may help, or closing other programs"
+        if lighter in [m for m in self._models if isinstance(m, Path)]:  # others don't compare
+            return f"the model {model_name(lighter)} is lighter: change over to it"
+        return f"the model {model_name(lighter)} is lighter"
 
 
 def lighter_model(playing: Model, others: Sequence[Model]) -> Path | None:
@@ -74,7 +109,7 @@ def lighter_model(playing: Model, others: Sequence[Model]) -> Path | None:
     """
     if not isinstance(playing, Path):
         return None
-    known = {*others, *map(find_model, BUILTIN)}
+    known = {playing, *others, *builtin_models().values()}
     work = {path: _work(path) for path in known if isinstance(path, Path) and path.is_file()}
     lightest = min(work, key=lambda path: work[path])
     return lightest if work[lightest] < _work(playing) else None

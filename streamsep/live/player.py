@@ -1,249 +1,327 @@
-"""A live run from its configuration to its end: the layers joined."""
+"""What ``streamsep live`` does, without a screen: a live run that a program starts and ends."""
 
 from __future__ import annotations
 
-import signal
+import math
 import threading
-from collections.abc import Iterator, Sequence
+import time
 from concurrent.futures import Future
-from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
-from types import FrameType
-from typing import Any
+from concurrent.futures import wait as wait_for
+from contextlib import ExitStack
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Protocol
 
-import click
-
-from streamsep.audio.devices.microphone import MicrophoneSource
-from streamsep.audio.endpoint import DuplexPump
-from streamsep.audio.files.file_source import FileSource
-from streamsep.dsp.decibels import to_db
-from streamsep.effects.effect_plugins import BeatEffects, load_plugin
-from streamsep.effects.key import KeyChanger
-from streamsep.effects.voice import voice_board
+from streamsep.audio.files.notices import Notice
 from streamsep.events import EventLog
+from streamsep.live.build import LiveParts, build
 from streamsep.live.config import LiveConfig
-from streamsep.live.endpoints import (
-    LoopbackDevices,
-    is_file_name,
-    loopback,
-    open_microphone,
-    open_sink,
-    open_source,
-)
-from streamsep.live.model_switcher import ModelSwitcher
 from streamsep.live.prompter import Prompter
-from streamsep.live.recording import recorded_files, recording, refuse_overwriting
-from streamsep.lyrics import load_lyrics
 from streamsep.priority import OTHERS, promoted
-from streamsep.realtime import Session, SessionStats
-from streamsep.realtime.mix_bus import OWN_BUSES
-from streamsep.realtime.session import LoadedModel
+from streamsep.realtime import LatencyReport, Session, SessionStats
 from streamsep.realtime.spectrum import Spectrum
-from streamsep.separation import Separator, gains_for, load_separator
-from streamsep.separation.sliding import SlidingSeparator
-from streamsep.separation.with_effects import SeparatorWithEffects, StemEffect
-from streamsep.spec import SeparatorSpec
-from streamsep.tui.display import Controls, choose_display
+
+# Between two looks at how the run is going.
+WATCH_S = 0.1
+# Waits are cut up: on some systems a signal is only seen between two of them.
+WAIT_S = 1.0
 
 
-def run_live(separator: Separator, config: LiveConfig) -> SessionStats:
-    """Do what the command does, and return the statistics of the whole session.
+class RunDisplay(Protocol):
+    """What shows a run: entered before the first update and left after the last."""
 
-    Raises every StreamsepError that sound, files and model can give; recordings are finished
-    in any case.
+    def __enter__(self) -> object:
+        """Begin."""
+
+    def __exit__(self, *exception: object) -> None:
+        """End."""
+
+    def update(self) -> object:
+        """Show the present state."""
+
+    def wait(self, running: Future[None]) -> None:
+        """Wait until it is time for the next update, or until the run has ended."""
+
+
+class LivePlayer:
+    """Takes the voice out of an input and plays the rest; a context manager.
+
+    Entering it opens everything and starts the music on threads of its own, from whatever thread
+    that is; leaving it ends the music, finishes recordings and raises what went wrong. No
+    signal, environment variable or setting of the process is touched, unless
+    `LiveConfig.tune_process` asks for it.
+
+        with LivePlayer(input="song.flac", output="speakers") as player:
+            player.set_gain("vocals", db=-12)
+            player.wait()
+
+    Parameters
+    ----------
+    config
+        What to play.  [default: the microphone, to the speakers]
+    events
+        Where to note what happens.
+    settings
+        Fields of `LiveConfig`, in place of those of ``config``.
+
+    Raises
+    ------
+    ArgumentError
+        If settings are out of range, or don't go together.
     """
-    events = EventLog()
-    with (
-        promoted(OTHERS),
-        loopback(config.input_name, config.capture, separator.spec, events) as devices,
-    ):
-        return _run_live(separator, config, devices, events)
 
+    def __init__(
+        self,
+        config: LiveConfig | None = None,
+        *,
+        events: EventLog | None = None,
+        **settings: Any,
+    ) -> None:
+        self.config = replace(config or LiveConfig(), **settings)
+        self.events = events or EventLog()
+        self._stopping, self._begun = threading.Event(), threading.Event()
+        self._running: Future[None] = Future()
+        self._threads: list[threading.Thread] = []
+        self._built: LiveParts | None = None
+        self._opened = ExitStack()
+        self._closing = threading.Lock()
+        self._fault: BaseException | None = None
+        self._told = False
 
-def _run_live(
-    separator: Separator, config: LiveConfig, devices: LoopbackDevices | None, events: EventLog
-) -> SessionStats:
-    spec, block, output_file = separator.spec, config.block, config.output_file
-    played = {output_file: "mix"} if output_file else {}
-    recorded = recorded_files(config.record, config.record_stems) if config.record else {}
-    inputs = [name for name in (config.input_name, config.mic) if name and is_file_name(name)]
-    refuse_overwriting([*played, *recorded], [Path(name) for name in inputs])
-    lyrics = load_lyrics(config.lyrics) if config.lyrics else None
-    # One set for each model, all loaded before the music: VST3 plugins load on this thread only.
-    plugins = {
-        model: [load_plugin(wish) for wish in config.effect] for model in config.models or (None,)
-    }
-    loaded = _loaded_model(separator, config, config.key, next(iter(plugins.values())))
-    _check_stems(config, separator, loaded)
-    gains = gains_for(config.stem, loaded.separator.stems)
-    output_name = "null" if output_file else config.output_name
-    source = open_source(config.input_name, spec, block, devices, output=output_name, events=events)
-    sink = open_sink(output_name, source, spec, block, devices, events=events)
-    pump = DuplexPump(source, sink, device_frames=block, channels=spec.channels)
-    microphone = _open_microphone(config, spec, events)
-    session = Session(
-        loaded.separator,
-        device_frames=block,
-        slack=loaded.slack,
-        gains=gains,
-        microphone=microphone,
-        key=loaded.key,
-        effects_delay=loaded.effects_delay,
-        device_in=pump.device_in,
-        device_out=pump.device_out,
-        events=events,
-    )
-    switcher = ModelSwitcher(
-        config.models,
-        lambda model: _loaded_model(
-            load_separator(model, device=config.device), config, session.key, plugins[model]
-        ),
-        events,
-    )
-    session.drift_ppm, session.device_latency = pump.drift_ppm, pump.device_latency
-    _set_faders(session, config)
-    records = recording(played | recorded, session, source, spec, block, to_stderr=config.as_json)
-    with records as recorders, _listening(microphone), session, _stop() as stop:
-        if microphone is not None:
-            voice = microphone.latency + session.latency.device_out
-            line = f"microphone: {session.latency.ms(voice):.0f} ms from voice to output"
-            click.echo(line, err=config.as_json)
-        from_file = isinstance(source, FileSource)
-        controls = Controls(
-            quit=stop.set,
-            video=not from_file,
-            microphone=microphone is not None,
-            next_model=partial(switcher.next, session) if switcher.several else None,
-            spectrum=_spectrum(session, loaded.separator, block),
-            prompter=Prompter(lyrics, from_start=from_file) if lyrics else None,
-            recorded_s=lambda: recorders[-1].written / spec.sample_rate if recorders else None,
-        )
-        chosen = choose_display(session, controls, plain=config.plain, as_json=config.as_json)
-        with chosen as display, _running(pump, session, stop) as running:
-            while not running.done():
-                session.check()
-                stats = display.update()
-                if config.models:
-                    switcher.watch(stats)
-                if config.seconds is not None and stats.seconds >= config.seconds:
-                    stop.set()
-                display.wait(running)
-        session.check()
-        return session.snapshot()
+    def start(self) -> None:
+        """Open everything and start the music; returns once it begins, a file being read ahead.
 
-
-def _check_stems(config: LiveConfig, separator: Separator, loaded: LoadedModel) -> None:
-    """Refuse stems that the model doesn't tell apart, or that effects make one of."""
-    for name in {config.stem, *config.record_stems}.difference(OWN_BUSES):
-        gains_for(name, separator.stems)
-        if loaded.separator is not separator and name not in ("beat", *loaded.separator.stems):
-            raise click.UsageError(
-                f"--key and --effect leave no {name} apart, only "
-                f"{' and '.join(loaded.separator.stems)}; record or play these, or leave those out"
-            )
-
-
-def _spectrum(session: Session, separator: Separator, block: int) -> Spectrum | None:
-    """Show the vocals, where there are any."""
-    if "vocals" not in separator.stems:
-        return None
-    spec = separator.spec
-    spectrum = Spectrum(spec.sample_rate, spec.channels, block)
-    session.add_tap("vocals", spectrum)
-    return spectrum
-
-
-def _loaded_model(
-    separator: Separator, config: LiveConfig, semitones: int | None, plugins: Sequence[Any]
-) -> LoadedModel:
-    """Put behind a separator what changes the song; without any of it nothing is added."""
-    sizes = (separator.spec.sample_rate, separator.spec.channels, separator.block_size)
-    effects: list[StemEffect] = [BeatEffects(plugins, *sizes)] if plugins else []
-    key = None if semitones is None else KeyChanger(semitones, *sizes)
-    if key is not None:
-        effects.append(key)
-    schedule = separator.schedule if isinstance(separator, SlidingSeparator) else None
-    slack = max(config.slack, schedule.slack if schedule else 0)
-    if effects:
-        gains_for("vocals", separator.stems)
-        separator = SeparatorWithEffects(separator, effects)
-    return LoadedModel(separator, key, sum(effect.delay for effect in effects), slack)
-
-
-def _open_microphone(
-    config: LiveConfig, spec: SeparatorSpec, events: EventLog
-) -> MicrophoneSource | None:
-    if config.mic is None:
-        return None
-    more = [load_plugin(wish) for wish in config.mic_effect]
-    effect = voice_board(config.voice_effects, spec.sample_rate, *more)
-    delay = effect.settle(spec.channels, config.block) if effect and more else 0
-    return open_microphone(
-        config.mic, spec, config.block, effect, effect_delay=delay, events=events
-    )
-
-
-@contextmanager
-def _listening(microphone: MicrophoneSource | None) -> Iterator[None]:
-    """Have the microphone open; what went wrong with it is said at the end, not raised."""
-    if microphone is None:
-        yield
-        return
-    try:
-        microphone.start()
-        yield
-    finally:
-        microphone.close()
-        if microphone.fault is not None:
-            click.echo(f"microphone: silent since it failed ({microphone.fault})", err=True)
-
-
-def _set_faders(session: Session, config: LiveConfig) -> None:
-    if config.guide is not None:
-        session.set_gain("guide", to_db(config.guide / 100.0))
-    session.set_gain("beat", config.beat_gain)
-    session.set_gain("mic", config.mic_gain)
-    session.set_gain("master", config.master_gain)
-
-
-@contextmanager
-def _stop() -> Iterator[threading.Event]:
-    """An event that Ctrl-C, SIGTERM and a lost terminal set: everything is closed in order."""
-    stop = threading.Event()
-
-    def handler(signum: int, frame: FrameType | None) -> None:
-        stop.set()
-
-    names = ("SIGINT", "SIGTERM", "SIGHUP")  # the last not on Windows
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield stop
-    finally:
-        stop.set()
-        for number, old in before.items():
-            signal.signal(number, old)
-
-
-@contextmanager
-def _running(pump: DuplexPump, session: Session, stop: threading.Event) -> Iterator[Future[None]]:
-    """Run the pump on a thread of its own, and end it; its error is raised here."""
-    running: Future[None] = Future()
-
-    def run() -> None:
+        Raises
+        ------
+        StreamsepError
+            If anything can't be had; nothing is left open then.
+        RuntimeError
+            If it was started or closed before.
+        """
+        if self._built is not None or self._stopping.is_set():
+            raise RuntimeError("a player plays once; make another")
+        with ExitStack() as stack:
+            if self.config.tune_process:
+                stack.enter_context(promoted(OTHERS))
+            self._built = build(self.config, self.events, stack)
+            self._opened = stack.pop_all()
+        for target, name in ((self._pump, "streamsep-endpoint"), (self._watch, "streamsep-live")):
+            thread = threading.Thread(target=target, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
         try:
-            pump.run(session.process_block, stop, tail=session.latency.session)
-        except BaseException as error:  # handed to the main thread by the future
-            running.set_exception(error)
-        else:
-            running.set_result(None)
+            self._begun.wait()
+        except BaseException:  # Ctrl-C
+            self.close()
+            raise
 
-    thread = threading.Thread(target=run, name="streamsep-endpoint", daemon=True)
-    thread.start()
-    try:
-        yield running
-    finally:
-        stop.set()
-        thread.join()
-    running.result()
+    def __enter__(self) -> LivePlayer:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+            return
+        with self._closing:
+            self._end()
+            self._opened.pop_all().__exit__(kind, error, traceback)
+
+    def close(self) -> None:
+        """End the music, finish recordings and release devices; may be called again.
+
+        Raises
+        ------
+        StreamsepError
+            What ended the run before its time, unless somebody was told; or why a recording
+            isn't all there.
+        """
+        with self._closing:
+            self._end()
+            with self._opened.pop_all():
+                self._tell()
+
+    def _end(self) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()
+
+    def stop(self) -> None:
+        """Have the music end; returns at once, and may be called by a signal handler."""
+        self._stopping.set()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the music has ended, at most so long, and say whether it has.
+
+        Raises
+        ------
+        StreamsepError
+            What ended it before its time.
+        """
+        deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while not self._running.done():
+            left = deadline - time.monotonic()
+            if left <= 0.0:
+                return False
+            wait_for([self._running], min(WAIT_S, left))
+        self._tell()
+        return True
+
+    def run(self, display: RunDisplay) -> SessionStats:
+        """Show the run until it ends, on the thread that the display belongs to.
+
+        Returns
+        -------
+        SessionStats
+            Those of the whole run.
+
+        Raises
+        ------
+        StreamsepError
+            What ended it before its time.
+        """
+        with display:
+            while not self._running.done():
+                display.update()
+                display.wait(self._running)
+        self.wait()
+        return self.stats()
+
+    @property
+    def _parts(self) -> LiveParts:
+        if self._built is None:
+            raise RuntimeError("nothing plays yet: enter the player, or call start")
+        return self._built
+
+    def _pump(self) -> None:
+        parts = self._parts
+        session = parts.session
+        try:
+            parts.pump.run(
+                session.process_block,
+                self._stopping,
+                tail=session.latency.session,
+                read_ahead=self._read_ahead,
+            )
+        except BaseException as error:  # told by whoever waits
+            self._fault = self._fault or error
+        finally:
+            self._running.set_result(None)
+            self._begun.set()
+
+    def _read_ahead(self) -> int:
+        fed = self._parts.read_ahead(self._stopping)
+        self._begun.set()
+        return fed
+
+    def _watch(self) -> None:
+        """End the run when its time is over or something broke, and see that inference keeps up."""
+        parts, seconds = self._parts, self.config.seconds
+        session = parts.session
+        try:
+            while not wait_for([self._running], WATCH_S).done:
+                session.check()
+                if seconds is not None and session.seconds >= seconds:
+                    self._stopping.set()
+                parts.switcher.watch(session)
+        except Exception as error:  # as above
+            self._fault = self._fault or error
+            self._stopping.set()
+
+    def _tell(self) -> None:
+        """Raise what went wrong, if nobody was told."""
+        if self._built is None or self._told:
+            return
+        try:
+            if self._fault is not None:
+                raise self._fault
+            self._built.session.check()
+        except BaseException:
+            self._told = True
+            raise
+
+    def stats(self) -> SessionStats:
+        """Return the state of things now; one thread may ask, at most 10 times a second."""
+        return self._parts.session.snapshot()
+
+    @property
+    def session(self) -> Session:
+        """What runs between the input and the output."""
+        return self._parts.session
+
+    @property
+    def notices(self) -> list[Notice]:
+        """What of the files that are read isn't played as it is in them; known when they end."""
+        return [notice for file in self._parts.files for notice in file.notices.all]
+
+    @property
+    def latency(self) -> LatencyReport:
+        """Where the time goes between a sample's way in and its way out."""
+        return self._parts.session.latency
+
+    def set_gain(self, fader: str, db: float) -> None:
+        """Move a fader, in decibels (``-inf`` mutes), without a click.
+
+        Parameters
+        ----------
+        fader
+            ``vocals`` (or ``guide``: what is heard of them), ``beat`` (the song, by any of its
+            names), ``mic`` or ``master``.
+        db
+            Its gain.
+
+        Raises
+        ------
+        ValueError
+            For an unknown fader, NaN or +inf.
+        """
+        self._parts.session.set_gain(fader, db)
+
+    def set_bypass(self, bypass: bool) -> None:
+        """Play the delayed original in the song's place, at the same moment in the music."""
+        self._parts.session.set_bypass(bypass)
+
+    def set_key(self, semitones: int) -> None:
+        """Play the song in another key; see `Session.set_key`."""
+        self._parts.session.set_key(semitones)
+
+    @property
+    def several_models(self) -> bool:
+        """Whether there is another model to change to."""
+        return self._parts.switcher.several
+
+    def next_model(self) -> None:
+        """Change over to the next model, cross-faded, while the music plays."""
+        self._parts.switcher.next(self._parts.session)
+
+    @property
+    def has_microphone(self) -> bool:
+        """Whether somebody may sing along."""
+        return self._parts.microphone is not None
+
+    @property
+    def from_file(self) -> bool:
+        """Whether the input is a file."""
+        return self._parts.from_file
+
+    @property
+    def spectrum(self) -> Spectrum | None:
+        """Levels of the vocals by band, where the model tells them apart."""
+        return self._parts.spectrum
+
+    @property
+    def prompter(self) -> Prompter | None:
+        """The lyrics in time with the music, if there are any."""
+        return self._parts.prompter
+
+    @property
+    def recorded_s(self) -> float | None:
+        """Length of the recording; None without one."""
+        recorders = self._parts.recorders
+        rate = self._parts.session.latency.sample_rate
+        return recorders[-1].written / rate if recorders else None

@@ -43,7 +43,9 @@ class Prompter:
         if began_s is None:
             if not self._from_start:
                 return WAITING
-            # What the session takes in now is heard when it has gone through all that follows.
+            # What the session takes in now is heard when it has gone through all that follows,
+            # but for what it took in before its time began.
             latency = stats.latency
-            began_s = latency.ms(latency.session + latency.device_out) / 1_000.0
+            late = latency.session - latency.ahead + latency.device_out
+            began_s = latency.ms(late) / 1_000.0
         return self._lyrics.at(stats.seconds - began_s - self.offset_s)

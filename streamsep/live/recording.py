@@ -6,18 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import click
-
 from streamsep.audio.endpoint import Source
 from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.recorder import Recorder
 from streamsep.errors import OutputError, StreamsepError
+from streamsep.events import EventLog
 from streamsep.realtime import Session
 from streamsep.spec import SeparatorSpec
 
 
 def recorded_files(path: Path, buses: Sequence[str]) -> dict[Path, str]:
-    """Name the files that ``--record`` and ``--record-stems`` mean, each with its bus."""
+    """Name the files of a recording, each with its bus."""
     return {
         path if bus == "mix" else path.with_name(f"{path.stem}.{bus}{path.suffix}"): bus
         for bus in buses
@@ -38,7 +37,8 @@ def refuse_overwriting(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
             raise OutputError(
                 f"{target} is needed for something else already",
                 expected="a file of its own for each sound, and none that is played",
-                remedy="choose another name with --record or --output",
+                remedy="choose another name for the recording or the output",
+                settings=("record", "output"),
             )
         taken.add(target.resolve())
 
@@ -50,21 +50,21 @@ def recording(
     source: Source,
     spec: SeparatorSpec,
     block: int,
-    *,
-    to_stderr: bool = False,
 ) -> Iterator[list[Recorder]]:
     """Record a bus to each file, and finish the files whatever happens in between.
 
     All begin with the moment at which the first sample that came in went out. A recording that
     ended early didn't stop the music: it is an event at once, and an error at the end. What is
-    in each file is said on standard output, or on standard error if that holds something else.
+    in each file is reported at the end.
     """
+
+    events = session.events
 
     def limit() -> int | None:
         return source.samples if isinstance(source, FileSource) and source.finished else None
 
     def failed(error: StreamsepError) -> None:
-        session.events.add(f"a recording has ended: {error.what}")
+        events.add(f"a recording has ended: {error.what}")
 
     recorders: list[Recorder] = []
     try:
@@ -82,30 +82,30 @@ def recording(
             session.add_tap(bus, recorder)
         yield recorders
     finally:
-        faults = [fault for recorder in recorders if (fault := _finish(recorder, spec, to_stderr))]
+        faults = [fault for recorder in recorders if (fault := _finish(recorder, spec, events))]
         if any(recorder.written for recorder in recorders):
-            _say_gaps(session, to_stderr)
+            _report_gaps(events)
     if faults:
         raise faults[0]
 
 
-def _finish(recorder: Recorder, spec: SeparatorSpec, to_stderr: bool) -> StreamsepError | None:
-    """Close a recorder, say what is in its file, and return why it isn't all."""
+def _finish(recorder: Recorder, spec: SeparatorSpec, events: EventLog) -> StreamsepError | None:
+    """Close a recorder, report what is in its file, and return why it isn't all."""
     recorder.close()
     if not recorder.written:
         recorder.path.unlink(missing_ok=True)  # a file without a sample is no recording
-        click.echo(f"{recorder.path}: nothing recorded", err=to_stderr)
+        events.add(f"{recorder.path}: nothing recorded", kind="report")
         return recorder.fault
     seconds, lost = recorder.written / spec.sample_rate, recorder.lost / spec.sample_rate
     note = f", {lost:.2f} s lost to a slow disk" if lost else ""
-    click.echo(f"{recorder.path}: {seconds:.2f} s recorded{note}", err=to_stderr)
+    events.add(f"{recorder.path}: {seconds:.2f} s recorded{note}", kind="report")
     return recorder.fault
 
 
-def _say_gaps(session: Session, to_stderr: bool) -> None:
+def _report_gaps(events: EventLog) -> None:
     """Name the places in the recordings where silence stands for a device that was away."""
-    for event in session.events.latest():
+    for event in events.latest():
         if event.gap_s:
             minutes, seconds = divmod(event.seconds, 60)
             place = f"{minutes:.0f}:{seconds:04.1f}"
-            click.echo(f"gap of {event.gap_s:.1f} s at {place}: {event.text}", err=to_stderr)
+            events.add(f"gap of {event.gap_s:.1f} s at {place}: {event.text}", kind="report")

@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 
-import click
-
+from streamsep.app_folder import app_folder
 from streamsep.errors import ModelError
 
-BUILTIN = ("live", "fast", "tutorial")  # the first is what runs when none is named
+BUILTIN = ("live", "fast", "studio", "tutorial")  # the first is what runs when none is named
+WEIGHTS = "streamsep_models"  # the package that holds them where this one doesn't
 SUFFIX = ".onnx"
 GROUP = "streamsep.separators"  # of entry points; each names a factory of separators
 
 Model = Path | EntryPoint
 
 
+def builtin_models() -> dict[str, Path]:
+    """Return the built-in models that are installed, by their names.
+
+    They are in a source tree's folder of this module, or else in a package of their own.
+    """
+    here = Path(__file__).parent
+    package = None if any(here.glob(f"*{SUFFIX}")) else find_spec(WEIGHTS)
+    folder = Path(package.origin).parent if package and package.origin else here
+    files = {name: folder / f"{name}{SUFFIX}" for name in BUILTIN}
+    return {name: path for name, path in files.items() if path.is_file()}
+
+
 def imported_folder() -> Path:
     """Return where imported models are, there or not."""
-    return Path(click.get_app_dir("streamsep")) / "models"
+    return app_folder() / "models"
 
 
 def imported_path(name: str) -> Path:
@@ -34,8 +47,8 @@ def imported_names() -> list[str]:
 def known_models() -> dict[str, Model]:
     """Return by their names the built-in models, the imported ones, and those of packages."""
     plugins: dict[str, Model] = {entry.name: entry for entry in entry_points(group=GROUP)}
-    files: dict[str, Model] = {name: imported_path(name) for name in imported_names()}
-    files = {name: find_model(name) for name in BUILTIN} | files
+    files: dict[str, Model] = dict(builtin_models())
+    files |= {name: imported_path(name) for name in imported_names()}
     return files | {name: plugins[name] for name in sorted(plugins.keys() - files.keys())}
 
 
@@ -48,14 +61,25 @@ def find_model(name: str | None) -> Model:
     Raises
     ------
     ModelError
-        If two packages have a separator of this name.
+        If two packages have a separator of this name, or a built-in model isn't installed.
     """
     if name is None or name in BUILTIN:
-        return Path(__file__).with_name(f"{name or BUILTIN[0]}{SUFFIX}")
+        return _find_builtin(name or BUILTIN[0])
     path, own = Path(name), imported_path(name)
     if path.name != name or (path.is_file() and not _is_copy(own, path)):
         return path
     return own if own.is_file() else _find_plugin(name) or path
+
+
+def _find_builtin(name: str) -> Path:
+    try:
+        return builtin_models()[name]
+    except KeyError:
+        raise ModelError(
+            f"the built-in model {name} isn't installed",
+            expected="the package streamsep-models",
+            remedy="pip install streamsep-models, or name a model of your own",
+        ) from None
 
 
 def _is_copy(own: Path, path: Path) -> bool:

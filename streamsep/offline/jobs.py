@@ -1,4 +1,4 @@
-"""What ``separate`` is to do: from folders, globs and a template to files and their targets."""
+"""Jobs of separation: from folders, globs and a template to files and their targets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 
-import click
-
 from streamsep.audio.files.container import VIDEO_SUFFIXES
 from streamsep.audio.files.sound_file import FORMATS
-from streamsep.errors import AudioFileError, OutputError
+from streamsep.errors import ArgumentError, AudioFileError, OutputError
+from streamsep.stem_names import BEAT, canonical_stem
 
 SOUND_FORMATS = (*FORMATS, ".m4a")
 # Videos in containers that are read only become Matroska, which holds any picture.
@@ -39,7 +38,7 @@ FIELDS = ("folder", "name", "ext", "stem")
 
 
 @dataclass(frozen=True, slots=True)
-class Song:
+class InputFile:
     """A file to separate.
 
     Parameters
@@ -63,7 +62,7 @@ class Song:
 class Job:
     """A song and the files it becomes, one a stem."""
 
-    song: Song
+    song: InputFile
     targets: dict[str, Path]
 
     @property
@@ -76,7 +75,7 @@ class Job:
             return False
 
 
-def find_songs(names: tuple[str, ...]) -> list[Song]:
+def find_input_files(names: tuple[str, ...]) -> list[InputFile]:
     """Return the files that names, folders and globs mean, each once.
 
     A name that means nothing is kept: whoever opens it says so.
@@ -86,10 +85,10 @@ def find_songs(names: tuple[str, ...]) -> list[Song]:
     AudioFileError
         If a folder holds no sound.
     """
-    songs: dict[str, Song] = {}
+    songs: dict[str, InputFile] = {}
     for name in names:
         for path in _expanded(name):
-            for song in _inside(path) if path.is_dir() else [Song(path)]:
+            for song in _inside(path) if path.is_dir() else [InputFile(path)]:
                 songs.setdefault(os.path.abspath(song.path), song)
     return list(songs.values())
 
@@ -100,9 +99,9 @@ def _expanded(name: str) -> list[Path]:
     return [Path(match) for match in sorted(glob.glob(name, recursive=True))] or [Path(name)]
 
 
-def _inside(folder: Path) -> list[Song]:
+def _inside(folder: Path) -> list[InputFile]:
     found = [
-        Song(path, path.relative_to(folder).parent)
+        InputFile(path, path.relative_to(folder).parent)
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in SUFFIXES
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
@@ -118,7 +117,7 @@ def _inside(folder: Path) -> list[Song]:
 
 
 class Template:
-    """Names of the targets, out of ``-o`` and ``--format``.
+    """Names of the targets, out of an output and a format.
 
     Parameters
     ----------
@@ -130,7 +129,7 @@ class Template:
 
     Raises
     ------
-    click.UsageError
+    ArgumentError
         If a field is unknown, or the template ends in one format and ``suffix`` is another.
     OutputError
         If the template ends in a format that can't be written.
@@ -150,14 +149,14 @@ class Template:
                 self._pattern = output[: -len(own)]
                 self._suffix = _agreed(own, suffix)
 
-    def suffix_for(self, song: Song) -> str:
+    def suffix_for(self, song: InputFile) -> str:
         """Return what the targets of a song end in."""
         own = song.path.suffix.lower()
         if self._suffix is not None or not song.is_video:
             return self._suffix or ".wav"
         return own if own in VIDEO_SUFFIXES else ".mkv"
 
-    def target(self, song: Song, stem: str) -> Path:
+    def target(self, song: InputFile, stem: str) -> Path:
         """Return where a stem of a song goes."""
         suffix = self.suffix_for(song)
         if self._pattern is None:
@@ -176,26 +175,38 @@ def _check_fields(template: str) -> None:
         for _, field, _, _ in Formatter().parse(template):
             if field is not None and field not in FIELDS:
                 known = ", ".join(f"{{{name}}}" for name in FIELDS)
-                raise click.UsageError(f"-o knows no {{{field}}}; choose among {known}")
+                raise ArgumentError(
+                    f"the output template {template!r} has a field {{{field}}}",
+                    expected=f"fields among {known}",
+                    remedy="choose one of these",
+                )
         template.format(**dict.fromkeys(FIELDS, "x"))
     except ValueError as error:
-        raise click.UsageError(f"-o {template!r} is no template: {error}") from error
+        raise ArgumentError(
+            f"{template!r} is no output template: {error}",
+            expected="a folder, or a path with fields such as {name} and {stem}",
+            remedy="write {{ or }} for a brace that stands for itself",
+        ) from error
 
 
 def _agreed(own: str, asked: str | None) -> str:
     if own not in KNOWN:
         raise OutputError(
-            f"no sound format has the suffix {own!r} that -o ends in",
+            f"no sound format has the suffix {own!r} that the output ends in",
             expected=", ".join(KNOWN),
             remedy="choose one of these",
         )
     if asked is not None and asked != own:
-        raise click.UsageError(f"-o ends in {own}, and --format asks for {asked}")
+        raise ArgumentError(
+            f"the output ends in {own}, and the format asked for is {asked}",
+            expected="one format",
+            remedy="leave one of the two out",
+        )
     return own
 
 
 def plan(
-    songs: list[Song],
+    songs: list[InputFile],
     template: Template,
     stems: tuple[str, ...] | None,
     all_stems: tuple[str, ...],
@@ -207,7 +218,7 @@ def plan(
     songs, template
         What there is, and where it goes.
     stems
-        Those asked for; None for all, and for a video with the beat alone.
+        Those asked for, by any of their names; None for all, and for a video the beat alone.
     all_stems
         What the model gives.
 
@@ -216,13 +227,15 @@ def plan(
     OutputError
         If two targets are one file, or a target is a song: before any work.
     """
-    names = {*all_stems, "beat"}
+    if stems is not None:
+        stems = tuple(dict.fromkeys(canonical_stem(stem, all_stems) for stem in stems))
+    names = {*all_stems, canonical_stem(BEAT, all_stems)}
     owners = {_bare(template.target(song, stem)): song for song in songs for stem in names}
     songs = [song for song in songs if owners.get(_bare(song.path), song) is song]
     jobs = []
     for song in songs:
         stays_video = template.suffix_for(song) in VIDEO_SUFFIXES
-        wanted = stems or (("beat",) if stays_video else all_stems)
+        wanted = stems or ((canonical_stem(BEAT, all_stems),) if stays_video else all_stems)
         jobs.append(Job(song, {stem: template.target(song, stem) for stem in wanted}))
     _refuse_same_targets(jobs)
     return jobs
@@ -241,6 +254,6 @@ def _refuse_same_targets(jobs: list[Job]) -> None:
                 raise OutputError(
                     f"{target} would be both {taken[key]} and {owner}",
                     expected="a name of its own for each stem of each file",
-                    remedy="tell them apart, e.g. -o 'DIR/{folder}/{name}.{ext}.{stem}'",
+                    remedy="tell them apart, e.g. by the output 'DIR/{folder}/{name}.{ext}.{stem}'",
                 )
             taken[key] = owner

@@ -1,217 +1,216 @@
-"""One file through a separator, into files that are there whole or not at all."""
+"""Separation of a whole array, or of a whole file, in one call."""
 
 from __future__ import annotations
 
+import math
 import os
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from streamsep.audio.files import tags
-from streamsep.audio.files.container import ENCODERS, MediaWriter
-from streamsep.audio.files.media import installed
-from streamsep.audio.files.notices import OnNotice
-from streamsep.audio.files.output_folder import make_folder
-from streamsep.audio.files.sound_file import FORMATS, AudioReader, AudioWriter
-from streamsep.dsp.channels import match_channels
-from streamsep.dsp.resample import StreamResampler
-from streamsep.errors import OutputError
-from streamsep.offline.prefetch import prefetch
-from streamsep.separation import ChunkedSeparator, Separator, gains_for
+from streamsep.audio.files.notices import Notice
+from streamsep.audio.files.sound_file import CHUNK_S, subtype_for
+from streamsep.dsp.decibels import db_to_gain, to_db
+from streamsep.errors import ArgumentError
+from streamsep.models.quality import AUTO
+from streamsep.offline.jobs import InputFile, Template, plan
+from streamsep.offline.stem_blocks import stem_blocks
+from streamsep.offline.stem_writer import write_stems
+from streamsep.separation.audio_array import check_sample_rate, check_sound
+from streamsep.separation.model import Model, ModelSource, load
+from streamsep.separation.separator import stem_gains
+from streamsep.separation.stream import StemDict, stem_list
 from streamsep.types import Float32
 
-Blocks = Generator[Float32, None, None]
+Progress = Callable[[float], object]
+FLOAT_BITS = 32  # a depth that holds more than full scale
 
 
-def separate_file(
-    separator: Separator,
-    path: Path,
-    targets: dict[str, Path],
+def separate(
+    audio: ArrayLike,
+    sample_rate: int,
     *,
-    bits: int | None = None,
-    gain: float = 1.0,
-    on_progress: Callable[[float], object],
-    on_notice: OnNotice | None = None,
-) -> dict[str, float]:
-    """Write stems of a file and return the peak of each, where 1.0 is full scale.
+    stems: Sequence[str] | str | None = None,
+    model: ModelSource | Model = AUTO,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> StemDict:
+    """Separate a whole sound.
+
+    The engine for files does it: it may look ahead, and runs faster than the sound plays. The
+    stems of all names sum to the sound, within 1e-4 of full scale.
 
     Parameters
     ----------
-    separator
-        Of any state: it starts anew.
+    audio
+        (C, N), channels first, or (N,) for mono, float32 or float64, full scale ±1. C is 1 or
+        the model's number of channels: 2 for the built-in ones.
+    sample_rate
+        Of ``audio``, in Hz, 8,000 to 384,000; the stems have it too.
+    stems
+        Names to give, such as ``["beat"]``, which is all but the vocals; ``accompaniment`` and
+        ``instrumental`` mean the beat.  [default: all]
+    model
+        See `load`; a loaded Model, where several sounds are to be separated.
+    device
+        See `load`; of a Model that is loaded already it says nothing.
+    progress
+        Called with the share done, 0 to 1.
+
+    Returns
+    -------
+    dict of str to Float32
+        (C, N) float32 for each stem, by its canonical name; mono comes back as (1, N). The beat
+        is found as ``accompaniment`` and ``instrumental`` too.
+
+    Raises
+    ------
+    ArgumentError
+        A ValueError: for another shape, type, number of channels or rate, for NaN, Inf and no
+        samples, saying what was expected.
+    ModelError
+        If there is no such model, or it doesn't give such a stem.
+    BackendError
+        If the device can't be had, or the model fails.
+
+    Examples
+    --------
+    >>> stems = streamsep.separate(audio, 48_000)
+    >>> stems["beat"].shape == audio.shape
+    True
+    """
+    rate = check_sample_rate(sample_rate)
+    loaded = load(model, device=device)
+    sound = check_sound(audio, loaded.spec)
+    names = stem_list(stems, loaded.stems)
+    gains = stem_gains(names, loaded.stems)
+    out, done = np.empty((len(names), *sound.shape), np.float32), 0
+    with loaded.separator(offline=True) as separator:
+        blocks = stem_blocks(separator, _pieces(sound, rate), sample_rate=rate, channels=len(sound))
+        with closing(blocks):
+            for block in blocks:
+                part = out[..., done : done + block.shape[-1]]
+                # (No matrix product: BLAS's threads would take the graph's core.)
+                np.einsum("ts,scn->tcn", gains, block, out=part)
+                done += block.shape[-1]
+                if progress is not None:
+                    progress(done / sound.shape[-1])
+    return StemDict(zip(names, out, strict=True))
+
+
+def _pieces(sound: Float32, sample_rate: int) -> Iterator[Float32]:
+    size = max(1, int(CHUNK_S * sample_rate))
+    for start in range(0, sound.shape[-1], size):
+        yield sound[:, start : start + size]
+
+
+def separate_file(
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None = None,
+    *,
+    stems: Sequence[str] | str | None = None,
+    model: ModelSource | Model = AUTO,
+    device: str = "auto",
+    format: str | None = None,
+    bits: int | None = None,
+    gain_db: float = 0.0,
+    progress: Progress | None = None,
+) -> dict[str, Path]:
+    """Separate a sound file or a video into a file for each stem.
+
+    The stems have the file's sample rate and, to the sample, its length; mono stays mono, more
+    than two channels become two; tags and covers are kept. Each file is there whole or not at
+    all, and older ones are overwritten. What of the file can't be read is silence in them.
+
+    Parameters
+    ----------
     path
-        Sound or video; its rate is kept, mono stays mono, more than two channels become two.
-        What can't be read of it is silence.
-    targets
-        File for each stem; its folder is made if missing.
+        WAV, FLAC, OGG or MP3; with the extra ``media`` anything that FFmpeg reads.
+    output
+        Where the stems go: a folder, which is made if it is missing; or a path with
+        ``{folder}``, ``{name}``, ``{ext}`` and ``{stem}`` in it, such as
+        ``"out/{name} ({stem}).flac"``.  [default: beside the file, as ``name.stem.wav``]
+    stems
+        Names to write, such as ``["beat"]``; see `separate`.  [default: all; of a video the
+        beat, with the same picture]
+    model, device
+        See `separate`.
+    format
+        ``"wav"``, ``"flac"``, ``"ogg"``, ``"mp3"`` or ``"m4a"``.  [default: what ``output``
+        ends in, or wav; a video stays one]
     bits
-        See `AudioWriter`.
-    gain
-        Factor on every stem.
-    on_progress
-        Called with the share done, 0 to 1; also while a pipe gives nothing.
-    on_notice
-        Told what isn't in the stems as it was in the file.
+        Per sample, 16, 24, or 32 for floating point, in wav and flac.  [default: 24]
+    gain_db
+        Makes all stems louder or quieter, in decibels.
+    progress
+        Called with the share done, 0 to 1.
+
+    Returns
+    -------
+    dict of str to Path
+        The file that was written for each stem, by its canonical name.
+
+    Warns
+    -----
+    UserWarning
+        If a stem went beyond full scale and was cut there, and for all else that isn't in the
+        stems as it was in the file.
 
     Raises
     ------
     AudioFileError
-        If nothing of the file can be read.
+        If the file is missing, or nothing of it can be read.
     OutputError
-        If a stem can't be written. Nothing is left under a stem's name in either case.
+        If a stem can't be written; nothing is left under its name then.
+    ArgumentError
+        If ``output`` is no template, or ``gain_db`` no gain.
     ModelError
-        If the model doesn't give such a stem.
+        If there is no such model, or it doesn't give such a stem.
+    BackendError
+        If the device can't be had, or the model fails.
+
+    Examples
+    --------
+    >>> streamsep.separate_file("song.mp3", "stems/", stems=["beat"])
+    {'beat': PosixPath('stems/song.beat.wav')}
     """
-    separator.reset()  # a file that failed leaves its sound inside
-    mixer = gain * stem_gains(separator, tuple(targets))
-    peaks = np.zeros(len(targets))
-    share = 0.0
-    with (
-        AudioReader(path, on_notice=on_notice, waiting=lambda: on_progress(share)) as reader,
-        _written_whole(targets, reader, bits) as writers,
-    ):
-        done = 0
-        # Closed before the reader: threads use it.
-        with closing(separated(separator, reader, reader.chunks())) as blocks:
-            for stems in blocks:
-                # (No matrix product: BLAS's threads would take the graph's core.)
-                mixed = np.einsum("ts,scn->tcn", mixer, stems)
-                for writer, stem in zip(writers, mixed, strict=True):
-                    writer.write(stem)
-                if mixed.size:
-                    peaks = np.maximum(peaks, np.abs(mixed).max(axis=(1, 2)))
-                done += stems.shape[-1]
-                share = min(done / reader.frames, 1.0) if reader.frames else 0.0
-                on_progress(share)
-    return dict(zip(targets, peaks.tolist(), strict=True))
-
-
-def stem_gains(separator: Separator, names: tuple[str, ...]) -> Float32:
-    """Return (names, S): how the stems asked for are made of those of the separator.
-
-    Raises
-    ------
-    ModelError
-        If the model doesn't give one of them.
-    """
-    gains = [gains_for(name, separator.stems) for name in names]
-    rows = [[gain.get(stem, 0.0) for stem in separator.stems] for gain in gains]
-    return np.array(rows, np.float32)
-
-
-def separated(separator: Separator, reader: AudioReader, chunks: Iterable[Float32]) -> Blocks:
-    """Yield stems (S, C, n) at the file's rate, in all as long as ``chunks`` (C, n) of the file.
-
-    C is the file's channels, at most the model's. The residual is taken from the file itself:
-    what the model's sample rate can't hold stays in it, and the stems sum to the file.
-
-    The file is read on one thread and separated on another; who iterates does the rest.
-    """
-    spec, rate = separator.spec, reader.sample_rate
-    count, channels = len(separator.stems), min(reader.channels, spec.channels)
-    way_out = StreamResampler(spec.sample_rate, rate, count * spec.channels)
-    read: deque[Float32] = deque()  # the file's sound, from one thread to the other
-    original = np.zeros((channels, 0), np.float32)  # what no stems have come for yet
-
-    def mixtures() -> Blocks:
-        way_in = StreamResampler(rate, spec.sample_rate, spec.channels)
-        for chunk in chunks:
-            read.append(match_channels(chunk, channels))
-            yield way_in.process(match_channels(chunk, spec.channels))
-        yield way_in.process(np.zeros((spec.channels, 0), np.float32), last=True)
-
-    def separate() -> Blocks:
-        chunked = ChunkedSeparator(separator)
-        with closing(prefetch(mixtures())) as sounds:
-            for mixture in sounds:
-                yield chunked.feed(mixture)
-        yield chunked.finish()
-
-    def back(stems: Float32, *, last: bool = False) -> Float32:
-        nonlocal original
-        while read:
-            original = np.concatenate([original, read.popleft()], axis=-1)
-        flat = way_out.process(stems.reshape(count * spec.channels, -1), last=last)
-        if last:  # rounding there and back may have cost a sample
-            missing = max(original.shape[-1] - flat.shape[-1], 0)
-            flat = np.pad(flat, ((0, 0), (0, missing)))
-        there = min(flat.shape[-1], original.shape[-1])
-        full = flat[:, :there].reshape(count, spec.channels, there)
-        stems = np.stack([match_channels(stem, channels) for stem in full])
-        stems[-1] = original[:, :there]
-        for stem in stems[:-1]:
-            stems[-1] -= stem
-        original = original[:, there:]
-        return stems
-
-    with closing(prefetch(separate())) as blocks:
-        for stems in blocks:
-            yield back(stems)
-    yield back(np.zeros((count, spec.channels, 0), np.float32), last=True)
-
-
-@contextmanager
-def _written_whole(
-    targets: dict[str, Path], reader: AudioReader, bits: int | None
-) -> Iterator[list[AudioWriter | MediaWriter]]:
-    """Writers under temporary names; the final ones appear only when all is written."""
-    parts = [t.with_name(f".{t.stem}.part{t.suffix}") for t in targets.values()]
-    channels = min(reader.channels, 2)
-    try:
-        # Read while the stems are made: that takes a while, and they take the time anyway.
-        with ThreadPoolExecutor() as beside, ExitStack() as stack:
-            tagged = [part for part in parts if part.suffix.lower() in tags.SUFFIXES]
-            found = beside.submit(tags.read_tags, reader.path) if tagged else None
-            writers: list[AudioWriter | MediaWriter] = []
-            for part in parts:
-                make_folder(part.parent, "-o")
-                writer = _open_writer(part, reader, channels, bits)
-                stack.push(writer)
-                writers.append(writer)
-            yield writers
-            stack.pop_all()
-            # Together, since each waits for the disk.
-            for closed in [beside.submit(writer.close) for writer in writers]:
-                closed.result()
-        kept = found.result() if found else None
-        if kept is not None:
-            for part in tagged:
-                tags.write_tags(part, kept)
-        for part, target in zip(parts, targets.values(), strict=True):
-            _rename(part, target)
-    except OutputError as error:
-        what = error.what
-        for part, target in zip(parts, targets.values(), strict=True):
-            what = what.replace(str(part), str(target))  # the name that was asked for
-        raise OutputError(what, expected=error.expected, remedy=error.remedy) from error
-    finally:
-        for part in parts:
-            with suppress(OSError):  # where there is no such folder, or no such name can be
-                part.unlink()
-
-
-def _open_writer(
-    part: Path, reader: AudioReader, channels: int, bits: int | None
-) -> AudioWriter | MediaWriter:
-    """Choose who writes: PyAV where it can carry a cover or a picture along."""
-    suffix, rate = part.suffix.lower(), reader.sample_rate
-    if suffix in ENCODERS and (suffix not in FORMATS or installed()):
-        return MediaWriter(
-            part, rate, channels, source=reader.path, start_s=reader.start_s, bits=bits
+    if not gain_db < math.inf:
+        raise ArgumentError(
+            f"the gain is {gain_db} dB",
+            expected="a number of decibels, or -inf for silence",
+            remedy="leave it out for stems as loud as in the song",
         )
-    return AudioWriter(part, rate, channels, bits=bits, tags=reader.tags)
-
-
-def _rename(part: Path, target: Path) -> None:
-    try:
-        os.replace(part, target)
-    except OSError as error:
-        raise OutputError(
-            f"{target} can't be written ({error.strerror})",
-            expected="a name that is free, or an older stem",
-            remedy="choose another folder with -o",
-        ) from error
+    song = InputFile(Path(path))
+    template = Template(
+        None if output is None else os.fspath(output), f".{format.lstrip('.')}" if format else None
+    )
+    if bits is not None:
+        subtype_for(template.suffix_for(song), bits)
+    loaded = load(model, device=device)
+    names = None if stems is None else stem_list(stems, loaded.stems)
+    (job,) = plan([song], template, names, loaded.stems)
+    notices: list[Notice] = []
+    with loaded.separator(offline=True) as separator:
+        peaks = write_stems(
+            separator,
+            song.path,
+            job.targets,
+            bits=bits,
+            gain=db_to_gain(gain_db),
+            on_progress=progress or (lambda share: None),
+            on_notice=notices.append,
+        )
+    for notice in notices:
+        warnings.warn(str(notice), stacklevel=2)
+    for stem, target in job.targets.items():
+        if peaks[stem] > 1.0 and bits != FLOAT_BITS:
+            warnings.warn(
+                f"{target} is up to {to_db(peaks[stem]):.1f} dB beyond full scale, and cut there; "
+                "a lower gain_db or 32 bits in wav keeps it whole",
+                stacklevel=2,
+            )
+    return job.targets

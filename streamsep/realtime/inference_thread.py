@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 
 import numpy as np
 
@@ -68,9 +69,10 @@ class InferenceThread:
             raise self.fault
 
     def wake(self) -> None:
-        """Tell the inference thread that there may be a block; never waits. Audio thread only."""
+        """Tell the inference thread that there may be a block; never waits. Any thread."""
         if self._semaphore.locked():
-            self._semaphore.release()
+            with suppress(RuntimeError):  # another thread has just done it, which is as good
+                self._semaphore.release()
 
     def stop(self) -> None:
         """End the thread and wait for it."""

@@ -10,6 +10,9 @@ import numpy as np
 from streamsep.dsp.ring import RingBuffer
 from streamsep.types import Float32
 
+# Samples that a run may take beyond one device block, where nothing else is said: 23 ms.
+DEFAULT_SLACK = 1_024
+
 
 @dataclass(frozen=True, slots=True)
 class LatencyReport:
@@ -29,6 +32,8 @@ class LatencyReport:
         Later frames that the network waits for.
     effects
         What the key and plugins on the song hold back.
+    ahead
+        What was taken in before the clock started, of a file: so much of it all isn't heard.
     """
 
     sample_rate: int
@@ -39,6 +44,7 @@ class LatencyReport:
     lookahead: int
     device_out: int
     effects: int = 0
+    ahead: int = 0
 
     @property
     def session(self) -> int:
@@ -47,8 +53,15 @@ class LatencyReport:
 
     @property
     def total(self) -> int:
-        """Samples from the way in to the way out, as far as the devices know theirs."""
-        return self.device_in + self.session + self.device_out
+        """Samples from the way in to the way out, as far as the devices know theirs.
+
+        What was taken in ahead came in when the clock reached it.
+        """
+        return self.heard(self.session)
+
+    def heard(self, session: int) -> int:
+        """Return the `total`, were the session's part this one, such as a measured one."""
+        return self.device_in + session - self.ahead + self.device_out
 
     def between_devices(self, measured: int) -> LatencyReport:
         """Return it with what the devices were found to take, both together, in samples."""

@@ -12,6 +12,7 @@ from streamsep.dsp.crossfade import DryWetSwitch
 from streamsep.dsp.decibels import db_to_gain, to_db
 from streamsep.dsp.mixer import RampedMixer
 from streamsep.separation import gains_for
+from streamsep.stem_names import canonical_stem
 from streamsep.types import Float32
 
 # guide: what is heard of the vocals; beat: the song, guide included; master: song and microphone.
@@ -19,6 +20,7 @@ FADERS = ("guide", "beat", "mic", "master")
 # What a tap can listen to besides stems and the beat. All but the mix come before the faders: at
 # gain one they are what the mix is the sum of.
 OWN_BUSES = ("mic", "mix")
+FADER_OF_STEM = {"vocals": "guide"}
 
 
 class Tap(Protocol):
@@ -67,6 +69,8 @@ class MixBus:
     ----------
     dry
         (C, N): the delayed original of the present block is to be written here.
+    listening
+        Whether the microphone is read.
 
     Raises
     ------
@@ -102,7 +106,7 @@ class MixBus:
         self._song_mixer = RampedMixer(channels, block_size, song)
         self._out_mixer = RampedMixer(channels, block_size, np.array([1.0, 0.0, 1.0], np.float32))
         self._faders = dict.fromkeys(FADERS, 0.0) | {"guide": to_db(gains.get("vocals", 0.0))}
-        self._bypass = False
+        self._bypass, self.listening = False, True
         # Replaced as a whole: the audio thread may be walking through the old ones.
         self._stem_taps: tuple[_StemTap, ...] = ()
         self._taps: dict[str, tuple[Tap, ...]] = dict.fromkeys(OWN_BUSES, ())
@@ -125,13 +129,15 @@ class MixBus:
         return self._bypass
 
     def set_gain(self, fader: str, gain_db: float) -> None:
-        """Move a fader, in decibels; ``-inf`` mutes.
+        """Move a fader, or that of a stem (the guide is the vocals'), in decibels; ``-inf`` mutes.
 
         Raises
         ------
         ValueError
             For an unknown fader, NaN or +inf.
         """
+        fader = canonical_stem(fader, FADERS)
+        fader = FADER_OF_STEM.get(fader, fader)
         if fader not in FADERS:
             raise ValueError(f"no fader {fader} among {', '.join(FADERS)}")
         if not gain_db < math.inf:
@@ -195,7 +201,7 @@ class MixBus:
         return self._out
 
     def _listen(self) -> Float32:
-        if self._microphone is None:
+        if self._microphone is None or not self.listening:
             return self._silence
         self.mic_lost += self._microphone.read(self._mic.T) != 0
         np.abs(self._mic, out=self._scratch)

@@ -30,13 +30,15 @@ class ModelCrossfade:
 
     LISTEN_S = 1.0  # beyond its latency: memories of a model settle
     FADE_S = 0.1
+    GONE_S = 0.1  # without a block of the old one: what it is left for is its lateness
 
     def __init__(self, old: Pipeline, new: Pipeline, device_frames: int) -> None:
         self.old, self.new = old, new
         rate = new.latency.sample_rate
         self._listen = new.latency.session + round(self.LISTEN_S * rate)
         self._fade = round(self.FADE_S * rate)
-        self._faded = 0
+        self._gone = round(self.GONE_S * rate)
+        self._faded = self._missed = 0
         self.stems, self.dry = np.zeros_like(old.stems), np.zeros_like(old.dry)
         # As large as what it is multiplied with: for operands of fewer axes numpy makes a copy.
         self._ramp = np.zeros_like(old.stems)
@@ -55,10 +57,14 @@ class ModelCrossfade:
         block
             (C, n) as fed.
         stems, dry
-            The old pipeline's; ``stems`` is None where they are late.
+            The old pipeline's; ``stems`` is None where they are late. The fade begins with both
+            there, or, from the original that is heard instead, once the old one has been late
+            for a while.
         """
         there = self.new.take(block)
-        if not self._faded and not (there and stems is not None and self.new.fed > self._listen):
+        self._missed = self._missed + block.shape[-1] if stems is None else 0
+        old_is_done = stems is not None or self._missed > self._gone
+        if not self._faded and not (there and old_is_done and self.new.fed > self._listen):
             return False
         np.add(self._count, self._faded, out=self._ramp)
         np.multiply(self._ramp, 1.0 / self._fade, out=self._ramp)

@@ -66,10 +66,16 @@ class HopTimes:
 
 
 class LateSeconds:
-    """Tells when blocks have been missed in three seconds in a row."""
+    """Tells when blocks have been missed in three seconds in a row.
 
-    def __init__(self) -> None:
-        self._second = self._dropouts = self._row = 0
+    Parameters
+    ----------
+    seconds, dropouts
+        The session's time and count from which on it looks.
+    """
+
+    def __init__(self, seconds: float = 0.0, dropouts: int = 0) -> None:
+        self._second, self._dropouts, self._row = int(seconds), dropouts, 0
 
     def three_in_a_row(self, seconds: float, dropouts: int) -> bool:
         """Take in the session's time and its count; True once for each such row."""

@@ -1,14 +1,15 @@
 """From blocks of a mixture to blocks of stems."""
 
 from streamsep.separation.backend import Backend, OnnxBackend
+from streamsep.separation.chunked import ChunkedSeparator
 from streamsep.separation.load import load_separator
 from streamsep.separation.separator import (
     Separator,
     SeparatorFactory,
     SeparatorOptions,
     gains_for,
+    stem_gains,
 )
-from streamsep.separation.stream import ChunkedSeparator
 
 __all__ = [
     "Backend",
@@ -19,4 +20,5 @@ __all__ = [
     "SeparatorOptions",
     "gains_for",
     "load_separator",
+    "stem_gains",
 ]

@@ -193,7 +193,8 @@ class OnnxBackend:
             raise BackendError(
                 f"the model failed while running on {self.provider}: {first_line(error)}",
                 expected="a run without errors",
-                remedy="try --device cpu, or another model",
+                remedy="try the device cpu, or another model",
+                settings=("device", "model"),
             ) from error
         self._turns[stream] = 1 - turn
 
@@ -221,7 +222,7 @@ def _options(spec: ModelSpec) -> Any:
     options = ort.SessionOptions()
     # One hop is too little work to share out; a whole window leaves a core to the sound.
     cores = max(1, (os.cpu_count() or 1) - 1)
-    options.intra_op_num_threads = cores if spec.feature == "complex" else 1
+    options.intra_op_num_threads = cores if spec.looks_both_ways else 1
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
     # Spinning threads would take the core that the audio callback needs.
@@ -255,7 +256,8 @@ def _open_session(path: Path, device: str, options: Any, *, graphs: bool) -> Any
         raise BackendError(
             "CUDA was asked for and can't be used here",
             expected="an NVIDIA GPU with its driver and the CUDA and cuDNN libraries",
-            remedy="pip install 'streamsep[cuda]', or use --device cpu",
+            remedy="pip install 'streamsep[cuda]', or use the device cpu",
+            settings=("device",),
         )
     return session or _create(path, ["CPUExecutionProvider"], options)
 

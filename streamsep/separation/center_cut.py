@@ -53,7 +53,7 @@ class CenterCut:
         Samples per call.
     """
 
-    delay = 0
+    delay = slack = 0
     stems = ("vocals", "beat")
     provider = "CPU"
 
@@ -88,7 +88,8 @@ def create(options: SeparatorOptions) -> CenterCut:
     if options.device == "cuda":
         raise BackendError(
             "CUDA was asked for, and center-cut has no use for it",
-            expected="--device auto or cpu",
-            remedy="leave --device out, or choose another with --model",
+            expected="the device auto or cpu",
+            remedy="ask for one of these, or choose another model",
+            settings=("device", "model"),
         )
     return CenterCut(block_size=OFFLINE_BLOCK if options.offline else LIVE_BLOCK)

@@ -22,7 +22,7 @@ from streamsep.spec import (
 from streamsep.types import Float32
 
 if TYPE_CHECKING:
-    from streamsep.separation.separator import Separator, SeparatorOptions
+    from streamsep.separation.separator import Separator, SeparatorFactory, SeparatorOptions
 
 
 # Of full scale. Stems made each by itself, in float32, sum to within 1e-6; a sample too early or
@@ -32,13 +32,15 @@ LONGEST_S = 60.0  # of a delay, and of a block that nobody waits for
 PROOF_BLOCKS = 3  # beyond the delay
 
 
-def load_plugin(entry: EntryPoint, options: SeparatorOptions) -> CheckedSeparator:
+def load_plugin_separator(
+    plugin: EntryPoint | SeparatorFactory, options: SeparatorOptions
+) -> CheckedSeparator:
     """Ask a plugin for a separator, and try it on noise and on silence.
 
     Parameters
     ----------
-    entry
-        Names a `SeparatorFactory`.
+    plugin
+        A `SeparatorFactory`, or an entry point that names one.
     options
         What the factory is told.
 
@@ -49,9 +51,10 @@ def load_plugin(entry: EntryPoint, options: SeparatorOptions) -> CheckedSeparato
     StreamsepError
         Whatever the plugin itself raises of this kind.
     """
-    maker = entry.name if entry.dist is None else f"{entry.name} of {entry.dist.name}"
+    maker = _maker(plugin)
     try:
-        separator: Separator = entry.load()(options)
+        factory = plugin.load() if isinstance(plugin, EntryPoint) else plugin
+        separator: Separator = factory(options)
         checked = CheckedSeparator(separator, maker, live=not options.offline)
     except StreamsepError:
         raise
@@ -75,8 +78,10 @@ class CheckedSeparator:
 
     Attributes
     ----------
-    spec, stems, block_size, delay, provider
+    spec, stems, block_size, delay, slack, provider
         As of a Separator; asked for once.
+    schedule
+        None: how often a plugin runs is its own business.
 
     Raises
     ------
@@ -84,13 +89,15 @@ class CheckedSeparator:
         If one of them is out of bounds.
     """
 
+    schedule = None
+
     def __init__(self, separator: Separator, maker: str, *, live: bool) -> None:
         for name, value, fits, expected in _claims(separator, live):
             if not fits:
                 raise _broken(maker, f"has {name} {first_line(ValueError(repr(value)))}", expected)
         self.spec, self.stems = separator.spec, separator.stems
         self.block_size, self.delay = separator.block_size, separator.delay
-        self.provider = separator.provider
+        self.slack, self.provider = _slack(separator), separator.provider
         self._separator, self._maker = separator, maker
         shape = (self.spec.channels, self.block_size)
         self._mixture = DelayLine(self.spec.channels, self.delay, self.block_size)
@@ -156,6 +163,12 @@ class CheckedSeparator:
             raise _broken(self._maker, what, "silence in each stem")
 
 
+def _maker(plugin: EntryPoint | SeparatorFactory) -> str:
+    if isinstance(plugin, EntryPoint):
+        return plugin.name if plugin.dist is None else f"{plugin.name} of {plugin.dist.name}"
+    return getattr(plugin, "__qualname__", type(plugin).__qualname__)
+
+
 def _claims(separator: Separator, live: bool) -> Iterator[tuple[str, object, bool, str]]:
     """Yield what a separator says of itself: name, value, whether it will do, and what would."""
     spec = separator.spec
@@ -174,8 +187,13 @@ def _claims(separator: Separator, live: bool) -> Iterator[tuple[str, object, boo
     longest = round((LONGEST_STRIDE_S if live else LONGEST_S) * spec.sample_rate)
     yield "block_size", *_bounded(separator.block_size, 1, longest)
     yield "delay", *_bounded(separator.delay, 0, round(LONGEST_S * spec.sample_rate))
+    yield "slack", *_bounded(_slack(separator), 0, round(LONGEST_STRIDE_S * spec.sample_rate))
     provider = separator.provider
     yield "provider", provider, isinstance(provider, str) and provider.isprintable(), "its name"
+
+
+def _slack(separator: Separator) -> int:
+    return getattr(separator, "slack", 0)  # the contract came without it at first
 
 
 def _bounded(value: object, low: int, high: int) -> tuple[object, bool, str]:
@@ -193,5 +211,5 @@ def _broken(
     return ModelError(
         f"the separator {maker} {what}",
         expected=expected,
-        remedy="tell those who made it, or choose another with --model",
+        remedy="tell those who made it, or choose another model",
     )

@@ -18,6 +18,13 @@ from streamsep.spec import ModelSpec
 HEADROOM = 1.5
 # More would overfill the session's input ring, and nobody waits so long.
 LONGEST_STRIDE_S = 3.0
+# Of a graph that takes short windows: what it may be late by before the devices, the share of a
+# core that its runs may take, and the fewest frames from run to run that are worth having.
+NEARLY_LIVE_S, CORE_SHARE, SHORTEST_STRIDE = 0.29, 0.4, 4
+# Newest frames left unused where nobody hears the latency: more bring nothing.
+ENOUGH_TRIM, READ_AHEAD_STRIDE = 16, 8
+# Hops from run to run of a prior, best first, and the share of a core that it may take.
+PRIOR_STRIDES, PRIOR_SHARE = (1, 2, 4), 0.45
 MEASURE_S = 0.5
 FEWEST_RUNS, MOST_RUNS = 2, 10
 
@@ -56,18 +63,25 @@ class RunSchedule:
         )
 
 
-def measure_run(backend: Backend) -> float:
+def measure_run(backend: Backend, for_s: float = MEASURE_S) -> float:
     """Return the median time of a run in seconds, after one that isn't counted.
 
     At the priority of a session's inference thread, so that what else is going on counts as it
     will.
+
+    Parameters
+    ----------
+    backend
+        What to run.
+    for_s
+        About how long to measure, at the least FEWEST_RUNS.
     """
     noise = np.random.default_rng(0).standard_normal(backend.features.shape)
     backend.features[...] = noise
     times: list[float] = []
     with promoted(INFERENCE):
         backend.run()
-        while len(times) < FEWEST_RUNS or (sum(times) < MEASURE_S and len(times) < MOST_RUNS):
+        while len(times) < FEWEST_RUNS or (sum(times) < for_s and len(times) < MOST_RUNS):
             started = time.perf_counter()
             backend.run()
             times.append(time.perf_counter() - started)
@@ -75,37 +89,89 @@ def measure_run(backend: Backend) -> float:
     return statistics.median(times)
 
 
-def choose_schedule(spec: ModelSpec, run_s: float) -> RunSchedule:
+def choose_schedule(spec: ModelSpec, run_s: float, *, read_ahead: bool = False) -> RunSchedule:
     """Choose stride and trim of a sliding model for a machine that runs it in ``run_s``.
 
-    The stride is the shortest that leaves the machine its headroom. A quarter of it is trimmed,
-    or as much as the spec asks for if that is more: what comes late anyhow may as well be good.
+    Of long windows (MDX-Net's) the stride is the shortest that leaves the machine its headroom, and
+    a quarter of it is trimmed, or as much as the spec asks for if that is more: what comes late
+    anyhow may as well be good. Of short ones (``any_frames``) the stride is the shortest within
+    CORE_SHARE, and the trim what NEARLY_LIVE_S then leaves, at most ENOUGH_TRIM.
+
+    Parameters
+    ----------
+    spec
+        Of a sliding model.
+    run_s
+        Of a run, in seconds; see `measure_run`.
+    read_ahead
+        Latency isn't heard: the sound is that of a file.
 
     Raises
     ------
     BackendError
         If no stride does, saying how much too slow the machine is.
     """
+    if not spec.any_frames:
+        return _of_long_windows(spec, run_s)
+    hop_s = spec.hop_length / spec.sample_rate
+    shortest = READ_AHEAD_STRIDE if read_ahead else SHORTEST_STRIDE
+    stride = max(shortest, math.ceil(run_s / (CORE_SHARE * hop_s)))
+    slack = math.ceil(HEADROOM * run_s * spec.sample_rate)
+    left = int(NEARLY_LIVE_S * spec.sample_rate) - spec.n_fft - slack
+    trim = ENOUGH_TRIM if read_ahead else left // spec.hop_length - (stride - 1)
+    if trim < 1 or stride + trim > spec.frames_per_run:
+        allowed_s = _longest_run(spec)
+        raise _too_slow(spec, run_s, allowed_s)
+    return _schedule(spec, run_s, stride, min(trim, ENOUGH_TRIM), slack)
+
+
+def _longest_run(spec: ModelSpec) -> float:
+    """Return how long a run of a short window may take to be nearly live."""
+    hop_s = spec.hop_length / spec.sample_rate
+    # With one frame trimmed, run / CORE_SHARE of stride and HEADROOM · run of slack fill the time.
+    return (NEARLY_LIVE_S - spec.n_fft / spec.sample_rate - hop_s) / (1 / CORE_SHARE + HEADROOM)
+
+
+def _of_long_windows(spec: ModelSpec, run_s: float) -> RunSchedule:
     hop_s = spec.hop_length / spec.sample_rate
     longest = min(spec.frames_per_run // 2, int(LONGEST_STRIDE_S / hop_s))
     stride = max(1, math.ceil(HEADROOM * run_s / hop_s))
     if stride > longest:
-        allowed_s = longest * hop_s / HEADROOM
-        raise BackendError(
-            f"{spec.name} takes {run_s:.2f} s here for what live has {allowed_s:.2f} s at most: "
-            f"{run_s / allowed_s:.1f} times too slow",
-            expected="a faster machine or a lighter model",
-            remedy="use --device cuda if there is a GPU, or streamsep separate, which may take "
-            "its time",
-        )
+        raise _too_slow(spec, run_s, longest * hop_s / HEADROOM)
     trim = min(max(spec.lag_frames, stride // 4), spec.frames_per_run - longest)
     slack = math.ceil(HEADROOM * run_s * spec.sample_rate)
+    return _schedule(spec, run_s, stride, trim, slack)
+
+
+def _schedule(spec: ModelSpec, run_s: float, stride: int, trim: int, slack: int) -> RunSchedule:
     frames = stride + trim - 1
-    return RunSchedule(
-        run_s,
-        stride,
-        trim,
-        slack,
-        spec.sample_rate,
-        frames * spec.hop_length + spec.n_fft + slack,
+    latency = frames * spec.hop_length + spec.n_fft + slack
+    return RunSchedule(run_s, stride, trim, slack, spec.sample_rate, latency)
+
+
+def _too_slow(spec: ModelSpec, run_s: float, allowed_s: float) -> BackendError:
+    return BackendError(
+        f"{spec.name} takes {run_s:.2f} s here for what live has {allowed_s:.2f} s at most: "
+        f"{run_s / allowed_s:.1f} times too slow",
+        expected="a faster machine or a lighter model",
+        remedy="use the device cuda if there is a GPU, or streamsep separate, which may "
+        "take its time",
+        settings=("device",),
     )
+
+
+def choose_prior_stride(spec: ModelSpec, run_s: float, *, on_gpu: bool) -> int:
+    """Return how many hops a prior is run apart, or 0 where this machine is too slow for it.
+
+    Parameters
+    ----------
+    spec
+        Of the prior.
+    run_s
+        Of a run over its shortest window, in seconds.
+    on_gpu
+        Else every hop isn't thought of: what it costs the processor is more than what it gains.
+    """
+    hop_s = spec.hop_length / spec.sample_rate
+    strides = PRIOR_STRIDES if on_gpu else PRIOR_STRIDES[1:]
+    return next((n for n in strides if run_s <= PRIOR_SHARE * n * hop_s), 0)

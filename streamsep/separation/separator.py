@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from streamsep.errors import ModelError
 from streamsep.spec import SeparatorSpec
+from streamsep.stem_names import BEAT, canonical_stem
 from streamsep.types import Float32
 
 
@@ -31,6 +35,13 @@ class Separator(Protocol):
     @property
     def delay(self) -> int:
         """Samples by which the output of a call trails its input."""
+
+    @property
+    def slack(self) -> int:
+        """Samples of time that a run may take beyond its block; live waits at least so long.
+
+        0 where a session's own slack will do; a plugin may leave it out, which means that.
+        """
 
     @property
     def provider(self) -> str:
@@ -70,19 +81,34 @@ class SeparatorFactory(Protocol):
 def gains_for(stem: str, stems: tuple[str, ...]) -> dict[str, float]:
     """Return the gains that make ``stem`` out of a separator's ``stems``.
 
-    The beat is everything but the vocals, whatever else a model tells apart.
+    The beat, by whichever of its names, is everything but the vocals, whatever else a model
+    tells apart.
 
     Raises
     ------
     ModelError
         If the model can't give it.
     """
-    if stem in stems:
-        return {stem: 1.0}
-    if stem == "beat" and "vocals" in stems:
-        return {name: 1.0 for name in stems if name != "vocals"}
+    name = canonical_stem(stem, stems)
+    if name in stems:
+        return {name: 1.0}
+    if name == BEAT and "vocals" in stems:
+        return {other: 1.0 for other in stems if other != "vocals"}
     raise ModelError(
         f"this model gives {', '.join(stems)} and no {stem}",
         expected=f"a model that tells {stem} apart",
-        remedy="choose another with --model",
+        remedy="choose another model, or one of its stems",
+        settings=("model",),
     )
+
+
+def stem_gains(names: Sequence[str], stems: tuple[str, ...]) -> Float32:
+    """Return (names, S): how the stems asked for are made of a separator's ``stems``.
+
+    Raises
+    ------
+    ModelError
+        If the model can't give one of them.
+    """
+    gains = [gains_for(name, stems) for name in names]
+    return np.array([[gain.get(stem, 0.0) for stem in stems] for gain in gains], np.float32)

@@ -38,6 +38,7 @@ class SlidingSeparator(SpectralEngine):
         stride = schedule.stride_frames if schedule else stride_blocks * spec.stride_frames
         lag = schedule.trim_frames if schedule else spec.lag_frames
         self.schedule = schedule
+        self.slack = schedule.slack if schedule else 0
         super().__init__(backend, stride, lag_frames=lag)
         lookahead = lag + spec.stride_frames - 1
         last_start = (spec.frames_per_run - 1 - lookahead) // spec.stride_frames

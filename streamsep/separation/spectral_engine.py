@@ -11,6 +11,7 @@ from streamsep.dsp.delay import DelayLine
 from streamsep.dsp.sanitize import MAX_AMPLITUDE, Sanitizer
 from streamsep.dsp.stft import StreamingSTFT
 from streamsep.separation.backend import Backend
+from streamsep.separation.schedule import RunSchedule
 from streamsep.spec import ModelSpec
 from streamsep.types import Float32
 
@@ -32,7 +33,17 @@ class SpectralEngine(ABC):
         Frames per call, a multiple of ``spec.stride_frames``.
     lag_frames
         How many frames the used estimates trail the newest frame.  [default: the spec's]
+
+    Attributes
+    ----------
+    slack
+        See `Separator`; a graph of few frames is done within its block.
+    schedule
+        When its graph is run, where the machine's speed decides that.
     """
+
+    slack: int = 0
+    schedule: RunSchedule | None = None
 
     def __init__(
         self, backend: Backend, stride_frames: int, *, lag_frames: int | None = None
@@ -120,6 +131,9 @@ class SpectralEngine(ABC):
         else:
             magnitudes = planes
             np.abs(spectra, out=planes[:, :channels])
+            if self.spec.feature == "magnitude":
+                np.copyto(self._features, self._by_bin)
+                return
             if self.spec.feature != "log1p_magnitude":
                 magnitudes = planes[:, :4]
                 mid, side = self._mid_side[:, 0], self._mid_side[:, 1]
@@ -127,7 +141,7 @@ class SpectralEngine(ABC):
                 np.subtract(spectra[:, 0], spectra[:, 1], out=side)
                 np.multiply(self._mid_side, np.float32(0.5), out=self._mid_side)
                 np.abs(self._mid_side, out=planes[:, channels:4])
-            if self.spec.feature == "log1p_magnitude_lrms_mid":
+            if self.spec.feature.startswith("log1p_magnitude_lrms_mid"):
                 planes[:, 4], planes[:, 5] = mid.real, mid.imag
             np.multiply(magnitudes, self._feature_gain, out=magnitudes)
             np.log1p(magnitudes, out=magnitudes)

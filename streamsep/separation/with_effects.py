@@ -65,6 +65,11 @@ class SeparatorWithEffects:
         return self._separator.provider
 
     @property
+    def slack(self) -> int:
+        """The separator's."""
+        return self._separator.slack
+
+    @property
     def delay(self) -> int:
         """Samples by which the output of a call trails its input."""
         return self._separator.delay + sum(effect.delay for effect in self._effects)

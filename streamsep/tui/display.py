@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from rich.console import Console
 
 from streamsep.events import Event
+from streamsep.live.player import LivePlayer
 from streamsep.live.prompter import Prompter
 from streamsep.realtime.latency import LatencyReport
 from streamsep.realtime.session import Session
@@ -138,7 +139,8 @@ class PlainDisplay(Display):
     def _draw(self, shown: Shown) -> None:
         self._tell_settings(shown.stats.latency)
         for event in shown.news:
-            self._print(event_line(event))
+            if event.kind == "event":  # others are said before the first line or after the last
+                self._print(event_line(event))
         self._print(plain_line(shown))
 
 
@@ -152,12 +154,24 @@ class JsonDisplay(Display):
         self._draw(self._look(), final=True)
 
 
-def choose_display(
-    session: Session, controls: Controls, *, plain: bool = False, as_json: bool = False
-) -> Display:
+def controls_of(player: LivePlayer) -> Controls:
+    """Return what is shown of a player that has started, and what keys do to it."""
+    return Controls(
+        quit=player.stop,
+        video=not player.from_file,
+        microphone=player.has_microphone,
+        next_model=player.next_model if player.several_models else None,
+        spectrum=player.spectrum,
+        prompter=player.prompter,
+        recorded_s=lambda: player.recorded_s,
+    )
+
+
+def choose_display(player: LivePlayer, *, plain: bool = False, as_json: bool = False) -> Display:
     """Return what was asked for; unasked, a screen where there is a terminal, else lines."""
     from streamsep.tui.screen import ScreenDisplay
 
+    session, controls = player.session, controls_of(player)
     console = Console(highlight=False, markup=False, emoji=False)
     if as_json:
         return JsonDisplay(session, controls, console)

@@ -165,8 +165,7 @@ def _timing(stats: SessionStats) -> list[str]:
     latency = stats.latency
     measured = "…"
     if stats.measured_latency is not None:
-        whole = latency.device_in + stats.measured_latency + latency.device_out
-        measured = f"{latency.ms(whole):.0f}"
+        measured = f"{latency.ms(latency.heard(stats.measured_latency)):.0f}"
     voice = [] if stats.mic_latency is None else [f"mic {latency.ms(stats.mic_latency):.0f} ms"]
     drift = [] if stats.drift_ppm is None else [f"drift {stats.drift_ppm:+.0f} ppm"]
     return [
@@ -279,14 +278,14 @@ def _figures(shown: Shown) -> list[str]:
 
 
 def record(shown: Shown, *, final: bool) -> dict[str, Any]:
-    """Return one moment as an object for programs; README documents its fields.
+    """Return one moment as an object for programs; docs/usage.md documents its fields.
 
     Levels in dB are None for silence, and times are None before they were measured.
     """
     stats, latency = shown.stats, shown.stats.latency
     measured = stats.measured_latency
     if measured is not None:
-        measured += latency.device_in + latency.device_out
+        measured = latency.heard(measured)
     values = {
         "time_s": stats.seconds,
         "level_in_db": stats.level_in_db,

@@ -7,7 +7,7 @@ import pytest
 
 from streamsep.evaluation.methods import separate_song
 from streamsep.evaluation.scores import score_song
-from streamsep.evaluation.songs import find_songs, read_song
+from streamsep.evaluation.songs import find_reference_songs, read_reference_song
 from streamsep.models import BUILTIN, find_model
 from streamsep.separation import ChunkedSeparator, load_separator
 from testing.signals import music
@@ -15,6 +15,7 @@ from testing.signals import music
 # Algorithmic latency in samples: from a sample's way in to its way out on an infinitely fast
 # machine.
 LATENCY = {"live": 2_048, "fast": 512, "tutorial": 10_240}
+HOP_BY_HOP = [name for name in BUILTIN if name != "studio"]  # which knows more of a file
 SONGS = Path(__file__).parents[3] / "shared" / "data" / "dev"
 
 
@@ -26,11 +27,14 @@ def name(request):
 def test_it_is_found_by_name_and_says_what_it_is(name):
     path = find_model(name)
     separator = load_separator(path, device="cpu")
-    assert path.stat().st_size < 16e6
+    assert path.stat().st_size < 20e6
     assert separator.spec.name == name
     assert separator.spec.licence == "GPL-3.0-or-later"
     assert separator.stems == ("vocals", "beat")
-    assert separator.delay + separator.block_size == LATENCY[name]
+    if name in HOP_BY_HOP:
+        assert separator.delay + separator.block_size == LATENCY[name]
+    else:
+        assert separator.schedule.latency < 0.3 * 44_100  # as late as it may be nearly live
     assert f"`{name}`" in path.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
 
 
@@ -65,6 +69,7 @@ def test_vocals_never_exceed_the_mixture_by_much(name):
     assert taken <= 1.01 * float((sound**2).sum())
 
 
+@pytest.mark.parametrize("name", HOP_BY_HOP)
 def test_files_are_separated_by_the_numbers_of_live(name):
     """Invariant 1 where a graph does many hops at once, also over a last block cut short."""
     live, offline = (load_separator(find_model(name), offline=o, device="cpu") for o in (0, 1))
@@ -83,8 +88,8 @@ def test_files_are_separated_by_the_numbers_of_live(name):
 @pytest.mark.skipif(not SONGS.is_dir(), reason=f"no songs with stems at {SONGS}")
 def test_the_voice_of_an_unheard_song_gets_quieter(name):
     separator = load_separator(find_model(name), device="cpu")
-    path = next(p for p in find_songs(SONGS) if p.name.startswith("eif_4"))
-    song = read_song(path, sample_rate=44_100, channels=2)
+    path = next(p for p in find_reference_songs(SONGS) if p.name.startswith("eif_4"))
+    song = read_reference_song(path, sample_rate=44_100, channels=2)
     live, mixture = (
         score_song(song, m, *separate_song(m, song, separator), 44_100, museval=False)
         for m in ("model live", "mixture")

@@ -1,17 +1,18 @@
 """Another model takes over while the music plays: nothing is lost, and latency stays reported."""
 
+import threading
 import time
 
 import numpy as np
 import pytest
 
 from streamsep.errors import BackendError
-from streamsep.realtime import Session
-from streamsep.realtime.session import LoadedModel
+from streamsep.realtime import LoadedModel, Session
 from streamsep.separation import load_separator
 from testing.sessions import play
 from testing.signals import music
 from tests.support import models
+from tests.support.backends import SlowBackend
 
 FRAMES, RATE = 512, 44_100
 SWAP_AT = 60  # block
@@ -38,7 +39,7 @@ def switch_while(signal, first, load, *, bypass=False):
         session.wait_idle()
         if index == SWAP_AT:
             session.switch_model(load)
-            while session.changing and len(session._pipelines()) == 1:
+            while session.changing and session._processor.crossfade is None:
                 time.sleep(0.001)  # simulated time stands still while it loads
             session.wait_idle()
 
@@ -52,7 +53,7 @@ def test_models_of_one_delay_change_without_a_step_or_a_lost_sample(build):
     first, second = build(0.0), build(0.0)
     session, before, output = switch_while(mixture, first, lambda: LoadedModel(second))
     assert session.latency.session == before
-    assert session._pipeline.separator is second
+    assert session._processor.pipeline.separator is second
     live = output[:, before:][:, : mixture.shape[-1]]
     np.testing.assert_allclose(live, mixture, atol=1e-6)
     assert session.snapshot().dropouts == 0
@@ -98,6 +99,39 @@ def test_models_of_two_delays_are_faded_and_the_report_follows(build, later, byp
     heard = output[0, before + 100 : len(tone) - RATE // 2]
     assert np.abs(np.diff(heard)).max() < 0.0157 + 1 / 4_410 + 1e-4
     assert np.abs(heard).max() < 0.51
+
+
+def test_one_that_has_stopped_giving_anything_is_left_from_the_original(build, tmp_path):
+    """What is late for good is what a lighter model is wanted for: no fade waits for it."""
+    mixture, hung = music(8.0), threading.Event()
+    path = models.constant_mask(tmp_path / "stuck.onnx", 0.25)
+    let_go = threading.Event()
+    first = SlowBackend.separator(path, lambda: hung.is_set() and let_go.wait(30))
+    second = build(0.5)
+    session = Session(first, device_frames=FRAMES)
+
+    def between(index):
+        if index == SWAP_AT:
+            hung.set()
+            session.switch_model(lambda: LoadedModel(second))
+            while session.changing and session._processor.crossfade is None:
+                time.sleep(0.001)
+        for pipeline in session._processor.pipelines:
+            while pipeline.separator is not first and not pipeline.inference.idle:
+                time.sleep(0.0001)
+        if index < SWAP_AT:
+            session.wait_idle()
+        elif session._processor.pipeline.separator is second:
+            let_go.set()
+
+    output = play(session, mixture, FRAMES, between=between)
+    live = output[:, session.latency.session :][:, : mixture.shape[-1]]
+    before = slice(2_048, RATE // 2)
+    np.testing.assert_allclose(live[:, before], 0.75 * mixture[:, before], atol=1e-6)
+    # The original meanwhile, and then the second model's.
+    np.testing.assert_allclose(live[:, -RATE:], 0.5 * mixture[:, -RATE:], atol=1e-6)
+    between_models = slice(RATE, 3 * RATE // 2)
+    np.testing.assert_array_equal(live[:, between_models], mixture[:, between_models])
 
 
 def test_a_model_that_can_t_be_had_leaves_all_as_it_is(build):

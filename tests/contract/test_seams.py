@@ -5,7 +5,7 @@ import pytest
 import soundfile as sf
 
 from streamsep.models import BUILTIN, find_model
-from streamsep.offline.separate import separate_file
+from streamsep.offline.stem_writer import write_stems
 from streamsep.separation import ChunkedSeparator, load_separator
 from streamsep.separation.backend import OnnxBackend
 from streamsep.separation.stateful import StatefulSeparator
@@ -39,7 +39,7 @@ def vocals_of(song, model, folder):
     """What ``separate`` writes, (2, N)."""
     target = folder / "vocals.wav"
     separator = load_separator(model, device="cpu", offline=True)
-    separate_file(separator, song, {"vocals": target}, bits=32, on_progress=lambda share: None)
+    write_stems(separator, song, {"vocals": target}, bits=32, on_progress=lambda share: None)
     return sf.read(target, dtype="float32")[0].T
 
 

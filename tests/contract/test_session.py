@@ -1,5 +1,6 @@
 """Invariants 4, 5 and 7 in a running session: bypass, missed blocks, bad samples, faults."""
 
+import gc
 import sys
 import threading
 
@@ -8,6 +9,8 @@ import pytest
 
 from streamsep.errors import BackendError, SessionError
 from streamsep.realtime import Session
+from streamsep.realtime.interpreter import low_latency_interpreter
+from streamsep.realtime.pipeline import Pipeline
 from streamsep.separation import ChunkedSeparator, load_separator
 from testing.sessions import play
 from testing.signals import music
@@ -174,11 +177,65 @@ def test_an_exception_in_the_callback_becomes_silence_and_is_raised_later(identi
             session.check()
 
 
-def test_entering_and_leaving_puts_the_interpreter_back(identity_model):
-    before = sys.getswitchinterval()
+def test_a_wake_that_another_thread_was_quicker_with_neither_raises_nor_is_lost(identity_model):
+    """The audio and the main thread see the semaphore taken at once, and both release it."""
+    session = Session(load_separator(identity_model), device_frames=FRAMES)
+    inference = session._processor.pipeline.inference
+    semaphore = inference._semaphore
+
+    class Raced:
+        """Released by another thread in the moment after it was looked at."""
+
+        acquire, release = semaphore.acquire, semaphore.release
+        races = 0
+
+        def locked(self):
+            taken = semaphore.locked()
+            if taken:
+                semaphore.release()
+                self.races += 1
+            return taken
+
+    inference._semaphore = raced = Raced()
+    mixture = music(1.0)
+    output = play(session, mixture, FRAMES)  # raises what goes wrong on any thread
+    assert raced.races > 20
+    live = aligned(session, output, mixture.shape[-1])
+    np.testing.assert_allclose(live[:, 2048:], mixture[:, 2048:], atol=1e-6)
+    assert session.snapshot().dropouts == 0
+
+
+def test_a_failing_wake_is_raised_by_the_main_thread_and_not_by_the_callback(
+    identity_model, monkeypatch
+):
+    session = Session(load_separator(identity_model), device_frames=FRAMES)
+
+    def fail(pipeline):
+        raise OSError("no semaphore")
+
+    out = np.ones((FRAMES, 2), np.float32)
+    with session:
+        with monkeypatch.context() as patch:
+            patch.setattr(Pipeline, "wake", fail)
+            session.process_block(np.zeros((FRAMES, 2), np.float32), out, 0)
+        assert not out.any()
+        with pytest.raises(SessionError, match="no semaphore"):
+            session.check()
+
+
+def test_a_session_leaves_the_interpreter_as_it_is(identity_model):
+    """In another's process its settings are none of a session's business."""
+    before = sys.getswitchinterval(), gc.get_freeze_count()
     with Session(load_separator(identity_model), device_frames=FRAMES):
-        assert sys.getswitchinterval() < before
-    assert sys.getswitchinterval() == before
+        assert (sys.getswitchinterval(), gc.get_freeze_count()) == before
+
+
+def test_a_low_latency_interpreter_is_put_back():
+    before = sys.getswitchinterval(), gc.get_freeze_count()
+    with low_latency_interpreter():
+        assert sys.getswitchinterval() < before[0]
+        assert gc.get_freeze_count() > before[1]
+    assert (sys.getswitchinterval(), gc.get_freeze_count()) == before
 
 
 def test_unknown_stems_are_refused(identity_model):

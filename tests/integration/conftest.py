@@ -18,20 +18,20 @@ SILENCE = RATE // 4
 
 
 @dataclass(frozen=True)
-class Song:
+class SongFile:
     """A float WAV file and what is in it: silence, then ``sound`` (C, N)."""
 
     path: Path
     sound: np.ndarray
 
 
-def make_song(path: Path, seconds: float) -> Song:
+def make_song(path: Path, seconds: float) -> SongFile:
     """Write a song whose noise makes every place in it unlike any other."""
     sound = music(seconds)
     sound = 0.8 * sound + np.random.default_rng(5).uniform(-0.05, 0.05, sound.shape)
     sound = sound.astype(np.float32)
     sf.write(path, np.pad(sound, ((0, 0), (SILENCE, 0))).T, RATE, subtype="FLOAT")
-    return Song(path, sound)
+    return SongFile(path, sound)
 
 
 @pytest.fixture(scope="session")

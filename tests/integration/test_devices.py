@@ -128,13 +128,14 @@ def test_after_a_stall_the_sound_is_back_with_the_reported_latency(
 RATES = """
 import json, sys, threading
 import numpy as np
-from streamsep.audio.devices.portaudio import DeviceInput, DeviceOutput, find_device
+from streamsep.audio.devices.device_list import find_device
+from streamsep.audio.devices.portaudio import DeviceInput, DeviceOutput
 from streamsep.audio.endpoint import DuplexPump
 
 rate = int(sys.argv[1])
 options = dict(sample_rate=rate, channels=2, device_frames=round(1024 * rate / 44_100))
 source = DeviceInput(find_device("pulse", "input"), **options)
-clock = DeviceOutput(find_device("pulse", "output"), **options)
+sink = DeviceOutput(find_device("pulse", "output"), **options)
 stop, lost, blocks = threading.Event(), 0, 0
 
 def copy(indata, outdata, status):
@@ -144,8 +145,8 @@ def copy(indata, outdata, status):
         print("running", flush=True)
     np.copyto(outdata, indata)
 
-path = DuplexPump(source, sink, device_frames=options["device_frames"], channels=2)
-thread = threading.Thread(target=path.run, args=(copy, stop))
+pump = DuplexPump(source, sink, device_frames=options["device_frames"], channels=2)
+thread = threading.Thread(target=pump.run, args=(copy, stop))
 thread.start()
 sys.stdin.read()
 stop.set()

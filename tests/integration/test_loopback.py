@@ -142,7 +142,9 @@ def test_the_output_is_a_real_sink_even_if_ours_is_the_default(each_server, loop
     live = looped(server)
     wait_for_sink(server)
     wait_until(lambda: live.stderr, "what to do")  # is said once the sink is there
-    assert live.stderr == "choose the output 'streamsep' in a player, or use --capture APP\n"
+    assert live.stderr == (
+        "choose the output 'streamsep' in a player, or capture one by its name (--capture)\n"
+    )
     try:
         wait_until(lambda: server.sink_of(live.process) == "B", "our own output on B")
         server.pactl("set-default-sink", "streamsep")
@@ -181,8 +183,8 @@ def test_without_another_sink_there_is_nothing_to_play_on(identity_model):
     with pulse_server(sinks=False) as server:
         assert refused(server, identity_model) == (
             "streamsep: the sound server has no output but 'streamsep' itself; expected another "
-            "one to play on: what is played there would come back; connect speakers, or use "
-            "--output FILE"
+            "one to play on: what is played there would come back; connect speakers, or play "
+            "to a file"
         )
         assert server.sink_names() == ["auto_null"]
 

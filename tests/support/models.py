@@ -218,3 +218,48 @@ def mdx(
         else {}
     )
     return save(text, path, metadata)
+
+
+def magnitude_mask(path: Path, **changes) -> Path:
+    """A whole-window model of any frames: each bin's mask is m / (m + 1) of its magnitude m."""
+    spec = make_spec(
+        **dict(
+            n_fft=4096,
+            window="hann",
+            feature="magnitude",
+            mode="sliding",
+            frames_per_run=64,
+            any_frames=True,
+        )
+        | changes
+    )
+    shape = f"{spec.channels},{spec.bins},frames"
+    text = f"""
+    soft (float[{shape}] features) => (float[1,{shape}] estimate) {{
+        one = Constant <value_float: float = 1.0> ()
+        first = Constant <value_ints: ints = [0]> ()
+        more = Add(features, one)
+        mask = Div(features, more)
+        estimate = Unsqueeze(mask, first)
+    }}"""
+    return save(text, path, spec.to_metadata())
+
+
+def follower(path: Path, prior: str, **changes) -> Path:
+    """A model that answers with its prior's masks, half of everything where there are none."""
+    spec = make_spec(
+        **dict(feature="log1p_magnitude_lrms_mid_prior", prior=prior, any_frames=True) | changes
+    )
+    text = f"""
+    follower (float[{spec.planes},{spec.bins},frames] features)
+        => (float[1,{spec.channels},{spec.bins},frames] estimate) {{
+        six = Constant <value_ints: ints = [6]> ()
+        eight = Constant <value_ints: ints = [8]> ()
+        plane = Constant <value_ints: ints = [0]> ()
+        scale = Constant <value_float: float = 4.0> ()
+        planes = Slice(features, six, eight, plane)
+        logits = Mul(planes, scale)
+        masks = Sigmoid(logits)
+        estimate = Unsqueeze(masks, plane)
+    }}"""
+    return save(text, path, spec.to_metadata())

@@ -34,6 +34,14 @@ def good(options):
     return Halves()
 
 
+def patient(options):
+    return Halves(slack=5_000)
+
+
+def odd_slack(options):
+    return Halves(slack=-1)
+
+
 def raising(options):
     raise ValueError("no luck\x1b[31m today\nand more on another line")
 

@@ -54,6 +54,7 @@ def record(recorded):
     return json.loads(recorded.read_text())
 
 
+@pytest.mark.slow
 def test_the_times_of_a_contender_are_in_order(record):
     assert [row["name"] for row in record["contenders"]] == CONTENDERS
     for row in record["contenders"][:2]:

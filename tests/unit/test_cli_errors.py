@@ -1,8 +1,13 @@
-"""Bad input through the real command line: one line that says what to do, and an exit code."""
+"""Bad input through the real command line: one line that says what to do, and an exit code.
+
+Compared are exit codes, which tell kinds of errors apart, and what only this input can have put
+into the line: paths, names, values. The sentences are free to change; one of them is pinned.
+"""
 
 import json
 import os
 import re
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -22,12 +27,29 @@ def song(tmp_path):
     return tmp_path / "song.wav"
 
 
-def one_line(done, code):
+class Refusal(NamedTuple):
+    """The parts that every error has; see streamsep/errors.py."""
+
+    what: str
+    expected: str
+    remedy: str
+
+
+def refusal(done, code):
     """Return the message of a command that must have ended in nothing but that."""
-    assert (done.code, done.stdout) == (code, ""), done
+    ended = done.code if hasattr(done, "code") else done.returncode
+    assert (ended, done.stdout) == (code, ""), done
     (line,) = done.stderr.splitlines()
-    assert line.startswith("streamsep: ")
-    return line.removeprefix("streamsep: ")
+    parts = re.fullmatch(r"streamsep: (\S.*?); expected (\S.*?); (\S.*)", line)
+    assert parts is not None, line
+    return Refusal(*parts.groups())
+
+
+def test_a_whole_line(command, identity_model, tmp_path):
+    """The one whose every word is pinned, for all of them are made alike."""
+    path = tmp_path / "missing.wav"
+    done = command("separate", path, "--model", identity_model)
+    assert done.stderr == (f"streamsep: no sound file at {path}; expected a file; check the path\n")
 
 
 class TestSoundFiles:
@@ -40,23 +62,20 @@ class TestSoundFiles:
                 arguments = ["separate", path, "-o", tmp_path / "out"]
             else:
                 arguments = ["live", "--input", path, "--output", tmp_path / "out.wav"]
-            message = one_line(command(*arguments, "--model", identity_model), FILE)
+            refused = refusal(command(*arguments, "--model", identity_model), FILE)
             assert not list(tmp_path.glob("out*/*")), "something was written"
             assert not (tmp_path / "out.wav").exists()
-            return message
+            assert str(path) in refused.what
+            return refused
 
         return run
 
     def test_missing(self, refused, tmp_path):
-        path = tmp_path / "missing.wav"
-        assert refused(path) == f"no sound file at {path}; expected a file; check the path"
+        refused(tmp_path / "missing.wav")
 
     def test_a_folder_without_sound(self, refused, tmp_path):
         (tmp_path / "empty").mkdir()
-        message = refused(tmp_path / "empty")
-        assert message.startswith(
-            (f"no sound file at {tmp_path}/empty;", f"the folder {tmp_path}/empty holds no sound")
-        )
+        refused(tmp_path / "empty")
 
     @pytest.mark.parametrize(
         "content",
@@ -66,28 +85,20 @@ class TestSoundFiles:
     def test_no_sound_file(self, refused, tmp_path, content):
         path = tmp_path / "bad.wav"
         path.write_bytes(content)
-        message = refused(path)
-        assert message == (
-            f"{path} can't be read as sound (Invalid data found when processing input); expected "
-            "sound or video, complete, in a format that FFmpeg knows; get the file again, or "
-            "convert it to one"
-        )
+        refused(path)
 
     def test_no_samples(self, refused, tmp_path):
         path = tmp_path / "short.wav"
         sf.write(path, np.zeros((0, 2)), 44_100)
-        assert refused(path) == (
-            f"{path} holds no samples; expected at least one; check how the file was made"
-        )
+        refused(path)
 
     @pytest.mark.parametrize("rate", [4_000, 400_000])
     def test_unsupported_rate(self, refused, tmp_path, rate):
         path = tmp_path / "odd.wav"
         sf.write(path, music(0.1).T, rate)
-        assert refused(path) == (
-            f"{path} has a sample rate of {rate} Hz; expected 8000 to 384000 Hz; "
-            "resample it first, e.g. with sox or ffmpeg"
-        )
+        message = refused(path)
+        assert f"{rate} Hz" in message.what
+        assert re.findall(r"\d+", message.expected) == ["8000", "384000"]
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
     def test_what_is_no_number_is_silent_in_the_stems_and_said(
@@ -99,11 +110,9 @@ class TestSoundFiles:
         sf.write(path, sound.T, 44_100, subtype="FLOAT")
         done = command("separate", path, "--stems", "beat", "--model", identity_model)
         assert (done.code, done.stdout) == (LOSSES, f"{tmp_path}/bad.beat.wav\n")
-        assert done.stderr.splitlines() == [
-            f"{path}: 1 sample silenced at 0.500 s (no number, or beyond all levels)",
-            f"streamsep: not all sound of {path} could be read; expected whole files; the lines "
-            "above say what is silence in the stems, and where",
-        ]
+        place, last = done.stderr.splitlines()
+        assert place.startswith(f"{path}: 1 sample silenced at 0.500 s")
+        assert str(path) in last
         sound[0, 22_050] = 0.0
         beat, _ = sf.read(tmp_path / "bad.beat.wav")
         np.testing.assert_allclose(beat.T, sound, atol=2.0**-23)
@@ -116,7 +125,7 @@ class TestSoundFiles:
         assert done.code == LOSSES
         notice, stems = map(json.loads, done.stdout.splitlines())
         assert (notice["song"], notice["lost"]) == (str(path), True)
-        assert re.match(r"it ends after [01]\.\d+ s, and its header says 2\.000 s", notice["notice"])
+        assert re.search(r"[01]\.\d+ s, .* 2\.000 s", notice["notice"])
         assert stems == {"song": str(path), "stems": {"beat": f"{tmp_path}/half.beat.wav"}}
         assert 0.3 < sf.info(tmp_path / "half.beat.wav").duration < 1.7
 
@@ -126,48 +135,40 @@ class TestModels:
     def refused(self, command, song):
         def run(path, code=MODEL):
             before = sorted(song.parent.iterdir())
-            message = one_line(command("separate", song, "--model", path), code)
+            message = refusal(command("separate", song, "--model", path), code)
             assert sorted(song.parent.iterdir()) == before
             return message
 
         return run
 
     def test_missing(self, refused, tmp_path):
-        assert refused(tmp_path / "no.onnx").startswith(
-            f"no model file at {tmp_path}/no.onnx; expected an ONNX file; "
-        )
+        assert f"{tmp_path}/no.onnx" in refused(tmp_path / "no.onnx").what
 
     def test_the_second_of_two_is_looked_for_before_the_music(self, command, song, identity_model):
         done = command(
             "live", "--input", song, "--output", "null", "--model", f"{identity_model},nosuch"
         )
-        assert one_line(done, MODEL).startswith("no model file at nosuch; expected an ONNX file; ")
+        assert "nosuch" in refusal(done, MODEL).what
 
     @pytest.mark.parametrize("content", [b"", b"this isn't ONNX", os.urandom(5_000)])
     def test_not_onnx(self, refused, tmp_path, content):
         path = tmp_path / "bad.onnx"
         path.write_bytes(content)
-        message = refused(path)
-        assert message.startswith(f"{path} can't be loaded as a model (")
-        assert "expected an ONNX file exported for streamsep" in message
+        assert str(path) in refused(path).what
 
     def test_without_metadata(self, refused, identity_model):
         self.rewrite(identity_model, lambda spec: None)
-        assert refused(identity_model) == (
-            "the ONNX file has no streamsep metadata; expected a 'streamsep' entry in "
-            "metadata_props; take it in with 'streamsep models import', or export it with "
-            "'python -m export onnx'"
-        )
+        assert "'streamsep models import'" in refused(identity_model).remedy
 
     @pytest.mark.parametrize(
         ("change", "says"),
         [
-            (dict(schema=99), "model schema is 99; expected 1 or 2 or 3 or 4 (this version of "),
-            (dict(hop_length=None), "model metadata is missing hop_length"),
-            (dict(sample_rate="fast"), "model sample_rate is 'fast'; expected an integer"),
-            (dict(n_fft=4096), "the graph's inputs are features tensor(float) (2, 1025, 1)"),
-            (dict(stems=["drums", "bass"]), "the graph's outputs are estimate tensor(float)"),
-            (dict(channels=1), "the graph's inputs are features tensor(float) (2, 1025, 1)"),
+            (dict(schema=99), "schema is 99"),
+            (dict(hop_length=None), "hop_length"),
+            (dict(sample_rate="fast"), "sample_rate is 'fast'"),
+            (dict(n_fft=4096), "inputs are features tensor(float) (2, 1025, 1)"),
+            (dict(stems=["drums", "bass"]), "outputs are estimate tensor(float)"),
+            (dict(channels=1), "inputs are features tensor(float) (2, 1025, 1)"),
         ],
     )
     def test_with_wrong_metadata(self, refused, identity_model, change, says):
@@ -177,8 +178,8 @@ class TestModels:
 
         self.rewrite(identity_model, changed)
         message = refused(identity_model)
-        assert says in message
-        assert message.endswith("export the model again with 'python -m export onnx'")
+        assert says in message.what
+        assert "'python -m export onnx'" in message.remedy
 
     @staticmethod
     def rewrite(path, change):
@@ -202,12 +203,7 @@ class TestCuda:
 
     def test_asked_for_and_absent(self, song, identity_model):
         done = streamsep("separate", song, "--model", identity_model, "--device", "cuda")
-        assert (done.returncode, done.stdout) == (BACKEND, "")
-        assert done.stderr == (
-            "streamsep: CUDA was asked for and can't be used here; expected an NVIDIA GPU with "
-            "its driver and the CUDA and cuDNN libraries; pip install 'streamsep[cuda]', or use "
-            "--device cpu\n"
-        )
+        assert "streamsep[cuda]" in refusal(done, BACKEND).remedy
 
     def test_auto_takes_the_processor_and_says_so(self, song, identity_model):
         done = streamsep(
@@ -230,12 +226,10 @@ class TestCuda:
 class TestOutput:
     def test_a_folder_that_can_t_be_made(self, command, identity_model, song):
         blocked = song / "stems"  # under a file, where not even an administrator can write
-        assert one_line(
-            command("separate", song, "-o", blocked, "--model", identity_model), OUTPUT
-        ) == (
-            f"the folder {blocked} can't be made (Not a directory); expected a place to write "
-            "to; choose another with -o"
-        )
+        done = command("separate", song, "-o", blocked, "--model", identity_model)
+        what = refusal(done, OUTPUT).what
+        assert str(blocked) in what
+        assert "Not a directory" in what
 
     @pytest.mark.parametrize("option", ["--output", "--record"])
     @pytest.mark.parametrize(
@@ -261,10 +255,9 @@ class TestOutput:
             identity_model,
             *(part for pair in arguments.items() for part in pair),
         )
-        assert one_line(done, OUTPUT) == (
-            f"{tmp_path / path} can't be written ({why.format(folder=tmp_path)}); "
-            "expected a writable folder with room; choose another place"
-        )
+        what = refusal(done, OUTPUT).what
+        assert str(tmp_path / path) in what
+        assert why.format(folder=tmp_path) in what
 
     @pytest.mark.parametrize(
         "arguments",
@@ -283,15 +276,11 @@ class TestOutput:
         (tmp_path / "voice.wav").write_bytes(song.read_bytes())
         before = {path: path.read_bytes() for path in tmp_path.glob("*.wav")}
         done = command("live", "--input", song, "--model", identity_model, *arguments)
-        assert re.fullmatch(
-            r"\S+\.wav is needed for something else already; expected a file of its own for each "
-            r"sound, and none that is played; choose another name with --record or --output",
-            one_line(done, OUTPUT),
-        )
+        assert re.match(r"\S+\.wav ", refusal(done, OUTPUT).what)
         assert {path: path.read_bytes() for path in tmp_path.glob("*.wav")} == before
 
     def test_an_unknown_format(self, command, identity_model, song, tmp_path):
-        message = one_line(
+        message = refusal(
             command(
                 "live",
                 "--input",
@@ -305,10 +294,8 @@ class TestOutput:
             ),
             OUTPUT,
         )
-        assert message == (
-            f"no sound format has the suffix '.aiff' of {tmp_path}/take.aiff; expected .wav, "
-            ".flac, .ogg, .mp3; choose one of these"
-        )
+        assert f"{tmp_path}/take.aiff" in message.what
+        assert message.expected == ".wav, .flac, .ogg, .mp3"
 
     def test_a_stem_that_can_t_take_its_name_leaves_nothing(
         self, command, identity_model, song, tmp_path
@@ -316,8 +303,7 @@ class TestOutput:
         """The last step fails, when all is written: no unfinished files stay."""
         (tmp_path / "out" / "song.vocals.wav").mkdir(parents=True)
         done = command("separate", song, "-o", tmp_path / "out", "--model", identity_model)
-        message = one_line(done, OUTPUT)
-        assert f"{tmp_path}/out/song.vocals.wav can't be written" in message
+        assert f"{tmp_path}/out/song.vocals.wav" in refusal(done, OUTPUT).what
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["song.vocals.wav"]
 
     def test_a_full_disk_in_separate_leaves_nothing(self, identity_model, tmp_path):
@@ -325,12 +311,7 @@ class TestOutput:
         sf.write(path, music(3.0).T, 44_100)
         before = sorted(tmp_path.iterdir())
         done = streamsep("separate", path, "--model", identity_model, largest_file=400_000)
-        assert (done.returncode, done.stdout) == (OUTPUT, "")
-        assert re.fullmatch(
-            r"streamsep: \S+/song\.vocals\.wav can't be written \(.*\); expected a writable folder "
-            r"with room; choose another place\n",
-            done.stderr,
-        )
+        assert f"{tmp_path}/song.vocals.wav" in refusal(done, OUTPUT).what
         assert sorted(tmp_path.iterdir()) == before
 
 
@@ -347,28 +328,19 @@ class TestDevices:
             "--model",
             identity_model,
         )
-        assert (done.returncode, done.stdout) == (DEVICE, "")
-        assert done.stderr == (
-            f"streamsep: no {kind} device 'theremin'; expected one of: none at all; see "
-            "'streamsep devices'\n"
-        )
+        message = refusal(done, DEVICE)
+        assert f"{kind} device 'theremin'" in message.what
+        assert "'streamsep devices'" in message.remedy
 
     def test_no_devices_at_all(self, identity_model):
         done = streamsep("live", "--model", identity_model)
-        assert (done.returncode, done.stdout) == (DEVICE, "")
-        assert done.stderr == (
-            "streamsep: no input device 'mic'; expected one of: none at all; see 'streamsep "
-            "devices'\n"
-        )
+        assert "input device 'mic'" in refusal(done, DEVICE).what
 
     def test_loopback_without_a_sound_server(self, identity_model):
         done = streamsep("live", "--input", "loopback", "--model", identity_model)
-        assert (done.returncode, done.stdout) == (DEVICE, "")
-        assert done.stderr == (
-            "streamsep: no PulseAudio or PipeWire server answers; expected one that runs for this "
-            "user; start it ('systemctl --user start pipewire-pulse' or 'pulseaudio --start'), or "
-            "name a device instead, see 'streamsep devices'\n"
-        )
+        message = refusal(done, DEVICE)
+        assert "PulseAudio or PipeWire" in message.what
+        assert "'pulseaudio --start'" in message.remedy
 
     def test_a_machine_without_devices_can_be_asked(self, identity_model):
         listed = streamsep("devices")
@@ -399,12 +371,9 @@ class TestDevices:
         if arguments == ["live"]:
             arguments = ["live", "--model", identity_model]
         done = streamsep(*arguments, env=without_portaudio)
-        assert (done.returncode, done.stdout) == (DEVICE, "")
-        assert done.stderr == (
-            "streamsep: the PortAudio library can't be loaded (PortAudio library not found); "
-            "expected PortAudio 19; install it: 'apt install libportaudio2', 'dnf install "
-            "portaudio' or 'brew install portaudio'\n"
-        )
+        message = refusal(done, DEVICE)
+        assert "PortAudio" in message.what
+        assert "'apt install libportaudio2'" in message.remedy
 
     def test_the_doctor_says_what_to_install_and_goes_on(self, identity_model, without_portaudio):
         done = streamsep("doctor", "--model", identity_model, env=without_portaudio)
@@ -434,17 +403,17 @@ class TestDevices:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["separate"], "Missing argument 'FILE|FOLDER|GLOB…'"),
+        (["separate"], "'FILE|FOLDER|GLOB…'"),
         (["live", "--block", "7"], "7 is not in the range 32<=x<=8192"),
-        (["live", "--record-stems", "mic"], "there is no microphone to record; expected --mic"),
-        (["live", "--record-stems", "beat"], "--record-stems says what to record; expected --rec"),
-        (["live", "--mic-effect", "Gain"], "there is no microphone for an effect; expected --mic"),
+        (["live", "--record-stems", "mic"], "expected --mic"),
+        (["live", "--record-stems", "beat"], "expected --record"),
+        (["live", "--mic-effect", "Gain"], "expected --mic"),
         (["live", "--key", "7"], "7 is not in the range -6<=x<=6"),
         (["live", "--guide", "101"], "101.0 is not in the range 0<=x<=100"),
-        (["live", "--beat-gain", "nan"], "'nan' is no gain"),
+        (["live", "--beat-gain", "nan"], "'nan'"),
         (["live", "--master-gain", "30"], "30.0 is not in the range x<=24.0"),
-        (["live", "--capture", "mpv"], "--capture needs --input loopback"),
-        (["sing"], "No such command 'sing'"),
+        (["live", "--capture", "mpv"], "--input loopback"),
+        (["sing"], "'sing'"),
     ],
 )
 def test_wrong_usage_is_explained(command, arguments, says):
@@ -479,6 +448,5 @@ def test_a_model_that_fails_while_it_runs(command, song, tmp_path):
         estimate = Unsqueeze(channels, axis)
     }"""
     path = models.save(text, tmp_path / "broken.onnx", spec.to_metadata())
-    message = one_line(command("separate", song, "--model", path), BACKEND)
-    assert message.startswith("the model failed while running on CPU")
+    assert "CPU" in refusal(command("separate", song, "--model", path), BACKEND).what
     assert not list(tmp_path.glob("*.beat.wav"))

@@ -129,11 +129,11 @@ class TestWhere:
     @pytest.mark.parametrize(
         ("arguments", "code", "line"),
         [
-            (["--start", 5], 3, "song.wav lasts 5.0 s; expected more than the 5 s of --start"),
-            (["-o", "a.jpg"], 4, "the picture can't be a.jpg; expected a name that ends in .png"),
-            (["-o", "/dev/null/a.png"], 4, "the folder /dev/null can't be made"),
-            (["-o", "/proc/a.png"], 4, "/proc/a.png can't be written"),
-            (["--seconds", 0], 2, "Invalid value for '--seconds'"),
+            (["--start", 5], 3, "song.wav lasts 5.0 s"),
+            (["-o", "a.jpg"], 4, "a.jpg"),
+            (["-o", "/dev/null/a.png"], 4, "/dev/null"),
+            (["-o", "/proc/a.png"], 4, "/proc/a.png"),
+            (["--seconds", 0], 2, "'--seconds'"),
         ],
     )
     def test_what_can_t_be(self, inspect, song, arguments, code, line):

@@ -13,11 +13,10 @@ import soundfile as sf
 
 from streamsep.audio.files.sound_file import FORMATS, AudioReader
 from streamsep.dsp.channels import USUAL_SPEAKERS, fold_channels
-from streamsep.offline.separate import separated
+from streamsep.offline.stem_blocks import stem_blocks
 from streamsep.separation import ChunkedSeparator, load_separator
 from testing.servers import wait_until
 from testing.signals import music
-from tests.support import models
 from tests.support.commands import COMMAND, Live, ffmpeg, without_sound
 
 # Half a step of 24 bits for rounding; the largest positive value is clipped by a whole one.
@@ -69,7 +68,7 @@ def test_no_length_loses_a_sample_on_the_way_there_and_back(tmp_path, half_model
     for frames in range(20_000, 20_020):
         sf.write(path, np.zeros((frames, 1), np.int16), rate)
         with AudioReader(path) as reader:
-            blocks = separated(separator, reader, reader.chunks())
+            blocks = stem_blocks(separator, reader.chunks(), sample_rate=rate, channels=1)
             assert sum(stems.shape[-1] for stems in blocks) == frames
 
 
@@ -237,15 +236,23 @@ class TestNames:
     @pytest.mark.parametrize(
         ("arguments", "code", "line"),
         [
-            (["-o", "{title}.wav"], 2, "-o knows no {title}; choose among {folder}, {name}"),
-            (["-o", "{name"], 2, "is no template"),
-            (["-o", "{name!z}.wav"], 2, "is no template: Unknown conversion specifier z"),
-            (["-o", "{name:d}.wav"], 2, "is no template: Unknown format code 'd'"),
+            (
+                ["-o", "{title}.wav"],
+                2,
+                "has a field {title}; expected fields among {folder}, {name}",
+            ),
+            (["-o", "{name"], 2, "is no output template"),
+            (["-o", "{name!z}.wav"], 2, "is no output template: Unknown conversion specifier z"),
+            (["-o", "{name:d}.wav"], 2, "is no output template: Unknown format code 'd'"),
             (["-o", 300 * "a" + ".wav"], 4, "would be both the vocals of"),
             (["--stems", "beat,"], 2, "'beat,' has a name of nothing in it"),
             (["--stems", ""], 2, "'' has a name of nothing in it"),
             (["--bits", "24", "--format", "ogg"], 4, "expected 16, 24, 32 in .wav or 16, 24 in"),
-            (["-o", "{name}.wav", "--format", "flac"], 2, "-o ends in .wav, and --format asks"),
+            (
+                ["-o", "{name}.wav", "--format", "flac"],
+                2,
+                "-o or --format: the output ends in .wav, and the format",
+            ),
             (["-o", "{stem}.xyz"], 4, "no sound format has the suffix '.xyz'"),
             (["-o", "same.wav"], 4, "same.wav would be both the vocals of one.wav and the beat of"),
             (["--bits", "32", "--format", "flac"], 4, ".flac files don't hold samples of 32 bits"),
@@ -354,6 +361,7 @@ class TestResume:
         (tmp_path / "song.vocals.wav").unlink()
         assert command("separate", song, "--model", half_model).stdout.count("song.") == 2
 
+    @pytest.mark.slow
     def test_twenty_files_three_of_them_bad_killed_and_resumed(self, tmp_path, half_model):
         folder, out = tmp_path / "music", tmp_path / "out"
         folder.mkdir()
@@ -444,6 +452,7 @@ def test_bars_go_to_the_terminal_and_names_to_the_pipe(tmp_path, half_model):
         assert name in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code", "line"),
     [(signal.SIGINT, 130, "streamsep: interrupted"), (signal.SIGTERM, 143, "")],
@@ -466,6 +475,7 @@ def test_being_stopped_leaves_nothing_behind(tmp_path, half_model, number, code,
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_two_jobs_being_stopped_leave_whole_files_alone(tmp_path, half_model):
     folder, out = tmp_path / "music", tmp_path / "out"
     folder.mkdir()
@@ -501,9 +511,3 @@ def test_two_jobs_being_stopped_leave_whole_files_alone(tmp_path, half_model):
     whole = sorted(out / f"0-short.{stem}.wav" for stem in ("beat", "vocals"))
     assert sorted(out.iterdir()) == whole == sorted(map(Path, stdout.split()))
     assert [sf.info(path).frames for path in whole] == [44_100, 44_100]
-
-
-@pytest.fixture
-def half_model(tmp_path):
-    (tmp_path / "models").mkdir()
-    return models.constant_mask(tmp_path / "models" / "half.onnx", 0.5)

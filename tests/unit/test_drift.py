@@ -37,6 +37,7 @@ def run(drift_ppm, seconds, *, signal=silence, frames=BLOCK, channels=1, jitter_
     return devices, sum(losses)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drift_ppm", [200, -200])
 def test_an_hour_of_drift_adds_less_than_5_ms(drift_ppm):
     # The loop works in seconds, whatever the rate; at this one an hour takes two.
@@ -49,6 +50,7 @@ def test_an_hour_of_drift_adds_less_than_5_ms(drift_ppm):
     assert devices.buffer.drift_ppm == pytest.approx(drift_ppm, abs=5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drift_ppm", [200, -200])
 def test_callbacks_that_come_late_at_random_move_it_little(drift_ppm):
     """Each up to 10 ms late, as on a busy machine: the highest of a second counts."""
@@ -60,6 +62,7 @@ def test_callbacks_that_come_late_at_random_move_it_little(drift_ppm):
     assert devices.buffer.drift_ppm == pytest.approx(drift_ppm, abs=50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("jitter_s", [0.0, 0.010])
 def test_without_drift_every_bit_passes(jitter_s):
     """An hour would be the same: nothing but drift moves the loop out of its dead band."""
@@ -89,6 +92,7 @@ def test_a_small_drift_is_played_bit_by_bit_until_it_is_known():
     assert devices.buffer.drift_ppm != 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pitch_hz", [1_000, 10_000])
 @pytest.mark.parametrize("drift_ppm", [200, -200])
 def test_a_tone_stays_pure_while_the_correction_is_found_and_held(drift_ppm, pitch_hz):

@@ -5,7 +5,7 @@ import pedalboard
 import pytest
 import soundfile as sf
 
-from streamsep.effects.effect_plugins import BeatEffects, load_plugin
+from streamsep.effects.effect_plugins import BeatEffects, load_effect
 from streamsep.errors import EffectError
 from testing.signals import music
 from tests.support import vst3
@@ -23,7 +23,7 @@ def run(effects, vocals, beat):
 
 
 def test_parameters_are_set_and_the_beat_alone_is_changed():
-    plugin = load_plugin("Gain:gain_db=-6")
+    plugin = load_effect("Gain:gain_db=-6")
     vocals, beat = music(1.0), music(1.0, seed=1)
     heard = run(BeatEffects([plugin], RATE, 2, BLOCK), vocals, beat)
     count = heard.shape[-1]
@@ -32,10 +32,10 @@ def test_parameters_are_set_and_the_beat_alone_is_changed():
 
 
 def test_several_parameters_and_several_effects():
-    delay = load_plugin("Delay:delay_seconds=0.1, feedback=0, mix=1")
+    delay = load_effect("Delay:delay_seconds=0.1, feedback=0, mix=1")
     assert (delay.delay_seconds, delay.feedback, delay.mix) == (pytest.approx(0.1), 0.0, 1.0)
     beat = music(1.0)
-    effects = BeatEffects([delay, load_plugin("Gain:gain_db=20")], RATE, 2, BLOCK)
+    effects = BeatEffects([delay, load_effect("Gain:gain_db=20")], RATE, 2, BLOCK)
     heard = run(effects, beat, beat)[1]
     np.testing.assert_allclose(heard[:, 4_410:], 10 * beat[:, : heard.shape[-1] - 4_410], atol=1e-4)
 
@@ -62,7 +62,7 @@ def wet(tmp_path_factory):
 
 def test_a_vst3_plugin_changes_the_beat_and_the_vocals_wait_for_it(wet):
     vocals, beat = music(1.0), music(1.0, seed=1)
-    effects = BeatEffects([load_plugin(f"{wet}:wet=0.25")], RATE, 2, BLOCK)
+    effects = BeatEffects([load_effect(f"{wet}:wet=0.25")], RATE, 2, BLOCK)
     assert effects.delay == vst3.LATENCY
     heard = run(effects, vocals, beat)
     count = heard.shape[-1] - effects.delay
@@ -74,33 +74,34 @@ def test_a_vst3_plugin_changes_the_beat_and_the_vocals_wait_for_it(wet):
 
 
 def test_what_a_vst3_plugin_doesn_t_take_is_named(wet):
-    with pytest.raises(EffectError, match=r"has no parameter 'dry'; expected .* with one of wet;"):
-        load_plugin(f"{wet}:dry=1")
-    with pytest.raises(EffectError, match="doesn't take wet=7 "):
-        load_plugin(f"{wet}:wet=7")
+    with pytest.raises(EffectError, match=r"'dry'.* wet;"):
+        load_effect(f"{wet}:dry=1")
+    with pytest.raises(EffectError, match="wet=7"):
+        load_effect(f"{wet}:wet=7")
 
 
 def test_an_instrument_is_no_effect(tmp_path):
     bundle = vst3.build(tmp_path, instrument=True)
-    with pytest.raises(EffectError, match=f"the plugin {bundle} is an instrument; expected an eff"):
-        load_plugin(str(bundle))
+    with pytest.raises(EffectError, match=f"{bundle} .*instrument"):
+        load_effect(str(bundle))
 
 
 @pytest.mark.parametrize(
-    ("wish", "says"),
+    ("wish", "named", "known"),
     [
-        ("Wobble", "no effect is called 'Wobble'; expected a file FILE.vst3, or one of Bitcrush"),
-        ("Gain:loud=1", "Gain has no parameter 'loud'; expected parameter=value with one of gain_"),
-        ("Gain:gain_db", "'gain_db' sets nothing; expected parameter=value with one of gain_db"),
-        ("Delay:mix=3", "Delay doesn't take mix=3 ("),
-        ("Delay:mix=much", "Delay doesn't take mix=much ("),
-        ("/nowhere/good.vst3:wet=1", "no plugin at /nowhere/good.vst3; expected a VST3 plugin"),
+        ("Wobble", "'Wobble'", "Bitcrush"),
+        ("Gain:loud=1", "'loud'", "gain_db"),
+        ("Gain:gain_db", "'gain_db'", "gain_db"),
+        ("Delay:mix=3", "mix=3", ""),
+        ("Delay:mix=much", "mix=much", ""),
+        ("/nowhere/good.vst3:wet=1", "/nowhere/good.vst3", "VST3"),
     ],
 )
-def test_what_isn_t_there_is_named(wish, says):
+def test_what_isn_t_there_is_named_and_what_there_is(wish, named, known):
     with pytest.raises(EffectError) as raised:
-        load_plugin(wish)
-    assert str(raised.value).startswith(says)
+        load_effect(wish)
+    assert named in raised.value.what
+    assert known in raised.value.expected
 
 
 def broken_file(folder):

@@ -9,7 +9,7 @@ from streamsep.cli.evaluate import command
 from streamsep.errors import AudioFileError
 from streamsep.evaluation.methods import METHODS, separate_song
 from streamsep.evaluation.scores import score_alone, score_song
-from streamsep.evaluation.songs import Song, find_songs, read_song
+from streamsep.evaluation.songs import ReferenceSong, find_reference_songs, read_reference_song
 from streamsep.separation import gains_for, load_separator
 from streamsep.separation.center_cut import CenterCut
 from testing.signals import music
@@ -22,7 +22,7 @@ RATE = 44_100
 def make_song(seed):
     beat = music(1.5, seed=seed)
     # Vocals a tenth as loud as the beat and unlike it: the mixture scores 20 dB.
-    return Song(f"song{seed}", 0.1 * beat[:, ::-1], beat)
+    return ReferenceSong(f"song{seed}", 0.1 * beat[:, ::-1], beat)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_a_model_without_the_stem_is_a_clear_error(tmp_path, folder, command_nam
     }[command_name]
     done = streamsep(command_name, *arguments, "--model", model)
     assert done.returncode == 6
-    assert f"this model gives other, rest and no {stem}; expected" in done.stderr
+    assert f"no {stem}" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -110,7 +110,7 @@ def test_the_centre_cut_takes_the_middle_and_leaves_the_bass(identity_model):
     middle = 0.2 * np.sin(2 * np.pi * 1_000 * time) * np.ones((2, 1))
     bass = 0.2 * np.sin(2 * np.pi * 30 * time) * np.ones((2, 1))
     side = 0.2 * np.sin(2 * np.pi * 3_000 * time) * np.array([[1.0], [-1.0]])
-    song = Song("tones", middle.astype(np.float32), (bass + side).astype(np.float32))
+    song = ReferenceSong("tones", middle.astype(np.float32), (bass + side).astype(np.float32))
     separator = load_separator(identity_model)
     # The filter's own phase near its corner keeps this from being perfect.
     assert score("centre cut", song, separator).beat_usdr > 12
@@ -124,6 +124,7 @@ def test_the_ideal_mask_does_without_a_model_s_transform(identity_model):
     np.testing.assert_array_equal(ours, models)  # n_fft 2048, hop 1024
 
 
+@pytest.mark.slow
 def test_museval_of_a_mixture_with_quiet_vocals():
     song = make_song(1)
     untouched = score_song(song, "mixture", song.mixture, song.mixture, RATE, museval=True)
@@ -132,6 +133,7 @@ def test_museval_of_a_mixture_with_quiet_vocals():
     assert untouched.vocals_museval == pytest.approx(-20, abs=1.5)
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_writes_a_page(tmp_path, folder):
     model, report = models.constant_mask(tmp_path / "none.onnx", 0.0), tmp_path / "report"
     result = CliRunner().invoke(
@@ -152,6 +154,7 @@ def test_the_command_prints_a_table_and_writes_a_page(tmp_path, folder):
     assert len(lines) == 1 + 3 * len(METHODS)
 
 
+@pytest.mark.slow
 def test_the_offline_row_is_the_engine_for_files(tmp_path, folder):
     """An MDX graph hears both sides of a frame over files, and the newest window live."""
     kernel = np.zeros((4, 4, 3), np.float32)
@@ -164,7 +167,7 @@ def test_the_offline_row_is_the_engine_for_files(tmp_path, folder):
         line.split("\t") for line in (tmp_path / "report" / "scores.tsv").read_text().splitlines()
     ]
     told = {(row[0], row[1]): row[2] for row in rows}
-    song = read_song(folder / "song1", sample_rate=RATE, channels=2)
+    song = read_reference_song(folder / "song1", sample_rate=RATE, channels=2)
     engine = load_separator(model, device="cpu", offline=True)
     expected = score("model offline", song, engine).beat_usdr
     assert told["song1", "model offline"] == f"{expected:.4f}" != told["song1", "model live"]
@@ -175,9 +178,9 @@ def test_stems_are_cut_to_the_shorter(tmp_path):
     path.mkdir()
     sf.write(path / "vocals.wav", np.zeros((1_000, 1)), RATE)
     sf.write(path / "accompaniment.wav", np.zeros((900, 2)), RATE)
-    assert read_song(path, sample_rate=RATE, channels=2).mixture.shape == (2, 900)
+    assert read_reference_song(path, sample_rate=RATE, channels=2).mixture.shape == (2, 900)
 
 
 def test_a_folder_without_songs_is_an_error(tmp_path):
     with pytest.raises(AudioFileError, match="no songs"):
-        find_songs(tmp_path)
+        find_reference_songs(tmp_path)

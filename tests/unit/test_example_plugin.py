@@ -12,6 +12,8 @@ import soundfile as sf
 from testing.signals import music
 from tests.support.commands import Live, streamsep, without_sound
 
+pytestmark = pytest.mark.slow  # pip installs first
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "tests" / "plugins" / "bandcut"
 

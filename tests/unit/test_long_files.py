@@ -60,6 +60,7 @@ def model(tmp_path):
     return models.constant_mask(tmp_path / "half.onnx", 0.5, **spec)
 
 
+@pytest.mark.slow
 def test_separating_an_hour_needs_no_more_memory_than_two_minutes(tmp_path, songs, model):
     short, long = (
         peak_mb("separate", songs[minutes], "-o", tmp_path, "--model", model) for minutes in (2, 60)
@@ -74,6 +75,7 @@ def test_separating_an_hour_needs_no_more_memory_than_two_minutes(tmp_path, song
     np.testing.assert_allclose(beat + vocals, song, atol=PCM_24)
 
 
+@pytest.mark.slow
 def test_inspecting_needs_no_more_memory_either(tmp_path, songs, model):
     short, long = (
         peak_mb("inspect", songs[minutes], "-o", tmp_path, "--model", model) for minutes in (2, 10)

@@ -110,9 +110,9 @@ def test_live_plays_one_and_records_others(band, song, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["--stem", "sax"], MODEL, "and no sax; expected a model that tells sax apart"),
-        (["--record", "x.wav", "--record-stems", "mix,sax"], MODEL, "and no sax"),
-        (["--key", "1", "--stem", "drums"], USAGE, "leave no drums apart, only vocals and beat"),
+        (["--stem", "sax"], MODEL, "no sax"),
+        (["--record", "x.wav", "--record-stems", "mix,sax"], MODEL, "no sax"),
+        (["--key", "1", "--stem", "drums"], USAGE, "no drums"),
     ],
 )
 def test_what_live_can_t_tell_apart_is_said_before_the_music(

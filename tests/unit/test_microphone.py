@@ -48,6 +48,7 @@ def test_what_waits_for_nothing_is_ten_milliseconds_at_most(burst):
     assert np.abs(heard[8 * RATE :]).max() > 0.49
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ppm", [-200, 200])
 def test_drifting_clocks_neither_add_delay_nor_holes(ppm):
     buffer = MicrophoneBuffer(1, RATE, BLOCK)

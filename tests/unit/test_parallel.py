@@ -54,6 +54,7 @@ print(moment)
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_any_moment_ends_all_threads():
     # A thread that waits for ever for a lock ends the patience.
     done = subprocess.run(

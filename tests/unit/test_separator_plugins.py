@@ -1,5 +1,6 @@
 """Separators from installed packages: what breaks the contract is one line that says whose."""
 
+import json
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import soundfile as sf
 
 from streamsep.errors import ModelError
 from streamsep.models import BUILTIN, GROUP, find_model, known_models
-from streamsep.realtime import Session
-from streamsep.realtime.session import LoadedModel
+from streamsep.realtime import LoadedModel, Session
+from streamsep.realtime.latency import DEFAULT_SLACK
+from streamsep.realtime.realtime_session import RealtimeSession
 from streamsep.separation import ChunkedSeparator, load_separator
 from testing.sessions import play
 from testing.signals import music
@@ -65,6 +67,7 @@ def song(tmp_path):
         ("same_stems", "has stems ('beat', 'beat'); expected"),
         ("no_block", "has block_size 0; expected an integer from 1"),
         ("long_block", "has block_size 200000; expected an integer from 1 to 132300"),
+        ("odd_slack", "has slack -1; expected an integer from 0"),
         ("odd_delay", "has delay 0.5; expected an integer from 0"),
         ("early", "expected the mixture, 1 samples late"),
         ("doubling", "gives stems that are off by 0.5 in their sum; expected the mixture, 0"),
@@ -81,6 +84,20 @@ def test_what_breaks_the_contract_is_one_clear_line(name, says):
     assert line.startswith(f"the separator {name} ")
     assert says in line
     assert line.isprintable()
+
+
+@pytest.mark.parametrize(("name", "slack"), [("good", 0), ("patient", 5_000)])
+def test_the_slack_is_what_it_says_or_else_a_session_s_own(command, package, song, name, slack):
+    """The contract had no slack at first: plugins without one run as they ever did."""
+    assert load_separator(entry(name)).slack == slack
+    package(name)
+    latency = RealtimeSession(entry(name), block_size=512).latency
+    assert latency == 512 + max(slack, DEFAULT_SLACK)
+    arguments = ("--input", song, "--output", "null", "--json", "--seconds", "0.3")
+    done = command("live", *arguments, "--model", name)
+    assert done.code == 0, done.stderr
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["latency_ms"] == pytest.approx(1_000 * latency / 44_100, abs=0.1)
 
 
 def test_nobody_waits_offline_so_that_blocks_may_be_long():

@@ -186,6 +186,7 @@ class TestFileSource:
         source.close()
 
 
+@pytest.mark.slow
 def test_a_minute_is_written_at_once(tmp_path):
     """Given as much, libsndfile's Vorbis encoder runs out of stack."""
     sound = 0.1 * np.random.default_rng(0).standard_normal((2, 60 * 44_100)).astype(np.float32)

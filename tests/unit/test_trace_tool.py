@@ -61,6 +61,7 @@ def test_probes_are_gone_afterwards(trace_live):
     assert [getattr(owner, name) for owner, name in trace_live.PROBES.values()] == before
 
 
+@pytest.mark.slow
 def test_a_real_session_is_traced(tmp_path):
     path, document = tmp_path / "trace.json", tmp_path / "trace.md"
     document.write_text("<!-- trace -->\n<!-- end of trace -->\n")

@@ -66,5 +66,5 @@ def test_without_the_extra_one_line_names_it():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.splitlines()[-1].endswith(
         "expected the extra 'voice' to be installed; pip install 'streamsep[voice]', or do "
-        "without: --voice-effects off"
+        "without: voice effects off"
     )

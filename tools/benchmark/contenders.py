@@ -80,7 +80,9 @@ def builtin(name: str) -> Callable[[str, int, Path | None], Contender]:
     def build(device: str, threads: int, graph: Path | None) -> Contender:
         from streamsep.models import find_model
 
-        return engine(find_model(name), device)
+        model = find_model(name)
+        assert isinstance(model, Path)  # what comes along is files
+        return engine(model, device)
 
     return build
 

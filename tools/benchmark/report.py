@@ -133,7 +133,7 @@ def markdown(result: Result, gpu: Result | None) -> str:
     for row in result["contenders"]:
         name, *cells = _cells(row)
         there = on_gpu.get(row["name"])
-        factor = f"{there['real_time_factor']:.2g}" if _measured(there) else NOT_MEASURED
+        factor = f"{there['real_time_factor']:.2g}" if there and _measured(there) else NOT_MEASURED
         rows.append([f"{name} ({CONTENDERS[name].what})", *cells, factor])
     parts += [table([*HEADINGS, "GPU"], rows), "", "### The program", ""]
     parts += [table(["", ""], _program_rows(result))]

@@ -7,10 +7,12 @@ fixes that, and onnxruntime then plans for it as if it stood in the file.
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from onnx import ModelProto
+from onnx import ModelProto, TensorProto
 from torch import nn
 
 from export.onnx_graph.builder import GraphBuilder
@@ -33,38 +35,55 @@ from export.recipes.live.network import (
     FINE_FRAMES,
     KERNEL_BANDS,
     NEGATIVE_SLOPE,
+    PRIOR_PLANES,
     BandRecurrence,
     CausalUNet,
     Decoder,
     Encoder,
     FineSpectrum,
 )
-from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec, StateSpec
+from streamsep.spec import (
+    ESTIMATE_OUTPUT,
+    FEATURES_INPUT,
+    FREE_AXIS,
+    PRIOR_LOGITS,
+    ModelSpec,
+    StateSpec,
+)
 
 END = 2**31 - 1  # beyond any axis
 # So that powers, 10^4 and more of a full-scale tone's, fit fp16 to 12 dB above full scale.
 FINE_SCALE_FP16 = 2.0**-20
+NAME = "causal_u_net"  # not the spec's: of all hops there is one graph
 ALONE = "alone"  # whether there is only one frame
 # Of a matrix's largest singular value: what a product of two float32 factors has of further ones.
 RANK_NOISE = 1e-5
 
 
 def causal_states(model: CausalUNet) -> tuple[StateSpec, ...]:
-    """Return the states that a step carries."""
+    """Return the states that a step carries: names and shapes of `CausalUNet.state_shapes`.
+
+    The bottleneck's are one a layer here, (1, 1, hidden).
+    """
     shapes, hidden = model.state_shapes(), model.config.hidden
-    del shapes["bottleneck"]  # one a layer here
+    del shapes["bottleneck"]
     shapes |= {"bottleneck0": (1, 1, hidden), "bottleneck1": (1, 1, hidden)}
     return tuple(StateSpec(name, f"{name}_next", shape) for name, shape in shapes.items())
 
 
 @torch.no_grad()
 def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") -> ModelProto:
-    """Return the graph.
+    """Return the graph of a live network, with the spec in its metadata.
+
+    Inputs and outputs are float32, as of `streamsep.spec`: features (planes, bins, frames), masks
+    (stems, channels, bins, frames), and the states of `causal_states`.
 
     Parameters
     ----------
+    model
+        In evaluation mode; left as it is.
     spec
-        Stateful, of any frames, with `causal_states`.
+        Stateful, of any frames, with `causal_states`. Its hop and window leave the graph as it is.
     precision
         ``"fp32"``; ``"int8"`` for most of the bottleneck, where four of five weights are: a hop
         does little more there than read them, but not for factors, of which they are too few; or
@@ -74,10 +93,17 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
     frames = g.node("Shape", FEATURES_INPUT, start=2, end=3)
     g.node("Equal", frames, g.integers(1), out=ALONE)
     planes = model.config.planes
-    bins = g.node("Transpose", _corner(g, 0, planes, BINS), perm=[0, 2, 1])
+    corner, prior = _corner(g, 0, planes, BINS), None
+    if model.config.prior:
+        prior = _corner(g, planes + 2, planes + 2 + PRIOR_PLANES, BINS)
+        corner = g.concat(corner, prior, axis=0)
+    bins = g.node("Transpose", corner, perm=[0, 2, 1])
     x = _bins_to_bands(g, g.node("Unsqueeze", bins, g.integers(0)))
+    if prior is not None:
+        prior = g.take(x, planes, planes + PRIOR_PLANES)
     late, skips = model.config.lookahead, []
-    for i, encoder in enumerate(model.encoders):
+    encoders, decoders = cast(list[Encoder], model.encoders), cast(list[Decoder], model.decoders)
+    for i, encoder in enumerate(encoders):
         both = _with_left_context(g, x, i, model)
         skips.append(both if late else x)
         x = _encode(g, g.take(both, late - 1, END, axis=2) if late > 1 else both, i, encoder)
@@ -87,11 +113,13 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
             x = g.node("Add", x, _fine(g, middle, model.fine, encoder, scale))
         x = g.node("LeakyRelu", x, alpha=NEGATIVE_SLOPE)
         if str(i + 1) in model.band_recurrences:
-            x = _band_recurrence(g, x, i + 1, model.band_recurrences[str(i + 1)])
+            module = cast(BandRecurrence, model.band_recurrences[str(i + 1)])
+            x = _band_recurrence(g, x, i + 1, module)
     x = _bottleneck(g, x, model, int8=precision == "int8")
-    for i in reversed(range(1, len(model.decoders))):
-        x = _decode(g, x, skips[i], i, model.decoders[i], model.config.bands(i))
-    x = _decode_in_pairs(g, x, skips[0], model.decoders[0])
+    for i in reversed(range(1, len(decoders))):
+        x = _decode(g, x, skips[i], i, decoders[i], model.config.bands(i))
+    x = _decode_in_pairs(g, x, skips[0], decoders[0])
+    assert model.head.bias is not None
     weight, bias = head_in_pairs(model.head.weight), model.head.bias.repeat_interleave(2)
     x = g.node(
         "Conv",
@@ -100,13 +128,15 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
         kernel_shape=[1, 3],
         pads=[0, 1, 0, 1],
     )
+    if prior is not None:
+        x = _beside_prior(g, x, prior, model)
     masks = g.node("Transpose", g.node("Sigmoid", x), perm=[0, 1, 3, 2])
     masks = g.node("Reshape", masks, g.integers(1, model.config.masks, BANDS, -1))
     masks = g.node("Gather", masks, g.constant("index_of_bin", index_of_bin()), axis=2)
     estimate = spec.estimate_shape[:-1]
     g.node("Reshape", masks, g.integers(*estimate, -1), out=ESTIMATE_OUTPUT)
     graph = g.build(
-        spec.name,
+        NAME,
         [
             (FEATURES_INPUT, (*spec.features_shape[:-1], FREE_AXIS)),
             *((s.input, s.shape) for s in spec.states),
@@ -120,14 +150,38 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
     return to_fp16(graph) if precision == "fp16" else graph
 
 
+def _beside_prior(g: GraphBuilder, logits: str, prior: str, model: CausalUNet) -> str:
+    """Return what `CausalUNet` makes of logits and a prior's planes (1, 2, frames, 512).
+
+    Even and odd bands are apart in the logits, (1, 4, frames, 256).
+    """
+    assert model.own_gain is not None
+    assert model.prior_gain is not None
+    loudest = g.node("ReduceMax", g.node("Abs", prior), g.integers(1, 3), keepdims=1)
+    nothing = g.constant("nothing", np.zeros(1, np.float32))
+    speaks = g.node("Cast", g.node("Greater", loudest, nothing), to=TensorProto.FLOAT)
+    less = g.node("Mul", speaks, g.constant("own_gain", _in_pairs(_array(model.own_gain - 1))))
+    own = g.node("Add", logits, g.node("Mul", logits, less))
+    x = g.node("Reshape", prior, g.integers(1, PRIOR_PLANES, -1, BANDS // 2, 2))
+    x = g.node("Transpose", x, perm=[0, 1, 4, 2, 3])
+    x = g.node("Reshape", x, g.integers(1, 2 * PRIOR_PLANES, -1, BANDS // 2))
+    gain = _in_pairs(PRIOR_LOGITS * _array(model.prior_gain))
+    return g.node("Add", own, g.node("Mul", x, g.constant("prior_gain", gain)))
+
+
+def _in_pairs(of_bands: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a value a band, (512,), as the logits stand: (1, 4, 1, 256), even bands, then odd."""
+    return np.tile(of_bands.reshape(-1, 2).T, (PRIOR_PLANES, 1))[None, :, None]
+
+
 def index_of_bin() -> NDArray[np.int64]:
     """Return where the band of each of the 1025 bins stands, even bands first, then odd ones.
 
     Nyquist follows its neighbour.
     """
     sizes = np.concatenate([np.full(count, size) for size, count in BAND_SIZES])
-    band = np.append(np.repeat(np.arange(BANDS), sizes), BANDS - 1)
-    return band % 2 * (BANDS // 2) + band // 2
+    band: NDArray[np.int64] = np.append(np.repeat(np.arange(BANDS), sizes), BANDS - 1)
+    return np.asarray(band % 2 * (BANDS // 2) + band // 2)
 
 
 def _bins_to_bands(g: GraphBuilder, x: str) -> str:
@@ -186,10 +240,10 @@ def _fine(g: GraphBuilder, middle: str, fine: FineSpectrum, encoder: Encoder, sc
     filters = g.constant("fine_filters", _array(FEATURE_GAIN * scale**0.5 * fine.kernel()))
     y = g.node("Conv", both, filters, kernel_shape=[FINE_FRAMES, 2], strides=[1, 2])
     real, imag = g.split(g.node("Mul", y, y), 2, 1)
-    one = g.constant("fine_one", np.float32([scale]))
+    one = g.constant("fine_one", np.array([scale], np.float32))
     logarithm = g.node("Log", g.node("Add", g.node("Add", real, imag), one))
     if scale != 1:
-        offset = g.constant("fine_offset", np.log(np.float32([scale])))
+        offset = g.constant("fine_offset", np.log(np.array([scale], np.float32)))
         logarithm = g.node("Sub", logarithm, offset)
     weight, bias = _fold(fine.conv.weight, fine.norm, axis=0)
     y = g.node(

@@ -15,6 +15,11 @@ its estimate are V/√|V| and √m X/√|X|, so their squared distances are
 
 and all but √m is known before the network has run. The same for the rest with 1 − m; what is
 linear in m then cancels. In these terms a step costs a third less than with complex spectra.
+
+References
+----------
+.. [1] Braun and Tashev, "A consolidated view of loss functions for supervised deep learning-based
+   speech enhancement", 2021: compressed magnitudes and compressed complex spectra, mixed.
 """
 
 from __future__ import annotations
@@ -77,9 +82,19 @@ def make_targets(mixture: Tensor, stem: Tensor) -> Targets:
 
 
 def separation_loss(logits: Tensor, targets: Targets) -> Tensor:
-    """Return the loss of masks ``sigmoid(logits)``, logits of shape (batch, channels, frames, 512).
+    """Return the loss of the masks ``sigmoid(logits)``, as the module says.
 
-    See the module for the terms. Bands of several bins count as that many bins.
+    Parameters
+    ----------
+    logits
+        float32, (batch, channels, frames, 512). Bands of several bins count as that many bins.
+    targets
+        Of the same batch.
+
+    Returns
+    -------
+    Tensor
+        float32 scalar; its gradient is finite in silence, too.
     """
     weights = band_sizes(logits.device) / BINS
     roots = targets.stem * (logsigmoid(logits) / 2).exp()
@@ -90,6 +105,24 @@ def separation_loss(logits: Tensor, targets: Targets) -> Tensor:
     error = (error.mean((1, 2)) * weights).sum(-1)
     decibels = 10 * torch.log10(error.clamp_min(0) / DECIBEL_FLOOR + 1)
     return spectral + DECIBEL_WEIGHT * decibels.mean()
+
+
+def batch_loss(logits: Tensor, mixture: Tensor, stems: Tensor) -> Tensor:
+    """Return the mean `separation_loss` of each stem's masks, of as many frames as have logits.
+
+    Parameters
+    ----------
+    logits
+        float32, (batch, 2 · S, frames, 512).
+    mixture
+        complex64, (batch, 2, bins, at least as many frames).
+    stems
+        complex64, (batch, S, 2, bins, as the mixture).
+    """
+    count, frames = stems.shape[1], logits.shape[2]
+    mixture, stems = mixture[..., :frames], stems[..., :frames]
+    targets = make_targets(mixture.repeat_interleave(count, 0), stems.flatten(0, 1))
+    return separation_loss(logits.unflatten(1, (count, 2)).flatten(0, 1), targets)
 
 
 def band_sizes(device: torch.device) -> Tensor:

@@ -132,6 +132,15 @@ def truncate_rank(
 ) -> dict[str, Tensor]:
     """Return a network's weights with `PRODUCTS` of a rank, and their biases to match.
 
+    A bias takes what the lost directions give on average.
+
+    Parameters
+    ----------
+    weights
+        By the names of a `CausalUNet`'s parameters; left as they are.
+    inputs
+        What each of `PRODUCTS` multiplies, by its name.
+
     Raises
     ------
     KeyError
@@ -151,7 +160,20 @@ def nearest_of_rank(weight: Tensor, rank: int, spread: Tensor) -> Tensor:
 
     By Eckart and Young (1936) of what it makes of inputs that have been made alike in all
     directions.
+
+    Parameters
+    ----------
+    weight
+        float64, (outputs, inputs).
+    spread
+        float64, (inputs, inputs), of full rank; see `InputStatistics`.
+
+    Returns
+    -------
+    Tensor
+        Like ``weight``.
     """
     left, sizes, right = torch.linalg.svd(weight @ spread, full_matrices=False)
     alike = (left[:, :rank] * sizes[:rank]) @ right[:rank]
-    return torch.linalg.solve(spread, alike, left=False)
+    nearest: Tensor = torch.linalg.solve(spread, alike, left=False)
+    return nearest

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu, pad
 
 from export.recipes.live.features import FEATURE_GAIN
+from streamsep.spec import PRIOR_LOGITS
 
 BINS = 1024  # of 1025: the last one, Nyquist, follows its neighbour
 FINE = 256  # bins taken one by one
@@ -31,7 +32,17 @@ BANDS = sum(count for _, count in BAND_SIZES)
 FEATURE_SCALE = 0.25  # loud sounds then come to about 2.6
 NEGATIVE_SLOPE = 0.1
 KERNEL_BANDS = 5
-ADDED = ("band_recurrences.", "fine.")  # begins the names of parts that add nothing at first
+ADDED = (
+    "band_recurrences.",
+    "fine.",
+    "own_gain",
+    "prior_gain",
+)  # begins the names of parts that add nothing at first
+
+PRIOR_PLANES = 2
+# Of a prior's logits and of its own where there is a prior, before anything is learnt: half of each
+# opinion.
+PRIOR_GAIN = 0.5
 
 FINE_PARTS = 4  # that a bin is told apart in, by so many frames:
 FINE_FRAMES = 6
@@ -61,6 +72,8 @@ class CausalConfig:
         Share of the bottleneck's output that is dropped in training: for few songs.
     lookahead
         Frames that a mask is late: the mask of frame t comes out with frame t + lookahead.
+    prior
+        Whether it is also told what a slower network thought lately, for left and right.
     """
 
     planes: int = 4
@@ -71,6 +84,7 @@ class CausalConfig:
     hidden: int = 256
     dropout: float = 0.0
     lookahead: int = 0
+    prior: bool = False
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields for a checkpoint."""
@@ -80,6 +94,11 @@ class CausalConfig:
     def left_context(self) -> int:
         """How many frames of each level are kept: a convolution's, or those a skip brings back."""
         return max(1, self.lookahead)
+
+    @property
+    def inputs(self) -> int:
+        """Planes of bands that the first level sees."""
+        return self.planes + PRIOR_PLANES * self.prior
 
     def bands(self, level: int) -> int:
         """Return how many bands a level has; level 0 is the input."""
@@ -102,7 +121,23 @@ class Encoder(nn.Module):
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor, left_context: Tensor, more: Tensor | None = None) -> Tensor:
-        """Take (batch, channels, frames, bands), the frames before, what to add to low bands."""
+        """Convolve, normalise, activate.
+
+        Parameters
+        ----------
+        x
+            float32, (batch, channels_in, frames, bands).
+        left_context
+            The frames before, (batch, channels_in, 1 or more, bands); the last one is used.
+        more
+            What is added to the lowest bands before they are normalised, (batch, channels_out,
+            frames, at most bands // 2).
+
+        Returns
+        -------
+        Tensor
+            float32, (batch, channels_out, frames, bands // 2).
+        """
         y = self.conv(torch.cat([left_context[:, :, -1:], x], 2))
         if more is not None:
             y = y + pad(more, (0, y.shape[3] - more.shape[3]))
@@ -123,7 +158,20 @@ class Decoder(nn.Module):
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        """Take (batch, channels, frames, bands) and the skip: twice the bands, more frames."""
+        """Upsample, add the skip, normalise, activate.
+
+        Parameters
+        ----------
+        x
+            float32, (batch, channels_in, frames, bands).
+        skip
+            float32, (batch, channels_skip, frames + lookahead, 2 · bands).
+
+        Returns
+        -------
+        Tensor
+            float32, (batch, channels_out, frames, 2 · bands).
+        """
         return leaky_relu(self.norm(self.up(x) + self.skip(skip)), NEGATIVE_SLOPE)
 
 
@@ -185,7 +233,8 @@ class FineSpectrum(nn.Module):
             real, imag = conv2d(both.float(), filters, stride=(1, 2)).chunk(2, 1)
             fine = torch.log1p(real.square() + imag.square())
         x = self.norm(self.conv(FEATURE_SCALE / 2 * fine))
-        return self.out(leaky_relu(x, NEGATIVE_SLOPE))
+        added: Tensor = self.out(leaky_relu(x, NEGATIVE_SLOPE))
+        return added
 
 
 class BandRecurrence(nn.Module):
@@ -202,7 +251,21 @@ class BandRecurrence(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Take (batch, channels, frames, bands) and the GRU's state (1, batch·bands, channels)."""
+        """Add what the GRU makes of each band.
+
+        Parameters
+        ----------
+        x
+            float32, (batch, channels, frames, bands).
+        hidden
+            The GRU's recurrent state before the first frame, (1, batch · bands, channels).
+            [default: zeros]
+
+        Returns
+        -------
+        tuple of Tensor
+            float32 like ``x``, and the recurrent state after the last frame.
+        """
         batch, channels, frames, bands = x.shape
         y = x.permute(0, 3, 2, 1)
         y = self.norm(y) + self.band_embedding[:, None]
@@ -217,7 +280,7 @@ class CausalUNet(nn.Module):
     def __init__(self, config: CausalConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or CausalConfig()
-        widths = (config.planes, *config.channels)
+        widths = (config.inputs, *config.channels)
         levels = len(config.channels)
         self.encoders = nn.ModuleList(Encoder(widths[i], widths[i + 1]) for i in range(levels))
         self.band_recurrences = nn.ModuleDict(
@@ -234,10 +297,21 @@ class CausalUNet(nn.Module):
             Decoder(widths[i + 1], widths[i], outs[i], config.lookahead) for i in range(levels)
         )
         self.head = nn.Conv2d(outs[0], config.masks, (1, 3), padding=(0, 1))
+        self.own_gain: nn.Parameter | None = None
+        self.prior_gain: nn.Parameter | None = None
+        if config.prior:
+            self.own_gain, self.prior_gain = (
+                nn.Parameter(torch.full((BANDS,), PRIOR_GAIN)) for _ in range(2)
+            )
 
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return what `step` carries from frame to frame, for one stream, by name."""
-        config, widths = self.config, (self.config.planes, *self.config.channels)
+        """Return the shapes of what `step` carries from frame to frame, for one stream, by name.
+
+        ``left_context…`` are the last frames of a level, (1, channels, frames, bands), and
+        ``fine`` those of the spectrum, (1, 2, FINE_FRAMES, FINE); ``band_state…`` (1, bands,
+        channels) and ``bottleneck`` (layers, 1, hidden) are recurrent states.
+        """
+        config, widths = self.config, (self.config.inputs, *self.config.channels)
         shapes: dict[str, tuple[int, ...]] = {
             f"left_context{i}": (1, widths[i], config.left_context, config.bands(i))
             for i in range(len(widths) - (not config.lookahead))
@@ -254,7 +328,8 @@ class CausalUNet(nn.Module):
         Parameters
         ----------
         features
-            float32, (batch, planes + 2, 1025, frames); see `export.recipes.live.features`.
+            float32, (batch, planes + 2, 1025, frames), with a prior two planes more; see
+            `export.recipes.live.features`.
 
         Returns
         -------
@@ -265,15 +340,39 @@ class CausalUNet(nn.Module):
         return self.step(features, {})[0]
 
     def logits(self, features: Tensor) -> Tensor:
-        """Return what `forward` makes masks of, by band: (batch, masks, frames − lookahead, 512).
+        """Return what `forward` makes masks of, by band.
 
         Unlike those of `forward` they are of the frames in order, from the first one on: masks
         that come out before the first frame's are left out.
+
+        Parameters
+        ----------
+        features
+            As of `forward`.
+
+        Returns
+        -------
+        Tensor
+            float32, (batch, masks, frames − lookahead, 512), before the sigmoid.
         """
         return self._step(features, {})[0][:, :, self.config.lookahead :]
 
     def step(self, features: Tensor, states: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Do what `forward` does from given states on, and return the states after it."""
+        """Do what `forward` does from given states on.
+
+        Parameters
+        ----------
+        features
+            As of `forward`, of one frame or more.
+        states
+            What the step before returned, by the names of `state_shapes`; those that are missing
+            are zeros: silence before the first frame.
+
+        Returns
+        -------
+        tuple
+            float32 masks as of `forward`, and the states after the last frame.
+        """
         logits, after = self._step(features, states)
         return to_masks(logits), after
 
@@ -282,8 +381,11 @@ class CausalUNet(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         batch, _, _, frames = features.shape
         late = self.config.lookahead
-        magnitudes, middle = features.transpose(2, 3).split([self.config.planes, 2], 1)
+        sizes = [self.config.planes, 2, PRIOR_PLANES][: 3 if self.config.prior else 2]
+        magnitudes, middle, *priors = features.transpose(2, 3).split(sizes, 1)
         x = bins_to_bands(FEATURE_SCALE * magnitudes[..., :BINS])
+        priors = [bins_to_bands(prior[..., :BINS]) for prior in priors]
+        x = torch.cat([x, *(FEATURE_SCALE * prior for prior in priors)], 1)
         after: dict[str, Tensor] = {}
         fine = None
         if self.fine is not None:
@@ -308,7 +410,18 @@ class CausalUNet(nn.Module):
         x = x + y.permute(0, 2, 1, 3)
         for i in reversed(range(len(self.decoders))):
             x = self.decoders[i](x, skips[i])
-        return self.head(x), after
+        logits = self.head(x)
+        for prior in priors:
+            logits = self._beside(logits, prior)
+        return logits, after
+
+    def _beside(self, logits: Tensor, prior: Tensor) -> Tensor:
+        """Return logits and a prior's planes in one, and the logits alone where it says nothing."""
+        assert self.own_gain is not None
+        assert self.prior_gain is not None
+        speaks = (prior.abs().amax((1, 3), keepdim=True) > 0).to(logits.dtype)
+        own = logits + speaks * (self.own_gain - 1) * logits
+        return own + PRIOR_LOGITS * self.prior_gain * prior
 
     def _state(self, name: str, batch: int, states: dict[str, Tensor], like: Tensor) -> Tensor:
         """Return a state, or silence."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +18,7 @@ from export.engine.torch_stft import make_window, stft
 from export.errors import VerificationError
 from export.onnx_graph.fp16 import is_fp16
 from export.onnx_graph.load import load_onnx
+from export.onnx_graph.variant import read_spec, write_variant
 from export.onnx_graph.write import kept_if_proven
 from export.recipes.live.features import FEATURE_GAIN, planes
 from export.recipes.live.graph import build_causal, causal_states
@@ -25,7 +27,7 @@ from export.recipes.live.network import CausalUNet
 from export.recipes.live.recipe import read_recipe
 from streamsep.separation import OnnxBackend
 from streamsep.separation.load import OFFLINE_RUNS
-from streamsep.spec import ModelSpec
+from streamsep.spec import PRIOR_FEATURE, ModelSpec
 
 # Masks are sigmoids of sums of up to a thousand float32 products, taken in another order.
 MAX_ERROR = 2e-5
@@ -36,7 +38,8 @@ MAX_ERROR_FP16 = 5e-2
 # songs masks were off by 0.005 at most and 0.0004 rms; a frame or a gate in the wrong place shows
 # as 0.1.
 MAX_ERROR_INT8 = 2e-2
-WINDOW = "sqrt_hann"
+WINDOW, FEATURE = "sqrt_hann", "log1p_magnitude_lrms_mid"
+PRIOR = "studio"  # whose masks a network with a prior is taught with
 
 
 class Live(NamedTuple):
@@ -78,16 +81,13 @@ def live_spec(live: Live, hop_length: int = HOP_LENGTH, **card: Any) -> ModelSpe
     card
         Its name, licence, training_data, scores, git_commit.
     """
-    own = hop_length == HOP_LENGTH
     return ModelSpec(
         sample_rate=SAMPLE_RATE,
         channels=2,
         stems=host_names(live.stems),
         n_fft=N_FFT,
-        hop_length=hop_length,
-        window=WINDOW if own else "asymmetric",
-        interleave=HOP_LENGTH // hop_length,
-        feature="log1p_magnitude_lrms_mid",
+        feature=PRIOR_FEATURE if live.network.config.prior else FEATURE,
+        prior=PRIOR if live.network.config.prior else "",
         feature_gain=FEATURE_GAIN,
         output="mask",
         mode="stateful",
@@ -96,8 +96,55 @@ def live_spec(live: Live, hop_length: int = HOP_LENGTH, **card: Any) -> ModelSpe
         lookahead_frames=live.network.config.lookahead,
         any_frames=True,
         states=causal_states(live.network),
+        **host_fields(hop_length),
         **card,
     )
+
+
+def host_fields(hop_length: int) -> dict[str, Any]:
+    """Return what a hop decides of a live network's spec: nothing of that is in its graph.
+
+    Raises
+    ------
+    ValueError
+        If the hop of the training isn't a multiple of it.
+    """
+    if HOP_LENGTH % hop_length:
+        raise ValueError(f"hop {hop_length}: {HOP_LENGTH} must be a multiple of it")
+    return {
+        "hop_length": hop_length,
+        "window": WINDOW if hop_length == HOP_LENGTH else "asymmetric",
+        "interleave": HOP_LENGTH // hop_length,
+    }
+
+
+def write_live_variant(source: Path, path: Path, hop_length: int, **card: Any) -> None:
+    """Write the variant of a live network's model file that has another hop.
+
+    Parameters
+    ----------
+    source
+        A live network's model file, of whatever hop.
+    hop_length, card
+        As of `live_spec`; what isn't given of the card is that of ``source``, but for its scores:
+        they are another window's.
+
+    Raises
+    ------
+    ModelError, OutputError
+        As of `export.onnx_graph.variant.write_variant`.
+    VerificationError
+        When ``source`` holds no live network.
+    """
+    spec = read_spec(source)
+    if spec.feature not in (FEATURE, PRIOR_FEATURE) or spec.mode != "stateful":
+        raise VerificationError(
+            f"{source} holds no live network",
+            expected=f"a stateful model with the feature {FEATURE}",
+            remedy="other networks have one hop",
+        )
+    card = {"scores": {}, **card}
+    write_variant(source, replace(spec, **host_fields(hop_length), **card), path)
 
 
 def write_live(
@@ -136,6 +183,10 @@ def verify_live(path: Path, live: Live, wave: Audio) -> float:
         When it is more than MAX_ERROR, or that of the precision, or the stems or features others.
     """
     features = planes(stft(torch.from_numpy(wave)[None], make_window(WINDOW)))
+    if live.network.config.prior:
+        # Any will do; as smooth as a prior's masks would be none the better a test.
+        noise = torch.randn(1, 2, *features.shape[2:], generator=torch.manual_seed(0))
+        features = torch.cat([features, noise.clamp(-1, 1)], 1)
     expected, error = live.network(features)[0].numpy(), 0.0
     for frames in (1, OFFLINE_RUNS):
         backend = OnnxBackend(path, device="cpu", runs_at_once=frames)

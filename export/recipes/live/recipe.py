@@ -39,8 +39,10 @@ class Recipe:
 def read_recipe(state: dict[str, Any]) -> Recipe:
     """Return the recipe that `LiveTask.state` kept."""
     fields = dict(with_current_names(state)["recipe"])
-    network = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.pop("network").items()}
+    kept: dict[str, Any] = fields.pop("network")
+    network: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()}
     # Not kept at first.
     network.setdefault("fine", False)
+    network.setdefault("prior", False)
     fields["stems"] = tuple(fields.get("stems", ("vocals",)))
     return Recipe(network=CausalConfig(**network), **fields)

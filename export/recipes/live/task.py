@@ -7,22 +7,22 @@ from dataclasses import asdict, replace
 from functools import reduce
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from export.augment.effects import random_equalizer_gains
 from export.constants import HOP_LENGTH
-from export.engine.metrics import AUDIBLE_RMS, level, usdr
 from export.engine.muon import Muon
-from export.engine.torch_stft import istft, make_window, stft
+from export.engine.rng import STEP_EQUALIZERS, STEP_LENGTH, generator_at, seed_torch_at
+from export.engine.torch_stft import make_window, stft
 from export.recipes.live import mixing
+from export.recipes.live.evaluator import evaluate, held_out_items
 from export.recipes.live.features import planes
 from export.recipes.live.live_checkpoint import with_current_names
-from export.recipes.live.loss import make_targets, separation_loss
-from export.recipes.live.mixing import StereoMixer
-from export.recipes.live.network import ADDED, CausalUNet, to_masks
+from export.recipes.live.loss import batch_loss
+from export.recipes.live.mixing import StereoMixer, draw_items
+from export.recipes.live.network import ADDED, CausalUNet
 from export.recipes.live.recipe import Recipe, read_recipe
 
 # Frames of a step's items, by chance: most steps are short, which makes three of one.
@@ -30,6 +30,8 @@ ITEM_FRAMES = (44, 44, 44, mixing.ITEM_FRAMES)
 PIECES = 2  # of each item that a short step takes: drawing one costs a tenth of learning from it
 AVERAGE = 0.999  # of the weights, an exponential mean over about 1,000 steps
 CALIBRATION_ITEMS, CALIBRATION_STEP = 128, 10**8  # of steps of their own
+# Weights that read the planes of the input.
+READS_INPUTS = ("encoders.0.conv.weight", "decoders.0.skip.weight")
 SECOND_RUN_RATE = 0.5  # of the recipe's, for weights that have learnt already
 # Some steps are seen through the window of the variant that answers sooner: one network is both.
 FAST_HOP, FAST_SHARE = 256, 0.35
@@ -71,7 +73,7 @@ class LiveTask:
         torch.manual_seed(recipe.seed)
         self.model = CausalUNet(recipe.network).to(self._device)
         if self._bf16:  # of 32-bit convolutions this order makes slower ones
-            self.model.to(memory_format=torch.channels_last)
+            self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = CausalUNet(recipe.network).to(self._device).eval()
         self.average.load_state_dict(self.model.state_dict())
         self._optimizer = Muon(
@@ -82,8 +84,8 @@ class LiveTask:
         """Begin with the averaged weights of a checkpoint, at a gentler rate.
 
         Band recurrences and the fine spectrum, if it lacks them, begin as they are made: adding
-        nothing.
-        So do the later frames of skips, where this network looks ahead and that one doesn't.
+        nothing. So do the later frames of skips, where this network looks ahead and that one
+        doesn't.
 
         Raises
         ------
@@ -102,30 +104,26 @@ class LiveTask:
 
     def batch(self, step: int) -> Tensor:
         """Return stems and what is in none of them, float32 (batch_size, S + 1, 2, samples)."""
-        rng = np.random.default_rng([self.recipe.seed, step, 10**7])
+        rng, size = generator_at(self.recipe.seed, step, STEP_LENGTH), self.recipe.batch_size
         count = int(rng.choice(ITEM_FRAMES)) * HOP_LENGTH
         if count == mixing.ITEM_SAMPLES:
-            return self._draw(self._train, step)
-        items = self._draw(self._train, step, -(-self.recipe.batch_size // PIECES))
+            return draw_items(self._train, step, size)
+        items = draw_items(self._train, step, -(-size // PIECES))
         between = mixing.ITEM_SAMPLES // PIECES
         first = int(rng.integers(between - count + 1))
         starts = [first + i * between for i in range(PIECES)]
         pieces = torch.cat([items[..., start : start + count] for start in starts])
-        return pieces[: self.recipe.batch_size]
-
-    def _draw(self, mixer: StereoMixer, step: int, count: int | None = None) -> Tensor:
-        items = [mixer.sample(step, place) for place in range(count or self.recipe.batch_size)]
-        return torch.from_numpy(np.stack(items))
+        return pieces[:size]
 
     def train_step(self, batch: Tensor, step: int, learning_rate: float) -> float:
-        """Take one step and return its loss."""
+        """Take one step of the optimiser and of the averaged weights, and return its loss."""
         for group in self._optimizer.param_groups:
             group["lr"] = learning_rate
         mixture, stems = self._spectra(batch, step)
-        torch.manual_seed(self.recipe.seed * 10**6 + step)  # what dropout draws
+        seed_torch_at(self.recipe.seed, step)  # what dropout draws
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
-            logits = self.model.logits(planes(mixture))
-        loss = _loss(logits.float(), mixture, stems)
+            logits = self.model.logits(self.features(mixture))
+        loss = batch_loss(logits.float(), mixture, stems)
         self._optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
@@ -133,7 +131,8 @@ class LiveTask:
         keep = min(AVERAGE, (1 + step) / (10 + step))
         with torch.no_grad():
             # All of them in one call: on a GPU a call each takes longer than the sums.
-            means, now = list(self.average.parameters()), list(self.model.parameters())
+            means: list[Tensor] = list(self.average.parameters())
+            now: list[Tensor] = list(self.model.parameters())
             torch._foreach_lerp_(means, now, 1 - keep)
         return loss.item()
 
@@ -150,7 +149,7 @@ class LiveTask:
             norm.momentum = None  # a plain mean over all batches
             norm.train()
         for mixture in self.calibration_batches():
-            self.average.logits(planes(mixture))
+            self.average.logits(self.features(mixture))
         self.average.eval()
 
     def calibration_batches(self) -> Iterator[Tensor]:
@@ -160,14 +159,22 @@ class LiveTask:
     def spectra(self, first: int, count: int) -> Iterator[Tensor]:
         """Yield the mixtures of steps, complex64 (batch_size, 2, bins, frames) each."""
         for step in range(first, first + count):
-            yield self._spectra(self._draw(self._train, step), step)[0]
+            yield self._spectra(draw_items(self._train, step, self.recipe.batch_size), step)[0]
+
+    def features(self, mixture: Tensor) -> Tensor:
+        """Return what the network is given of the mixtures of a batch."""
+        return planes(mixture)
+
+    def _held_out_items(self) -> Iterator[Tensor]:
+        """Yield fixed items of held-out tracks, as `batch` returns those to learn from."""
+        return held_out_items(self._valid, self.recipe.valid_items, self.recipe.batch_size)
 
     def _spectra(self, sources: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Return mixture (batch, 2, bins, frames) and stems (batch, S, 2, bins, frames).
 
         Each source has gone through an equaliser of its own.
         """
-        rng = np.random.default_rng([self.recipe.seed, step, 10**6])
+        rng = generator_at(self.recipe.seed, step, STEP_EQUALIZERS)
         window = self._fast_window if rng.random() < FAST_SHARE else self._window
         sides = []
         for side in sources.unbind(1):
@@ -177,38 +184,20 @@ class LiveTask:
         return reduce(torch.add, sides), torch.stack(sides[:-1], 1)
 
     def validate(self) -> dict[str, float]:
-        """Settle the averaged network and `score` it."""
+        """Recalibrate the averaged network's batch norms and `score` it."""
         self.recalibrate_batch_norm()
         return self.score()
 
-    @torch.no_grad()
     def score(self) -> dict[str, float]:
-        """Score the averaged weights on fixed items of held-out tracks; see `validate`."""
-        size = self.recipe.batch_size
-        total: list[float] = []
-        scores: dict[str, list[float]] = {"usdr_target": [], "usdr_rest": [], "usdr_untouched": []}
-        for start in range(0, self.recipe.valid_items, size):
-            sources = self._draw(self._valid, start)
-            whole, stems = sources.sum(1), sources[:, :-1]
-            mixture = stft(whole.to(self._device), self._window)
-            # After its end a song is silent.
-            later = (0, self.recipe.network.lookahead)
-            logits = self.average.logits(pad(planes(mixture), later))
-            wanted = stft(stems.to(self._device), self._window)
-            total.append(_loss(logits, mixture, wanted).item())
-            masks = to_masks(logits).unflatten(1, stems.shape[1:3])
-            heard = istft(mixture[:, None] * masks, self._window, whole.shape[-1]).cpu()
-            songs = whole[:, None].expand_as(stems)
-            rest = songs - stems
-            audible = torch.minimum(level(stems), level(rest)).amin(-1) > AUDIBLE_RMS
-            for name, truth, guess in (
-                ("usdr_target", stems, heard),
-                ("usdr_rest", rest, songs - heard),
-                ("usdr_untouched", rest, songs),
-            ):
-                scores[name] += usdr(truth.flatten(-2), guess.flatten(-2))[audible].tolist()
-        means = {name: float(np.mean(values)) for name, values in scores.items() if values}
-        return {"loss": float(np.mean(total)), **means}
+        """Score the averaged weights on fixed items of held-out tracks.
+
+        Returns
+        -------
+        dict
+            As of `export.recipes.live.evaluator.evaluate`.
+        """
+        items = self._held_out_items()
+        return evaluate(self.average, items, self._window, self.features)
 
     def state(self) -> dict[str, Any]:
         """Return the recipe, the weights, their mean and the optimiser's state."""
@@ -228,22 +217,22 @@ class LiveTask:
         self._optimizer.load_state_dict(state["optimizer"])
 
 
-def _loss(logits: Tensor, mixture: Tensor, stems: Tensor) -> Tensor:
-    """Return the mean loss of each stem's masks, of as many frames as there are logits.
-
-    Shapes as of `LiveTask._spectra`.
-    """
-    count, frames = stems.shape[1], logits.shape[2]
-    mixture, stems = mixture[..., :frames], stems[..., :frames]
-    targets = make_targets(mixture.repeat_interleave(count, 0), stems.flatten(0, 1))
-    return separation_loss(logits.unflatten(1, (count, 2)).flatten(0, 1), targets)
-
-
 def look_no_further(weights: dict[str, Tensor], network: CausalUNet) -> dict[str, Tensor]:
-    """Return weights with the skips' kernels as long as the network's: zeros for later frames."""
+    """Return weights with the skips' kernels as long as the network's: zeros for later frames.
+
+    For a network with a prior, of one without: zeros for what reads the prior's planes.
+
+    Parameters
+    ----------
+    weights
+        By the names of the network's parameters; of a network that looks no further ahead.
+    """
     fitted = dict(weights)
     for name, wanted in network.named_parameters():
         kernel = weights.get(name)
         if name.endswith("skip.weight") and kernel is not None:
             fitted[name] = pad(kernel, (0, 0, 0, max(0, wanted.shape[2] - kernel.shape[2])))
+        if name in READS_INPUTS and network.config.prior:
+            more = wanted.shape[1] - weights[name].shape[1]
+            fitted[name] = pad(fitted[name], (0, 0, 0, 0, 0, more))
     return fitted

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from export.data.audio import Audio
-from export.engine.metrics import AUDIBLE_RMS, level, usdr
+from export.engine.metrics import UsdrMeans
 from export.engine.torch_stft import istft, stft
 from export.recipes.tutorial.features import apply_estimate, log1p_magnitude
 from export.recipes.tutorial.network import VocalModel
@@ -30,14 +30,12 @@ def validate(model: VocalModel, pairs: Pairs, window: Tensor, batch_size: int) -
     Returns
     -------
     dict
-        ``loss``: mean squared error of log1p magnitudes. ``usdr_target`` and ``usdr_rest``:
-        mean over excerpts and stems where both are audible, in dB, of the estimated stem and of
-        mixture minus it. ``usdr_untouched``: that of the mixture taken for the rest, i.e. what
-        doing nothing scores.
+        ``loss``, the mean squared error of log1p magnitudes, and the means of
+        `export.engine.metrics.UsdrMeans` in dB.
     """
     model.eval()
     losses: list[float] = []
-    scores: dict[str, list[float]] = {"usdr_target": [], "usdr_rest": [], "usdr_untouched": []}
+    scores = UsdrMeans()
     for start in range(0, len(pairs), batch_size):
         items = [pairs[i] for i in range(start, min(start + batch_size, len(pairs)))]
         mixture, targets = (wave.to(window.device) for wave in stack(items))
@@ -46,18 +44,10 @@ def validate(model: VocalModel, pairs: Pairs, window: Tensor, batch_size: int) -
         wanted = log1p_magnitude(stft(targets, window))
         losses += (estimate - wanted).square().mean((1, 2, 3)).tolist()
         stems = istft(apply_estimate(spectrum[:, None], estimate), window, mixture.shape[-1])
-        whole = mixture[:, None].expand_as(targets)
-        rest = whole - targets
-        audible = torch.minimum(level(targets), level(rest)) > AUDIBLE_RMS
-        for name, reference, guess in (
-            ("usdr_target", targets, stems),
-            ("usdr_rest", rest, whole - stems),
-            ("usdr_untouched", rest, whole),
-        ):
-            scores[name] += usdr(reference, guess)[audible].tolist()
+        # One channel at a time, as the network hears.
+        scores.add(mixture[:, None], targets[:, :, None], stems[:, :, None])
     model.train()
-    means = {name: float(np.mean(values)) for name, values in scores.items() if values}
-    return {"loss": float(np.mean(losses)), **means}
+    return {"loss": float(np.mean(losses)), **scores.means()}
 
 
 def stack(items: Sequence[tuple[Audio, Audio]]) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from export.constants import EXCERPT_SAMPLES, SAMPLE_RATE
 from export.data.audio import Audio, read_part
 from export.data.manifest import Track
 from export.data.track_pools import tracks_with
+from export.engine.rng import generator_at
 
 SPACING_SECONDS = 0.5
 
@@ -102,8 +103,8 @@ class ExcerptSampler:
         """Return mixture (EXCERPT_SAMPLES,) and stems (S, EXCERPT_SAMPLES) of one batch place."""
         epoch, index = divmod(step * batch_size + position, len(self._excerpts))
         if epoch != self._epoch:
-            self._order = np.random.default_rng([self._seed, epoch]).permutation(len(self))
+            self._order = generator_at(self._seed, epoch).permutation(len(self))
             self._epoch = epoch
-        rng = np.random.default_rng([self._seed, step, position, 1])
+        rng = generator_at(self._seed, step, position, 1)
         excerpt = self._excerpts[self._order[index]]
         return mono_excerpt(rng, self._folder, excerpt, self._stems)

@@ -10,13 +10,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import soxr
-from scipy.signal import fftconvolve
 
-from export.constants import EXCERPT_SAMPLES, SAMPLE_RATE
-from export.data.audio import SILENT_RMS, Audio, read_part, rms
+from export.augment.effects import add_reverb, change_speed, gain_to_level
+from export.constants import EXCERPT_SAMPLES
+from export.data.audio import SILENT_RMS, Audio, rms
 from export.data.manifest import Track
-from export.data.track_pools import draw_track, pools, tracks_with
+from export.data.track_pools import (
+    SONG,
+    VOCAL_FREE,
+    VOICE_ONLY,
+    draw_item_kind,
+    draw_track,
+    pools,
+    read_sounding_part,
+    tracks_with,
+)
+from export.engine.rng import generator_at
 from export.errors import DataError
 from export.recipes.tutorial.excerpts import (
     ExcerptSampler,
@@ -25,10 +34,7 @@ from export.recipes.tutorial.excerpts import (
     pick_channel,
 )
 
-# What an item is, by chance. The rest, the largest part, is a random mix.
-VOCAL_FREE_SHARE = 0.10
-VOICE_ONLY_SHARE = 0.04
-TRUE_SONG_SHARE = 0.26
+ITEM_SHARES = {SONG: 0.26, VOCAL_FREE: 0.10, VOICE_ONLY: 0.04}  # as of `draw_item_kind`
 
 # Where voices and accompaniments come from; shares of what there is are scaled to sum to 1.
 VOICE_SHARES = {"song": 0.30, "voice": 0.28, "sung": 0.22, "rendered": 0.06, "speech": 0.14}
@@ -36,12 +42,11 @@ ACCOMPANIMENT_SHARES = {"song": 0.25, "accompaniment": 0.55, "rendered": 0.20}
 
 SECOND_VOICE_CHANCE = 0.15
 REVERB_CHANCE = 0.5  # of solo voices: those of songs bring their own room
+TAIL_DB = (-20.0, -4.0)
 SPEED_CHANCE = 0.5
 SPEED_OCTAVES = 0.25  # a quarter octave up or down, in pitch and tempo
 VOICE_TO_REST_DB = (-10.0, 8.0)
 LEVEL_DBFS = (-30.0, -10.0)  # of the mixture, from quiet recordings to loud masters
-
-TRIES = 5  # for an excerpt in which something sounds
 
 
 class RandomMixer:
@@ -76,17 +81,24 @@ class RandomMixer:
         self._songs = list_excerpts([t for t in known if t.kind == "song"])
 
     def sample(self, step: int, position: int, batch_size: int = 0) -> tuple[Audio, Audio]:
-        """Return mixture (EXCERPT_SAMPLES,) and stems (S, EXCERPT_SAMPLES) of one batch place."""
-        rng = np.random.default_rng([self._seed, step, position, 2])
-        kind = rng.random()
-        if self._songs and kind < TRUE_SONG_SHARE:
+        """Return the item of a batch place: a function of seed, step and position alone.
+
+        Returns
+        -------
+        tuple of ndarray
+            float32 mixture, (EXCERPT_SAMPLES,), whose RMS lies within ``LEVEL_DBFS``, and its stems
+            in the order asked for, (S, EXCERPT_SAMPLES).
+        """
+        rng = generator_at(self._seed, step, position, 2)
+        kind = draw_item_kind(rng, ITEM_SHARES, songs=bool(self._songs))
+        if kind == SONG:
             excerpt = self._songs[rng.integers(len(self._songs))]
             return set_level(rng, *mono_excerpt(rng, self._folder, excerpt, self._stems))
         rest, parts = self._draw_rest(rng)
         voice = self._draw_voice(rng)
-        if kind < TRUE_SONG_SHARE + VOCAL_FREE_SHARE:
+        if kind == VOCAL_FREE:
             voice = np.zeros_like(voice)
-        elif kind < TRUE_SONG_SHARE + VOCAL_FREE_SHARE + VOICE_ONLY_SHARE:
+        elif kind == VOICE_ONLY:
             rest, parts = np.zeros_like(rest), dict.fromkeys(parts, np.zeros_like(rest))
         stems = np.stack([voice if stem == "vocals" else parts[stem] for stem in self._stems])
         return set_level(rng, voice + rest, stems)
@@ -105,9 +117,8 @@ class RandomMixer:
             track = draw_track(rng, self._voices)
             (one,) = self._draw_part(rng, track, ["vocals"])
             if track.kind != "song" and rng.random() < REVERB_CHANCE:
-                one = add_reverb(rng, one)
-            gain = 10 ** (rng.uniform(*VOICE_TO_REST_DB) / 20)
-            voice += one * np.float32(gain / max(rms(one), SILENT_RMS))
+                one = add_reverb(rng, one, TAIL_DB)
+            voice += one * gain_to_level(rng, one, VOICE_TO_REST_DB)
         return voice
 
     def _draw_part(
@@ -118,17 +129,8 @@ class RandomMixer:
         if rng.random() < SPEED_CHANCE:
             speed = 2 ** rng.uniform(-SPEED_OCTAVES, SPEED_OCTAVES)
         length = int(EXCERPT_SAMPLES * speed) + 1 if speed != 1 else EXCERPT_SAMPLES
-        for _ in range(TRIES):
-            start = int(rng.integers(max(track.samples - length, 0) + 1))
-            first = read_part(self._folder / track.files[names[0]], start, length)
-            if rms(first) > SILENT_RMS:
-                break
-        parts = {names[0]: first}
-        for name in names[1:]:
-            if name not in parts:
-                parts[name] = read_part(self._folder / track.files[name], start, length)
-        mono = pick_channel(rng, *(parts[name] for name in names))
-        return tuple(_at_speed(m, speed) for m in mono)
+        parts = read_sounding_part(rng, self._folder, track, names, length)
+        return tuple(change_speed(m, speed, EXCERPT_SAMPLES) for m in pick_channel(rng, *parts))
 
 
 class FixedSet:
@@ -166,34 +168,5 @@ class FixedSet:
 
 def set_level(rng: np.random.Generator, mixture: Audio, stems: Audio) -> tuple[Audio, Audio]:
     """Scale both so that the mixture's RMS is a random level within ``LEVEL_DBFS``."""
-    level = 10 ** (rng.uniform(*LEVEL_DBFS) / 20)
-    gain = np.float32(level / max(rms(mixture), SILENT_RMS))
+    gain = gain_to_level(rng, mixture, LEVEL_DBFS)
     return mixture * gain, stems * gain
-
-
-def add_reverb(rng: np.random.Generator, dry: Audio) -> Audio:
-    """Put a dry voice in a made-up room: noise that decays 60 dB within 0.2 to 2 seconds.
-
-    Parameters
-    ----------
-    dry
-        float32, shape (samples,).
-
-    Returns
-    -------
-    ndarray
-        float32, same shape; the direct sound stays where it is.
-    """
-    seconds = rng.uniform(0.2, 2.0)
-    time = np.arange(int(seconds * SAMPLE_RATE), dtype=np.float32) / SAMPLE_RATE
-    tail = rng.standard_normal(time.size, np.float32) * 10 ** (-3 * time / np.float32(seconds))
-    tail *= np.float32(10 ** (rng.uniform(-20, -4) / 20)) / np.sqrt(np.sum(tail**2))
-    return dry + fftconvolve(dry, tail)[: dry.size]
-
-
-def _at_speed(samples: Audio, speed: float) -> Audio:
-    if speed == 1:
-        return samples
-    # Quick quality: this is a disguise, not a product, and it runs for every item.
-    changed = soxr.resample(samples, speed, 1.0, quality="QQ")
-    return np.resize(changed, EXCERPT_SAMPLES)

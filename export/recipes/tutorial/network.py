@@ -98,4 +98,5 @@ class VocalModel(nn.Module):
         d = leaky_relu(self.up1(c), NEGATIVE_SLOPE) + self.gru2(b.mT)[0].mT
         e = leaky_relu(self.up2(d), NEGATIVE_SLOPE) + self.gru1(a.mT)[0].mT
         z = self.out(e).unflatten(1, (self.config.stems, self.config.bins))
-        return features[:, None] * z.sigmoid() if self.config.head == "gated" else z
+        estimate: Tensor = features[:, None] * z.sigmoid() if self.config.head == "gated" else z
+        return estimate

@@ -55,23 +55,29 @@ def _array(tensor: torch.Tensor) -> Array:
     return np.ascontiguousarray(tensor.detach().cpu().numpy(), dtype=np.float32)
 
 
-def _convolution(layer: nn.Module) -> Affine:
+def _bias(layer: nn.Conv1d | nn.ConvTranspose1d) -> Array:
+    assert layer.bias is not None  # the network has them everywhere
+    return _array(layer.bias).copy()
+
+
+def _convolution(layer: nn.Conv1d) -> Affine:
     """Unfold (out, in, 3): three frames side by side, the earliest first."""
     weight = layer.weight.permute(2, 1, 0)
-    return Affine(_array(weight.reshape(-1, weight.shape[-1])).copy(), _array(layer.bias).copy())
+    return Affine(_array(weight.reshape(-1, weight.shape[-1])).copy(), _bias(layer))
 
 
-def _upsampling(layer: nn.Module) -> Upsampling:
+def _upsampling(layer: nn.ConvTranspose1d) -> Upsampling:
     """Take (in, out, 3) apart: stride 2, padding 1 and output padding 1 leave these products."""
     first, middle, last = layer.weight.unbind(-1)
-    bias = _array(layer.bias).copy()
+    bias = _bias(layer)
     return Upsampling(
         odd=Affine(_array(torch.cat([last, first])), bias), even=Affine(_array(middle).copy(), bias)
     )
 
 
 def _recurrence(layer: nn.GRU) -> Recurrence:
-    return Recurrence(
-        Affine(_array(layer.weight_ih_l0.T).copy(), _array(layer.bias_ih_l0).copy()),
-        Affine(_array(layer.weight_hh_l0.T).copy(), _array(layer.bias_hh_l0).copy()),
-    )
+    def side(kind: str) -> Affine:
+        weight, bias = (layer.get_parameter(f"{part}_{kind}_l0") for part in ("weight", "bias"))
+        return Affine(_array(weight.T).copy(), _array(bias).copy())
+
+    return Recurrence(side("ih"), side("hh"))

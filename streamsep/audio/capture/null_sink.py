@@ -314,7 +314,7 @@ class Loopback:
         lines = [
             f"captured: {', '.join(self.captured)}"
             if self.captured
-            else f"choose the output '{self._sink.name}' in a player, or use --capture APP"
+            else f"choose the output '{self._sink.name}' in a player, or capture one by its name"
         ]
         if self.destination is not None and self.destination.name != self._wished:
             lines.append(f"not back to '{self._wished}': playing on '{self.destination.name}'")
@@ -326,7 +326,7 @@ class Loopback:
         return _plug_in("input", self._sink.monitor)
 
     def output(self, name: str) -> DeviceInfo:
-        """Return the device that ``--output`` names, which never is our own sink.
+        """Return the output device of a name, which never is our own sink.
 
         It is tied to its sink: made the default later, our sink doesn't become it.
 
@@ -341,7 +341,7 @@ class Loopback:
             raise DeviceError(
                 f"the sound server has no output but '{self._sink.name}' itself",
                 expected="another one to play on: what is played there would come back",
-                remedy="connect speakers, or use --output FILE",
+                remedy="connect speakers, or play to a file",
             )
         return _plug_in("output", self.destination.name)
 

@@ -53,7 +53,7 @@ class VirtualCable:
         )
 
     def output(self, name: str) -> DeviceInfo:
-        """Return the device that ``--output`` names, if what is played there isn't heard again.
+        """Return the output device of a name, if what is played there isn't heard again.
 
         Raises
         ------
@@ -69,7 +69,7 @@ class VirtualCable:
         if heard:
             raise DeviceError(
                 f"'{self.input.name}' may hear what is played on '{device.name}'",
-                expected="--output with a device that players don't play to",
+                expected="an output device that players don't play to",
                 remedy="name your speakers or headphones, see 'streamsep devices'",
             )
         return device

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 
+from streamsep.audio.devices.clock_estimator import ClockEstimator
 from streamsep.dsp.drift import DriftLoop, DriftResampler
 from streamsep.dsp.ring import RingBuffer
 from streamsep.types import Float32
@@ -37,9 +38,6 @@ class JitterBuffer:
     latency
         From a sample's way in to its being read, in samples: the head start, the block that the
         newest sample has waited for at most, and with two clocks the resampler's delay.
-    measured
-        From a sample's way in to its being heard, in samples, were there nothing in between: as
-        found by time stamps at the start, and after every new start. None before.
     """
 
     # Sound servers hand over up to a whole buffer at once, and none before: the ring starts with
@@ -59,7 +57,6 @@ class JitterBuffer:
         two_clocks: bool,
         stamped: bool = True,
     ) -> None:
-        self._stamped = stamped
         self._rate, self._frames = sample_rate, device_frames
         self._ring = RingBuffer((channels,), max(4 * sample_rate, 16 * device_frames))
         self._resampler = (
@@ -72,20 +69,28 @@ class JitterBuffer:
         self._too_full = self._head_start + buffered
         self._level_reads = max(1, round(self.LEVEL_S * sample_rate / device_frames))
         self._settle_reads = round(self.SETTLE_S * sample_rate / device_frames)
-        self.measured: int | None = None
         self._reading = False
         self._lost = 0
         self._loop = DriftLoop()
         self._correction = 0.0  # follows the loop's, smoothly
-        # See `_watch_level`.
-        self._newest = self._latest = self._called = -math.inf
-        self._heard_later = 0.0
+        self._clocks = ClockEstimator(sample_rate, stamped=stamped)
         self._start_over()
 
     @property
     def drift_ppm(self) -> float | None:
         """By how much the input's clock is found to be fast; None where there is but one."""
         return None if self._resampler is None else 1e6 * self._correction
+
+    @property
+    def measured(self) -> int | None:
+        """From a sample's way in to its being heard, in samples, were there nothing in between.
+
+        As found by time stamps at the start, and after every new start. None before.
+        """
+        measured = self._clocks.measured
+        if measured is None or self._resampler is None:
+            return measured
+        return measured + DriftResampler.DELAY
 
     @property
     def started(self) -> bool:
@@ -95,8 +100,7 @@ class JitterBuffer:
     def write(self, sound: Float32, now: float | None = None) -> None:
         """Append (C, N), whose last sample came in at ``now`` by `time.monotonic`."""
         self._ring.write(sound)
-        ahead = self._ring.write_position - self._rate * (time.monotonic() if now is None else now)
-        self._newest = max(self._newest, ahead)
+        self._clocks.wrote(self._ring.write_position, time.monotonic() if now is None else now)
 
     @property
     def available(self) -> int:
@@ -133,8 +137,8 @@ class JitterBuffer:
         return self._reading
 
     def _start_over(self) -> None:
+        self._clocks.start_over()
         self._watch_anew(-self._settle_reads)
-        self._to_measure = True
         self._correction = 0.0
         self._loop.reset()
         if self._resampler is not None:
@@ -142,7 +146,7 @@ class JitterBuffer:
 
     def _watch_anew(self, reads: int) -> None:
         self._reads, self._lowest = reads, self._ring.capacity
-        self._newest = self._latest = self._called = -math.inf
+        self._clocks.new_window()
 
     def read(self, out: Float32, due: float | None = None) -> int:
         """Fill (n, C) and return how many losses there were; silence where there is nothing.
@@ -175,46 +179,28 @@ class JitterBuffer:
         return self._resampler.read(self._ring, out)
 
     def _watch_level(self, due: float) -> int:
-        """Keep account of the level; return 1 where too much had to be skipped.
-
-        Where a side has no time stamps of its own, its calls are late at times, and never early.
-        So the highest position that each side has reached, against a common clock, is where it
-        truly is, and the difference of the two is the level: all of the way from one device to
-        the other. The first one after a start is kept as what the way takes. PulseAudio sends
-        its clients its clocks every 10 ms then, and every 1.5 s later on; what they make of
-        that wanders by 10 ms about a distance that doesn't change.
-
-        Of PipeWire's it wanders by more, but its calls come as regularly as its graph runs. So
-        with them only the distance between a call and the sound is left to the first stamps;
-        a block that the server loses later shows.
-        """
-        position = self._ring.read_position
+        """Keep account of the level; return 1 where too much had to be skipped."""
         self._lowest = min(self._lowest, self._ring.available)
-        self._latest = max(self._latest, position - self._rate * due)
-        if not self._stamped:
-            self._called = max(self._called, position - self._rate * time.monotonic())
+        self._clocks.reads(self._ring.read_position, due, time.monotonic())
         self._reads += 1
         if self._reads == 0:
             self._watch_anew(0)
         if not self._level_reads or self._reads < self._level_reads:
             return 0
-        too_full, level = self._lowest > self._too_full, self._newest - self._latest
-        if not self._stamped:
-            if self._to_measure:
-                self._heard_later = self._called - self._latest
-            level = self._newest - self._called + self._heard_later
+        too_full, level = self._lowest > self._too_full, self._clocks.level()
         self._watch_anew(0)
         if too_full:
             self._go_to_head_start()
             return 1
-        if not math.isfinite(level):
-            return 0
-        if self._to_measure or not self._stamped:
-            self._to_measure = False
-            self.measured = round(level) + (DriftResampler.DELAY if self._resampler else 0)
+        if math.isfinite(level):
+            self._clocks.measure(level)
+            self._hold(level)
+        return 0
+
+    def _hold(self, level: float) -> None:
+        """Have drift resampled away that this level, in samples, tells of."""
         if self._resampler is not None:
             step_s = self._level_reads * self._frames / self._rate
             self._loop.update(level / self._rate, step_s)
             if self._loop.engaged:
                 self._resampler.engage()
-        return 0

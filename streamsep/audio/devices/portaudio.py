@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from streamsep.audio.devices.device_list import DeviceInfo, list_devices, load_sounddevice
+from streamsep.audio.devices.fallback_clock import keep_time
 from streamsep.audio.devices.jitter_buffer import JitterBuffer
-from streamsep.audio.devices.reconnecting_stream import ReconnectingStream, keep_time, note_stream
+from streamsep.audio.devices.reconnecting_stream import ReconnectingStream, note_stream
 from streamsep.audio.devices.sound_server import ServerGoneError, SoundServer, on_pipewire
 from streamsep.audio.endpoint import RenderCallback
 from streamsep.dsp.channels import match_channels

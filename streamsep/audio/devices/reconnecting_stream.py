@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import atexit
-import math
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
+from enum import Enum, auto
 from typing import Any
 
 from streamsep.errors import DeviceError
@@ -21,9 +21,6 @@ RETRY_S = 0.25
 STALL_S = 3.0
 PAUSE_S, TRUST_S = 0.25, 0.3
 HANG_S = 1.0  # how long PortAudio may take to close a stream
-# What was missed while everything stood still follows this much faster than it would have come,
-# and no more than so much of it: recorders hold ten seconds.
-HURRY, MOST_MISSED_S = 10, 5.0
 
 _OPENING = threading.Lock()
 _STREAMS: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -56,6 +53,67 @@ def _open_again(sounddevice: Any, opening: Callable[[], Any]) -> Any:
             return opening()
 
 
+class StreamState(Enum):
+    """What a stream is to those who wait for its calls."""
+
+    RUNNING = auto()  # keeps the time
+    STALLED = auto()  # stands still, or did and isn't trusted yet
+    GONE = auto()  # has ended with its device, which is looked for
+    RETURNED = auto()  # another one in its place, not trusted yet
+
+
+# A stream may end at any time; only one that has ended comes back, and only one that another
+# clock has stood in for has to be trusted again.
+CHANGES = {
+    StreamState.RUNNING: {StreamState.STALLED, StreamState.GONE},
+    StreamState.STALLED: {StreamState.RUNNING, StreamState.GONE},
+    StreamState.GONE: {StreamState.RETURNED},
+    StreamState.RETURNED: {StreamState.RUNNING, StreamState.GONE},
+}
+
+
+class Heartbeat:
+    """When a device has called; it is beaten on the audio thread and looked at by others.
+
+    Attributes
+    ----------
+    last
+        The latest call, by `time.monotonic`.
+    stalled_since
+        The call before the latest pause that was a standstill, if it hasn't been made up for.
+    """
+
+    def __init__(self) -> None:
+        self.stalled_since: float | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        """Count from now: another stream is about to call."""
+        self.last = self._calls_since = time.monotonic()
+
+    def beat(self) -> None:
+        """Note a call; audio thread only."""
+        now = time.monotonic()
+        if now - self.last > PAUSE_S:
+            self._calls_since = now
+        if now - self.last > STALL_S:
+            self.stalled_since = self.last
+        self.last = now
+
+    @property
+    def steady(self) -> bool:
+        """Whether it has been calling for a while without a pause."""
+        now = time.monotonic()
+        return now - self._calls_since > TRUST_S and now - self.last < PAUSE_S
+
+    @property
+    def stopped_at(self) -> float | None:
+        """The last call before the standstill that there is, or was; None without one."""
+        if self.stalled_since is None and time.monotonic() - self.last >= STALL_S:
+            return self.last
+        return self.stalled_since
+
+
 class ReconnectingStream:
     """Keeps a stream open, on a thread of its own: whatever PortAudio does there hangs nobody.
 
@@ -71,6 +129,14 @@ class ReconnectingStream:
         Where a loss and a return are noted.
     returned
         Called before another stream starts in the place of one that was lost.
+
+    Attributes
+    ----------
+    stream
+        The present one, of PortAudio.
+    state
+        Set by `change_to` alone, on the thread that keeps the stream and, where there is one, on
+        that of a fallback clock. The audio thread only reads it.
 
     Raises
     ------
@@ -89,41 +155,49 @@ class ReconnectingStream:
         self._sd, self._opening, self.name, self.events = sounddevice, opening, name, events
         self._returned = returned
         self.stream: Any = opening()
-        self.replaced = False  # whether something else keeps the time, see `keep_time`
-        self.called = self._calls_since = time.monotonic()
-        self.stalled_since: float | None = None  # if it stood still, also where it goes on already
-        self.back_since = -math.inf  # when another stream took the place of a lost one
-        self._there = True
+        self.state, self._changing = StreamState.RUNNING, threading.Lock()
+        self._heartbeat = Heartbeat()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="streamsep-device", daemon=True)
 
     def start(self) -> None:
         """Start the stream, and keep it."""
-        self.called = time.monotonic()
+        self._heartbeat.restart()
         self.stream.start()
         self._thread.start()
 
+    def change_to(self, state: StreamState) -> bool:
+        """Change the state, and say whether the present one leads there; else it stays."""
+        with self._changing:
+            leads_there = state in CHANGES[self.state]
+            if leads_there:
+                self.state = state
+        return leads_there
+
     def heartbeat(self) -> None:
         """Note that the device has called; audio thread only."""
-        now = time.monotonic()
-        if now - self.called > PAUSE_S:
-            self._calls_since = now
-        if now - self.called > STALL_S:
-            self.stalled_since = self.called
-        self.called = now
+        self._heartbeat.beat()
 
     @property
-    def steady(self) -> bool:
-        """Whether it has been calling for a while without a pause."""
-        now = time.monotonic()
-        trusted = now - self._calls_since > TRUST_S
-        return self._there and trusted and now - self.called < PAUSE_S
+    def replaced(self) -> bool:
+        """Whether something else keeps the time, or should: see `keep_time`."""
+        return self.state is not StreamState.RUNNING
 
-    @property
-    def flowing(self) -> bool:
-        """Whether the device is there and calls, and has done so all the time."""
-        called = time.monotonic() - self.called < STALL_S
-        return self._there and called and self.stalled_since is None
+    def stopped(self) -> float | None:
+        """Return when the device called last, if it doesn't keep the time any more."""
+        stopped_at = self._heartbeat.stopped_at
+        if stopped_at is not None:
+            self.change_to(StreamState.STALLED)  # unless it has ended
+        if not self.replaced:
+            return None
+        return self._heartbeat.last if stopped_at is None else stopped_at
+
+    def resume(self) -> bool:
+        """Let the device keep the time again, if it has been calling for a while; say whether."""
+        if not self._heartbeat.steady or not self.change_to(StreamState.RUNNING):
+            return False
+        self._heartbeat.stalled_since = None
+        return True
 
     def close(self) -> None:
         """Close the stream; where PortAudio hangs, leave it to its fate."""
@@ -139,7 +213,8 @@ class ReconnectingStream:
         while not self._closing.wait(WATCH_S):
             if self.stream.active:
                 continue
-            self._there, lost_at, since_s = False, self.called, self.events.clock()
+            self.change_to(StreamState.GONE)
+            lost_at, since_s = self._heartbeat.last, self.events.clock()
             self.events.add(f"{self.name} is gone: silence until it is back")
             self._shut()
             self._wait_for_return(lost_at, since_s)
@@ -150,73 +225,13 @@ class ReconnectingStream:
             with suppress(DeviceError, self._sd.PortAudioError):
                 self.stream = _open_again(self._sd, self._opening)
                 self._returned()
-                self.back_since = self.called = self._calls_since = time.monotonic()
+                self._heartbeat.restart()
+                back_at = self._heartbeat.last
                 self.stream.start()
-                self._there = True
-                gap_s = self.back_since - lost_at
-                self.events.add(f"{self.name} is back", since_s=since_s, gap_s=gap_s)
+                self.change_to(StreamState.RETURNED)
+                self.events.add(f"{self.name} is back", since_s=since_s, gap_s=back_at - lost_at)
                 return
 
     def _shut(self) -> None:
         with suppress(self._sd.PortAudioError):  # gone with its device
             self.stream.close()
-
-
-def keep_time(
-    stream: ReconnectingStream,
-    tick: Callable[[float], None],
-    period_s: float,
-    stop: threading.Event,
-) -> None:
-    """Wait for ``stop``; while the stream is no clock, be one in its place.
-
-    Parameters
-    ----------
-    stream
-        Its callbacks must do nothing but `ReconnectingStream.heartbeat` while it is ``replaced``.
-    tick
-        Does what the stream's callback does for a block; see `RenderCallback` for its ``due``.
-    period_s
-        Length of a block.
-    """
-    asleep_s = _asleep_s()
-    while not stop.wait(WATCH_S):
-        if (slept := _asleep_s() - asleep_s) > STALL_S:
-            asleep_s += slept
-            stream.events.add("the machine slept: recordings leave it out", gap_s=slept)
-        if not stream.flowing:
-            _fallback_clock(stream, tick, period_s, stop)
-
-
-def _fallback_clock(
-    stream: ReconnectingStream,
-    tick: Callable[[float], None],
-    period_s: float,
-    stop: threading.Event,
-) -> None:
-    stream.replaced, since_s = True, stream.events.clock()
-    began = stream.called if stream.stalled_since is None else stream.stalled_since
-    done = began + max(time.monotonic() - began - MOST_MISSED_S, 0.0)
-    while not stop.is_set():
-        behind = time.monotonic() - done
-        if behind < period_s:
-            if stream.steady:
-                break
-            time.sleep(period_s - behind)
-            continue
-        tick(done if behind < PAUSE_S else -math.inf)
-        done += period_s
-        if behind > 2 * period_s:
-            time.sleep(period_s / HURRY)
-    stream.replaced, stream.stalled_since = False, None
-    if stream.back_since < began and not stop.is_set():
-        gap_s = time.monotonic() - began
-        stream.events.add(f"{stream.name} stood still: silence", since_s=since_s, gap_s=gap_s)
-
-
-def _asleep_s() -> float:
-    """Seconds for which the machine has been suspended since it started, where that is known."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)
-    if clock is None:
-        return 0.0
-    return time.clock_gettime(clock) - time.clock_gettime(time.CLOCK_MONOTONIC)

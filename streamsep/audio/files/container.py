@@ -16,7 +16,7 @@ from streamsep.audio.files.media import (
     is_cover,
     kept_tags,
     load_av,
-    open_source,
+    open_container,
     told,
 )
 from streamsep.errors import OutputError
@@ -80,7 +80,7 @@ class MediaWriter:
         self._position = round(start_s * sample_rate)
         self._copies: dict[int, Any] = {}
         try:
-            self._source = open_source(source, OutputError)
+            self._source = open_container(source, OutputError)
             # FFmpeg's own M4A takes no cover here, its MP4 under M4A's name does; and its end is
             # to the millisecond unless it is told otherwise.
             options = {"brand": "M4A ", "movie_timescale": str(sample_rate)}
@@ -136,7 +136,7 @@ class MediaWriter:
                 kind = stream.mimetype or "application/octet-stream"
                 self._container.add_attachment(stream.name or "attachment", kind, stream.data)
         path = Path(self._source.name.removeprefix("file:"))
-        with open_source(path, OutputError) as source:  # nothing is read of it yet
+        with open_container(path, OutputError) as source:  # nothing is read of it yet
             for stream, image in covers_of(source):
                 kind = COVERS[codec_of(stream)]
                 name = stream.metadata.get("filename") or f"cover.{kind.split('/')[1]}"

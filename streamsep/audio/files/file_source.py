@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -88,6 +89,14 @@ class FileSource:
         self._thread.start()
         if not self._reader.is_pipe:
             self._decoded.wait()
+
+    def wait_for(self, samples: int, stop: threading.Event) -> None:
+        """Wait until so many can be read, or no more come, or for ``stop``; not for a clock's thread.
+
+        They are fewer than AHEAD_S.
+        """
+        while self._ring.available < samples and not self._ended and not stop.is_set():
+            time.sleep(0.001)
 
     def read(self, out: Float32, due: float | None = None) -> int:
         """Fill (n, C); see `Source.read`. The last block is padded with silence."""

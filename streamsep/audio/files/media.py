@@ -51,7 +51,7 @@ def load_av(path: Path, error: type[StreamsepError]) -> Any:
     return av
 
 
-def open_source(path: Path, error: type[StreamsepError], file: Any = None) -> Any:
+def open_container(path: Path, error: type[StreamsepError], file: Any = None) -> Any:
     """Open a file by PyAV, with tags in any encoding; raises its errors, and `load_av`'s.
 
     Parameters

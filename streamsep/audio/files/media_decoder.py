@@ -17,7 +17,7 @@ from streamsep.audio.files.joined_files import (
     next_start,
     size_that_says_too_little,
 )
-from streamsep.audio.files.media import is_cover, kept_tags, load_av, open_source, told
+from streamsep.audio.files.media import is_cover, kept_tags, load_av, open_container, told
 from streamsep.audio.files.mp3_header import frame_header, id3_size, read_info
 from streamsep.audio.files.pipe_input import PipeInput
 from streamsep.audio.files.promised_length import ogg_is_cut, promised_length_s, whole_s
@@ -86,20 +86,20 @@ class MediaDecoder:
         Return what a WAV file's header says that is too little, or 0.
         """
         if self._file is not None:
-            self._container = open_source(self._path, AudioFileError, self._file)
+            self._container = open_container(self._path, AudioFileError, self._file)
             return 0.0
         size = size_that_says_too_little(self._path)
         if size is not None:
             # A size of nothing stands for all. (FFmpeg would look for chunks in the sound.)
             self._part = PartOfFile(self._path, 0, zeros=size)
-            self._container = open_source(self._path, AudioFileError, self._part)
+            self._container = open_container(self._path, AudioFileError, self._part)
             return promised_length_s(self._path, self._container, None) or 0.0
-        self._container = open_source(self._path, AudioFileError)
+        self._container = open_container(self._path, AudioFileError)
         self._cuts = cuts(self._path, self._container.format.name)
         if self._cuts:
             self._container.close()
             self._part = PartOfFile(self._path, 0, self._cuts[0])
-            self._container = open_source(self._path, AudioFileError, self._part)
+            self._container = open_container(self._path, AudioFileError, self._part)
         return 0.0
 
     def _sound_of(self, container: Any) -> Any:
@@ -161,7 +161,7 @@ class MediaDecoder:
                 return
             with closing(PartOfFile(self._path, start, cuts[0] if cuts else None)) as file:
                 try:
-                    container = open_source(self._path, AudioFileError, file)
+                    container = open_container(self._path, AudioFileError, file)
                 except self._errors:
                     return
                 with container:

@@ -7,8 +7,8 @@ from pathlib import Path
 from streamsep.errors import OutputError
 
 
-def make_folder(folder: Path, option: str) -> None:
-    """Make the folder that ``option`` names, unless it is there.
+def make_folder(folder: Path) -> None:
+    """Make a folder, unless it is there.
 
     Raises
     ------
@@ -21,5 +21,5 @@ def make_folder(folder: Path, option: str) -> None:
         raise OutputError(
             f"the folder {folder} can't be made ({error.strerror})",
             expected="a place to write to",
-            remedy=f"choose another with {option}",
+            remedy="choose another place",
         ) from error

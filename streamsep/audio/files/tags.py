@@ -17,7 +17,7 @@ from streamsep.audio.files.media import (
     covers_of,
     kept_tags,
     load_av,
-    open_source,
+    open_container,
 )
 from streamsep.errors import OutputError
 
@@ -62,7 +62,7 @@ def read_tags(source: Path) -> Kept | None:
     import mutagen  # noqa: F401  # now, not when the music is done
 
     try:
-        container = open_source(source, OutputError)
+        container = open_container(source, OutputError)
     except (load_av(source, OutputError).FFmpegError, OSError):
         return None  # what only libsndfile reads has no covers
     with container:

@@ -10,11 +10,11 @@ from typing import Any
 
 from streamsep.errors import ModelError
 from streamsep.spec import ModelSpec
+from streamsep.stem_names import canonical_stem
 
 HASHED_BYTES = 10_000 * 1_024  # from the file's end
 MAX_TABLE_BYTES = 16_777_216
 SAMPLE_RATE, HOP_LENGTH = 44_100, 1_024
-STEMS = {"instrumental": "beat"}  # by our names; others are theirs in lower case
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class MdxParameters:
     n_fft
         Samples per frame.
     stem
-        What the graph estimates.
+        What the graph estimates, by any of its names.
     compensate
         Gain of what comes out.
     dim_f, dim_t
@@ -62,13 +62,13 @@ def read_parameters(table: Path, model: Path) -> MdxParameters:
         raise ModelError(
             f"{table} knows no model {key}, which is {model.name}",
             expected="an entry for the MD5 of the file's last 10,240,000 bytes",
-            remedy="get a newer model_data.json, or give --n-fft, --stem and --compensate instead",
+            remedy="get a newer model_data.json, or give n_fft, stem and compensate themselves",
         )
     try:
         stem = str(entry["primary_stem"]).strip().lower().replace(" ", "_")
         return MdxParameters(
             n_fft=int(entry["mdx_n_fft_scale_set"]),
-            stem=STEMS.get(stem, stem),
+            stem=stem,
             compensate=float(entry.get("compensate", 1.0)),
             dim_f=int(entry["mdx_dim_f_set"]),
             dim_t=2 ** min(int(entry["mdx_dim_t_set"]), 30),
@@ -93,7 +93,7 @@ def _read_table(table: Path) -> dict[str, Any]:
         raise ModelError(
             f"{table} can't be read as parameters of models ({error})",
             expected="UVR's model_data.json",
-            remedy="give another with --params, or --n-fft instead",
+            remedy="give another table, or n_fft itself",
         ) from error
     return content
 
@@ -135,7 +135,7 @@ def mdx_spec(
             name=name,
             sample_rate=SAMPLE_RATE,
             channels=2,
-            stems=(known.stem,),
+            stems=(canonical_stem(known.stem),),
             n_fft=known.n_fft,
             hop_length=HOP_LENGTH,
             window="hann",
@@ -155,5 +155,5 @@ def mdx_spec(
         raise ModelError(
             error.what,
             expected=error.expected,
-            remedy="check --n-fft, --stem and --compensate, or that --params belongs to this file",
+            remedy="check n_fft, stem and compensate, or that the table belongs to this file",
         ) from error

@@ -14,6 +14,7 @@ import torch
 from export.cli import main
 from export.constants import N_FFT, SAMPLE_RATE
 from export.data.manifest import Track, read_manifest
+from export.data.stem_names import host_names
 from export.engine.loop import Budget, Trainer
 from export.engine.torch_stft import make_window, stft
 from export.errors import DataError, VerificationError
@@ -24,12 +25,14 @@ from export.recipes.live.onnx_export import live_spec, read_live, verify_live, w
 from export.recipes.live.recipe import Recipe, read_recipe
 from export.recipes.live.task import LiveTask
 from export.recipes.tutorial.train_config import TrainConfig
+from streamsep.errors import ModelError
 from streamsep.separation import load_separator
 from streamsep.spec import ModelSpec
 from tests.support.commands import streamsep
 
 TONES = {"drums": 110, "Bass-2": 55, "other": 440, "vocals": 880}
 STEMS = ("drums", "bass-2", "other", "vocals")
+MANY = tuple(f"s{i}" for i in range(17))
 RECIPE = Recipe(
     network=CausalConfig(masks=6, channels=(4, 4, 4, 4), recurrent_levels=(3,), hidden=8),
     stems=("drums", "bass-2", "vocals"),
@@ -125,7 +128,7 @@ def test_every_stem_is_prepared_by_its_name(data: Path) -> None:
         ),
         ("drums,accompaniment", "the stems drums, accompaniment can't be told apart"),
         ("drums,rest", "not mixture or rest"),
-        ("../drums", "can't be told apart; expected different names of letters"),
+        ("../drums", "can't be told apart; expected 1 to 16 different names of letters"),
     ],
 )
 def test_stems_that_can_t_be_trained_are_said(
@@ -182,7 +185,8 @@ class TestLive:
         seen = 0
         for step in range(30):
             item = mixer.sample(step, 0)
-            assert (item.shape, item.dtype) == ((4, 2, ITEM_SAMPLES), np.float32)
+            assert item.shape == (4, 2, ITEM_SAMPLES)
+            assert item.dtype == np.float32
             drums, bass, _, rest = (np.abs(np.fft.rfft(sound.sum(0))) for sound in item)
             # 3 s a draw: bins of a third of a hertz. Speeds differ by a third of an octave, and a
             # second band may be another speed of the same.
@@ -193,7 +197,7 @@ class TestLive:
             if drums.any() or bass.any():
                 # What is in no stem is noise: nothing of the tones is left in it.
                 assert rest.max() < 0.1 * max(drums.max(), bass.max())
-            seen += drums.any() and bass.any()
+            seen += bool(drums.any() and bass.any())
         assert seen > 10  # the rest has one of them, or no band
 
     def test_it_learns_and_becomes_a_model_of_its_stems(
@@ -237,22 +241,51 @@ def test_what_was_trained_when_there_was_one_stem_is_still_read() -> None:
         replace(RECIPE, network=CausalConfig())
 
 
-def test_names_can_be_those_of_a_spec() -> None:
-    """All that training lets through, a spec takes too."""
-    for stems in (STEMS, ("accompaniment",), ("vocals", "accompaniment"), ("vocals",)):
-        names = tuple("beat" if s == "accompaniment" else s for s in TrainConfig(stems=stems).stems)
-        ModelSpec(
-            name="m",
-            sample_rate=44_100,
-            channels=2,
-            stems=names,
-            n_fft=2048,
-            hop_length=1024,
-            window="hann",
-            feature="log1p_magnitude",
-            output="mask",
-            mode="stateful",
-            frames_per_run=1,
-            stride_frames=1,
-            lookahead_frames=0,
-        )
+@pytest.mark.parametrize(
+    ("stems", "names"),
+    [
+        (STEMS, STEMS),
+        (("accompaniment",), ("beat",)),
+        (("vocals", "accompaniment"), ("vocals", "beat")),
+        (("Ω-1", "x" * 40), ("Ω-1", "x" * 40)),
+    ],
+)
+def test_what_training_lets_through_a_spec_takes_too(
+    stems: tuple[str, ...], names: tuple[str, ...]
+) -> None:
+    assert host_names(TrainConfig(stems=stems).stems) == names
+    spec = make_spec(names)
+    assert spec.stems == names
+    assert ModelSpec.from_metadata(spec.to_metadata()) == spec
+
+
+@pytest.mark.parametrize(
+    "stems",
+    [(), ("a", "a"), ("../a",), ("a b",), ("x" * 41,), ("",), ("mixture",), ("rest",), MANY],
+)
+def test_what_a_spec_refuses_training_refuses_first(stems: tuple[str, ...]) -> None:
+    with pytest.raises(DataError, match="can't be told apart"):
+        TrainConfig(stems=stems)
+    with pytest.raises(DataError, match="can't be told apart"):
+        replace(RECIPE, stems=stems)
+    if not {"mixture", "rest"}.intersection(stems):
+        with pytest.raises(ModelError, match="stems"):
+            make_spec(stems)
+
+
+def make_spec(stems: tuple[str, ...]) -> ModelSpec:
+    return ModelSpec(
+        name="m",
+        sample_rate=44_100,
+        channels=2,
+        stems=stems,
+        n_fft=2048,
+        hop_length=1024,
+        window="hann",
+        feature="log1p_magnitude",
+        output="mask",
+        mode="stateful",
+        frames_per_run=1,
+        stride_frames=1,
+        lookahead_frames=0,
+    )

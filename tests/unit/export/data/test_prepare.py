@@ -16,7 +16,7 @@ MakeSong = Callable[..., Path]
 INT16_STEP = 1 / 32_768
 
 
-def prepare(*arguments: str | Path) -> None:
+def prepare(*arguments: object) -> None:
     main(["prepare", *map(str, arguments)])
 
 

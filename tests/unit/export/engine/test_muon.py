@@ -66,7 +66,7 @@ def test_a_step_of_a_convolution_is_as_long_in_all_directions() -> None:
 
 def test_each_gate_of_a_recurrent_layer_is_a_matrix() -> None:
     network, _, before = stepped()
-    by = (before["recurrent.weight_ih_l0"] - network.recurrent.weight_ih_l0) / RATE
+    by = (before["recurrent.weight_ih_l0"] - network.get_parameter("recurrent.weight_ih_l0")) / RATE
     for gate in by.chunk(3):
         check_alike(torch.linalg.svdvals(gate) / (STEP_RMS * max(gate.shape) ** 0.5))
 

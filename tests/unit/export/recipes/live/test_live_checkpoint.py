@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from export.cli import main
 from export.engine.checkpoint import read_content, write_content
+from export.errors import VerificationError
+from export.onnx_graph.variant import read_spec
 from export.recipes.live.live_checkpoint import with_current_names
 from export.recipes.live.network import CausalConfig, CausalUNet
 from export.recipes.live.onnx_export import Live, read_live, verify_live
@@ -58,6 +61,26 @@ def test_an_old_checkpoint_is_the_network_it_was(network: CausalUNet, old_checkp
     renamed = with_current_names(content)
     assert renamed["model"].keys() == renamed["average"].keys() == network.state_dict().keys()
     assert with_current_names(renamed) == renamed  # today's names stay
+
+
+def test_the_fast_built_in_file_is_a_variant_of_the_live_one(tmp_path: Path) -> None:
+    live, fast = (Path(str(files("streamsep.models") / f"{n}.onnx")) for n in ("live", "fast"))
+    main(["variant", str(live), "--hop", "256", "--out", str(tmp_path / "fast.onnx")])
+    made, shipped = read_spec(tmp_path / "fast.onnx"), read_spec(fast)
+    assert made == replace(shipped, scores={})
+    first, second = (read_arrays(path) for path in (tmp_path / "fast.onnx", fast))
+    assert all(torch.equal(array, second[name]) for name, array in first.items())
+
+
+def test_what_is_no_live_network_has_no_variants(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tutorial = str(files("streamsep.models") / "tutorial.onnx")
+    with pytest.raises(SystemExit) as stop:
+        main(["variant", tutorial, "--hop", "256", "--out", str(tmp_path / "x.onnx")])
+    assert stop.value.code == VerificationError.exit_code
+    assert "holds no live network" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["live", "fast"])

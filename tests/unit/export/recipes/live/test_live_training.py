@@ -9,23 +9,29 @@ import soundfile as sf
 import torch
 from onnx import numpy_helper
 
-from export.augment.effects import random_equalizer_gains
-from export.constants import SAMPLE_RATE
 from export.data.manifest import Track
+from export.data.track_pools import SONG
 from export.engine.checkpoint import read_content
 from export.engine.loop import Budget, Trainer
 from export.errors import CheckpointError, DataError, VerificationError
+from export.onnx_graph.variant import read_spec, write_variant
 from export.recipes.live import mixing
 from export.recipes.live.features import planes
 from export.recipes.live.graph import build_causal
 from export.recipes.live.low_rank import input_statistics, truncate_rank
-from export.recipes.live.mixing import ITEM_SAMPLES, StereoMixer, _chop, _double, _hold, _period
+from export.recipes.live.mixing import ITEM_SAMPLES, SHARES, StereoMixer
 from export.recipes.live.network import CausalConfig
-from export.recipes.live.onnx_export import live_spec, read_live, verify_live, write_live
+from export.recipes.live.onnx_export import (
+    live_spec,
+    read_live,
+    verify_live,
+    write_live,
+    write_live_variant,
+)
 from export.recipes.live.onnx_import import read_start
 from export.recipes.live.recipe import Recipe
 from export.recipes.live.task import LiveTask
-from streamsep.models.integrity import is_intact
+from streamsep.models.integrity import is_intact, kept_self_test
 from streamsep.separation import load_separator
 
 RECIPE = Recipe(
@@ -35,29 +41,6 @@ RECIPE = Recipe(
     valid_every=8,
     valid_items=6,
 )
-
-
-@pytest.fixture
-def tracks(tmp_path):
-    """A voice of warbling tones and a band of noise: a song, a solo, a vocal-free piece."""
-    rng = np.random.default_rng(0)
-    count = 4 * 44_100
-    time = np.arange(count) / 44_100
-    voice = 0.2 * np.sin(2 * np.pi * 400 * time + 5 * np.sin(2 * np.pi * 5 * time))
-    band = 0.05 * rng.standard_normal((2, count))
-    sounds = {"vocals": np.stack([voice, voice]), "accompaniment": band}
-    for name, sound in sounds.items():
-        sf.write(tmp_path / f"{name}.wav", sound.T, 44_100, subtype="PCM_16")
-    kinds = {"song": tuple(sounds), "voice": ("vocals",), "accompaniment": ("accompaniment",)}
-    return [
-        Track(kind, kind, "train", count, 0.0, {name: f"{name}.wav" for name in names})
-        for kind, names in kinds.items()
-    ]
-
-
-@pytest.fixture
-def mixer(tmp_path, tracks):
-    return StereoMixer(tmp_path, tracks, seed=1)
 
 
 def test_draws_depend_on_seed_step_and_place_alone(tmp_path, tracks, mixer):
@@ -70,24 +53,27 @@ def test_draws_depend_on_seed_step_and_place_alone(tmp_path, tracks, mixer):
     assert not np.array_equal(sum(other), sum(first))
 
 
-def test_some_items_lack_a_voice_and_some_a_band(mixer):
+@pytest.mark.parametrize("songs", [True, False])
+def test_some_items_lack_a_voice_and_some_a_band(tmp_path, tracks, songs):
+    mixer = StereoMixer(tmp_path, tracks if songs else tracks[1:], seed=1)
     items = [mixer.sample(step, 0) for step in range(120)]
     silent = np.array([[not side.any() for side in item] for item in items]).mean(axis=0)
-    # Shares of 0.12 and 0.05 of 120 draws, within three standard deviations.
+    # Shares of 0.12 and 0.06 of 120 draws, within three standard deviations.
     assert 0.03 < silent[0] < 0.21
     assert 0 < silent[1] < 0.12
     assert all(np.isfinite(side).all() for item in items for side in item)
 
 
-def test_voice_and_band_of_a_song_change_speed_together(tmp_path, monkeypatch):
+def test_voice_and_band_of_a_song_change_speed_together(tmp_path):
     """Of a song whose band is its voice once more, every true item is twice the same."""
     rng = np.random.default_rng(2)
     sound = 0.1 * rng.standard_normal((6 * 44_100, 2))
     sf.write(tmp_path / "one.wav", sound, 44_100, subtype="PCM_16")
     files = dict.fromkeys(("vocals", "drums", "accompaniment"), "one.wav")
     song = Track("song", "song", "train", len(sound), 0.0, files)
-    monkeypatch.setattr(mixing, "TRUE_SONG_SHARE", 1.0)
-    items = [StereoMixer(tmp_path, [song], seed=3).sample(step, 0) for step in range(8)]
+    shares = replace(SHARES, items={SONG: 1.0})
+    pool = StereoMixer(tmp_path, [song], seed=3, shares=shares)
+    items = [pool.sample(step, 0) for step in range(8)]
     for vocals, band in items:
         # Of equal phase at whatever speed; levels differ.
         assert np.corrcoef(vocals[0], band[0])[0, 1] > 0.999
@@ -131,63 +117,9 @@ def test_short_steps_take_pieces_of_few_items(mixer, monkeypatch):
         assert not torch.equal(batch[0], batch[2])  # two pieces of one item
 
 
-def test_a_doubled_voice_is_wide_and_as_loud():
-    rng = np.random.default_rng(0)
-    voice = np.tile(rng.standard_normal(ITEM_SAMPLES).astype(np.float32), (2, 1))
-    doubled = _double(rng, voice)
-    assert doubled.shape == voice.shape
-    left, right = doubled
-    assert np.corrcoef(left, right)[0, 1] < 0.9  # one and the same would be 1
-    assert 0.9 < np.sqrt(np.mean(doubled**2)) < 1.5
-
-
-def test_a_chopped_voice_is_pieces_of_it_and_rests(monkeypatch):
-    for chance in ("HOLD_CHANCE", "WIDE_CHANCE", "REVERB_CHANCE"):
-        monkeypatch.setattr(f"export.recipes.live.mixing.{chance}", 0)
-    rng = np.random.default_rng(5)
-    voice = (1 + np.arange(ITEM_SAMPLES, dtype=np.float32)) * np.ones((2, 1), np.float32)
-    left, right = _chop(rng, voice)
-    np.testing.assert_array_equal(left, right)
-    # Away from the edges of pieces the voice goes on: one sample a sample.
-    running = np.diff(left) == 1.0
-    resting = (left[1:] == 0) & (left[:-1] == 0)
-    assert 0.5 < running.mean() < 0.95
-    assert 0.05 < resting.mean() < 0.5
-    starts = {round(float(v)) for v in (left[1:] - np.arange(1, ITEM_SAMPLES))[running]}
-    assert len(starts) > 3  # the same few pieces at several places
-
-
-def test_a_held_voice_stands_still_where_it_was_taken():
-    hz = np.linspace(200, 400, ITEM_SAMPLES)
-    phase = 2 * np.pi * np.cumsum(hz) / SAMPLE_RATE
-    glide = sum(np.sin(k * phase) / k for k in range(1, 6)).astype(np.float32) * np.ones((2, 1))
-    place, size = ITEM_SAMPLES // 2, SAMPLE_RATE
-    for seed in range(6):
-        held = _hold(np.random.default_rng(seed), glide, place, size)
-        assert held.shape == (2, size)
-        first, last = (fundamental(part) for part in (held[0, : size // 3], held[0, -size // 3 :]))
-        # 300 Hz there, and 20 Hz more at most as a cloud drifts; the voice itself moves by 45.
-        assert 290 < first < 330
-        assert abs(last - first) < 25
-    # Within rounding to a whole sample.
-    assert SAMPLE_RATE / _period(glide[0, :2048]) == pytest.approx(200, rel=0.02)
-
-
-def fundamental(sound):
-    power = np.abs(np.fft.rfft(sound * np.hanning(sound.size), 2**16))
-    return power.argmax() * SAMPLE_RATE / 2**16
-
-
 def test_a_pool_without_voices_is_an_error(tmp_path, tracks):
     with pytest.raises(DataError, match="no voice"):
         StereoMixer(tmp_path, tracks[2:], seed=0)
-
-
-def test_equaliser_curves_are_smooth_and_bounded():
-    curves = 20 * np.log10(random_equalizer_gains(np.random.default_rng(0), 20, 1025))
-    assert np.abs(curves).max() <= 6.001
-    assert (np.abs(curves).max(axis=1) < 1e-5).any()  # some are left flat
-    assert np.abs(np.diff(curves, axis=1))[:, 10:].max() < 1.0
 
 
 def make_run(folder, mixer, **options):
@@ -352,6 +284,45 @@ def test_a_checkpoint_becomes_a_model_that_runs(tmp_path, mixer, precision, hop)
         live.network.head.bias.add_(0.01 if precision == "fp32" else 1.0)
     with pytest.raises(VerificationError, match="differ"):
         verify_live(path, live, wave)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_every_hop_has_one_graph(tmp_path, mixer, precision):
+    """A variant made of a file is the file that the checkpoint would have given."""
+    make_run(tmp_path / "run", mixer).run(Budget(steps=1))
+    live = read_live(tmp_path / "run" / "last.pt")
+    wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)
+    card = {"licence": "CC0-1.0", "training_data": "noise", "git_commit": "abc"}
+    for hop, name, score in ((1024, "slow", 1.5), (256, "fast", 1.25)):
+        spec = live_spec(live, hop, name=name, scores={"usdr": score}, **card)
+        write_live(live, spec, tmp_path / f"{name}.onnx", wave, precision)
+    slow, fast, made = (tmp_path / f"{name}.onnx" for name in ("slow", "fast", "made"))
+    graphs = [onnx.load(path).graph.SerializeToString() for path in (slow, fast)]
+    assert graphs[0] == graphs[1]
+    write_live_variant(slow, made, 256, name="fast", scores={"usdr": 1.25})
+    assert made.read_bytes() == fast.read_bytes()
+    write_live_variant(fast, made, 1024, name="slow", scores={"usdr": 1.5})
+    assert made.read_bytes() == slow.read_bytes()
+    assert kept_self_test(fast) == kept_self_test(slow)
+    write_live_variant(slow, made, 512, name="half")
+    spec = read_spec(made)
+    assert (spec.hop_length, spec.interleave, spec.window) == (512, 2, "asymmetric")
+    assert (dict(spec.scores), spec.licence) == ({}, "CC0-1.0")  # scores are another window's
+    assert load_separator(made, device="cpu").delay == 512
+
+
+def test_a_spec_of_another_graph_is_no_variant(tmp_path, mixer):
+    make_run(tmp_path / "run", mixer).run(Budget(steps=1))
+    live, path = read_live(tmp_path / "run" / "last.pt"), tmp_path / "live.onnx"
+    wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)
+    write_live(live, live_spec(live, name="live"), path, wave)
+    other = tmp_path / "other.onnx"
+    other.write_bytes(b"from before")
+    with pytest.raises(VerificationError, match="stems"):
+        write_variant(path, replace(read_spec(path), stems=("drums",)), other)
+    assert other.read_bytes() == b"from before"
+    with pytest.raises(ValueError, match="hop 300"):
+        write_live_variant(path, other, 300)
 
 
 def test_files_that_take_their_logarithms_otherwise_are_said(tmp_path, mixer):

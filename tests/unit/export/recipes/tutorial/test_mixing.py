@@ -6,14 +6,13 @@ import pytest
 from export.constants import EXCERPT_SAMPLES
 from export.data.audio import write_int16
 from export.data.manifest import Track
+from export.data.track_pools import VOCAL_FREE, VOICE_ONLY
 from export.errors import DataError
 from export.recipes.tutorial.mixing import (
+    ITEM_SHARES,
     LEVEL_DBFS,
-    VOCAL_FREE_SHARE,
-    VOICE_ONLY_SHARE,
     FixedSet,
     RandomMixer,
-    add_reverb,
 )
 from tests.unit.export.conftest import tone
 
@@ -62,8 +61,11 @@ def test_seed_step_and_place_decide_a_draw(folder: Path) -> None:
     assert not np.array_equal(one.sample(5, 2)[0], other_seed.sample(5, 2)[0])
 
 
-def test_draws_are_finite_levelled_and_of_the_shares_promised(folder: Path) -> None:
-    mixer = RandomMixer(folder, TRACKS, ("vocals",), 0)
+@pytest.mark.parametrize("tracks", [TRACKS, TRACKS[1:]], ids=["songs", "no songs"])
+def test_draws_are_finite_levelled_and_of_the_shares_stated(
+    folder: Path, tracks: list[Track]
+) -> None:
+    mixer = RandomMixer(folder, tracks, ("vocals",), 0)
     pairs = [mixer.sample(0, i) for i in range(DRAWS)]
     for mixture, vocals in pairs:
         assert (mixture.shape, vocals.shape) == ((EXCERPT_SAMPLES,), (1, EXCERPT_SAMPLES))
@@ -74,8 +76,8 @@ def test_draws_are_finite_levelled_and_of_the_shares_promised(folder: Path) -> N
     free = sum(not v.any() for _, v in pairs) / DRAWS
     alone = sum(np.array_equal(m, v[0]) for m, v in pairs) / DRAWS
     # Two standard deviations of a share of 60 draws.
-    assert free == pytest.approx(VOCAL_FREE_SHARE, abs=0.08)
-    assert alone == pytest.approx(VOICE_ONLY_SHARE, abs=0.06)
+    assert free == pytest.approx(ITEM_SHARES[VOCAL_FREE], abs=0.08)
+    assert alone == pytest.approx(ITEM_SHARES[VOICE_ONLY], abs=0.06)
 
 
 def test_the_target_is_the_voice_and_nothing_but(folder: Path) -> None:
@@ -114,16 +116,6 @@ def test_several_stems_are_drawn_of_one_band(folder: Path) -> None:
             # Both files of the band are equally loud, and were read at one place and speed.
             assert rms(other) == pytest.approx(rms(rest), rel=0.02)
     assert seen >= {(True, True), (True, False)}
-
-
-def test_reverb_keeps_the_direct_sound_and_adds_a_tail() -> None:
-    dry = np.zeros(44_100, np.float32)
-    dry[100] = 1
-    wet = add_reverb(np.random.default_rng(0), dry)
-    assert wet.shape == dry.shape
-    assert not wet[:99].any() or np.abs(wet[:99]).max() < 1e-6  # what an FFT leaves
-    assert wet[100] == pytest.approx(1, abs=0.1)
-    assert wet[101:5000].any()
 
 
 def test_the_validation_set_is_the_same_each_time(folder: Path) -> None:

@@ -20,6 +20,7 @@ from export.recipes.tutorial.trained_network import Checkpoint
 from streamsep.errors import ModelError, OutputError
 from streamsep.models.integrity import is_intact, kept_self_test
 from streamsep.separation.backend import OnnxBackend
+from streamsep.spec import ModelSpec
 
 
 def make_checkpoint(*stems: str) -> Checkpoint:
@@ -211,10 +212,9 @@ def test_verify_fails_on_another_checkpoint(
 @pytest.fixture
 def _broken_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     """Export wrong weights: the one way to see what a failed verification leaves behind."""
-    real = onnx_export.build_model
 
-    def wrong(checkpoint: Checkpoint, spec: object) -> onnx.ModelProto:
-        model = real(checkpoint, spec)  # type: ignore[arg-type]
+    def wrong(checkpoint: Checkpoint, spec: ModelSpec) -> onnx.ModelProto:
+        model = build_model(checkpoint, spec)
         bias = next(t for t in model.graph.initializer if t.name == "out_bias")
         bias.CopyFrom(onnx.numpy_helper.from_array(np.full(1025, 9, np.float32), "out_bias"))
         return model

@@ -16,6 +16,7 @@ from export.recipes.tutorial.network import NetworkConfig
 from export.recipes.tutorial.task import TutorialTask
 from export.recipes.tutorial.train_config import TrainConfig
 from export.recipes.tutorial.trained_network import load_checkpoint
+from streamsep.evaluation.metrics import song_usdr
 
 SAMPLES = 31 * 1024  # 32 frames: what the loop does doesn't depend on the length
 CONFIG = TrainConfig(
@@ -135,6 +136,15 @@ def test_usdr_is_the_energy_ratio_in_db() -> None:
     estimate = torch.stack([torch.full((1000,), 0.9), torch.zeros(1000)])
     # The floor of 1e-7 against an energy of 10 is far below a thousandth of a dB.
     assert usdr(reference, estimate).tolist() == pytest.approx([20.0, 0.0], abs=1e-3)
+
+
+@pytest.mark.parametrize("error", [0.0, 1e-6, 1e-4, 0.1])
+def test_usdr_in_training_is_that_of_the_evaluation(error: float) -> None:
+    """Down to an estimate without an error, where nothing but the floor is left."""
+    song = np.random.default_rng(0).uniform(-1, 1, (2, 44_100)).astype(np.float32)
+    estimate = song * np.float32(1 + error)
+    rows = usdr(torch.from_numpy(song.reshape(1, -1)), torch.from_numpy(estimate.reshape(1, -1)))
+    assert rows.tolist() == pytest.approx([song_usdr(song, estimate)], abs=1e-4)
 
 
 def test_the_schedules() -> None:

@@ -1,0 +1,259 @@
+"""From the configuration of a live run to its parts, joined and ready to start."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from streamsep.audio.devices.microphone import MicrophoneSource
+from streamsep.audio.endpoint import DuplexPump, Sink, Source
+from streamsep.audio.files.file_source import FileSource
+from streamsep.audio.files.recorder import Recorder
+from streamsep.dsp.decibels import to_db
+from streamsep.effects.effect_plugins import load_effect
+from streamsep.effects.voice import voice_board
+from streamsep.events import EventLog
+from streamsep.live.config import LiveConfig, is_file_name
+from streamsep.live.endpoints import (
+    LoopbackDevices,
+    loopback,
+    open_microphone,
+    open_sink,
+    open_source,
+)
+from streamsep.live.model_loader import ModelLoader
+from streamsep.live.model_probe import RunModels, open_run_models
+from streamsep.live.model_switcher import ModelSwitcher
+from streamsep.live.prompter import Prompter
+from streamsep.live.recording import recorded_files, recording, refuse_overwriting
+from streamsep.lyrics import load_lyrics
+from streamsep.onnx_file import read_metadata
+from streamsep.realtime import LoadedModel, Session
+from streamsep.realtime.interpreter import low_latency_interpreter
+from streamsep.realtime.spectrum import Spectrum
+from streamsep.separation import Separator, gains_for
+from streamsep.spec import SeparatorSpec
+from streamsep.types import Float32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveParts:
+    """What a live run is made of.
+
+    Attributes
+    ----------
+    session
+        Warmed up; ``pump`` calls it for every block.
+    read_ahead
+        To be called by the pump; see `DuplexPump.run`. The event ends it early.
+    switcher
+        Knows the models.
+    microphone
+        Open, if there is one.
+    recorders
+        The last one is told of by screens.
+    spectrum
+        Tap on the vocals, where the model tells them apart.
+    prompter
+        Of the lyrics, if there are any.
+    from_file
+        Whether the input is a file.
+    files
+        Those that are read, the input's and the microphone's.
+    """
+
+    session: Session
+    pump: DuplexPump
+    read_ahead: Callable[[threading.Event], int]
+    switcher: ModelSwitcher
+    microphone: MicrophoneSource | None
+    recorders: list[Recorder]
+    spectrum: Spectrum | None
+    prompter: Prompter | None
+    from_file: bool
+    files: list[FileSource]
+
+
+def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
+    """Open and join all that ``config`` asks for; only the pump isn't running yet.
+
+    Parameters
+    ----------
+    config
+        What is asked for.
+    events
+        Where is said what the user should know of it.
+    stack
+        Closes what was opened. The source and the sink it closes only where this fails: a pump
+        closes its own.
+
+    Raises
+    ------
+    StreamsepError
+        Every one that sound, files, effects and models can give.
+    """
+    files = _files_to_write(config)
+    lyrics = load_lyrics(config.lyrics) if config.lyrics else None
+    models = open_run_models(config)
+    for model in models.models[1:]:
+        if isinstance(model, Path):
+            read_metadata(model)  # else a wrong name is found out in the middle of a song
+    loader = ModelLoader(config, {*models.models, *models.lighter.values()})
+    loaded = loader.load(models.models[0], config.key, models.separator)
+    spec, block = loaded.separator.spec, config.block
+    devices = stack.enter_context(loopback(config.input, config.capture, spec, events))
+    with ExitStack() as opened:
+        source, sink = _open_ends(config, spec, devices, events, opened)
+        pump = DuplexPump(source, sink, device_frames=block, channels=spec.channels)
+        microphone = _open_microphone(config, spec, events)
+        session = _session(config, loaded, pump, microphone, events)
+        recorders = stack.enter_context(recording(files, session, source, spec, block))
+        stack.enter_context(_listening(microphone, events))
+        stack.enter_context(session)
+        if config.tune_process:
+            stack.enter_context(low_latency_interpreter())
+        opened.pop_all()
+    from_file = isinstance(source, FileSource)
+    parts = LiveParts(
+        session=session,
+        pump=pump,
+        read_ahead=partial(_read_ahead, session, source),
+        switcher=ModelSwitcher(
+            models.models,
+            lambda model: loader.load(model, session.key),
+            events,
+            lighter=models.lighter,
+        ),
+        microphone=microphone,
+        recorders=recorders,
+        spectrum=_spectrum(session, loaded.separator, block),
+        prompter=Prompter(lyrics, from_start=from_file) if lyrics else None,
+        from_file=from_file,
+        files=[source for source in (source, microphone) if isinstance(source, FileSource)],
+    )
+    _report(parts, models, events)
+    return parts
+
+
+def _files_to_write(config: LiveConfig) -> dict[Path, str]:
+    """Return what is to be written, each file with its bus; none of it is what is played."""
+    played = {config.output_file: "mix"} if config.output_file else {}
+    recorded = recorded_files(config.record, config.record_stems) if config.record else {}
+    inputs = [name for name in (config.input, config.mic) if name and is_file_name(name)]
+    refuse_overwriting([*played, *recorded], [Path(name) for name in inputs])
+    return played | recorded
+
+
+def _open_ends(
+    config: LiveConfig,
+    spec: SeparatorSpec,
+    devices: LoopbackDevices | None,
+    events: EventLog,
+    opened: ExitStack,
+) -> tuple[Source, Sink]:
+    """Open the input and the output; a file as output is written beside the music."""
+    output = "null" if config.output_file else config.output
+    block = config.block
+    source = open_source(config.input, spec, block, devices, output=output, events=events)
+    opened.callback(source.close)
+    sink = open_sink(output, source, spec, block, devices, events=events)
+    opened.callback(sink.close)
+    return source, sink
+
+
+def _session(
+    config: LiveConfig,
+    loaded: LoadedModel,
+    pump: DuplexPump,
+    microphone: MicrophoneSource | None,
+    events: EventLog,
+) -> Session:
+    session = Session(
+        loaded.separator,
+        device_frames=config.block,
+        slack=loaded.slack,
+        gains=gains_for(config.stem, loaded.separator.stems),
+        microphone=microphone,
+        key=loaded.key,
+        effects_delay=loaded.effects_delay,
+        device_in=pump.device_in,
+        device_out=pump.device_out,
+        events=events,
+    )
+    session.drift_ppm, session.device_latency = pump.drift_ppm, pump.device_latency
+    if config.guide is not None:
+        session.set_gain("guide", to_db(config.guide / 100.0))
+    for fader in ("beat", "mic", "master"):
+        session.set_gain(fader, getattr(config, f"{fader}_gain"))
+    return session
+
+
+def _read_ahead(session: Session, source: Source, stop: threading.Event) -> int:
+    """Feed the session so much of a file that no latency is heard; a device has nothing ahead.
+
+    Returns the samples of silence that followed a file shorter than that.
+    """
+    if not isinstance(source, FileSource):
+        return 0
+    file = source
+
+    def read(out: Float32) -> None:
+        file.wait_for(len(out), stop)
+        file.read(out)
+
+    session.read_ahead(read, stop)
+    return session.latency.ahead - file.samples
+
+
+def _open_microphone(
+    config: LiveConfig, spec: SeparatorSpec, events: EventLog
+) -> MicrophoneSource | None:
+    if config.mic is None:
+        return None
+    more = [load_effect(wish) for wish in config.mic_effect]
+    effect = voice_board(config.voice_effects, spec.sample_rate, *more)
+    delay = effect.settle(spec.channels, config.block) if effect and more else 0
+    return open_microphone(
+        config.mic, spec, config.block, effect, effect_delay=delay, events=events
+    )
+
+
+@contextmanager
+def _listening(microphone: MicrophoneSource | None, events: EventLog) -> Iterator[None]:
+    """Have the microphone open; what went wrong with it is said at the end, not raised."""
+    if microphone is None:
+        yield
+        return
+    try:
+        microphone.start()
+        yield
+    finally:
+        microphone.close()
+        if microphone.fault is not None:
+            events.add(f"microphone: silent since it failed ({microphone.fault})", kind="warning")
+
+
+def _spectrum(session: Session, separator: Separator, block: int) -> Spectrum | None:
+    """Show the vocals, where there are any."""
+    if "vocals" not in separator.stems:
+        return None
+    spectrum = Spectrum(separator.spec.sample_rate, separator.spec.channels, block)
+    session.add_tap("vocals", spectrum)
+    return spectrum
+
+
+def _report(parts: LiveParts, models: RunModels, events: EventLog) -> None:
+    """Say what is known of the run before its first sound."""
+    if models.choice is not None:
+        events.add(str(models.choice), kind="report")
+    elif schedule := getattr(models.separator, "schedule", None):
+        events.add(f"{models.separator.spec.name} {schedule}", kind="report")
+    if parts.microphone is not None:
+        latency = parts.session.latency
+        voice = parts.microphone.latency + latency.device_out
+        line = f"microphone: {latency.ms(voice):.0f} ms from voice to output"
+        events.add(line, kind="report")

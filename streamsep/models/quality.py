@@ -1,0 +1,64 @@
+"""The built-in models by what they are worth, and whether their files are of use here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamsep.errors import ModelError
+from streamsep.models.integrity import is_intact
+from streamsep.models.library import BUILTIN, SUFFIX, find_model
+from streamsep.onnx_file import read_metadata
+from streamsep.spec import ModelSpec
+
+# The best one hears whole windows; the standard one answers at once; fast is the standard one
+# with less of it to wait for; the others do with less.
+BEST, STANDARD = "studio", "live"
+AUTO = "auto"  # a model's name where the choice is ours
+BY_QUALITY = (BEST, STANDARD, "fast", "light", "tutorial")
+# With which a machine has less to do than with which, and no less than it must.
+LIGHTER = {BEST: STANDARD, STANDARD: "light", "fast": "light", "light": "tutorial"}
+
+
+def builtin_file(name: str) -> Path | None:
+    """Return the file of a built-in model, None where it isn't installed."""
+    if name not in BUILTIN:
+        return None
+    try:
+        path = find_model(name)
+    except ModelError:
+        return None
+    return path if isinstance(path, Path) and path.is_file() else None
+
+
+def file_problem(name: str) -> str:
+    """Return why a built-in model's file is of no use, naming it; nothing where it is whole.
+
+    All of it is read: for a file that was sealed, its hash tells.
+    """
+    path = builtin_file(name)
+    if path is None:
+        return f"{name}{SUFFIX} isn't installed"
+    try:
+        ModelSpec.from_metadata(read_metadata(path))
+        return f"{path} is damaged" if is_intact(path) is False else ""
+    except ModelError as error:
+        return error.what if str(path) in error.what else f"{path} is damaged: {error.what}"
+
+
+def best_file() -> Path:
+    """Return the file of the best built-in model that is there and whole.
+
+    Raises
+    ------
+    ModelError
+        If none is.
+    """
+    for name in BY_QUALITY:
+        path = builtin_file(name)
+        if path is not None and not file_problem(name):
+            return path
+    raise ModelError(
+        "no built-in model is installed",
+        expected=f"{BEST}{SUFFIX} or one of the others",
+        remedy="pip install streamsep-models, or name a model of your own",
+    )

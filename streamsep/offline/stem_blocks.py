@@ -1,0 +1,62 @@
+"""Chunks of sound through a separator, block by block, on a thread for each step."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from contextlib import closing
+
+import numpy as np
+
+from streamsep.dsp.channels import match_channels
+from streamsep.dsp.resample import StreamResampler
+from streamsep.offline.prefetch import prefetch
+from streamsep.separation import ChunkedSeparator, Separator
+from streamsep.separation.stem_resampler import StemResampler
+from streamsep.types import Float32
+
+Blocks = Generator[Float32, None, None]
+
+
+def stem_blocks(
+    separator: Separator, chunks: Iterable[Float32], *, sample_rate: int, channels: int
+) -> Blocks:
+    """Yield stems (S, ``channels``, n) at the sound's own rate, in all as long as the chunks.
+
+    The chunks are read on one thread and separated on another; who iterates resamples what comes
+    back. So the steps overlap: decoders, onnxruntime and soxr let other threads run.
+
+    Parameters
+    ----------
+    separator
+        Fresh or reset.
+    chunks
+        (C, n) float32; used by a thread of its own.
+    sample_rate
+        Of the chunks, in Hz.
+    channels
+        Of what is yielded: at most the model's; chunks of more are folded to as many.
+    """
+    spec = separator.spec
+    way_out = StemResampler(spec, len(separator.stems), sample_rate=sample_rate, channels=channels)
+
+    def mixtures() -> Blocks:
+        """Yield the sound at the model's rate, with its channels."""
+        way_in = StreamResampler(sample_rate, spec.sample_rate, spec.channels)
+        for chunk in chunks:
+            way_out.note(match_channels(chunk, channels))
+            yield way_in.process(match_channels(chunk, spec.channels))
+        yield way_in.process(np.zeros((spec.channels, 0), np.float32), last=True)
+
+    def separated() -> Blocks:
+        """Yield stems at the model's rate."""
+        chunked = ChunkedSeparator(separator)
+        with closing(prefetch(mixtures())) as sounds:
+            for mixture in sounds:
+                yield chunked.feed(mixture)
+        yield chunked.finish()
+
+    with closing(prefetch(separated())) as blocks:
+        for stems in blocks:
+            yield way_out.process(stems)
+    nothing = np.zeros((len(separator.stems), spec.channels, 0), np.float32)
+    yield way_out.process(nothing, last=True)

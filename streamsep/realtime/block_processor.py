@@ -1,0 +1,103 @@
+"""What the audio thread does with a block: pipelines are fed and read, sounds are mixed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from streamsep.dsp.sanitize import Sanitizer
+from streamsep.realtime.mix_bus import MixBus
+from streamsep.realtime.model_crossfade import ModelCrossfade
+from streamsep.realtime.pipeline import Pipeline
+from streamsep.types import Float32
+
+
+class BlockProcessor:
+    """From ``indata`` to ``outdata``; `process` and `wake` are for the audio thread alone.
+
+    Parameters
+    ----------
+    pipeline
+        Of the model that plays first.
+    mix_bus
+        For its stems, with blocks of the session's size.
+
+    Attributes
+    ----------
+    pipeline
+        Of the model that plays.
+    crossfade
+        To another one, while it lasts. Once it is complete, ``pipeline`` is that other one.
+    mix_bus
+        As given.
+    ahead
+        Samples that were taken in before the clock started.
+    blocks, dropouts, glitches, bad_samples
+        Counts since the start: of blocks, of those that inference missed, of those before which
+        the audio system lost samples, and of samples that were NaN or Inf.
+    """
+
+    def __init__(self, pipeline: Pipeline, mix_bus: MixBus) -> None:
+        self.pipeline, self.mix_bus = pipeline, mix_bus
+        self.crossfade: ModelCrossfade | None = None
+        shape = pipeline.dry.shape
+        self._sanitizer = Sanitizer(shape)
+        self._in, self._scratch = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+        self.ahead = 0
+        self.blocks = self.dropouts = self.glitches = self.bad_samples = 0
+        self._peak_in = self._peak_out = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """Length of what has been processed since the clock started."""
+        frames, rate = self.pipeline.dry.shape[-1], self.pipeline.latency.sample_rate
+        return (self.blocks * frames - self.ahead) / rate
+
+    @property
+    def pipelines(self) -> tuple[Pipeline, ...]:
+        """All that are fed."""
+        crossfade = self.crossfade
+        return (self.pipeline,) if crossfade is None else (self.pipeline, crossfade.new)
+
+    def process(self, indata: Float32, outdata: Float32, status: int) -> None:
+        """Process one block; see `Session.process_block`."""
+        self.glitches += status != 0
+        np.copyto(self._in, indata.T)
+        self.bad_samples += self._sanitizer.clean(self._in)
+        self._peak_in = max(self._peak_in, self._peak(self._in))
+        out = self.mix_bus.process(self._stems())
+        self._peak_out = max(self._peak_out, self._peak(out))
+        np.copyto(outdata, out.T)
+        self.blocks += 1
+
+    def _stems(self) -> Float32 | None:
+        """Feed the block and return the stems that are due, None where they are late.
+
+        The original of the same moment is left with the mix bus.
+        """
+        pipeline, crossfade, dry = self.pipeline, self.crossfade, self.mix_bus.dry
+        pipeline.feed(self._in)
+        stems = pipeline.stems if pipeline.take(self._in) else None
+        self.dropouts += stems is None
+        np.copyto(dry, pipeline.dry)
+        if crossfade is not None:
+            crossfade.feed(self._in)
+            if crossfade.mix(self._in, stems, pipeline.dry):
+                stems = crossfade.stems
+                np.copyto(dry, crossfade.dry)
+            if crossfade.complete:
+                self.pipeline, self.crossfade = crossfade.new, None
+        return stems
+
+    def _peak(self, block: Float32) -> float:
+        np.abs(block, out=self._scratch)
+        return float(self._scratch.max())
+
+    def wake(self) -> None:
+        """Wake the inference threads for which there is a block."""
+        for pipeline in self.pipelines:
+            pipeline.wake()
+
+    def take_peaks(self) -> tuple[float, float]:
+        """Return the peaks of what came in and what went out since the last call."""
+        peaks, self._peak_in, self._peak_out = (self._peak_in, self._peak_out), 0.0, 0.0
+        return peaks

@@ -1,0 +1,67 @@
+"""Separation of a stream that comes in chunks of any size, aligned with its input."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from streamsep.types import Float32
+
+if TYPE_CHECKING:
+    from streamsep.separation.separator import Separator
+
+
+class ChunkedSeparator:
+    """Feeds a Separator whole blocks, takes its delay off, and ends at the input's length.
+
+    Parameters
+    ----------
+    separator
+        Fresh or reset; this object becomes its only user.
+    """
+
+    def __init__(self, separator: Separator) -> None:
+        self._separator = separator
+        channels, size = separator.spec.channels, separator.block_size
+        self._pending = np.zeros((channels, size), np.float32)
+        self._filled = 0
+        self._surplus = separator.delay  # output still to drop at the front
+        self._stem_shape = (len(separator.stems), channels)
+
+    def feed(self, chunk: Float32) -> Float32:
+        """Take (C, n) in, n of any size, and return the stems (S, C, m) that are ready."""
+        ready = []
+        while chunk.shape[-1]:
+            count = min(chunk.shape[-1], self._separator.block_size - self._filled)
+            self._pending[:, self._filled : self._filled + count] = chunk[:, :count]
+            chunk = chunk[:, count:]
+            self._filled += count
+            if self._filled == self._separator.block_size:
+                ready.append(self._process())
+                self._filled = 0
+        return self._trim(ready)
+
+    def finish(self) -> Float32:
+        """Return what is still inside, (S, C, m); in all as many samples as were fed."""
+        inside = self._separator.delay + self._filled
+        due = inside - self._surplus
+        ready = []
+        self._pending[:, self._filled :] = 0.0
+        for _ in range(0, inside, self._separator.block_size):
+            ready.append(self._process())
+            self._pending.fill(0.0)  # silence pushes out what is held back
+        self._separator.reset()
+        self._filled = 0
+        return self._trim(ready)[..., :due]
+
+    def _process(self) -> Float32:
+        out = np.zeros((*self._stem_shape, self._separator.block_size), np.float32)
+        self._separator.process(self._pending, out)
+        return out
+
+    def _trim(self, ready: list[Float32]) -> Float32:
+        joined = np.concatenate([np.zeros((*self._stem_shape, 0), np.float32), *ready], axis=-1)
+        drop = min(self._surplus, joined.shape[-1])
+        self._surplus -= drop
+        return joined[..., drop:]
