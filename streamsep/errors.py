@@ -50,6 +50,23 @@ def first_line(error: BaseException) -> str:
     return printable(line[:200])
 
 
+class UnexpectedError(StreamsepError):
+    """An error that nobody thought of, of one file or thing; the cause is chained."""
+
+
+def as_streamsep_error(error: Exception, where: str) -> StreamsepError:
+    """Return an error as one of ours: what it says, in one line, and where it happened."""
+    if isinstance(error, StreamsepError):
+        return error
+    ours = UnexpectedError(
+        f"{where}: {type(error).__name__}: {first_line(error)}",
+        expected="no such error",
+        remedy="set STREAMSEP_TRACEBACK=1 to see where it comes from, and report it",
+    )
+    ours.__cause__ = error
+    return ours
+
+
 class ArgumentError(StreamsepError, ValueError):
     """A value that a public function can't use: an array's shape or dtype, a rate, a template."""
 

@@ -15,7 +15,6 @@ from click.core import ParameterSource
 
 from streamsep.cli.options import Decibels, Names, device_option, models_option, with_options
 from streamsep.cli.profiles import profile_option
-from streamsep.cli.stderr import quiet_libraries
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
 from streamsep.errors import LossError
@@ -201,8 +200,10 @@ def command(models: tuple[str | Model, ...], plain: bool, as_json: bool, **setti
         raise click.UsageError("--record-stems says what to record; expected --record too")
     config = LiveConfig(model=models, tune_process=True, **settings)
     player = LivePlayer(config, events=EventLog(partial(_say, as_json=as_json)))
-    with quiet_libraries(), player, _ended_by_signals(player):
+    with player, _ended_by_signals(player):
         player.run(choose_display(player, plain=plain, as_json=as_json))
+    for notice in player.notices:  # once more, where the screen is gone
+        click.echo(str(notice), err=True)
     if lossy := {notice.path for notice in player.notices if notice.lost}:
         raise LossError(
             f"not all sound of {' and '.join(map(str, sorted(lossy)))} could be read",

@@ -15,8 +15,9 @@ STDERR = 2
 def quiet_libraries() -> Iterator[None]:
     """Let what C libraries write to standard error go nowhere.
 
-    PortAudio and ALSA do, from threads of their own, whenever a device goes: over the screen, and
-    between the lines of a log. What matters of it comes as an error or event of ours.
+    PortAudio and ALSA do, from threads of their own, whenever a device goes, and libmpg123 of files
+    that aren't MP3: over the screen, and between the lines of a log. What matters of it comes as
+    an error or event of ours.
     """
     before = sys.stderr
     if not _writes_to(before, STDERR):  # closed, or caught by who called us

@@ -35,8 +35,11 @@ RANGES: dict[str, tuple[float, float]] = {
 
 def is_file_name(name: str) -> bool:
     """Say whether ``name`` means a sound file, there or not, and no device."""
-    path = Path(name)
-    return path.suffix.lower() in FORMATS or "/" in name or path.is_file()
+    try:
+        there = Path(name).is_file()
+    except (OSError, ValueError):  # names that no file can have
+        there = False
+    return name == "-" or Path(name).suffix.lower() in FORMATS or "/" in name or there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from streamsep.audio.devices.portaudio import DeviceInput, DeviceOutput
 from streamsep.audio.endpoint import Sink, Source, TimerSink
 from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.notices import Notice
+from streamsep.audio.files.pipe_input import STDIN
 from streamsep.errors import DeviceError
 from streamsep.events import EventLog
 from streamsep.live.config import LOOPBACK, is_file_name
@@ -77,7 +78,7 @@ def open_source(
     """
     if is_file_name(name):
         return FileSource(
-            Path(name),
+            STDIN if name == "-" else Path(name),
             sample_rate=spec.sample_rate,
             channels=spec.channels,
             on_notice=partial(_tell, events),
@@ -96,7 +97,7 @@ def open_source(
 
 def _tell(events: EventLog, notice: Notice) -> None:
     """Say at once what of a file isn't played as it is in it."""
-    events.add(str(notice), kind="warning")
+    events.add(str(notice))
 
 
 def open_microphone(
@@ -117,7 +118,7 @@ def open_microphone(
     """
     if is_file_name(name):
         return FileSource(
-            Path(name),
+            STDIN if name == "-" else Path(name),
             sample_rate=spec.sample_rate,
             channels=spec.channels,
             effect=effect,

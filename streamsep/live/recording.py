@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from streamsep.audio.endpoint import Source
+from streamsep.audio.files.file_identity import file_identity
 from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.recorder import Recorder
 from streamsep.errors import OutputError, StreamsepError
@@ -31,16 +32,16 @@ def refuse_overwriting(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
     OutputError
         Before anything is written.
     """
-    taken = {path.resolve() for path in inputs}
+    taken = {file_identity(path) for path in inputs}
     for target in targets:
-        if target.resolve() in taken:
+        if file_identity(target) in taken:
             raise OutputError(
                 f"{target} is needed for something else already",
                 expected="a file of its own for each sound, and none that is played",
                 remedy="choose another name for the recording or the output",
                 settings=("record", "output"),
             )
-        taken.add(target.resolve())
+        taken.add(file_identity(target))
 
 
 @contextmanager

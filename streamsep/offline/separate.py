@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from streamsep.audio.files.notices import Notice
+from streamsep.audio.files.part_files import remove_leftovers
+from streamsep.audio.files.pipe_input import STDIN
 from streamsep.audio.files.sound_file import CHUNK_S, subtype_for
 from streamsep.dsp.decibels import db_to_gain, to_db
 from streamsep.errors import ArgumentError
@@ -129,7 +131,8 @@ def separate_file(
     Parameters
     ----------
     path
-        WAV, FLAC, OGG or MP3; with the extra ``media`` anything that FFmpeg reads.
+        WAV, FLAC, OGG or MP3; with the extra ``media`` anything that FFmpeg reads. A pipe is
+        read as it comes; ``"-"`` is standard input.
     output
         Where the stems go: a folder, which is made if it is missing; or a path with
         ``{folder}``, ``{name}``, ``{ext}`` and ``{stem}`` in it, such as
@@ -184,7 +187,7 @@ def separate_file(
             expected="a number of decibels, or -inf for silence",
             remedy="leave it out for stems as loud as in the song",
         )
-    song = InputFile(Path(path))
+    song = InputFile(STDIN if os.fspath(path) == "-" else Path(path))
     template = Template(
         None if output is None else os.fspath(output), f".{format.lstrip('.')}" if format else None
     )
@@ -194,6 +197,7 @@ def separate_file(
     names = None if stems is None else stem_list(stems, loaded.stems)
     (job,) = plan([song], template, names, loaded.stems)
     notices: list[Notice] = []
+    remove_leftovers(target.parent for target in job.targets.values())
     with loaded.separator(offline=True) as separator:
         peaks = write_stems(
             separator,

@@ -13,6 +13,7 @@ import soundfile as sf
 
 from streamsep.audio.files.sound_file import FORMATS, AudioReader
 from streamsep.dsp.channels import USUAL_SPEAKERS, fold_channels
+from streamsep.offline.made_from import RECORDS
 from streamsep.offline.stem_blocks import stem_blocks
 from streamsep.separation import ChunkedSeparator, load_separator
 from testing.servers import wait_until
@@ -167,13 +168,16 @@ class TestNames:
         return folder
 
     def names(self, folder):
-        return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+        files = (p for p in folder.rglob("*") if p.is_file() and p.name != RECORDS)
+        return sorted(str(p.relative_to(folder)) for p in files)
 
     def test_a_folder_is_searched_and_keeps_its_shape(self, command, music_folder, half_model):
         out = music_folder.parent / "out"
         done = command("separate", music_folder, "-o", out, "--model", half_model)
         assert done.code == 0, done.stderr
-        assert done.stderr == "3 files: 3 separated\n"
+        hidden, counts = done.stderr.splitlines()
+        assert hidden == f"left out, as hidden: {music_folder}/.hidden"
+        assert counts == "3 files: 3 separated"
         assert self.names(out) == sorted(
             f"{name}.{stem}.wav"
             for name in ("one", "sub/two", "sub/deep/three")
@@ -225,7 +229,7 @@ class TestNames:
             "separate", music_folder, "--overwrite", "--format", "flac", "--model", half_model
         )
         assert done.code == 0
-        assert done.stderr == "3 files: 3 separated, 6 left out, as stems of others\n"
+        assert done.stderr.endswith("\n3 files: 3 separated, 6 left out, as stems of others\n")
         added = sorted({*self.names(music_folder)} - {*before})
         assert added == sorted(
             name.replace(".wav", ".flac")
@@ -401,7 +405,7 @@ class TestResume:
         assert [line.split()[0] for line in failures] == [
             str(folder / name) for name in ("03-text.mp3", "07-empty.wav")
         ]
-        after = {path.name: path.stat().st_mtime_ns for path in out.iterdir()}
+        after = {path.name: path.stat().st_mtime_ns for path in out.glob("*.wav")}
         assert {name: after[name] for name in before} == before
         assert sorted(after) == sorted(
             f"{path.stem}.{stem}.wav" for path in good for stem in ("beat", "vocals")
@@ -424,7 +428,7 @@ def test_jobs_at_a_time_come_to_the_same_files(command, tmp_path, unet_shaped_mo
         done = command(*run, "--model", unet_shaped_model)
         assert done.code == 3
         assert done.stderr.startswith("6 files: 5 separated, 1 failed\n")
-    one, three = ({p.name: p.read_bytes() for p in (tmp_path / n).iterdir()} for n in "13")
+    one, three = ({p.name: p.read_bytes() for p in (tmp_path / n).glob("*.wav")} for n in "13")
     assert len(one) == 10
     assert one == three
 
@@ -509,5 +513,6 @@ def test_two_jobs_being_stopped_leave_whole_files_alone(tmp_path, half_model):
     assert stderr.split("\n", 1)[1].strip() == "streamsep: interrupted"
     assert stderr.startswith("4 files: 1 separated, 3 still to do\n")
     whole = sorted(out / f"0-short.{stem}.wav" for stem in ("beat", "vocals"))
-    assert sorted(out.iterdir()) == whole == sorted(map(Path, stdout.split()))
+    assert sorted(out.glob("*.wav")) == whole == sorted(map(Path, stdout.split()))
+    assert {path.name for path in out.glob(".*")} == {RECORDS}
     assert [sf.info(path).frames for path in whole] == [44_100, 44_100]

@@ -17,8 +17,9 @@ from mutagen.oggopus import OggOpus
 from mutagen.oggvorbis import OggVorbis
 from mutagen.wave import WAVE
 
-from streamsep.audio.files.container import VIDEO_SUFFIXES, covers_of
+from streamsep.audio.files.media import covers_of
 from streamsep.audio.files.sound_file import AudioReader
+from streamsep.audio.files.stream_copies import VIDEO_SUFFIXES
 from streamsep.errors import AudioFileError
 from testing.signals import music
 from tests.support import models

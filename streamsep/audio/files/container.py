@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from streamsep.audio.files.media import (
-    COVERS,
-    codec_of,
-    covers_of,
-    is_cover,
-    kept_tags,
-    load_av,
-    open_container,
-    told,
-)
+from streamsep.audio.files.media import load_av, told
+from streamsep.audio.files.stream_copies import FORM_OF, StreamCopies
 from streamsep.errors import OutputError
 from streamsep.types import Float32
 
@@ -33,15 +27,12 @@ ENCODERS: dict[str, tuple[str, int]] = {
     ".mkv": ("aac", 256_000),
     ".webm": ("libopus", 192_000),
 }
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm")
-# Which of them have covers.
-COVERED = (".flac", ".mp3", ".m4a", ".mp4", ".m4v")
 
 
 class MediaWriter:
     """Writes sound with all that isn't sound from another file: tags, cover, picture, subtitles.
 
-    What is copied is copied packet by packet, never decoded.
+    What is copied is copied packet by packet, never decoded; see `StreamCopies`.
 
     Parameters
     ----------
@@ -50,7 +41,11 @@ class MediaWriter:
     sample_rate, channels
         Of what will be written; an encoder that doesn't know the rate gets the next higher one.
     source
-        File to copy from.
+        File to copy from; None for what came through a pipe, of which the tags are known alone.
+    tags
+        By FFmpeg's names, if there is no source.
+    say
+        Told what of the source isn't copied as it is.
     start_s
         When the sound begins, by the time of ``source``.
     bits
@@ -68,7 +63,9 @@ class MediaWriter:
         sample_rate: int,
         channels: int,
         *,
-        source: Path,
+        source: Path | None,
+        tags: Mapping[str, str] = MappingProxyType({}),
+        say: Callable[[str], object] = lambda text: None,
         start_s: float = 0.0,
         bits: int | None = None,
     ) -> None:
@@ -78,21 +75,24 @@ class MediaWriter:
         self._rate, self._layout = sample_rate, "stereo" if channels == 2 else "mono"
         self._bits = bits or 24
         self._position = round(start_s * sample_rate)
-        self._copies: dict[int, Any] = {}
+        self._copies: StreamCopies | None = None
         try:
-            self._source = open_container(source, OutputError)
             # FFmpeg's own M4A takes no cover here, its MP4 under M4A's name does; and its end is
             # to the millisecond unless it is told otherwise.
+            suffix = path.suffix.lower()
             options = {"brand": "M4A ", "movie_timescale": str(sample_rate)}
-            form = {"format": "mp4", "options": options}
-            is_m4a = path.suffix.lower() == ".m4a"
             self._container = self._av.open(
-                f"file:{path}", "w", metadata_errors="surrogateescape", **(form if is_m4a else {})
+                f"file:{path}",
+                "w",
+                format=FORM_OF[suffix],
+                options=options if suffix == ".m4a" else {},
+                metadata_errors="surrogateescape",
             )
             self._stream = self._add_sound()
-            self._add_copies()
-            self._packets = self._source.demux(*self._originals) if self._copies else iter(())
-            self._next = next(self._packets, None)
+            if source is not None:
+                self._copies = StreamCopies(self._av, source, self._container, path, say)
+            else:
+                self._container.metadata.update(tags)
         except self._errors as error:
             raise self._not_writable(error) from error
 
@@ -106,41 +106,6 @@ class MediaWriter:
         else:
             stream.bit_rate = bit_rate // 2 if name == "libmp3lame" and rate < 32_000 else bit_rate
         return stream
-
-    def _add_copies(self) -> None:
-        suffix = self.path.suffix.lower()
-        is_video = suffix in VIDEO_SUFFIXES
-        self._originals = []
-        for stream in self._source.streams:
-            if is_cover(stream):
-                wanted = suffix in COVERED and codec_of(stream) in COVERS
-            else:
-                wanted = is_video and stream.type in ("video", "subtitle")
-            if wanted:
-                copy = self._container.add_stream_from_template(stream)
-                copy.disposition = stream.disposition
-                copy.metadata.update(stream.metadata)
-                self._copies[stream.index] = copy
-                self._originals.append(stream)
-        if suffix == ".mkv":
-            self._attach()
-        sound = self._source.streams.best("audio")
-        self._container.metadata.update(kept_tags(self._source, sound))
-        if is_video:
-            self._container.set_chapters(self._source.chapters())
-
-    def _attach(self) -> None:
-        """Copy what Matroska keeps as files within: fonts of subtitles, covers."""
-        for stream in self._source.streams:
-            if stream.type == "attachment":
-                kind = stream.mimetype or "application/octet-stream"
-                self._container.add_attachment(stream.name or "attachment", kind, stream.data)
-        path = Path(self._source.name.removeprefix("file:"))
-        with open_container(path, OutputError) as source:  # nothing is read of it yet
-            for stream, image in covers_of(source):
-                kind = COVERS[codec_of(stream)]
-                name = stream.metadata.get("filename") or f"cover.{kind.split('/')[1]}"
-                self._container.add_attachment(name, kind, image)
 
     def write(self, sound: Float32) -> None:
         """Append (C, n).
@@ -158,7 +123,8 @@ class MediaWriter:
             frame.time_base = Fraction(1, self._rate)
             self._position += sound.shape[-1]
             self._container.mux(self._stream.encode(frame))
-            self._copy_until(self._position / self._rate)
+            if self._copies is not None:
+                self._copies.until(self._position / self._rate)
         except self._errors as error:
             raise self._not_writable(error) from error
 
@@ -176,16 +142,6 @@ class MediaWriter:
         name = "s16" if self._bits == 16 else "s32"
         return self._av.AudioFrame.from_ndarray(steps.reshape(1, -1), name, self._layout)
 
-    def _copy_until(self, seconds: float) -> None:
-        while (packet := self._next) is not None:
-            time = packet.dts if packet.dts is not None else packet.pts
-            if time is not None and float(time * packet.time_base) > seconds:
-                return
-            if packet.size:
-                packet.stream = self._copies[packet.stream.index]
-                self._container.mux(packet)
-            self._next = next(self._packets, None)
-
     def close(self) -> None:
         """Finish the file, so that it plays.
 
@@ -196,12 +152,16 @@ class MediaWriter:
         """
         try:
             self._container.mux(self._stream.encode(None))
-            self._copy_until(float("inf"))
+            if self._copies is not None:
+                self._copies.finish()
             self._container.close()
+            if self._copies is not None:
+                self._copies.name_tracks()
         except self._errors as error:
             raise self._not_writable(error) from error
         finally:
-            self._source.close()
+            if self._copies is not None:
+                self._copies.close()
 
     def __enter__(self) -> MediaWriter:
         return self
@@ -211,7 +171,8 @@ class MediaWriter:
         if kind is None:
             self.close()
             return
-        self._next = None
+        if self._copies is not None:
+            self._copies.drop()
         with suppress(OutputError):
             self.close()
 

@@ -91,7 +91,7 @@ class FileSource:
             self._decoded.wait()
 
     def wait_for(self, samples: int, stop: threading.Event) -> None:
-        """Wait until so many can be read, or no more come, or for ``stop``; not for a clock's thread.
+        """Wait until so many can be read, no more come, or for ``stop``; not for a clock's thread.
 
         They are fewer than AHEAD_S.
         """

@@ -139,6 +139,11 @@ class MediaDecoder:
     def decoded(self) -> Iterator[Piece | Gap | Remark]:
         """See `Decoder`."""
         yield from self._other_tracks()
+        if isinstance(self._file, PipeInput) and self._others:
+            kinds = " and ".join(
+                dict.fromkeys("cover" if is_cover(s) else s.type for s in self._others)
+            )
+            yield Remark(f"it comes through a pipe: its {kinds} can't be kept")
         if self._ignored_s:
             yield Remark(
                 f"its header says that it ends after {self._ignored_s:.3f} s; all of it is read"
@@ -267,10 +272,13 @@ class _Part:
                 yield from self._gap_before(frame)
                 yield from self._pieces(frame)
 
-    def at_the_end(self, promised_s: float | None) -> Iterator[Gap]:
-        """Yield silence for packets that failed and no good one followed, if that was the end."""
-        left_s = self._missing_s if promised_s is None else promised_s - self.position_s
-        if self._missing_s and self._trouble is not None and left_s < self._missing_s + ROUGH_GAP_S:
+    def at_the_end(self, promised_s: float | None) -> Iterator[Gap | Remark]:
+        """Say that the last packets failed, and yield silence for them if the file is so long."""
+        if not self._missing_s or self._trouble is None:
+            return
+        if promised_s is None:
+            yield Remark(f"it ends after {self.position_s:.3f} s ({self._trouble})", lost=True)
+        elif (left_s := promised_s - self.position_s) < self._missing_s + ROUGH_GAP_S:
             yield from self._silence(min(left_s, self._missing_s), self._trouble, lost=True)
 
     def stepped_over_s(self, size: int) -> float:

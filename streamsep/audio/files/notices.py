@@ -61,6 +61,11 @@ class Notices:
         if self._on_notice is not None:
             self._on_notice(notice)
 
+    def say_once(self, text: str) -> None:
+        """Say what holds for each of several files that are made, unless it was said."""
+        if all(notice.text != text for notice in self.all):
+            self.add(text)
+
     def silenced(self, start_s: float, end_s: float, why: str, samples: int = 0) -> None:
         """Note a place where silence stands for sound; ``samples`` if single ones were bad."""
         if self._open is not None:
