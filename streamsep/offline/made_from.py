@@ -20,7 +20,8 @@ from typing import Any
 from streamsep.audio.files.part_files import one_at_a_time
 
 RECORDS = ".streamsep.jsonl"
-# FAT keeps times in steps of two seconds: a song copied there is the same song.
+# Other file systems keep times in whole seconds, FAT in every other one: a song copied there is
+# the same song.
 SAME_TIME_S = 2.0
 TOO_MANY_OLD = 2  # times as many lines as stems
 
@@ -46,11 +47,10 @@ class MadeFrom:
 
     def is_same(self, other: MadeFrom) -> bool:
         """Say whether stems of both would be the same."""
-        return (self.size, self.model, self.options) == (
-            other.size,
-            other.model,
-            other.options,
-        ) and abs(self.time_s - other.time_s) <= SAME_TIME_S
+        if (self.size, self.model, self.options) != (other.size, other.model, other.options):
+            return False
+        rounded = any(time_s == int(time_s) for time_s in (self.time_s, other.time_s))
+        return abs(self.time_s - other.time_s) <= (SAME_TIME_S if rounded else 0.0)
 
 
 def facts_of(song: Path, model: str, options: Mapping[str, Any]) -> MadeFrom | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,13 @@ from streamsep.audio.files.subtitle_text import (
     payload_of,
     text_of,
 )
-from streamsep.audio.files.vfw_track import STAND_IN, TRUE_NAME, name_vfw_track, vfw_template
+from streamsep.audio.files.vfw_track import (
+    STAND_IN,
+    TRUE_NAME,
+    name_vfw_track,
+    vfw_tags,
+    vfw_template,
+)
 from streamsep.errors import OutputError
 
 # What each format is to FFmpeg, and which of them hold moving pictures, covers and chapters.
@@ -127,21 +133,21 @@ class StreamCopies:
         self._say(f"its {what} ({named or 'unknown'}) is left out: {self._suffix} can't hold it")
 
     def _add_picture(self, stream: Any) -> Any | None:
-        for add in (_as_encoded, _as_it_is, self._as_vfw):
-            if (add != self._as_vfw or self._suffix == ".mkv") and self._holds(stream, add):
-                self._is_vfw = add == self._as_vfw
+        ways: list[AddStream] = [_as_encoded, _as_it_is]
+        vfw: list[AddStream] = [partial(self._as_vfw, tag=tag) for tag in vfw_tags(stream)]
+        for add in [*ways, *vfw] if self._suffix == ".mkv" else ways:
+            if self._holds(stream, add, is_vfw=add in vfw):
+                self._is_vfw |= add in vfw
                 return add(self._container, stream)
         self._leave_out(stream, "picture")
         return None
 
-    def _as_vfw(self, container: Any, stream: Any) -> Any:
-        template = vfw_template(self._av, stream)
-        if template is None:
-            raise ValueError("no four letters name its codec")
+    def _as_vfw(self, container: Any, stream: Any, *, tag: bytes) -> Any:
+        template = vfw_template(self._av, stream, tag)
         self._templates.append(template)
         return container.add_stream_from_template(template.streams.video[0], opaque=True)
 
-    def _holds(self, stream: Any, add: AddStream) -> bool:
+    def _holds(self, stream: Any, add: AddStream, *, is_vfw: bool) -> bool:
         """Try with the first packets whether a format takes a picture, and gives it back."""
         made = io.BytesIO()
         try:
@@ -153,7 +159,7 @@ class StreamCopies:
                         packet.stream = copy
                         container.mux(packet)
             content = made.getvalue()
-            if add == self._as_vfw:
+            if is_vfw:
                 content = content.replace(STAND_IN, TRUE_NAME, 1)
             with self._av.open(io.BytesIO(content)) as again:
                 found = [codec_of(other) for other in again.streams.video]

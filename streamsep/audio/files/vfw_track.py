@@ -15,18 +15,34 @@ from pathlib import Path
 from typing import Any
 
 STAND_IN, TRUE_NAME = b"V_MPEG4/ISO/ASP", b"V_MS/VFW/FOURCC"
+# Of codecs that other containers name otherwise.
+TAGS = {
+    "cinepak": b"cvid",
+    "flv": b"FLV1",
+    "h263": b"H263",
+    "huffyuv": b"HFYU",
+    "msmpeg4": b"DIV3",
+    "svq1": b"SVQ1",
+    "svq3": b"SVQ3",
+}
 HEAD = 2**20  # bytes of a Matroska file within which its tracks are listed
 
 
-def vfw_template(av: Any, stream: Any) -> Any | None:
-    """Return an opened file with one stream, to be the template of a copy; None where it can't be.
+def vfw_tags(stream: Any) -> list[bytes]:
+    """Return the four letters that may name a stream's codec; none where it has no such name."""
+    context = stream.codec_context
+    if context is None or not context.width:
+        return []
+    tags = [context.codec_tag.encode("latin-1", "replace"), TAGS.get(context.name, b"")]
+    return [tag for tag in dict.fromkeys(tags) if len(tag) == 4 and tag.isalnum()]
+
+
+def vfw_template(av: Any, stream: Any, tag: bytes) -> Any:
+    """Return an opened file with one stream, to be the template of a copy.
 
     The copy's packets are those of ``stream``; `name_vfw_track` has to follow.
     """
     context = stream.codec_context
-    tag = context.codec_tag.encode("latin-1", "replace")
-    if len(tag) != 4 or not tag.isalnum() or not context.width:
-        return None
     private = _picture_header(context.width, context.height, tag, context.extradata or b"")
     return av.open(io.BytesIO(_avi(context.width, context.height, private)))
 

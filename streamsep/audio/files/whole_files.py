@@ -92,7 +92,7 @@ def _check_name(target: Path) -> None:
 def _kept(reader: AudioReader) -> Kept | None:
     if reader.is_pipe:
         texts = {key.lower(): text for key, text in reader.tags.items() if text}
-        return Kept(texts, []) if texts else None
+        return Kept(texts, [], []) if texts else None
     return tags.read_tags(reader.path)
 
 
