@@ -13,7 +13,14 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from streamsep.cli.options import Decibels, Names, device_option, models_option, with_options
+from streamsep.cli.options import (
+    Decibels,
+    Finite,
+    Names,
+    device_option,
+    models_option,
+    with_options,
+)
 from streamsep.cli.profiles import profile_option
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
@@ -67,6 +74,12 @@ DEFAULTS = LiveConfig()
     "but the mix in a file of its own, FILE.NAME.suffix, aligned to the sample.",
 )
 @click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Let recordings replace older ones of their name, when something was recorded; else they "
+    "get a number.",
+)
+@click.option(
     "--stem",
     default=DEFAULTS.stem,
     show_default=True,
@@ -75,7 +88,7 @@ DEFAULTS = LiveConfig()
 )
 @click.option(
     "--guide",
-    type=click.FloatRange(*GUIDE_RANGE),
+    type=Finite(*GUIDE_RANGE),
     metavar="PERCENT",
     help="Let so much of the vocals be heard with the beat.  [default: 0]",
 )
@@ -162,7 +175,7 @@ DEFAULTS = LiveConfig()
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     metavar="S",
     help="Stop after S seconds.  [default: at the file's end or Ctrl-C]",
 )
@@ -171,6 +184,11 @@ DEFAULTS = LiveConfig()
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Show these lyrics (LRC or UltraStar): in time with an input file, else from a key press.",
+)
+@click.option(
+    "--lyrics-encoding",
+    metavar="NAME",
+    help="Encoding of their text, e.g. gb18030 or cp1250.  [default: found out, and said]",
 )
 @click.option(
     "--plain", is_flag=True, help="Print one line a second and no screen, as without a terminal."

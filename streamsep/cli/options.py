@@ -66,6 +66,21 @@ def with_options(settings: tuple[str, ...]) -> str:
     return f" ({options})" if options else ""
 
 
+class Finite(click.FloatRange):
+    """A number in a range; neither NaN, which compares with nothing, nor infinity."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Refuse what is no finite number besides what the range refuses."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number to work with", param, ctx)
+        return number
+
+
 class Decibels(click.FloatRange):
     """A gain of at most +24 dB; ``-inf`` mutes."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from streamsep.audio.files.notices import OnNotice
 from streamsep.audio.files.sound_file import FORMATS, AudioReader
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
@@ -51,8 +52,12 @@ def find_reference_songs(folder: Path) -> list[Path]:
     return songs
 
 
-def read_reference_song(folder: Path, *, sample_rate: int, channels: int) -> ReferenceSong:
+def read_reference_song(
+    folder: Path, *, sample_rate: int, channels: int, on_notice: OnNotice | None = None
+) -> ReferenceSong:
     """Read a song at the model's rate and channels; the shorter stem sets the length.
+
+    ``on_notice`` is told what of the files couldn't be read.
 
     Raises
     ------
@@ -63,7 +68,7 @@ def read_reference_song(folder: Path, *, sample_rate: int, channels: int) -> Ref
     for names in STEMS:
         path = _stem(folder, names)
         assert path is not None  # find_reference_songs made sure
-        with AudioReader(path) as reader:
+        with AudioReader(path, on_notice=on_notice) as reader:
             sound = np.concatenate(list(reader.chunks()), axis=-1)
             resampler = StreamResampler(reader.sample_rate, sample_rate, channels)
         stems.append(resampler.process(match_channels(sound, channels), last=True))

@@ -30,7 +30,7 @@ from streamsep.live.model_probe import RunModels, open_run_models
 from streamsep.live.model_switcher import ModelSwitcher
 from streamsep.live.prompter import Prompter
 from streamsep.live.recording import recorded_files, recording, refuse_overwriting
-from streamsep.lyrics import load_lyrics
+from streamsep.lyrics import Lyrics, load_lyrics
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.interpreter import low_latency_interpreter
@@ -97,7 +97,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         Every one that sound, files, effects and models can give.
     """
     files = _files_to_write(config)
-    lyrics = load_lyrics(config.lyrics) if config.lyrics else None
+    lyrics = _lyrics(config, events)
     models = open_run_models(config)
     for model in models.models[1:]:
         if isinstance(model, Path):
@@ -111,7 +111,8 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         pump = DuplexPump(source, sink, device_frames=block, channels=spec.channels)
         microphone = _open_microphone(config, spec, events)
         session = _session(config, loaded, pump, microphone, events)
-        recorders = stack.enter_context(recording(files, session, source, spec, block))
+        records = recording(files, session, source, spec, block, overwrite=config.overwrite)
+        recorders = stack.enter_context(records)
         stack.enter_context(_listening(microphone, events))
         stack.enter_context(session)
         if config.tune_process:
@@ -137,6 +138,13 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     )
     _report(parts, models, events)
     return parts
+
+
+def _lyrics(config: LiveConfig, events: EventLog) -> Lyrics | None:
+    if config.lyrics is None:
+        return None
+    say = partial(events.add, kind="warning", settings=("lyrics_encoding",))
+    return load_lyrics(config.lyrics, encoding=config.lyrics_encoding, say=say)
 
 
 def _files_to_write(config: LiveConfig) -> dict[Path, str]:

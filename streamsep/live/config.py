@@ -60,6 +60,8 @@ class LiveConfig:
     record_stems
         What to record: ``mix``, ``mic``, ``beat`` or stems of the model, each but the mix in a
         file of its own, FILE.NAME.suffix.
+    overwrite
+        Whether recordings replace older ones of their name; else they get a number.
     stem
         What to play; ``beat``, with the names ``accompaniment`` and ``instrumental`` too, is all
         but the vocals.
@@ -86,6 +88,8 @@ class LiveConfig:
         Length after which it ends; None for the file's end, or never.
     lyrics
         A file of them, LRC or UltraStar, for the prompter.
+    lyrics_encoding
+        Of their text, by a name that Python knows; None to find it out.
     tune_process
         Whether the process is there for the music: Python's thread switch interval, its garbage
         collector and the priority of the thread that starts it are set for that, until it is
@@ -102,6 +106,7 @@ class LiveConfig:
     output: str = "speakers"
     record: Path | None = None
     record_stems: tuple[str, ...] = ("mix",)
+    overwrite: bool = False
     stem: str = "beat"
     guide: float | None = None
     key: int | None = None
@@ -119,6 +124,7 @@ class LiveConfig:
     slack: int = DEFAULT_SLACK
     seconds: float | None = None
     lyrics: Path | None = None
+    lyrics_encoding: str | None = None
     tune_process: bool = False
 
     def __post_init__(self) -> None:

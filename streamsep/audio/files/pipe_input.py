@@ -7,7 +7,8 @@ import select
 import stat
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -42,6 +43,10 @@ class PipeInput:
         self._waiting = waiting
         if path == STDIN:
             self._fd = os.dup(0)
+            if sys.platform == "win32":
+                import msvcrt
+
+                msvcrt.setmode(self._fd, os.O_BINARY)
         else:
             # Without waiting for somebody who writes: `read` does, and can be ended.
             self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -98,6 +103,20 @@ class PipeInput:
         poll.register(self._fd, select.POLLIN | select.POLLHUP)
         while not poll.poll(1_000 * WAIT_S):
             self._waiting()
+
+
+@contextmanager
+def regular_file(path: Path, waiting: Callable[[], object]) -> Iterator[Path]:
+    """Give a file's path, or that of a copy of what comes through a pipe, for a while."""
+    if not is_pipe(path):
+        yield path
+        return
+    with closing(PipeInput(path, waiting)) as pipe, tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / (path.name or "pipe")
+        with copy.open("wb") as file:
+            while piece := pipe.read():
+                file.write(piece)
+        yield copy
 
 
 def index_comes_last(head: bytes) -> bool:

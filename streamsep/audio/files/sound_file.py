@@ -298,6 +298,12 @@ class AudioWriter:
     tags
         By FFmpeg's names; those that libsndfile doesn't know are left out.
 
+    Attributes
+    ----------
+    cut, peak
+        Samples beyond full scale that were cut there, and the loudest one; none where the format
+        holds them.
+
     Raises
     ------
     OutputError
@@ -330,7 +336,8 @@ class AudioWriter:
                 expected=f"at most {MAX_OGG_RATE} Hz in {path.suffix} files",
                 remedy="choose another format",
             )
-        self._has_sizes = kind == "WAV"
+        self._has_sizes, self._cuts = kind == "WAV", subtype != "FLOAT"
+        self.cut, self.peak = 0, 0.0
         try:
             self._file = sf.SoundFile(
                 path,
@@ -359,9 +366,19 @@ class AudioWriter:
         """
         try:
             for start in range(0, sound.shape[-1], WRITE_FRAMES):
-                self._file.write(sound[:, start : start + WRITE_FRAMES].T)
+                piece = sound[:, start : start + WRITE_FRAMES]
+                self._file.write(piece.T)
+                self._count_cut(piece)
         except (sf.LibsndfileError, OSError) as error:
             raise _not_writable(self.path, error) from error
+
+    def _count_cut(self, sound: Float32) -> None:
+        if not self._cuts or not sound.size:
+            return
+        peak = max(float(sound.max()), -float(sound.min()))
+        if peak > 1.0:
+            self.cut += int(np.count_nonzero((sound > 1.0) | (sound < -1.0)))
+            self.peak = max(self.peak, peak)
 
     def save(self) -> None:
         """Let the header tell of all that was written: should nothing follow, the file plays."""
