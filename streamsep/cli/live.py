@@ -13,7 +13,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from streamsep.cli.options import Decibels, Names, device_option, models_option, with_options
+from streamsep.cli.names import Names
+from streamsep.cli.options import Decibels, device_option, models_option, with_options
 from streamsep.cli.profiles import profile_option
 from streamsep.cli.stderr import quiet_libraries
 from streamsep.effects.key import HIGHEST, LOWEST
