@@ -19,7 +19,7 @@ class RenamedOption(click.Option):
     """
 
     def __init__(self, param_decls: Sequence[str], old_name: str, **attributes: Any) -> None:
-        # Before the others: click calls the parameter after the first of its long names.
+        # After the others: click calls the parameter after the first of its long names.
         super().__init__([*param_decls, old_name], **attributes)
         self.old_name = old_name
 

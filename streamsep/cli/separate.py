@@ -20,7 +20,8 @@ from streamsep.audio.files.part_files import remove_leftovers
 from streamsep.audio.files.pipe_input import is_pipe
 from streamsep.audio.files.sound_file import DEPTHS, subtype_for
 from streamsep.cli.echo import echo
-from streamsep.cli.options import Decibels, Names, device_option, model_option
+from streamsep.cli.names import Names
+from streamsep.cli.options import Decibels, device_option, model_option
 from streamsep.cli.progress import ProgressBars
 from streamsep.dsp.decibels import to_db
 from streamsep.errors import (

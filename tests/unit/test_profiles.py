@@ -146,8 +146,8 @@ json = false
 
 
 def test_profiles_of_before_mean_what_they_meant(write):
-    values = read_profile(write(OLD), "party", live)
-    context = live.make_context("live", [], default_map=values)
+    write(OLD)
+    context = live.make_context("live", ["--profile", "party"])
     settings = {name: context.params[name] for name in context.params if name != "models"}
     shown = (settings.pop("plain"), settings.pop("as_json"))
     config = LiveConfig(model=context.params["models"], **settings)
