@@ -13,6 +13,7 @@ import click
 
 from streamsep import __version__
 from streamsep.cli.echo import echo
+from streamsep.cli.lasting_output import keep_standard_output
 from streamsep.cli.stderr import quiet_libraries
 from streamsep.errors import EXIT_INTERRUPTED, as_streamsep_error
 
@@ -67,6 +68,7 @@ def main() -> None:
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
         signal.signal(signal.SIGHUP, _ended)
     with quiet_libraries():
+        keep_standard_output()
         _run()
 
 

@@ -238,8 +238,10 @@ def _ended_by_signals(player: LivePlayer) -> Iterator[None]:
     def handler(signum: int, frame: FrameType | None) -> None:
         player.stop()
 
-    names = ("SIGINT", "SIGTERM", "SIGHUP")  # the last not on Windows
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # Not on Windows; whoever wants a lost terminal to end nothing has it ignored, as nohup does.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
