@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -137,12 +137,19 @@ class BeatEffects:
         From `load_effect`.
     sample_rate, channels, block_size
         Of every block (2, C, N), vocals and beat.
+    say
+        See `Board`.
     """
 
     def __init__(
-        self, plugins: Sequence[Any], sample_rate: int, channels: int, block_size: int
+        self,
+        plugins: Sequence[Any],
+        sample_rate: int,
+        channels: int,
+        block_size: int,
+        say: Callable[[str], object] = lambda text: None,
     ) -> None:
-        self._board = Board(plugins, sample_rate)
+        self._board = Board(plugins, sample_rate, say)
         self.delay = self._board.settle(channels, block_size)
         self._vocals = DelayLine(channels, self.delay, block_size)
 

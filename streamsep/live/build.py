@@ -33,6 +33,7 @@ from streamsep.live.recording import recorded_files, recording, refuse_overwriti
 from streamsep.lyrics import Lyrics, load_lyrics
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
+from streamsep.realtime.guards import GuardWatch
 from streamsep.realtime.interpreter import low_latency_interpreter
 from streamsep.realtime.spectrum import Spectrum
 from streamsep.separation import Separator, gains_for
@@ -64,6 +65,8 @@ class LiveParts:
         Whether the input is a file.
     files
         Those that are read, the input's and the microphone's.
+    guards
+        Tell what was silenced and turned down.
     """
 
     session: Session
@@ -76,6 +79,7 @@ class LiveParts:
     prompter: Prompter | None
     from_file: bool
     files: list[FileSource]
+    guards: GuardWatch
 
 
 def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
@@ -102,7 +106,8 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     for model in models.models[1:]:
         if isinstance(model, Path):
             read_metadata(model)  # else a wrong name is found out in the middle of a song
-    loader = ModelLoader(config, {*models.models, *models.lighter.values()})
+    say = partial(_say_of, "the beat", events)
+    loader = ModelLoader(config, {*models.models, *models.lighter.values()}, say)
     loaded = loader.load(models.models[0], config.key, models.separator)
     spec, block = loaded.separator.spec, config.block
     devices = stack.enter_context(loopback(config.input, config.capture, spec, events))
@@ -135,6 +140,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         prompter=Prompter(lyrics, from_start=from_file) if lyrics else None,
         from_file=from_file,
         files=[source for source in (source, microphone) if isinstance(source, FileSource)],
+        guards=_guards(session, source, microphone, block, events),
     )
     _report(parts, models, events)
     return parts
@@ -223,11 +229,30 @@ def _open_microphone(
     if config.mic is None:
         return None
     more = [load_effect(wish) for wish in config.mic_effect]
-    effect = voice_board(config.voice_effects, spec.sample_rate, *more)
+    say = partial(_say_of, "microphone", events)
+    effect = voice_board(config.voice_effects, spec.sample_rate, *more, say=say)
     delay = effect.settle(spec.channels, config.block) if effect and more else 0
     return open_microphone(
         config.mic, spec, config.block, effect, effect_delay=delay, events=events
     )
+
+
+def _say_of(whose: str, events: EventLog, text: str) -> None:
+    events.add(f"{whose}: {text}")
+
+
+def _guards(
+    session: Session,
+    source: Source,
+    microphone: MicrophoneSource | None,
+    block: int,
+    events: EventLog,
+) -> GuardWatch:
+    devices = {"input": source, "microphone": microphone}
+    # Of files their readers tell.
+    session.device_bad_samples = lambda name: getattr(devices.get(name), "bad_samples", 0)
+    block_s = block / session.latency.sample_rate
+    return GuardWatch(lambda: session.bad_samples, session.limiter, block_s, events)
 
 
 @contextmanager

@@ -229,6 +229,8 @@ class LivePlayer:
                 if seconds is not None and session.seconds >= seconds:
                     self._stopping.set()
                 parts.switcher.watch(session)
+                parts.guards.look()
+            parts.guards.end()
         except Exception as error:  # as above
             self._fault = self._fault or error
             self._stopping.set()

@@ -12,6 +12,7 @@ from streamsep.audio.devices.portaudio import open_reconnecting
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.ring import RingBuffer
+from streamsep.dsp.sanitize import count_bad, sound_alone
 from streamsep.events import EventLog
 from streamsep.priority import AUDIO, promote
 from streamsep.types import Float32
@@ -164,6 +165,8 @@ class DeviceMicrophone:
     ----------
     fault
         What the effect or the stream broke with, if it did.
+    bad_samples
+        How many came that were NaN, Inf or absurdly loud, and were silenced.
 
     Raises
     ------
@@ -205,6 +208,7 @@ class DeviceMicrophone:
         self._given = device_latency + effect_delay
         self._promoted = False
         self.fault: Exception | None = None
+        self.bad_samples = 0
 
     @property
     def latency(self) -> int:
@@ -226,7 +230,8 @@ class DeviceMicrophone:
         if self.fault is not None:
             return
         try:
-            sound = match_channels(self._resampler.process(indata.T), self._channels)
+            self.bad_samples += count_bad(indata)
+            sound = match_channels(self._resampler.process(sound_alone(indata.T)), self._channels)
             self._buffer.write(sound if self._effect is None else self._effect(sound))
         except Exception as error:  # silence from now on; the main thread tells
             self.fault = error

@@ -25,6 +25,7 @@ from streamsep.audio.endpoint import RenderCallback
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.ring import RingBuffer
+from streamsep.dsp.sanitize import count_bad, sound_alone
 from streamsep.errors import DeviceError, StreamsepError
 from streamsep.events import EventLog
 from streamsep.priority import AUDIO, promote
@@ -155,6 +156,11 @@ class DeviceInput:
         Whether what reads it has another clock, whose drift is to be resampled away.
     events
         Where it is noted that the device has gone or come back.
+
+    Attributes
+    ----------
+    bad_samples
+        How many came that were NaN, Inf or absurdly loud, and were silenced.
     """
 
     def __init__(
@@ -168,6 +174,7 @@ class DeviceInput:
         events: EventLog | None = None,
     ) -> None:
         self.fault: StreamsepError | None = None
+        self.bad_samples = 0
         self._channels, self._frames = channels, device_frames
         self._period_s = device_frames / sample_rate
         self._device_stream = open_reconnecting(
@@ -230,7 +237,8 @@ class DeviceInput:
         newest = None
         if self._stamped:
             newest = _stamp(times, times.inputBufferAdcTime) + frames / self._rate
-        sound = self._resampler.process(indata.T)
+        self.bad_samples += count_bad(indata)
+        sound = self._resampler.process(sound_alone(indata.T))
         self._buffer.write(match_channels(sound, self._channels), newest)
         if self._render is not None and not self._device_stream.replaced:
             while self._buffer.available >= self._frames:
