@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from streamsep.audio.devices.microphone import MicrophoneSource
+from streamsep.audio.devices.stream_watch import StreamWatch
 from streamsep.audio.endpoint import DuplexPump, Sink, Source
 from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.recorder import Recorder
@@ -111,10 +112,11 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     loaded = loader.load(models.models[0], config.key, models.separator)
     spec, block = loaded.separator.spec, config.block
     devices = stack.enter_context(loopback(config.input, config.capture, spec, events))
+    watch = stack.enter_context(StreamWatch(events))
     with ExitStack() as opened:
-        source, sink = _open_ends(config, spec, devices, events, opened)
+        source, sink = _open_ends(config, spec, devices, events, watch, opened)
         pump = DuplexPump(source, sink, device_frames=block, channels=spec.channels)
-        microphone = _open_microphone(config, spec, events)
+        microphone = _open_microphone(config, spec, devices, events, watch)
         session = _session(config, loaded, pump, microphone, events)
         records = recording(files, session, source, spec, block, overwrite=config.overwrite)
         recorders = stack.enter_context(records)
@@ -142,6 +144,9 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         files=[source for source in (source, microphone) if isinstance(source, FileSource)],
         guards=_guards(session, source, microphone, block, events),
     )
+    for device in dict.fromkeys((source, microphone, sink)):
+        if in_use := getattr(device, "in_use", ""):
+            events.add(in_use, kind="report")
     _report(parts, models, events)
     return parts
 
@@ -167,12 +172,15 @@ def _open_ends(
     spec: SeparatorSpec,
     devices: LoopbackDevices | None,
     events: EventLog,
+    watch: StreamWatch,
     opened: ExitStack,
 ) -> tuple[Source, Sink]:
     """Open the input and the output; a file as output is written beside the music."""
     output = "null" if config.output_file else config.output
     block = config.block
-    source = open_source(config.input, spec, block, devices, output=output, events=events)
+    source = open_source(
+        config.input, spec, block, devices, output=output, events=events, watch=watch
+    )
     opened.callback(source.close)
     sink = open_sink(output, source, spec, block, devices, events=events)
     opened.callback(sink.close)
@@ -224,7 +232,11 @@ def _read_ahead(session: Session, source: Source, stop: threading.Event) -> int:
 
 
 def _open_microphone(
-    config: LiveConfig, spec: SeparatorSpec, events: EventLog
+    config: LiveConfig,
+    spec: SeparatorSpec,
+    devices: LoopbackDevices | None,
+    events: EventLog,
+    watch: StreamWatch,
 ) -> MicrophoneSource | None:
     if config.mic is None:
         return None
@@ -233,7 +245,15 @@ def _open_microphone(
     effect = voice_board(config.voice_effects, spec.sample_rate, *more, say=say)
     delay = effect.settle(spec.channels, config.block) if effect and more else 0
     return open_microphone(
-        config.mic, spec, config.block, effect, effect_delay=delay, events=events
+        config.mic,
+        spec,
+        config.block,
+        effect,
+        effect_delay=delay,
+        output="null" if config.output_file else config.output,
+        devices=devices,
+        events=events,
+        watch=watch,
     )
 
 

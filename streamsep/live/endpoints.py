@@ -13,6 +13,7 @@ from streamsep.audio.capture.virtual_cable import VirtualCable
 from streamsep.audio.devices.device_list import DeviceInfo, find_device, share_a_clock
 from streamsep.audio.devices.microphone import DeviceMicrophone, Effect, MicrophoneSource
 from streamsep.audio.devices.portaudio import DeviceInput, DeviceOutput
+from streamsep.audio.devices.stream_watch import StreamWatch, refuse_hearing_ourselves
 from streamsep.audio.endpoint import Sink, Source, TimerSink
 from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.notices import Notice
@@ -68,6 +69,7 @@ def open_source(
     *,
     output: str,
     events: EventLog,
+    watch: StreamWatch,
 ) -> Source:
     """Open the input of a name, or the loopback's own device, for an output device or null.
 
@@ -84,6 +86,10 @@ def open_source(
             on_notice=partial(_tell, events),
         )
     device = devices.input if devices else find_device(name, "input")
+    if output != "null" and not devices:
+        refuse_hearing_ourselves(
+            {"input": device}, _find_output(output, devices), settings={"input": "input"}
+        )
     two_clocks = output != "null" and not share_a_clock(device, _find_output(output, devices))
     return DeviceInput(
         device,
@@ -92,6 +98,7 @@ def open_source(
         device_frames=block,
         two_clocks=two_clocks,
         events=events,
+        silent=partial(watch.hears_us, "input"),
     )
 
 
@@ -107,7 +114,10 @@ def open_microphone(
     effect: Effect | None,
     *,
     effect_delay: int,
+    output: str,
+    devices: LoopbackDevices | None,
     events: EventLog,
+    watch: StreamWatch,
 ) -> MicrophoneSource:
     """Open the microphone of a name, with its effects.
 
@@ -124,14 +134,19 @@ def open_microphone(
             effect=effect,
             on_notice=partial(_tell, events),
         )
+    device = find_device(name, "input")
+    if output != "null":
+        played_on = _find_output(output, devices)
+        refuse_hearing_ourselves({"microphone": device}, played_on, settings={"microphone": "mic"})
     return DeviceMicrophone(
-        find_device(name, "input"),
+        device,
         sample_rate=spec.sample_rate,
         channels=spec.channels,
         device_frames=block,
         effect=effect,
         effect_delay=effect_delay,
         events=events,
+        silent=partial(watch.hears_us, "microphone"),
     )
 
 

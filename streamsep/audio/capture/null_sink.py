@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from streamsep.audio.devices.device_list import DEFAULT_NAMES, DeviceInfo, find_device
 from streamsep.audio.devices.sound_server import (
+    OWN_TOKEN,
     ServerGoneError,
     ServerSink,
     ServerStream,
@@ -237,15 +238,16 @@ class Loopback:
                 **self._origins.mark(),
             },
         )
+        # Servers remember what a sink of this name was set to, maybe months ago.
+        self._server.open_up(self._sink)
+        self._level = (False, 1.0)
         self._server.watch()
         self._listened_to = False
         self._seen = set()
 
     def _others_streams(self) -> list[ServerStream]:
         """Return all streams but those of streamseps: what we play must not come back to us."""
-        sinks = self._server.sinks()
-        ours = {str(os.getpid()), *(s.properties.get(PID, "") for s in sinks if is_ours(s))}
-        return [stream for stream in self._server.streams() if stream.pid not in ours]
+        return [stream for stream in self._server.streams() if not stream.token]
 
     def _players(self, streams: list[ServerStream]) -> list[ServerStream]:
         try:
@@ -260,6 +262,7 @@ class Loopback:
                 if self._server.wait_for_change(LISTEN_S) or not self._listened_to:
                     self._keep_our_output_away()
                     self._capture_new_streams()
+                    self._tell_level()
             except ServerGoneError:
                 self._come_back()
 
@@ -274,7 +277,7 @@ class Loopback:
         astray = [
             stream
             for stream in self._server.streams()
-            if stream.pid == str(os.getpid()) and stream.sink in ours
+            if stream.token == OWN_TOKEN and stream.sink in ours
         ]
         if astray and target is None and not self.stranded:
             self._events.add("no output is left but 'streamsep' itself: silence until there is one")
@@ -299,6 +302,15 @@ class Loopback:
         for stream in self._players(new):
             if stream.sink != self._sink.index and self._server.move(stream, self._sink):
                 self._origins.streams[stream.index] = names[stream.sink]
+
+    def _tell_level(self) -> None:
+        """Say when somebody mutes our sink or changes its volume: the music is heard through it."""
+        level = self._server.level_of(self._sink)
+        if level == self._level:
+            return
+        (muted, volume), self._level = level, level
+        state = "muted" if muted else f"at {100 * volume:.0f} %"
+        self._events.add(f"the output '{self._sink.name}' is {state} in the sound server now")
 
     def _come_back(self) -> None:
         while not self._stop.wait(RECONNECT_S):

@@ -160,6 +160,8 @@ class DeviceMicrophone:
         Applied to all that comes, and the samples that it holds back.
     events
         Where it is noted that the device has gone or come back.
+    silent
+        Asked whether to give silence: where it would hear what is played.
 
     Attributes
     ----------
@@ -184,8 +186,10 @@ class DeviceMicrophone:
         effect: Effect | None = None,
         effect_delay: int = 0,
         events: EventLog | None = None,
+        silent: Callable[[], bool] = lambda: False,
     ) -> None:
         self._channels, self._effect = channels, effect
+        self._silent = silent
         self._rate = sample_rate
         self._buffer = MicrophoneBuffer(channels, sample_rate, device_frames)
         self._device_stream = open_reconnecting(
@@ -215,6 +219,11 @@ class DeviceMicrophone:
         """The device's own, the effect's and what the buffer adds, in samples."""
         return self._given + self._buffer.added
 
+    @property
+    def in_use(self) -> str:
+        """The device, as the user should know it."""
+        return self._device_stream.in_use
+
     def start(self) -> None:
         """Start the stream."""
         self._device_stream.start()
@@ -231,7 +240,10 @@ class DeviceMicrophone:
             return
         try:
             self.bad_samples += count_bad(indata)
-            sound = match_channels(self._resampler.process(sound_alone(indata.T)), self._channels)
+            sound = sound_alone(indata.T)
+            if self._silent():
+                sound = np.zeros_like(sound)
+            sound = match_channels(self._resampler.process(sound), self._channels)
             self._buffer.write(sound if self._effect is None else self._effect(sound))
         except Exception as error:  # silence from now on; the main thread tells
             self.fault = error
