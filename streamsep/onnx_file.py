@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,7 +79,7 @@ class _UnfitError(Exception):
 
 
 def _mapped(path: Path) -> Message:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ModelError(
             f"no model file at {path}",
             expected="an ONNX file",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from streamsep.cli.profiles import config_path, template
@@ -29,7 +31,7 @@ def init() -> None:
     from streamsep.cli.live import command as live
 
     target = config_path()
-    if target.exists():
+    if os.path.exists(target):
         raise ConfigError(
             f"{target} is there already",
             expected="no file",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -156,9 +157,9 @@ def _target(file: Path, output: Path | None) -> Path:
     name = f"{song.name}.spectrogram.png"
     if output is None:
         return song.beside / name
-    if output.suffix.lower() == ".png" and not output.is_dir():
+    if output.suffix.lower() == ".png" and not os.path.isdir(output):
         target = output
-    elif output.suffix and not output.is_dir():
+    elif output.suffix and not os.path.isdir(output):
         raise OutputError(
             f"the picture can't be {output}",
             expected="a name that ends in .png, or a folder",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from streamsep.dsp.delay import DelayLine
@@ -55,7 +55,7 @@ def load_effect(wish: str) -> Any:
 
 def _vst3(name: str) -> Any:
     pb = pedalboard()
-    if not Path(name).exists():
+    if not os.path.exists(name):
         raise EffectError(f"no plugin at {name}", expected="a VST3 plugin", remedy="check the path")
     try:
         plugin = pb.load_plugin(name)

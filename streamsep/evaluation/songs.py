@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def find_reference_songs(folder: Path) -> list[Path]:
     AudioFileError
         If there are none.
     """
-    children = sorted(p for p in folder.glob("*") if p.is_dir())
+    children = sorted(p for p in folder.glob("*") if os.path.isdir(p))
     songs = [p for p in children if all(_stem(p, names) for names in STEMS)]
     if not songs:
         raise AudioFileError(
@@ -78,4 +79,4 @@ def read_reference_song(
 
 def _stem(song: Path, names: tuple[str, ...]) -> Path | None:
     files = (song / f"{name}{suffix}" for name in names for suffix in FORMATS)
-    return next((path for path in files if path.is_file()), None)
+    return next((path for path in files if os.path.isfile(path)), None)

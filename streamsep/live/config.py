@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,11 +36,8 @@ RANGES: dict[str, tuple[float, float]] = {
 
 def is_file_name(name: str) -> bool:
     """Say whether ``name`` means a sound file, there or not, and no device."""
-    try:
-        there = Path(name).is_file()
-    except (OSError, ValueError):  # names that no file can have
-        there = False
-    return name == "-" or Path(name).suffix.lower() in FORMATS or "/" in name or there
+    known = Path(name).suffix.lower() in FORMATS
+    return name == "-" or known or "/" in name or os.path.isfile(name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

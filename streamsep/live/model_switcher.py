@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def lighter_model(playing: Model, others: Sequence[Model]) -> Path | None:
     if not isinstance(playing, Path):
         return None
     known = {playing, *others, *builtin_models().values()}
-    work = {path: _work(path) for path in known if isinstance(path, Path) and path.is_file()}
+    work = {path: _work(path) for path in known if isinstance(path, Path) and os.path.isfile(path)}
     lightest = min(work, key=lambda path: work[path])
     return lightest if work[lightest] < _work(playing) else None
 

@@ -105,7 +105,7 @@ def _shorten(path: Path) -> None:
         return
     with _replaced(path) as file:
         for name, facts in records.items():
-            if (path.parent / name).exists():
+            if os.path.exists(path.parent / name):
                 file.write(json.dumps({"stem": name, **asdict(facts)}) + "\n")
 
 

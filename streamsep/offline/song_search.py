@@ -113,7 +113,7 @@ def _matches(base: Path, parts: tuple[str, ...], found: FoundFiles) -> Iterator[
     elif glob.has_magic(first):
         for entry in _entries(base, found):
             shown = not is_hidden(entry.name) or first.startswith(".")
-            if shown and fnmatch.fnmatch(entry.name, first) and (not rest or entry.is_dir()):
+            if shown and fnmatch.fnmatch(entry.name, first) and (not rest or _is_folder(entry)):
                 yield from _matches(base / entry.name, rest, found)
     elif os.path.lexists(base / first):
         yield from _matches(base / first, rest, found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -125,7 +126,7 @@ def _load_prior(path: Path, device: str, stride: int | None, offline: bool) -> M
         As `OnnxBackend` does; but where the machine is to decide and the file isn't there, there
         is none.
     """
-    if stride == 0 or (stride is None and not path.is_file()):
+    if stride == 0 or (stride is None and not os.path.isfile(path)):
         return None
     backend = OnnxBackend(path, device=device)
     if stride is None and offline:

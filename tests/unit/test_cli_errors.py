@@ -340,7 +340,22 @@ class TestDevices:
         done = streamsep("live", "--input", "loopback", "--model", identity_model)
         message = refusal(done, DEVICE)
         assert "PulseAudio or PipeWire" in message.what
-        assert "'pulseaudio --start'" in message.remedy
+        assert "'unset PULSE_SERVER'" in message.remedy
+
+    def test_a_mistake_in_asoundrc_is_named(self, tmp_path, identity_model):
+        (tmp_path / ".asoundrc").write_text("pcm.!default { type nonsense\n")
+        env = without_sound() | {"HOME": str(tmp_path)}
+        for arguments in (["devices"], ["live", "--model", identity_model]):
+            message = refusal(streamsep(*arguments, env=env), DEVICE)
+            assert "PortAudio doesn't start" in message.what
+            assert f"ALSA reads {tmp_path}/.asoundrc" in message.expected
+        assert "PortAudio doesn't start" in streamsep("doctor", env=env).stdout
+
+    def test_the_doctor_opens_what_live_would_open(self, identity_model):
+        for option in ("--input", "--output", "--mic"):
+            done = streamsep("doctor", option, "theremin", "--model", identity_model)
+            assert done.returncode == 1
+            assert "device 'theremin'" in done.stdout
 
     def test_a_machine_without_devices_can_be_asked(self, identity_model):
         listed = streamsep("devices")

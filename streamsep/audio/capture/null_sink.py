@@ -14,9 +14,10 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlencode
 
-from streamsep.audio.devices.device_list import DEFAULT_NAMES, DeviceInfo, find_device
+from streamsep.audio.devices.device_list import DEFAULT_NAMES, DeviceInfo, find_device, unset_first
 from streamsep.audio.devices.sound_server import (
     OWN_TOKEN,
+    SINK_TOKEN,
     ServerGoneError,
     ServerSink,
     ServerStream,
@@ -26,7 +27,8 @@ from streamsep.errors import DeviceError
 from streamsep.events import EventLog
 
 NAME = "streamsep"
-TOKEN, PID, HOME, MOVED = (f"streamsep.{key}" for key in ("token", "pid", "home", "moved"))
+TOKEN = SINK_TOKEN
+PID, HOME, MOVED = (f"streamsep.{key}" for key in ("pid", "home", "moved"))
 LISTEN_S = 0.2
 RECONNECT_S = 0.1
 PLUG_IN = "pulse"  # the device by which PortAudio reaches the server
@@ -85,6 +87,19 @@ def leftover_names() -> list[str]:
         return []
     finally:
         server.close()
+
+
+def check_loopback() -> None:
+    """Find out whether a loopback can be had, without making one.
+
+    Raises
+    ------
+    DeviceError
+        If there is no sound server, or PortAudio doesn't reach it.
+    """
+    SoundServer(NAME).close()
+    for kind in ("input", "output"):
+        _plug_in(kind, "")
 
 
 def put_back_leftovers() -> list[str]:
@@ -377,6 +392,8 @@ def _plug_in(kind: str, target: str) -> DeviceInfo:
         raise DeviceError(
             "PortAudio doesn't reach the sound server",
             expected=f"an {kind} device '{PLUG_IN}'",
-            remedy="install the plug-in: 'apt install libasound2-plugins' or 'dnf install "
-            "alsa-plugins-pulseaudio'",
+            remedy=unset_first(
+                "install the plug-in: 'apt install libasound2-plugins' or 'dnf install "
+                "alsa-plugins-pulseaudio'"
+            ),
         ) from error

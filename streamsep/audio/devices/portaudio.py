@@ -16,7 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from streamsep.audio.devices.device_list import DeviceInfo, list_devices, load_sounddevice
+from streamsep.audio.devices.device_list import (
+    DeviceInfo,
+    list_devices,
+    load_sounddevice,
+    unset_first,
+)
 from streamsep.audio.devices.fallback_clock import keep_time
 from streamsep.audio.devices.jitter_buffer import JitterBuffer
 from streamsep.audio.devices.reconnecting_stream import ReconnectingStream, note_stream
@@ -118,7 +123,7 @@ def _open(stream_class: Any, device: DeviceInfo, kind: str, rate: int, **options
     raise DeviceError(
         f"{kind} device '{device.name}' can't be opened ({'; '.join(errors)})",
         expected="a device that is free and takes float samples",
-        remedy="close what uses it, or choose another with 'streamsep devices'",
+        remedy=unset_first("close what uses it, or choose another with 'streamsep devices'"),
     )
 
 

@@ -12,10 +12,12 @@ from typing import Any
 from streamsep.errors import DeviceError
 
 NO_SINK = "auto_null"  # what servers offer while there is no sink; gone as soon as there is one
+RUNTIME_FOLDERS, SOCKET = "/run/user", "pulse/native"  # of the users, and a server's in each
 HARDWARE = 0x4  # PA_SINK_HARDWARE
 # Properties of our own streams: whose they are, and what for. A process number wouldn't do, since
 # a sandbox has numbers of its own.
 STREAM_TOKEN, STREAM_ROLE = "streamsep.stream", "streamsep.role"
+SINK_TOKEN = "streamsep.token"  # of the sinks by which players are captured
 OWN_TOKEN = f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
@@ -85,6 +87,40 @@ def on_pipewire() -> bool:
     return False
 
 
+def why_no_server() -> str:
+    """Return what helps where no server answers: one may be there, and only not be found."""
+    if server := os.environ.get("PULSE_SERVER"):
+        return (
+            f"PULSE_SERVER={server} says where it is: correct it, or 'unset PULSE_SERVER' to take "
+            "this user's"
+        )
+    own = f"{RUNTIME_FOLDERS}/{os.getuid()}"
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if os.path.exists(f"{own}/{SOCKET}") and runtime != own:
+        known = f"XDG_RUNTIME_DIR={runtime}" if runtime else "XDG_RUNTIME_DIR isn't set"
+        return f"one runs at {own}/{SOCKET}, and {known}: 'export XDG_RUNTIME_DIR={own}'"
+    with suppress(OSError):
+        for number in os.listdir(RUNTIME_FOLDERS):
+            if number.isdigit() and os.path.exists(f"{RUNTIME_FOLDERS}/{number}/{SOCKET}"):
+                return (
+                    f"one runs for the user {_user_name(int(number))}: run streamsep as that user, "
+                    "not as root or with sudo"
+                )
+    return (
+        "start it ('systemctl --user start pipewire-pulse' or 'pulseaudio --start'), or name a "
+        "device instead, see 'streamsep devices'"
+    )
+
+
+def _user_name(number: int) -> str:
+    try:
+        import pwd
+
+        return pwd.getpwuid(number).pw_name
+    except (ImportError, KeyError):
+        return str(number)
+
+
 class SoundServer:
     """A connection to the user's sound server, for one thread at a time.
 
@@ -138,8 +174,7 @@ class SoundServer:
             raise DeviceError(
                 "no PulseAudio or PipeWire server answers",
                 expected="one that runs for this user",
-                remedy="start it ('systemctl --user start pipewire-pulse' or 'pulseaudio "
-                "--start'), or name a device instead, see 'streamsep devices'",
+                remedy=why_no_server(),
             ) from error
         self._pulse = pulse
 
@@ -195,10 +230,9 @@ class SoundServer:
                 ServerStream(
                     stream.index,
                     stream.sink,
-                    *(
-                        known.get(f"application.{key}", "")
-                        for key in ("name", "process.binary", "process.id")
-                    ),
+                    known.get("application.name", ""),
+                    known.get("application.process.binary", ""),
+                    known.get("application.process.id", ""),
                     known.get(STREAM_TOKEN, ""),
                     bool(stream.mute),
                     float(stream.volume.value_flat),

@@ -11,6 +11,7 @@ from contextlib import suppress
 from streamsep.audio.devices.device_list import DeviceInfo
 from streamsep.audio.devices.sound_server import (
     OWN_TOKEN,
+    SINK_TOKEN,
     ServerCapture,
     ServerGoneError,
     ServerSource,
@@ -24,6 +25,7 @@ RECONNECT_S = 0.5
 # What a server has buffered of another source still comes after a move; and a new stream's volume
 # may be anything at first.
 BUFFERED_S, SETTLED_S = 0.5, 1.0
+HANG_S = 1.0  # how long a server may take to answer at the end
 LOW_VOLUME = 0.5  # less is worth a line at the start: servers remember it, people don't
 # Devices of PortAudio that lead to the sound server.
 THROUGH_THE_SERVER = ("pulse", "default", "pipewire")
@@ -69,8 +71,8 @@ class StreamWatch:
     def __exit__(self, *exception: object) -> None:
         self._stop.set()
         if self._thread.ident is not None:
-            self._thread.join()
-        if self._server is not None:
+            self._thread.join(HANG_S)
+        if self._server is not None and not self._thread.is_alive():
             self._server.close()
 
     def hears_us(self, role: str) -> bool:
@@ -97,9 +99,16 @@ class StreamWatch:
                         break
 
     def _look(self, server: SoundServer) -> None:
-        sinks = {sink.index: sink.name for sink in server.sinks()}
+        listed = server.sinks()
+        sinks = {sink.index: sink.name for sink in listed}
         ours = [stream for stream in server.streams() if stream.token == OWN_TOKEN]
-        played_on = {sinks[stream.sink] for stream in ours if stream.sink in sinks}
+        # What comes to a sink that captures players is silence already.
+        capturing = {sink.index for sink in listed if SINK_TOKEN in sink.properties}
+        played_on = {
+            sinks[stream.sink]
+            for stream in ours
+            if stream.sink in sinks and stream.sink not in capturing
+        }
         sources = {source.index: source for source in server.sources()}
         captures = [capture for capture in server.captures() if capture.token == OWN_TOKEN]
         hearing = {
@@ -220,7 +229,7 @@ def refuse_hearing_ourselves(
                         expected="a source of its own, such as a microphone",
                         remedy="connect one, choose it with 'pactl set-default-source', or play "
                         "on another output",
-                        settings=(settings[role],),
+                        settings=(settings[role],) if role in settings else (),
                     )
     except ServerGoneError:
         pass  # opening will find that out too

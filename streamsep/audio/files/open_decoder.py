@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def open_decoder(path: Path, waiting: Callable[[], object] | None) -> Decoder:
         if waiting is not None:
             pipe = PipeInput(path, waiting)
             return _first(path, _decoders_of_pipe(path, pipe))
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise AudioFileError(
                 f"no sound file at {path}", expected="a file", remedy="check the path"
             )

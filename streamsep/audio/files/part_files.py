@@ -63,7 +63,8 @@ class PartFile:
         OutputError
             If that can't be.
         """
-        self._release()
+        if fcntl is None:  # Windows renames no open file
+            self._release()
         try:
             os.replace(self.path, self.target)
         except OSError as error:
@@ -72,6 +73,8 @@ class PartFile:
                 expected="a name that is free, or an older stem",
                 remedy="choose another folder",
             ) from error
+        # Not before: a file that nobody holds is taken for a leftover.
+        self._release()
 
     def discard(self) -> None:
         """Remove the file, if it is still there under this name."""

@@ -162,7 +162,7 @@ def _new_file(path: Path) -> tuple[Path, bool]:
         try:
             os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         except FileExistsError:
-            if not name.is_file():
+            if not os.path.isfile(name):
                 return name, False
         except (OSError, ValueError):
             return path, False

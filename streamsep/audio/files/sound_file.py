@@ -340,7 +340,7 @@ class AudioWriter:
         self.cut, self.peak = 0, 0.0
         try:
             self._file = sf.SoundFile(
-                path,
+                os.fsencode(path) if os.name == "posix" else path,  # names may be no text
                 "w",
                 samplerate=sample_rate,
                 channels=channels,
@@ -410,7 +410,7 @@ class AudioWriter:
 
 def _not_writable(path: Path, error: Exception) -> OutputError:
     folder = path.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         why = f"no folder {folder}"
     elif not os.access(folder, os.W_OK):
         why = f"no permission to write in {folder}"
