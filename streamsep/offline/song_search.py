@@ -79,6 +79,12 @@ def find_input_files(names: Iterable[str]) -> FoundFiles:
     found = FoundFiles()
     songs: dict[str, InputFile] = {}
     for name in names:
+        if not name:  # a shell's variable, say, that isn't set
+            raise AudioFileError(
+                "a name is empty",
+                expected="a file, a folder or a glob",
+                remedy="leave it out, or give '.' for the folder that you are in",
+            )
         for path in [STDIN] if name == "-" else _expanded(name, found):
             inside = os.path.isdir(path)
             for song in _inside(path, found) if inside else [InputFile(path)]:
