@@ -37,7 +37,8 @@ RANGES: dict[str, tuple[float, float]] = {
 def is_file_name(name: str) -> bool:
     """Say whether ``name`` means a sound file, there or not, and no device."""
     known = Path(name).suffix.lower() in FORMATS
-    return name == "-" or known or "/" in name or os.path.isfile(name)
+    there = os.path.exists(name) and not os.path.isdir(name)  # a FIFO may be called anything
+    return name == "-" or known or "/" in name or there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

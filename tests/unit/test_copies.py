@@ -88,12 +88,9 @@ Two <i>three</i>
 """
 
 
-def pairs():
+def containers():
     for container in CONTAINERS:
-        for codec in CODECS:
-            if codec in AT_HOME.get(container, CODECS):
-                marks = [pytest.mark.slow] if container in SLOW else []
-                yield pytest.param(container, codec, id=f"{codec}.{container}", marks=marks)
+        yield pytest.param(container, marks=[pytest.mark.slow] if container in SLOW else [])
 
 
 @pytest.fixture(scope="module")
@@ -133,13 +130,22 @@ def pictures(path):
     return found
 
 
-@pytest.mark.parametrize(("container", "codec"), [*pairs()])
-def test_the_picture_stays_whatever_holds_it(folder, model, command, container, codec):
-    path = make(folder, f"{codec}.{container}", codec, container)
-    try:
-        (before,) = pictures(path) if path is not None else ()
-    except (av.FFmpegError, ValueError, AttributeError):
-        pytest.skip("no such file is written, or what is written can't be read")
+@pytest.mark.parametrize("container", [*containers()])
+def test_the_picture_stays_whatever_holds_it(folder, model, command, container):
+    """Of all codecs that ffmpeg here writes into a container, and reads from it."""
+    tried = 0
+    for codec in (each for each in CODECS if each in AT_HOME.get(container, CODECS)):
+        path = make(folder, f"{codec}.{container}", codec, container)
+        try:
+            (before,) = pictures(path) if path is not None else ()
+        except (av.FFmpegError, ValueError, AttributeError):
+            continue
+        check_copy(command, model, path, before)
+        tried += 1
+    assert tried
+
+
+def check_copy(command, model, path, before):
     done = command("separate", path, "--overwrite", "--model", model)
     assert done.code == 0, done.stderr
     beat = next(path.parent.glob(f"{path.stem}.beat.*"))

@@ -303,13 +303,19 @@ class TestDamage:
         """Of more than three of the pages and frames that damage takes away as a whole."""
         return lambda form: forms.noise(form, 6.0, {form: FORMS[form] for form in DAMAGED})
 
-    @pytest.mark.parametrize("form", DAMAGED)
-    @pytest.mark.parametrize("how", ["one byte", "a hole", "noise"])
+    @pytest.mark.parametrize(
+        ("form", "how"),
+        [
+            (form, how)
+            for form in DAMAGED
+            for how in ("one byte", "a hole", "noise")
+            # A byte of these has no checksum, and noise there may be frames.
+            if how == "a hole" or form not in ("mp3", "mp2", "wma")
+        ],
+    )
     def test_what_can_t_be_decoded_is_silent_and_the_rest_in_its_place(
         self, tmp_path, long, form, how
     ):
-        if form in ("mp3", "mp2", "wma") and how != "a hole":
-            pytest.skip("a byte of it has no checksum, and noise there may be frames")
         path = tmp_path / f"bad.{form}"
         path.write_bytes(damaged(long(form).read_bytes(), how))
         self.check(path, long(form))
@@ -339,11 +345,17 @@ class TestDamage:
 
 
 class TestChannels:
-    @pytest.mark.parametrize("form", MANY)
-    @pytest.mark.parametrize("layout", MORE_THAN_TWO)
+    @pytest.mark.parametrize(
+        ("form", "layout"),
+        [
+            (form, layout)
+            for form in MANY
+            for layout in MORE_THAN_TWO
+            # Vorbis has none but left, centre, right, and four corners.
+            if form != "ogg" or layout not in ("2.1", "4.0")
+        ],
+    )
     def test_a_voice_in_the_centre_is_on_both_sides_alike_in_every_file(self, forms, layout, form):
-        if form == "ogg" and layout in ("2.1", "4.0"):
-            pytest.skip("Vorbis has none but left, centre, right, and four corners")
         names = LAYOUTS[layout].split()
         sound, _, notices = read(forms.each_channel(form, layout, MANY))
         (text,) = (notice.text for notice in notices)
