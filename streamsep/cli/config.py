@@ -6,6 +6,7 @@ import os
 
 import click
 
+from streamsep.cli.echo import echo
 from streamsep.cli.profiles import config_path, template
 from streamsep.errors import ConfigError, OutputError
 
@@ -22,7 +23,7 @@ def command() -> None:
 @command.command()
 def path() -> None:
     """Say where the configuration file is, there or not."""
-    click.echo(config_path())
+    echo(config_path())
 
 
 @command.command()
@@ -46,4 +47,4 @@ def init() -> None:
             expected="a writable folder",
             remedy="make it so, then try again",
         ) from error
-    click.echo(f"{target} written; every option in it is still a comment")
+    echo(f"{target} written; every option in it is still a comment")

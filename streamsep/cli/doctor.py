@@ -27,6 +27,7 @@ from streamsep.audio.devices.microphone import DeviceMicrophone
 from streamsep.audio.devices.portaudio import DeviceInput, DeviceOutput
 from streamsep.audio.devices.stream_watch import refuse_hearing_ourselves
 from streamsep.audio.endpoint import DuplexPump, TimerSink
+from streamsep.cli.echo import echo
 from streamsep.cli.options import device_option, live_model_option
 from streamsep.errors import BackendError, StreamsepError
 from streamsep.live.config import LOOPBACK, LiveConfig, is_file_name
@@ -66,9 +67,9 @@ def command(input: str, output: str, mic: str | None, model: Model, device: str)
     """
     worst = 0
     for finding in examine(LiveConfig(input=input, output=output, mic=mic), model, device):
-        click.echo(f"{finding.mark:>4}  {finding.what}")
+        echo(f"{finding.mark:>4}  {finding.what}")
         if finding.remedy:
-            click.echo(f"      → {finding.remedy}")
+            echo(f"      → {finding.remedy}")
         worst = max(worst, finding.mark == "bad")
     if worst:
         raise SystemExit(1)

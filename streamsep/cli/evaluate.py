@@ -90,4 +90,4 @@ def command(folder: Path, model: Model, device: str, museval: bool, report: Path
                 progress.advance(task)
     Console(highlight=False, width=110).print(scores_table(scores))
     if report is not None:
-        click.echo(write_page(report, spec.name, scores))
+        echo(write_page(report, spec.name, scores))

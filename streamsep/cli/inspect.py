@@ -101,7 +101,7 @@ def command(
     except StreamsepError as error:
         if output is not None or isinstance(error, OutputError):
             raise
-        click.echo(f"streamsep: {error}", err=True)
+        echo(f"streamsep: {error}", err=True)
     else:
         echo(target)
     if any(notice.lost for notice in notices):

@@ -50,11 +50,10 @@ def lasting_text(
 
     Characters that the encoding lacks are replaced.
     """
-    errors = getattr(like, "errors", None) or "strict"
     return io.TextIOWrapper(
         io.BufferedWriter(LastingFile(number, failed)),
         encoding=like.encoding,
-        errors="replace" if errors == "strict" else errors,
+        errors="replace",
         line_buffering=True,
     )
 

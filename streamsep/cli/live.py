@@ -13,6 +13,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from streamsep.cli.echo import echo
 from streamsep.cli.names import Names
 from streamsep.cli.options import Decibels, Finite, device_option, models_option, with_options
 from streamsep.cli.profiles import profile_option
@@ -215,7 +216,7 @@ def command(models: tuple[str | Model, ...], plain: bool, as_json: bool, **setti
     with player, _ended_by_signals(player):
         player.run(choose_display(player, plain=plain, as_json=as_json))
     for notice in player.notices:  # once more, where the screen is gone
-        click.echo(str(notice), err=True)
+        echo(notice, err=True)
     if lossy := {notice.path for notice in player.notices if notice.lost}:
         raise LossError(
             f"not all sound of {' and '.join(map(str, sorted(lossy)))} could be read",
@@ -228,7 +229,7 @@ def _say(event: Event, *, as_json: bool) -> None:
     """Say what is said before and after the music; standard output is a program's, if it reads."""
     if event.kind != "event":
         options = with_options(event.settings)
-        click.echo(f"{event.text}{options}", err=as_json or event.kind == "warning")
+        echo(f"{event.text}{options}", err=as_json or event.kind == "warning")
 
 
 @contextmanager

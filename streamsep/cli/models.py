@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from streamsep.cli.echo import echo
 from streamsep.errors import BackendError, ModelError, OutputError, StreamsepError
 from streamsep.models import (
     BUILTIN,
@@ -93,7 +94,7 @@ def info(name: str) -> None:
     model = find_model(name)
     known = _of_plugin(model) if isinstance(model, EntryPoint) else _of_file(name, model)
     for what, value in known:
-        click.echo(f"{what + ':':<12} {value}")
+        echo(f"{what + ':':<12} {value}")
 
 
 def _of_plugin(entry: EntryPoint) -> Iterator[tuple[str, str]]:
@@ -195,7 +196,7 @@ def import_(
         told = params.name if params else "its shapes and options"
         origin = f"{file.name}, MD5 of its end {fingerprint(file)}, parameters from {told}"
         spec = mdx_spec(name, inputs[0], known, origin=origin, licence=licence)
-    click.echo(f"{_install(file, spec)}: streamsep live --model {name}")
+    echo(f"{_install(file, spec)}: streamsep live --model {name}")
 
 
 @command.command()
@@ -207,13 +208,13 @@ def verify(names: tuple[str, ...]) -> None:
     """
     bad, known = [], known_models()
     for name in names or known:
-        click.echo(f"{name}:")
+        echo(f"{name}:")
         try:
             model = find_model(name)
             for line in _verified(model, ours=name in known):
-                click.echo(f"  ok  {line}")
+                echo(f"  ok  {line}")
         except StreamsepError as error:
-            click.echo(f" bad  {error.what}")
+            echo(f" bad  {error.what}")
             bad.append(name)
     if bad:
         raise ModelError(
@@ -242,7 +243,7 @@ def remove(name: str) -> None:
             expected="a writable folder",
             remedy="make it so, then try again",
         ) from error
-    click.echo(f"{path} removed")
+    echo(f"{path} removed")
 
 
 def _frames(spec: ModelSpec) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from streamsep.cli.echo import echo
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
 from streamsep.live.model_probe import choose_for_files
 from streamsep.models import BUILTIN, Model, find_model
@@ -21,7 +22,7 @@ def _best_for_files(context: click.Context, option: click.Parameter, name: str |
         return find_model(name)
     model, choice = choose_for_files()
     if choice.model != BEST and not context.resilient_parsing:
-        click.echo(f"streamsep: {choice}", err=True)
+        echo(f"streamsep: {choice}", err=True)
     return model
 
 

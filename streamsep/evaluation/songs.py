@@ -42,7 +42,14 @@ def find_reference_songs(folder: Path) -> list[Path]:
     AudioFileError
         If there are none.
     """
-    children = sorted(p for p in folder.glob("*") if os.path.isdir(p))
+    try:
+        children = sorted(folder / name for name in os.listdir(folder))
+    except (OSError, ValueError) as error:
+        raise AudioFileError(
+            f"{folder} can't be searched ({getattr(error, 'strerror', None) or error})",
+            expected="a folder with a folder a song",
+            remedy="check the path",
+        ) from error
     songs = [p for p in children if all(_stem(p, names) for names in STEMS)]
     if not songs:
         raise AudioFileError(

@@ -17,7 +17,7 @@ BASE = {"types", "errors", "events", "spec", "stem_names", "onnx_file", "app_fol
 ALLOWED = {
     "types": set(),
     "errors": set(),
-    "events": set(),
+    "events": {"errors"},
     "spec": {"errors"},
     "onnx_file": {"errors"},
     "priority": set(),
