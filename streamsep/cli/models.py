@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -362,7 +364,8 @@ def _ask_n_fft() -> int:
 def _install(source: Path, spec: ModelSpec) -> Path:
     """Copy a model with its spec, self-test and hash; all of it, or nothing under its name."""
     target = imported_path(spec.name)
-    part = imported_folder() / f".{spec.name}.part"
+    # A name of its own: the same may be imported twice at once.
+    part = imported_folder() / f".{spec.name}.{secrets.token_hex(4)}.part"
     try:
         imported_folder().mkdir(parents=True, exist_ok=True)
         (entry,) = spec.to_metadata().items()
@@ -377,5 +380,6 @@ def _install(source: Path, spec: ModelSpec) -> Path:
             remedy="make it so, then try again",
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return target
