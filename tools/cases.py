@@ -321,6 +321,29 @@ def one_sided_mic(place: Path) -> Verdict:
     return right and done.code == 0, f"left {sides[0]:.3f}, right {sides[1]:.3f} of 0.500"
 
 
+@case(5, "stereo source with the voice on the right only, as mic (PulseAudio)")
+def one_sided_source(place: Path) -> Verdict:
+    sine = 0.5 * np.sin(2 * np.pi * 330 * np.arange(4 * RATE) / RATE)
+    sf.write(place / "voice.wav", np.stack([0 * sine, sine], axis=-1), RATE, subtype="FLOAT")
+    noise(place / "song.wav", 30.0)
+    with (
+        pulse_server() as server,
+        live(
+            place,
+            server,
+            *("--input", "song.wav", "--output", "pulse", "--mic", "pulse"),
+            *("--voice-effects", "off", "--record", "take.wav", "--record-stems", "mic"),
+            source="A.monitor",
+            sink="B",
+        ),
+    ):
+        server.play(place / "voice.wav", "A")
+    take = sf.read(place / "take.mic.wav", always_2d=True)[0]
+    heard = np.quantile(np.abs(take[np.abs(take).max(axis=1) > 0.01]), 0.99, axis=0)
+    right = abs(heard.min() - 0.5) < 0.02
+    return bool(right), f"left {heard[0]:.3f}, right {heard[1]:.3f} of 0.500"
+
+
 @case(5, "two audio tracks, Vocal and Instrumental: a line")
 def two_tracks(place: Path) -> Verdict:
     tone(place / "a.wav", 3.0)

@@ -101,6 +101,13 @@ DEFAULTS = LiveConfig()
     "file. It never goes through the model.",
 )
 @click.option(
+    "--mic-channel",
+    default=DEFAULTS.mic_channel,
+    show_default=True,
+    metavar="auto|mix|left|right|N",
+    help="Which of its channels the voice is on; auto takes those that hold sound.",
+)
+@click.option(
     "--voice-effects",
     type=click.Choice(VOICE_EFFECTS),
     default=DEFAULTS.voice_effects,

@@ -250,6 +250,7 @@ def _open_microphone(
         config.block,
         effect,
         effect_delay=delay,
+        channel=config.mic_channel,
         output="null" if config.output_file else config.output,
         devices=devices,
         events=events,

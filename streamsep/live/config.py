@@ -9,6 +9,8 @@ from pathlib import Path
 
 from streamsep.audio.files.sound_file import FORMATS
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
+from streamsep.dsp.voice_channel import AUTO as AUTO_CHANNEL
+from streamsep.dsp.voice_channel import channel_number
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
 from streamsep.errors import ArgumentError
@@ -70,6 +72,9 @@ class LiveConfig:
         Semitones by which the song is moved; None leaves out what could change it.
     mic, voice_effects
         A microphone to sing along, as ``input``, and what its voice gets.
+    mic_channel
+        Which of its channels the voice is on: ``auto`` for all that hold sound, ``mix``, ``left``,
+        ``right`` or a number; of a file ``auto`` leaves both as they are.
     effect, mic_effect
         Plugins on the beat and on the microphone.
     beat_gain, mic_gain, master_gain
@@ -110,6 +115,7 @@ class LiveConfig:
     guide: float | None = None
     key: int | None = None
     mic: str | None = None
+    mic_channel: str = AUTO_CHANNEL
     voice_effects: str = "room"
     effect: tuple[str, ...] = ()
     mic_effect: tuple[str, ...] = ()
@@ -167,6 +173,15 @@ class LiveConfig:
                 remedy="choose one of these",
                 settings=("voice_effects",),
             )
+        try:
+            channel_number(self.mic_channel)
+        except ValueError as error:
+            raise ArgumentError(
+                f"no channel of a microphone is called {self.mic_channel!r}",
+                expected="auto, mix, left, right, or a number from 1",
+                remedy="choose one of these",
+                settings=("mic_channel",),
+            ) from error
         if self.capture is not None and self.input != LOOPBACK:
             raise ArgumentError(
                 f"{self.capture!r} can't be captured for the input {self.input!r}",

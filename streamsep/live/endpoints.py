@@ -18,10 +18,13 @@ from streamsep.audio.endpoint import Sink, Source, TimerSink
 from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.pipe_input import STDIN
-from streamsep.errors import DeviceError
+from streamsep.dsp.channels import match_channels
+from streamsep.dsp.voice_channel import AUTO, VoiceChannel, channel_number
+from streamsep.errors import ArgumentError, DeviceError
 from streamsep.events import EventLog
 from streamsep.live.config import LOOPBACK, is_file_name
 from streamsep.spec import SeparatorSpec
+from streamsep.types import Float32
 
 LoopbackDevices = Loopback | VirtualCable
 
@@ -114,6 +117,7 @@ def open_microphone(
     effect: Effect | None,
     *,
     effect_delay: int,
+    channel: str,
     output: str,
     devices: LoopbackDevices | None,
     events: EventLog,
@@ -131,7 +135,7 @@ def open_microphone(
             STDIN if name == "-" else Path(name),
             sample_rate=spec.sample_rate,
             channels=spec.channels,
-            effect=effect,
+            effect=_of_channel(channel, spec, effect),
             on_notice=partial(_tell, events),
         )
     device = find_device(name, "input")
@@ -147,7 +151,28 @@ def open_microphone(
         effect_delay=effect_delay,
         events=events,
         silent=partial(watch.hears_us, "microphone"),
+        channel=channel,
     )
+
+
+def _of_channel(channel: str, spec: SeparatorSpec, effect: Effect | None) -> Effect | None:
+    """Return what puts one channel of a file on all, before an effect."""
+    if channel == AUTO:
+        return effect
+    if (channel_number(channel) or 1) > spec.channels:
+        raise ArgumentError(
+            f"a file as microphone has no channel {channel}",
+            expected=f"1 to {spec.channels}, left and right",
+            remedy="choose one of these",
+            settings=("mic_channel",),
+        )
+    voice = VoiceChannel(spec.channels, spec.sample_rate, channel)
+
+    def process(sound: Float32) -> Float32:
+        sound = match_channels(voice.process(sound), spec.channels)
+        return sound if effect is None else effect(sound)
+
+    return process
 
 
 def open_sink(
