@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -921,6 +922,50 @@ def no_server(place: Path) -> Verdict:
         done.code == 5 and "unset PULSE_SERVER" in done.err,
         f"exit {done.code}; {done.last[:90]}",
     )
+
+
+def mdx_graph(path: Path, *, scattered: bool = False) -> Path:
+    """Write a graph as UVR has them, that gives back what it is given."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    ports = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", 4, 2048, 32])
+        for name in ("input", "output")
+    ]
+    one = numpy_helper.from_array(np.ones((1, 1, 1, 32), np.float32), "one")
+    node = helper.make_node("Mul", ["input", "one"], ["output"])
+    graph = helper.make_graph([node], "mdx", ports[:1], ports[1:], [one])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    onnx.save(
+        model, path, save_as_external_data=scattered, location=f"{path.name}.data", size_threshold=0
+    )
+    return path
+
+
+@case(15, "UVR's <md5>.json as --params")
+def uvr_parameters(place: Path) -> Verdict:
+    graph = mdx_graph(place / "mdx.onnx")
+    digest = hashlib.md5(graph.read_bytes(), usedforsecurity=False).hexdigest()
+    known: dict[str, object] = {"compensate": 1.03, "mdx_dim_f_set": 2048, "mdx_dim_t_set": 5}
+    known |= {"mdx_n_fft_scale_set": 6144, "primary_stem": "Instrumental"}
+    (place / f"{digest}.json").write_text(json.dumps(known))
+    env = environment(XDG_CONFIG_HOME=str(place))
+    done = run("models", "import", "mdx.onnx", "--params", f"{digest}.json", cwd=place, env=env)
+    return done.code == 0, f"exit {done.code}; {(done.out or done.err).strip()[-80:]}"
+
+
+@case(15, "a graph with .onnx.data: the remedy is run, and mends it")
+def scattered(place: Path) -> Verdict:
+    mdx_graph(place / "mdx.onnx", scattered=True)
+    env = environment(XDG_CONFIG_HOME=str(place))
+    refused = run("models", "import", "mdx.onnx", "--n-fft", "6144", cwd=place, env=env)
+    merge = re.search(r'python -c "(.*)"$', refused.last)
+    if merge is None:
+        return False, refused.last[:120]
+    subprocess.run([sys.executable, "-c", merge[1]], cwd=place, check=True)
+    done = run("models", "import", "merged.onnx", "--n-fft", "6144", cwd=place, env=env)
+    return (refused.code, done.code) == (6, 0), f"exit {refused.code}, merged: {done.code}"
 
 
 @case(15, "no raw lines of libmpg123")

@@ -6,9 +6,11 @@ import os
 
 import click
 
+from streamsep.audio.files.output_folder import make_folder
+from streamsep.audio.files.part_files import whole_file
 from streamsep.cli.echo import echo
 from streamsep.cli.profiles import config_path, template
-from streamsep.errors import ConfigError, OutputError
+from streamsep.errors import ConfigError
 
 
 @click.group()
@@ -38,13 +40,7 @@ def init() -> None:
             expected="no file",
             remedy="edit it, or move it away first",
         )
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(template(live), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"{target} can't be written ({error.strerror})",
-            expected="a writable folder",
-            remedy="make it so, then try again",
-        ) from error
+    make_folder(target.parent)
+    with whole_file(target) as part:
+        part.write_text(template(live), encoding="utf-8")
     echo(f"{target} written; every option in it is still a comment")

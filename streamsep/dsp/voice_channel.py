@@ -79,7 +79,8 @@ class VoiceChannel:
         if loudest < SILENCE:
             return self._weights
         heard = self._power > QUIETER * loudest
-        return (heard / np.count_nonzero(heard)).astype(np.float32)
+        wanted: Float32 = (heard / np.count_nonzero(heard)).astype(np.float32)
+        return wanted
 
     def _sum(self, sound: Float32, weights: Float32) -> Float32:
         total: Float32 = np.sum(sound * weights, axis=0, keepdims=True, dtype=np.float32)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from streamsep.errors import OutputError, StreamsepError
+from streamsep.audio.files.part_files import whole_file
+from streamsep.errors import StreamsepError
 from streamsep.evaluation.spectrogram import COLUMNS, Spectrogram
 
 LOWEST_HZ, HIGHEST_HZ = 40.0, 16_000.0
@@ -70,12 +71,5 @@ def draw_picture(sounds: Mapping[str, Spectrogram], path: Path, *, start_s: floa
     chart.set(title="level", ylabel="dB", ylim=LEVELS_DB, xlabel="seconds")
     chart.grid(alpha=0.3)
     chart.legend(loc="lower right", ncols=len(sounds))
-    try:
-        figure.savefig(path, dpi=100, format="png")
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        raise OutputError(
-            f"{path} can't be written ({error.strerror})",
-            expected="a writable folder with room",
-            remedy="choose another place",
-        ) from error
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=100, format="png")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from streamsep.audio.files.part_files import whole_file
 from streamsep.audio.files.sound_file import AudioWriter
 from streamsep.evaluation.picture import draw_picture
 from streamsep.evaluation.scores import FIGURES, Score, mean_scores, scores_tsv
@@ -35,17 +36,26 @@ def write_song(
     """
     sounds = {"mixture": song.mixture, "beat": beat, "vocals": vocals}
     for name, sound in sounds.items():
-        writer = AudioWriter(folder / f"{song.name}.{name}.ogg", rate, len(sound))
-        writer.write(sound)
-        writer.close()
+        with (
+            whole_file(folder / f"{song.name}.{name}.ogg") as part,
+            AudioWriter(part, rate, len(sound)) as writer,
+        ):
+            writer.write(sound)
     pictured = sounds | {"true vocals": song.vocals}
     spectrograms = {name: spectrogram_of(sound, rate) for name, sound in pictured.items()}
     draw_picture(spectrograms, folder / f"{song.name}.png")
 
 
 def write_page(folder: Path, model: str, scores: Sequence[Score]) -> Path:
-    """Write ``index.html`` and ``scores.tsv`` beside the songs' files; return the page."""
-    (folder / "scores.tsv").write_text(scores_tsv(scores), encoding="utf-8")
+    """Write ``index.html`` and ``scores.tsv`` beside the songs' files; return the page.
+
+    Raises
+    ------
+    OutputError
+        If the folder can't be written.
+    """
+    with whole_file(folder / "scores.tsv") as part:
+        part.write_text(scores_tsv(scores), encoding="utf-8", errors="replace")
     songs = list(dict.fromkeys(score.song for score in scores))
     body = [f"<h1>{html.escape(model)}</h1>", _table([*scores, *mean_scores(scores)])]
     for name in map(html.escape, songs):
@@ -55,11 +65,13 @@ def write_page(folder: Path, model: str, scores: Sequence[Score]) -> Path:
             for stem in ("mixture", "beat", "vocals")
         ]
     page = folder / "index.html"
-    page.write_text(
+    text = (
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{html.escape(model)}</title>"
-        f"<style>{STYLE}</style>{''.join(body)}</html>\n",
-        encoding="utf-8",
+        f"<style>{STYLE}</style>{''.join(body)}</html>\n"
     )
+    with whole_file(page) as part:
+        # A song's name may be no text.
+        part.write_text(text, encoding="utf-8", errors="replace")
     return page
 
 

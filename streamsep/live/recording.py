@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from streamsep.audio.endpoint import Source
@@ -82,6 +83,7 @@ def recording(
                 limit=limit,
                 overwrite=overwrite,
                 failed=failed,
+                clipped=partial(_say_clipped, path, events),
             )
             if recorder.path != path and not overwrite:
                 line = f"{path} is there already: the recording goes to {recorder.path}"
@@ -95,6 +97,10 @@ def recording(
             _report_gaps(events)
     if faults:
         raise faults[0]
+
+
+def _say_clipped(path: Path, events: EventLog) -> None:
+    events.add(f"the recording {path} goes beyond full scale, and is cut there")
 
 
 def _finish(recorder: Recorder, spec: SeparatorSpec, events: EventLog) -> StreamsepError | None:
@@ -111,9 +117,9 @@ def _finish(recorder: Recorder, spec: SeparatorSpec, events: EventLog) -> Stream
         share = 100.0 * cut / (recorder.written * spec.channels)
         events.add(
             f"{recorder.path}: {share:.2g} % of it is cut at full scale, up to "
-            f"{to_db(peak):.1f} dB beyond; less master gain keeps it whole",
+            f"{to_db(peak):.1f} dB beyond; it is taken before the faders, so make what comes in "
+            "quieter",
             kind="warning",
-            settings=("master_gain",),
         )
     return recorder.fault
 

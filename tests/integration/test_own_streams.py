@@ -111,6 +111,32 @@ def test_a_microphone_that_is_pulled_out_never_makes_it_howl(
     assert told(live, "microphone: it would hear 'B', which is played on: silence")
 
 
+def test_an_input_that_is_pulled_out_is_silent_too(each_server, voice, identity_model, tmp_path):
+    """What it plays would come back as its input."""
+    server, (plug, pull) = each_server, voice
+    before = server.pactl("get-default-source").stdout.strip()
+    server.pactl("set-default-source", "B.monitor")
+    try:
+        with Live(
+            tmp_path,
+            *("--input", "pulse", "--output", "pulse", "--record", tmp_path / "take.wav"),
+            *("--model", identity_model),
+            env=server.env(source="VOICE", sink="B"),
+        ) as live:
+            live.wait_until_running()
+            pull()
+            wait_until(lambda: told(live, "input: it would hear 'B'"), "the line")
+            noise = make_song(tmp_path / "noise.wav", 2.0)
+            server.play(noise.path, "B")  # with another program, on what it would hear
+            plug()
+            wait_until(lambda: told(live, "input: it listens to 'VOICE' now"), "the news")
+            assert live.end() == 0, live.stderr
+    finally:
+        server.pactl("set-default-source", before)
+    heard = sf.read(tmp_path / "take.wav", dtype="float32", always_2d=True)[0]
+    assert np.abs(heard).max() < 1e-4
+
+
 @pytest.mark.parametrize("role", ["input", "mic"])
 def test_what_would_hear_what_is_played_is_refused_at_the_start(
     each_server, beat, identity_model, role

@@ -129,6 +129,19 @@ def test_a_full_disk_ends_the_recording_and_what_was_written_plays(tmp_path, sma
         assert abs(recorder.written - held) < 10_000
 
 
+@pytest.mark.parametrize(("suffix", "cut"), [(".wav", 2), (".flac", 2)])
+def test_what_is_cut_at_full_scale_is_told_at_once_and_counted(tmp_path, suffix, cut):
+    told = threading.Event()
+    recorder = Recorder(tmp_path / f"take{suffix}", RATE, 2, block_size=BLOCK, clipped=told.set)
+    recorder.push(np.full((2, BLOCK), 1.0, np.float32))  # full scale itself isn't
+    block = np.zeros((2, BLOCK), np.float32)
+    block[0, 3], block[1, 5] = 1.5, -2.0
+    recorder.push(block)
+    assert told.wait(10.0)
+    recorder.close()
+    assert recorder.cut == (cut, 2.0)
+
+
 def test_what_can_t_be_opened_is_said_at_once(tmp_path):
     with pytest.raises(OutputError, match="no folder"):
         Recorder(tmp_path / "nowhere" / "take.wav", RATE, 2, block_size=BLOCK)

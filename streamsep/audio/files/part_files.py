@@ -89,6 +89,29 @@ class PartFile:
 
 
 @contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Give a name to write to, which becomes the target's once all is written; else nothing stays.
+
+    Raises
+    ------
+    OutputError
+        If it can't be written.
+    """
+    part = PartFile(target)
+    try:
+        yield part.path
+        part.take_place()
+    except OSError as error:
+        raise OutputError(
+            f"{target} can't be written ({error.strerror or error})",
+            expected="a writable folder with room",
+            remedy="choose another place",
+        ) from error
+    finally:
+        part.discard()
+
+
+@contextmanager
 def one_at_a_time(folders: Iterable[Path]) -> Iterator[None]:
     """Keep other runs from giving files their names in the same folders meanwhile.
 

@@ -42,6 +42,8 @@ class Recorder:
         Let the recording replace an older one of its name at the end, if anything was recorded.
     failed
         Told on the recorder's thread, at once, why a recording ends early.
+    clipped
+        Told there when the first sample is cut at full scale.
 
     Attributes
     ----------
@@ -68,6 +70,7 @@ class Recorder:
         limit: Callable[[], int | None] = lambda: None,
         overwrite: bool = False,
         failed: Callable[[OutputError], None] = lambda error: None,
+        clipped: Callable[[], None] = lambda: None,
     ) -> None:
         self._asked, self._overwrite = path, overwrite
         self.path, self._is_own = _new_file(path)
@@ -81,7 +84,8 @@ class Recorder:
         self._chunk = np.zeros((channels, capacity // 4), np.float32)
         self._piece = block_size
         self._skip = skip
-        self._limit, self._failed = limit, failed
+        self._limit, self._failed, self._clipped = limit, failed, clipped
+        self._told_clipped = False
         self.written = 0  # samples in the file
         self.lost = 0  # samples the disk was too slow for
         self.fault: OutputError | None = None
@@ -150,6 +154,9 @@ class Recorder:
             piece = part[:, start : start + self._piece]
             self._writer.write(piece)  # may fail in the middle: small pieces, a true count
             self.written += piece.shape[-1]
+        if self._writer.cut and not self._told_clipped:
+            self._told_clipped = True
+            self._clipped()
 
 
 def _new_file(path: Path) -> tuple[Path, bool]:
