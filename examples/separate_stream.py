@@ -9,8 +9,10 @@ import soundfile
 
 import streamsep
 
+FRAMES = 1_000  # of a piece; any number will do
 
-def main(source: str, target: str, frames: int = 1_000) -> None:
+
+def main(source: str, target: str) -> None:
     """Write the beat while the song is still being read."""
     model = streamsep.load("live")
     with soundfile.SoundFile(source) as song:
@@ -21,7 +23,7 @@ def main(source: str, target: str, frames: int = 1_000) -> None:
                 sample_rate=song.samplerate, channels=song.channels, stems=["beat"]
             ) as stream,
         ):
-            for block in song.blocks(frames, dtype="float32", always_2d=True):
+            for block in song.blocks(FRAMES, dtype="float32", always_2d=True):
                 beat.write(stream.feed(block.T)["beat"].T)  # as much as is ready, or nothing
             beat.write(stream.flush()["beat"].T)  # what was still inside
 

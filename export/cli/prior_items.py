@@ -31,7 +31,7 @@ def prior_items(
     """Draw mixes and keep them with the masks that a model would have given live.
 
     For 'train --recipe live --prior-items', which may run meanwhile. Run again after an
-    interruption: finished items are skipped. Half a megabyte each.
+    interruption: finished items are skipped. About a megabyte each.
     """
     import torch
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from export.cli.old_names import RenamedChoice
-from streamsep.cli.options import Names
+from streamsep.cli.names import Names
 
 if TYPE_CHECKING:
     import torch

@@ -13,7 +13,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from streamsep.cli.options import Decibels, Names, device_option, models_option, with_options
+from streamsep.cli.names import Names
+from streamsep.cli.options import Decibels, device_option, models_option, with_options
 from streamsep.cli.profiles import profile_option
 from streamsep.cli.stderr import quiet_libraries
 from streamsep.effects.key import HIGHEST, LOWEST
@@ -22,7 +23,7 @@ from streamsep.events import Event, EventLog
 from streamsep.live.config import BLOCK_RANGE, GUIDE_RANGE, LOOPBACK, SLACK_RANGE, LiveConfig
 from streamsep.live.player import LivePlayer
 from streamsep.models import Model
-from streamsep.models.quality import AUTO
+from streamsep.models.quality import place_of_auto
 from streamsep.tui.display import choose_display
 
 DEFAULTS = LiveConfig()
@@ -193,7 +194,7 @@ def command(models: tuple[str | Model, ...], plain: bool, as_json: bool, **setti
         raise click.UsageError("there is no microphone for an effect; expected --mic")
     if settings["capture"] is not None and settings["input"] != LOOPBACK:
         raise click.UsageError(f"--capture needs --input {LOOPBACK}")
-    if settings["low_latency"] and AUTO not in models:
+    if settings["low_latency"] and place_of_auto(models) is None:
         raise click.UsageError("--low-latency chooses the model; expected no --model beside it")
     given = click.get_current_context().get_parameter_source("record_stems")
     if settings["record"] is None and given == ParameterSource.COMMANDLINE:

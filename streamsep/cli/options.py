@@ -82,20 +82,3 @@ class Decibels(click.FloatRange):
         if math.isnan(gain_db):
             self.fail(f"{value!r} is no gain", param, ctx)
         return gain_db
-
-
-class Names(click.ParamType):  # type: ignore[type-arg]  # generic only in newer clicks
-    """Names separated by commas; which ones there are, only a model or data can tell."""
-
-    name = "names"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Return the names, each once."""
-        if isinstance(value, tuple):
-            return value
-        names = tuple(dict.fromkeys(name.strip() for name in value.split(",")))
-        if "" in names:
-            self.fail(f"{value!r} has a name of nothing in it", param, ctx)
-        return names

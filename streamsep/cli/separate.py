@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 
 from streamsep.audio.files.sound_file import DEPTHS, subtype_for
-from streamsep.cli.options import Decibels, Names, device_option, model_option
+from streamsep.cli.names import Names
+from streamsep.cli.options import Decibels, device_option, model_option
 from streamsep.cli.progress import ProgressBars
 from streamsep.dsp.decibels import to_db
 from streamsep.errors import ArgumentError, StreamsepError

@@ -16,7 +16,7 @@ def pedalboard() -> Any:
     EffectError
         If the extra that brings it isn't installed.
     """
-    return _load("pedalboard", "effects need", "voice effects off")
+    return _load("pedalboard", "effects need", "voice effects off", "voice_effects")
 
 
 def pylibrb() -> Any:
@@ -27,10 +27,10 @@ def pylibrb() -> Any:
     EffectError
         If the extra that brings it isn't installed.
     """
-    return _load("pylibrb", "another key needs", "no key")
+    return _load("pylibrb", "another key needs", "no key", "key")
 
 
-def _load(name: str, who: str, without: str) -> Any:
+def _load(name: str, who: str, without: str, setting: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -38,4 +38,5 @@ def _load(name: str, who: str, without: str) -> Any:
             f"{who} {name}, and it can't be loaded ({error})",
             expected="the extra 'voice' to be installed",
             remedy=f"pip install 'streamsep[voice]', or do without: {without}",
+            settings=(setting,),
         ) from error

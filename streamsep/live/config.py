@@ -13,7 +13,7 @@ from streamsep.effects.voice import VOICE_EFFECTS
 from streamsep.errors import ArgumentError
 from streamsep.live.model_choice import Listening
 from streamsep.models import Model
-from streamsep.models.quality import AUTO
+from streamsep.models.quality import AUTO, place_of_auto
 from streamsep.realtime.latency import DEFAULT_SLACK
 
 LOOPBACK = "loopback"  # the input that is what other programs play
@@ -138,7 +138,7 @@ class LiveConfig:
         self._check_together()
 
     def _check_together(self) -> None:
-        if self.low_latency and AUTO not in self.named_models:
+        if self.low_latency and place_of_auto(self.named_models) is None:
             raise ArgumentError(
                 "the model is named, and is to be chosen for low latency",
                 expected=f"one of both, or the model {AUTO}",

@@ -12,12 +12,12 @@ from streamsep.live.machine import cores_here, free_memory, run_schedule
 from streamsep.live.model_choice import Choice, Listening, Situation, choose, ruled_out
 from streamsep.models import Model, find_model
 from streamsep.models.quality import (
-    AUTO,
     BEST,
     BY_QUALITY,
     LIGHTER,
     builtin_file,
     file_problem,
+    place_of_auto,
 )
 from streamsep.separation import Separator, load_separator
 
@@ -64,14 +64,15 @@ def open_run_models(config: LiveConfig) -> RunModels:
         If it can't be had.
     """
     names = config.named_models
-    if AUTO not in names:
+    place = place_of_auto(names)
+    if place is None:
         named = _found(names)
         return RunModels(separator=open_model(named[0], config), models=named)
     choice, separator = _choose_and_open(config)
     chosen = _file_of(choice.model)
     there = {name: path for name in BY_QUALITY if (path := builtin_file(name))}
-    before = _found(names[: names.index(AUTO)])
-    after = _found(names[names.index(AUTO) + 1 :])
+    before = _found(names[:place])
+    after = _found(names[place + 1 :])
     circle = (*before, chosen, *after, *(() if len(names) > 1 else there.values()))
     return RunModels(
         separator=open_model(before[0], config) if before else separator,

@@ -9,7 +9,6 @@ from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -79,7 +78,7 @@ class LivePlayer:
     ) -> None:
         self.config = replace(config or LiveConfig(), **settings)
         self.events = events or EventLog()
-        self._stopping = threading.Event()
+        self._stopping, self._begun = threading.Event(), threading.Event()
         self._running: Future[None] = Future()
         self._threads: list[threading.Thread] = []
         self._built: LiveParts | None = None
@@ -89,7 +88,7 @@ class LivePlayer:
         self._told = False
 
     def start(self) -> None:
-        """Open everything and start the music; returns once it has begun.
+        """Open everything and start the music; returns once it begins, a file being read ahead.
 
         Raises
         ------
@@ -109,6 +108,11 @@ class LivePlayer:
             thread = threading.Thread(target=target, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
+        try:
+            self._begun.wait()
+        except BaseException:  # Ctrl-C
+            self.close()
+            raise
 
     def __enter__(self) -> LivePlayer:
         self.start()
@@ -201,12 +205,18 @@ class LivePlayer:
                 session.process_block,
                 self._stopping,
                 tail=session.latency.session,
-                read_ahead=partial(parts.read_ahead, self._stopping),
+                read_ahead=self._read_ahead,
             )
         except BaseException as error:  # told by whoever waits
             self._fault = self._fault or error
         finally:
             self._running.set_result(None)
+            self._begun.set()
+
+    def _read_ahead(self) -> int:
+        fed = self._parts.read_ahead(self._stopping)
+        self._begun.set()
+        return fed
 
     def _watch(self) -> None:
         """End the run when its time is over or something broke, and see that inference keeps up."""

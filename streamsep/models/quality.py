@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from streamsep.errors import ModelError
@@ -17,6 +18,15 @@ AUTO = "auto"  # a model's name where the choice is ours
 BY_QUALITY = (BEST, STANDARD, "fast", "light", "tutorial")
 # With which a machine has less to do than with which, and no less than it must.
 LIGHTER = {BEST: STANDARD, STANDARD: "light", "fast": "light", "light": "tutorial"}
+
+
+def place_of_auto(names: Sequence[object]) -> int | None:
+    """Return where AUTO stands among names and found models, None where it doesn't.
+
+    (``AUTO in names`` would compare it with entry points, which Python 3.11 raises at.)
+    """
+    places = (i for i, name in enumerate(names) if isinstance(name, str) and name == AUTO)
+    return next(places, None)
 
 
 def builtin_file(name: str) -> Path | None:

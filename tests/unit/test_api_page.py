@@ -15,7 +15,7 @@ SILENT = [name for name, code in SECTIONS.items() if DEVICE not in code]
 @pytest.mark.parametrize("section", SILENT)
 def test_the_examples_of_a_section_run_one_after_the_other(section, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    sf.write("song.wav", music(2.0).T, 44_100)
+    sf.write("song.wav", music(1.0).T, 44_100)
     exec(compile(SECTIONS[section], f"{API_PAGE}, {section}", "exec"), {"__name__": "__main__"})
 
 
@@ -26,6 +26,7 @@ def test_each_use_has_an_example():
         "A model",
         "A stream",
         "Your own callback",
+        "A live player",
         "A separator of your own",
     ]
 

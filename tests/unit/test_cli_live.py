@@ -169,6 +169,22 @@ def test_guide_and_gains_are_in_what_is_played(song, unet_shaped_model, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["accompaniment", "instrumental"])
+def test_the_beat_by_its_other_names(song, unet_shaped_model, tmp_path, name):
+    """Also where effects leave just vocals and beat; a recording is called as it was asked for."""
+    played, recorded = tmp_path / "played.wav", tmp_path / f"take.{name}.wav"
+    arguments = ["--input", song, "--output", played, "--seconds", 1.5, "--stem", name]
+    arguments += ["--record", tmp_path / "take.wav", "--record-stems", name]
+    arguments += ["--effect", "Gain:gain_db=0", "--model", unet_shaped_model]
+    done = streamsep("live", *arguments, *PATIENT)
+    assert (done.returncode, done.stderr) == (0, "")
+    beat = beat_of(unet_shaped_model, song)
+    for path in (played, recorded):
+        sound = read(path)
+        assert sound.shape[-1] > 44_100
+        np.testing.assert_allclose(sound, beat[:, : sound.shape[-1]], atol=PCM_24 + 1e-6, rtol=0)
+
+
 def test_a_sound_file_can_sing_along(song, identity_model, tmp_path):
     """From the song's first sample on, at its fader and in the recordings."""
     voice = music(1.0, seed=9)

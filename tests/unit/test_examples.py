@@ -1,11 +1,13 @@
 """The scripts in examples/: each does what its first line says."""
 
+import re
 import runpy
 import sys
 
 import numpy as np
 import pytest
 import soundfile as sf
+import soxr
 
 import streamsep
 from testing.examples import SCRIPTS
@@ -36,7 +38,7 @@ def beat_of(song, model="auto"):
 
 
 def test_all_of_them_are_tested():
-    tested = {"separate_array", "separate_folder", "separate_stream", "own_model"}
+    tested = {"separate_array", "separate_folder", "separate_stream", "own_model", "live_player"}
     played = {"own_callback"}  # tests/integration/test_own_callback.py
     assert {path.stem for path in SCRIPTS.glob("*.py")} == tested | played
 
@@ -74,3 +76,22 @@ def test_a_model_of_one_s_own(script, song, capsys):
     assert np.abs(sound[:, 0] - sound[:, 1]).max() < 1e-6
     assert np.std(sound[:, 0] - middle) < 0.05 * np.std(middle)
     assert "beat: " in capsys.readouterr().out
+
+
+def test_a_song_is_played_by_a_live_player(script, song, capsys):
+    target = song.with_name("played.wav")
+    script("live_player", song, target, 1.0)
+    played, rate = sf.read(target)
+    assert rate == 44_100
+    assert len(played) >= 44_100
+    first, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("model ")
+    assert re.fullmatch(r"1\.\d s by \w+, \d+ blocks missed", last)
+    # The beat and a tenth of the vocals, from the song's first sample on.
+    original = streamsep.separate(sf.read(song)[0].T, RATE)
+    assert np.corrcoef(played[4_410:22_050, 0], resampled(original)[4_410:22_050])[0, 1] > 0.95
+
+
+def resampled(stems):
+    mixed = stems["beat"] + 0.1 * stems["vocals"]
+    return soxr.resample(mixed[0], RATE, 44_100)

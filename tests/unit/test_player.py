@@ -71,10 +71,11 @@ def test_it_plays_by_itself_until_the_song_is_over(config, song, tmp_path):
 
 
 def test_a_file_is_heard_at_once_and_to_its_end(config, song, tmp_path):
-    """Also where it is shorter than the latency, all of which is read ahead."""
+    """Also where it is shorter than the latency, all of which is read ahead, from the start on."""
     short = tmp_path / "short.wav"
     sf.write(short, read(song)[:, :5_000].T, 44_100, subtype="FLOAT")
     with LivePlayer(config, input=short, record=tmp_path / "take.wav") as player:
+        assert player.latency.total == 0
         player.wait()
         assert player.latency.ahead == player.latency.session > 22_050
         assert player.latency.total == 0
@@ -265,6 +266,18 @@ class TestTrouble:
         assert threading.enumerate() == before
         assert len(os.listdir("/proc/self/fd")) <= handles
         assert not (tmp_path / "take.wav").exists()
+
+
+def test_ctrl_c_while_a_file_is_read_ahead_leaves_nothing_open(config, endless, monkeypatch):
+    before, player = threading.enumerate(), LivePlayer(config, input=endless)
+
+    def interrupted(timeout=None):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(player._begun, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        player.start()
+    assert threading.enumerate() == before
 
 
 def test_a_display_is_entered_shown_and_left(config):

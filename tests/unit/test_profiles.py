@@ -9,6 +9,7 @@ import pytest
 from streamsep.cli.live import command as live
 from streamsep.cli.profiles import configurable, read_profile, template
 from streamsep.errors import ConfigError
+from streamsep.live.config import LiveConfig
 
 
 @pytest.fixture
@@ -114,6 +115,60 @@ def refused(path, name=None) -> str:
     with pytest.raises(ConfigError) as raised:
         read_profile(path, name, live)
     return str(raised.value).replace(str(path), "FILE")
+
+
+# What a profile could hold before a model was chosen by itself.
+OLD = """
+[profiles.party]
+input = "song.wav"
+output = "null"
+record = "take.wav"
+record-stems = "beat,mix"
+stem = "beat"
+guide = 10
+key = 1
+mic = "voice.wav"
+voice-effects = "hall"
+effect = ["Gain:gain_db=1"]
+mic-effect = ["Gain"]
+mic-gain = -3
+beat-gain = -1.5
+master-gain = 0
+model = "fast,live"
+device = "cpu"
+block = 256
+slack = 2048
+seconds = 3
+lyrics = "song.lrc"
+plain = true
+json = false
+"""
+
+
+def test_profiles_of_before_mean_what_they_meant(write):
+    write(OLD)
+    context = live.make_context("live", ["--profile", "party"])
+    settings = {name: context.params[name] for name in context.params if name != "models"}
+    shown = (settings.pop("plain"), settings.pop("as_json"))
+    config = LiveConfig(model=context.params["models"], **settings)
+    assert shown == (True, False)
+    assert [model.stem for model in config.named_models] == ["fast", "live"]
+    assert (config.input, config.output, config.mic) == ("song.wav", "null", "voice.wav")
+    assert config.record_stems == ("beat", "mix")
+    assert (config.effect, config.mic_effect) == (("Gain:gain_db=1",), ("Gain",))
+    assert (config.guide, config.key, config.beat_gain) == (10.0, 1, -1.5)
+    assert (config.block, config.slack, config.seconds) == (256, 2048, 3.0)
+    assert (str(config.record), str(config.lyrics)) == ("take.wav", "song.lrc")
+
+
+def test_the_command_has_the_library_s_defaults():
+    """One source: what isn't given on the command line is what a LiveConfig has."""
+    context = live.make_context("live", [])
+    config = LiveConfig()
+    for name, value in context.params.items():
+        if name not in ("models", "plain", "as_json"):
+            assert value == getattr(config, name), name
+    assert context.params["models"] == config.named_models
 
 
 class TestMistakes:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ PUBLIC = {
     "DeviceError",
     "EffectError",
     "LiveConfig",
+    "LivePlayer",
     "LyricsError",
     "Model",
     "ModelError",
@@ -303,6 +305,18 @@ class TestLoad:
         for _ in range(2):
             streamsep.separate(music(0.1), RATE, model=model)
         assert made == [False, False, True]
+
+    def test_threads_may_share_one(self, unet_shaped_model):
+        model = streamsep.load(unet_shaped_model, device="cpu")
+        sounds = [music(0.6, seed=seed) for seed in range(4)]
+
+        def beat_of(sound):
+            return streamsep.separate(sound, RATE, model=model)["beat"]
+
+        expected = [beat_of(sound) for sound in sounds]
+        with ThreadPoolExecutor(len(sounds)) as pool:
+            for beat, alone in zip(pool.map(beat_of, sounds), expected, strict=True):
+                np.testing.assert_array_equal(beat, alone)
 
     def test_a_whole_window_model_needs_no_timing_before_it_runs_live(self, tmp_path, monkeypatch):
         def slow(*arguments, **options):

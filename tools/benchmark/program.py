@@ -72,7 +72,8 @@ class Scene:
     def separate(self, seconds: float, *options: str, songs: int = 1, cpus: int = 1) -> float:
         """Separate songs of so many seconds, and return how long the command takes."""
         names = [str(self.song(seconds, f"song{number}")) for number in range(songs)]
-        out, fixed = str(self.folder / "stems"), ("--overwrite", "--device", self.device)
+        out = str(self.folder / "stems")
+        fixed = ("--overwrite", "--device", self.device, "--model", "live")
         return self.run("separate", *names, "-o", out, *fixed, *options, cpus=cpus)
 
 
@@ -87,7 +88,17 @@ def start(scene: Scene) -> dict[str, Any]:
 def _live(scene: Scene, python: str = sys.executable) -> subprocess.Popen[str]:
     song = scene.song(4.0 if scene.quick else 60.0)
     return subprocess.Popen(
-        scene.command("live", "--input", str(song), "--output", "null", "--json", python=python),
+        scene.command(
+            "live",
+            "--model",
+            "live",
+            "--input",
+            str(song),
+            "--output",
+            "null",
+            "--json",
+            python=python,
+        ),
         env=environment(1),
         preexec_fn=pinned(scene.cpus[-1:]),
         text=True,

@@ -35,8 +35,10 @@ def test_a_code_of_its_own_is_nobody_elses() -> None:
     assert {DataError, CheckpointError, VerificationError} < {*below(StreamsepError)}
     assert {EffectError, LyricsError} < {*below(StreamsepError)}
     assert {code: names for code, names in owners.items() if len(names) > 1} == {}
-    # Success, any other error, usage, and what signals end with.
-    assert not {0, 1, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED} & owners.keys()
+    # Success, any other error, and what signals end with.
+    assert not {0, 1, EXIT_INTERRUPTED, EXIT_TERMINATED} & owners.keys()
+    # A value of no use is wrong usage, whoever passes it.
+    assert owners[EXIT_USAGE] == {"ArgumentError"}
 
 
 def test_export_counts_from_twenty_on() -> None:

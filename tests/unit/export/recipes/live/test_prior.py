@@ -150,7 +150,7 @@ def test_training_with_items_and_resuming(tmp_path, items, mixer):
 
 
 def test_a_network_with_a_prior_begins_with_one_without(tmp_path, items, mixer):
-    """Where the prior says nothing, its logits are half of what they were."""
+    """Where the prior says nothing, its logits are what they were."""
     alone = LiveTask(replace(RECIPE, network=replace(NETWORK, prior=False)), mixer, mixer)
     for step in range(2):
         alone.train_step(alone.batch(step), step, 1e-2)
@@ -159,7 +159,7 @@ def test_a_network_with_a_prior_begins_with_one_without(tmp_path, items, mixer):
     mixture = next(alone.spectra(7, 1))
     silent = torch.zeros(len(mixture), 2, *mixture.shape[2:])
     with torch.no_grad():
-        expected = PRIOR_GAIN * alone.average.logits(planes(mixture))
+        expected = alone.average.logits(planes(mixture))
         got = task.average.logits(torch.cat([planes(mixture), silent], 1))
     torch.testing.assert_close(got, expected, atol=1e-5, rtol=0)
     # Later it may be read back from its file, prior and all; but not without one.
