@@ -132,6 +132,7 @@ def test_only_a_model_of_the_right_masks_can_be_a_prior(tmp_path, prior):
         check_prior(other.spec)
 
 
+@pytest.mark.slow
 def test_training_with_items_and_resuming(tmp_path, items, mixer):
     done = Trainer(make_task(items, mixer), tmp_path / "whole").run(Budget(steps=4))
     assert all(np.isfinite(r["valid_loss"]) for r in done.history)

@@ -34,6 +34,7 @@ def run(*arguments):
     main([str(a) for a in arguments])
 
 
+@pytest.mark.slow
 def test_a_run_is_begun_resumed_and_averaged_into_a_file(data, wheel, tmp_path, capsys):
     out = tmp_path / "run"
     train = ["train", "--recipe", "studio", "--data", data, "--batch", 1, "--valid-excerpts", 1]
@@ -105,6 +106,7 @@ def test_songs_without_stems_become_songs(wheel, tmp_path, monkeypatch, capsys):
     assert all(t.seconds >= 5.9 for t in tracks)
 
 
+@pytest.mark.slow
 def test_a_live_network_is_taught_beside_a_prior(data, wheel, tmp_path, monkeypatch, capsys):
     small = partial(CausalConfig, channels=(4, 4, 4, 4), recurrent_levels=(3,), hidden=8)
     monkeypatch.setattr("export.recipes.live.network.CausalConfig", small)
