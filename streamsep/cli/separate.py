@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -105,13 +106,20 @@ def command(
     if depth is not None:
         for suffix in {template.suffix_for(song) for song in songs}:
             subtype_for(suffix, depth)
-    separator = load_separator(model, device=device, offline=True)
+    load = partial(
+        load_separator,
+        model,
+        device=device,
+        offline=True,
+        cores=max(1, (os.cpu_count() or 1) // parallel),
+    )
+    separator = load()
     jobs = plan(songs, template, stems, separator.stems)
     stem_gains([*{stem for job in jobs for stem in job.targets}], separator.stems)
     todo = [job for job in jobs if overwrite or not job.done]
     separators: list[Separator] = [separator]
     while len(separators) < min(parallel, len(todo)):
-        separators.append(load_separator(model, device=device, offline=True))
+        separators.append(load())
     report = Report(
         len(jobs),
         done_before=len(jobs) - len(todo),
