@@ -27,6 +27,12 @@ def promote(priority: int) -> bool:
     return True
 
 
+def give_way() -> None:
+    """Have the calling thread, started by a promoted one, stand behind that as all others do."""
+    if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) == os.SCHED_RR:
+        promote(OTHERS)
+
+
 @contextmanager
 def promoted(priority: int) -> Iterator[None]:
     """`promote` the calling thread, and what threads it starts, for the time of a context."""

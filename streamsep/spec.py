@@ -4,11 +4,8 @@ The graph's contract, for C channels, B = n_fft // 2 + 1 bins and T = ``frames_p
 
 - input ``features`` float32 (P, B, T), P planes computed from the mixture as ``feature`` says:
   ``magnitude``, |X| of each channel; ``log1p_magnitude``, log(1 + ``feature_gain`` |X|) of each;
-  ``log1p_magnitude_lrms``, that of left, right, their half sum and their half difference;
-  ``log1p_magnitude_lrms_mid``, these four and then real and imaginary part of the half sum; or
-  ``log1p_magnitude_lrms_mid_prior``, these six and then, for left and right, what the model named
-  by ``prior`` thinks of a frame a few hops ago: the logit of its mask over `PRIOR_LOGITS`, 0 where
-  it hasn't been heard;
+  ``log1p_magnitude_lrms``, that of left, right, their half sum and their half difference; or
+  ``log1p_magnitude_lrms_mid``, these four and then real and imaginary part of the half sum;
 - output ``estimate`` float32 (S, C, B, T), one entry per name in ``stems``, as ``output`` says;
 - stateful only: for each state one input and one output of the same shape, all starting at zero.
 
@@ -30,12 +27,14 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from streamsep.errors import ModelError
 
 SCHEMA = 5
-READABLE = (1, 2, 3, 4, SCHEMA)  # 1 lacked any_frames, 2 interleave, 3 feature_gain, 4 prior
+# 1 lacked any_frames, 2 interleave, 3 feature_gain, 4 prior and graph.
+READABLE = (1, 2, 3, 4, SCHEMA)
 METADATA_KEY = "streamsep"
 FEATURES_INPUT = "features"
 ESTIMATE_OUTPUT = "estimate"
@@ -47,11 +46,8 @@ FEATURES = (
     "log1p_magnitude",
     "log1p_magnitude_lrms",
     "log1p_magnitude_lrms_mid",
-    "log1p_magnitude_lrms_mid_prior",
     "complex",
 )
-PRIOR_FEATURE = "log1p_magnitude_lrms_mid_prior"
-PRIOR_LOGITS = 4.0  # the largest logit of a prior's mask, which its plane calls 1
 OUTPUTS = ("mask", "log1p_magnitude", "complex")
 MODES = ("stateful", "sliding")
 
@@ -67,6 +63,7 @@ MAX_METADATA_BYTES = 1_048_576
 MIN_FEATURE_GAIN, MAX_FEATURE_GAIN = 1e-3, 1e6
 MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 8_000, 384_000
 STEM_NAME = re.compile(r"[\w-]{1,40}")
+SUFFIX = ".onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +132,11 @@ class ModelSpec(SeparatorSpec):
     origin
         Where the file came from.
     prior
-        Name of the sliding model whose masks the graph is also given; its file is looked for
-        beside this one.
+        Name of the sliding model whose masks correct those of this one, where a machine has time
+        for both; its file is looked for beside this one.
+    graph
+        Name of the model whose graph this one runs, under this spec: its file is looked for beside
+        this one, which holds no graph then. Empty for a graph of its own.
     """
 
     stems: tuple[str, ...]
@@ -162,6 +162,7 @@ class ModelSpec(SeparatorSpec):
     compensate: float = 1.0
     origin: str = ""
     prior: str = ""
+    graph: str = ""
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -192,7 +193,6 @@ class ModelSpec(SeparatorSpec):
             "log1p_magnitude": self.channels,
             "log1p_magnitude_lrms": 4,
             "log1p_magnitude_lrms_mid": 6,
-            PRIOR_FEATURE: 6 + self.channels,
             "complex": 2 * self.channels,
         }[self.feature]
 
@@ -211,6 +211,14 @@ class ModelSpec(SeparatorSpec):
     def lag_frames(self) -> int:
         """How many frames an estimate trails the newest frame that went in."""
         return self.lookahead_frames - (self.stride_frames - 1)
+
+    def graph_file(self, path: Path) -> Path:
+        """Return the file with the graph of the model that is at ``path``."""
+        return path.with_name(f"{self.graph}{SUFFIX}") if self.graph else path
+
+    def prior_file(self, path: Path) -> Path:
+        """Return the file of the prior of the model that is at ``path``."""
+        return path.with_name(f"{self.prior}{SUFFIX}")
 
     @property
     def looks_both_ways(self) -> bool:
@@ -318,11 +326,15 @@ def _coerce(values: dict[str, Any]) -> dict[str, Any]:
 
 def _check(spec: ModelSpec) -> None:
     """Field by field, so that the message can name the field."""
-    for name in ("name", "licence", "training_data", "git_commit", "origin", "prior"):
+    for name in ("name", "licence", "training_data", "git_commit", "origin", "prior", "graph"):
         text = getattr(spec, name)
         # It is printed: a terminal would obey what isn't printable.
         if not isinstance(text, str) or not all(c.isprintable() or c == "\n" for c in text):
             raise _bad(name, repr(text), "printable text")
+    for name in ("prior", "graph"):
+        # A file chooses it: it mustn't lead to another folder.
+        if (text := getattr(spec, name)) and not STEM_NAME.fullmatch(text):
+            raise _bad(name, repr(text), "a name of letters, digits, '_' and '-'")
     _check_range(spec, "sample_rate", MIN_SAMPLE_RATE, MAX_SAMPLE_RATE)
     _check_range(spec, "channels", 1, MAX_CHANNELS)
     _check_range(spec, "n_fft", 16, MAX_N_FFT)
@@ -395,8 +407,8 @@ def _check_complex(spec: ModelSpec) -> None:
 def _check_mode(spec: ModelSpec) -> None:
     if type(spec.any_frames) is not bool:
         raise _bad("any_frames", repr(spec.any_frames), "true or false")
-    if (spec.feature == PRIOR_FEATURE) != bool(spec.prior):
-        raise _bad("prior", repr(spec.prior), f"a model's name if the feature is {PRIOR_FEATURE}")
+    if spec.prior and (spec.mode, spec.output) != ("stateful", "mask"):
+        raise _bad("prior", repr(spec.prior), "none but for a stateful model of masks")
     if spec.mode == "sliding":
         if spec.states:
             raise _bad("states", f"{len(spec.states)} in a sliding graph", "none")

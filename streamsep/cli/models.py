@@ -32,7 +32,7 @@ from streamsep.models import (
     known_models,
 )
 from streamsep.models.contracts.mdx import MdxParameters, fingerprint, mdx_spec, read_parameters
-from streamsep.models.integrity import is_intact, kept_self_test, with_hash
+from streamsep.models.integrity import is_intact, kept_self_test, model_files, with_hash
 from streamsep.onnx_file import metadata_entry, read_metadata
 from streamsep.separation import Separator, load_separator
 from streamsep.separation.backend import OnnxBackend, graph_ports
@@ -120,7 +120,7 @@ def _of_file(name: str, path: Path) -> Iterator[tuple[str, str]]:
     scores = ", ".join(f"{key} {value:g}" for key, value in spec.scores.items())
     yield from (
         ("name", spec.name),
-        ("file", f"{path}, {path.stat().st_size / 1e6:.1f} MB"),
+        ("file", ", ".join(f"{f}, {f.stat().st_size / 1e6:.1f} MB" for f in model_files(path))),
         ("from", _origin(name, spec)),
         ("licence", spec.licence or "unknown"),
         ("trained on", spec.training_data or "unknown"),
@@ -182,7 +182,9 @@ def import_(
     if METADATA_KEY in metadata:
         found = ModelSpec.from_metadata(metadata)
         origin = found.origin or f"{file.name}, exported for streamsep"
-        spec = replace(found, name=name, origin=origin, licence=licence or found.licence)
+        licence = licence or found.licence
+        spec = replace(found, name=name, origin=origin, licence=licence, graph="")
+        file = found.graph_file(file)
     else:
         inputs, outputs = graph_ports(file)
         if (len(inputs), len(outputs)) != (1, 1):
@@ -317,7 +319,8 @@ def _verified(model: Model, *, ours: bool) -> Iterator[str]:
         yield f"contract: {stems} sum to what came {separator.delay} samples ago"
         yield "silence: stays silence"
         return
-    intact = is_intact(model)
+    states = [is_intact(file) for file in model_files(model)]
+    intact = None if None in states and False not in states else all(states)
     if intact is False or (ours and intact is None):
         raise ModelError(
             "the file has changed since it was made", expected="the hash kept in it", remedy=""

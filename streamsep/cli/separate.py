@@ -132,7 +132,14 @@ def command(
     if depth is not None:
         for suffix in {template.suffix_for(song) for song in songs}:
             subtype_for(suffix, depth)
-    separator = load_separator(model, device=device, offline=True)
+    load = partial(
+        load_separator,
+        model,
+        device=device,
+        offline=True,
+        cores=max(1, (os.cpu_count() or 1) // parallel),
+    )
+    separator = load()
     jobs = plan(songs, template, stems, separator.stems)
     stem_gains([*{stem for job in jobs for stem in job.targets}], separator.stems)
     mark, options = model_mark(model), {"gain_db": gain, "bits": depth}
@@ -146,7 +153,7 @@ def command(
     remove_leftovers({target.parent for job in jobs for target in job.targets.values()})
     separators: list[Separator] = [separator]
     while len(separators) < min(parallel, len(todo)):
-        separators.append(load_separator(model, device=device, offline=True))
+        separators.append(load())
     report = Report(
         len(jobs),
         states=Counter(states.values()),

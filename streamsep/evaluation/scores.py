@@ -100,6 +100,9 @@ def _museval_medians(
             expected="the eval extra",
             remedy="pip install 'streamsep[eval]', or leave museval out",
         ) from error
+    if not hasattr(np.linalg, "linalg"):
+        # museval 0.4.1 catches LinAlgError by a name that NumPy 2.4 has no more; it then goes on.
+        np.linalg.linalg = np.linalg  # type: ignore[attr-defined]
     truth = np.stack([song.beat.T, song.vocals.T])
     guess = np.stack([beat.T, vocals.T])
     with warnings.catch_warnings():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from streamsep.models.quality import BEST, BY_QUALITY, STANDARD
+from streamsep.models.quality import ALONE, BEST, BY_QUALITY, STANDARD
 
 if TYPE_CHECKING:
     from streamsep.separation.schedule import RunSchedule
@@ -97,9 +97,16 @@ def choose(situation: Situation) -> Choice:
 
 
 def _second_best(situation: Situation, why: str) -> Choice:
-    """Return the standard model; where it is of no use, the next one that is."""
-    mode: Mode = "offline" if situation.listening == "offline" else "live"
-    for name in BY_QUALITY[BY_QUALITY.index(STANDARD) :]:
+    """Return the standard model; where it is of no use, the next one that is.
+
+    Where there is no room for the best one, there is none for it beside the standard one.
+    """
+    offline, memory = situation.listening == "offline", situation.memory
+    mode: Mode = "offline" if offline else "live"
+    room = memory is None or memory >= MEMORY_BYTES
+    cores = offline or situation.cores >= CORES_BESIDE_A_PLAYER
+    first = STANDARD if room and cores else ALONE
+    for name in BY_QUALITY[BY_QUALITY.index(first) :]:
         if problem := situation.problems.get(name):
             why = f"{why}; {problem}"
         else:

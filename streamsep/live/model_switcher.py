@@ -11,6 +11,7 @@ from streamsep.models import Model, builtin_models, model_name
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.stats import LateSeconds
+from streamsep.separation.schedule import PRIOR_STRIDES
 from streamsep.spec import ModelSpec
 
 
@@ -119,4 +120,7 @@ def lighter_model(playing: Model, others: Sequence[Model]) -> Path | None:
 def _work(path: Path) -> float:
     """Guess how much a model has to do: the bytes of its weights, as often a second as it runs."""
     spec = ModelSpec.from_metadata(read_metadata(path))
-    return path.stat().st_size * spec.sample_rate / (spec.hop_length * spec.stride_frames)
+    prior = spec.prior_file(path)
+    beside = _work(prior) / PRIOR_STRIDES[-1] if spec.prior and os.path.isfile(prior) else 0.0
+    size = spec.graph_file(path).stat().st_size
+    return size * spec.sample_rate / (spec.hop_length * spec.stride_frames) + beside

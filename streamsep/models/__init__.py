@@ -6,7 +6,6 @@ MODEL_CARD.md tells where the built-in ones come from and what they are bad at.
 from streamsep.models.library import (
     BUILTIN,
     GROUP,
-    SUFFIX,
     Model,
     builtin_models,
     find_model,
@@ -16,6 +15,7 @@ from streamsep.models.library import (
     known_models,
     model_name,
 )
+from streamsep.spec import SUFFIX
 
 __all__ = [
     "BUILTIN",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from streamsep.errors import ModelError
 from streamsep.onnx_file import metadata_entry, read_metadata
+from streamsep.spec import ModelSpec
 
 HASH_KEY = "streamsep_sha256"
 SELF_TEST_KEY = "streamsep_self_test"
@@ -36,6 +37,18 @@ def is_intact(path: Path) -> bool | None:
         return None
     content, end = path.read_bytes(), metadata_entry(HASH_KEY, kept)
     return content.endswith(end) and _hash_entry(content[: -len(end)]) == end
+
+
+def model_files(path: Path) -> list[Path]:
+    """Return what a model consists of: its file, and that of its graph if it is another one.
+
+    Raises
+    ------
+    ModelError
+        If its file is no model file, or has no valid spec.
+    """
+    spec = ModelSpec.from_metadata(read_metadata(path))
+    return list(dict.fromkeys((path, spec.graph_file(path))))
 
 
 def kept_self_test(path: Path) -> tuple[float, ...] | None:

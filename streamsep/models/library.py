@@ -9,10 +9,16 @@ from pathlib import Path
 
 from streamsep.app_folder import app_folder
 from streamsep.errors import ModelError
+from streamsep.spec import SUFFIX
 
-BUILTIN = ("live", "fast", "studio", "tutorial")  # the first is what runs when none is named
+BUILTIN = (
+    "live",
+    "fast",
+    "studio",
+    "light",
+    "tutorial",
+)  # the first is what runs when none is named
 WEIGHTS = "streamsep_models"  # the package that holds them where this one doesn't
-SUFFIX = ".onnx"
 GROUP = "streamsep.separators"  # of entry points; each names a factory of separators
 
 Model = Path | EntryPoint

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streamsep.errors import ModelError
-from streamsep.models.integrity import is_intact
-from streamsep.models.library import BUILTIN, SUFFIX, find_model
-from streamsep.onnx_file import read_metadata
-from streamsep.spec import ModelSpec
+from streamsep.models.integrity import is_intact, model_files
+from streamsep.models.library import BUILTIN, find_model
+from streamsep.spec import SUFFIX
 
-# The best one hears whole windows; the standard one answers at once; fast is the standard one
-# with less of it to wait for; the others do with less.
-BEST, STANDARD = "studio", "live"
+# The best one hears whole windows; the standard one answers at once, with the best one beside it
+# where there is time and room for both; fast is the standard one with less of it to wait for; the
+# others do with less.
+BEST, STANDARD, ALONE = "studio", "live", "light"
 AUTO = "auto"  # a model's name where the choice is ours
-BY_QUALITY = (BEST, STANDARD, "fast", "light", "tutorial")
+BY_QUALITY = (BEST, STANDARD, "fast", ALONE, "tutorial")
 # With which a machine has less to do than with which, and no less than it must.
-LIGHTER = {BEST: STANDARD, STANDARD: "light", "fast": "light", "light": "tutorial"}
+LIGHTER = {BEST: STANDARD, STANDARD: ALONE, "fast": ALONE, ALONE: "tutorial"}
 
 
 def place_of_auto(names: Sequence[object]) -> int | None:
@@ -50,8 +50,8 @@ def file_problem(name: str) -> str:
     if path is None:
         return f"{name}{SUFFIX} isn't installed"
     try:
-        ModelSpec.from_metadata(read_metadata(path))
-        return f"{path} is damaged" if is_intact(path) is False else ""
+        damaged = (file for file in model_files(path) if is_intact(file) is False)
+        return next((f"{file} is damaged" for file in damaged), "")
     except ModelError as error:
         return error.what if str(path) in error.what else f"{path} is damaged: {error.what}"
 

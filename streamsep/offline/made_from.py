@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from streamsep.audio.files.part_files import one_at_a_time
+from streamsep.models.integrity import model_files
 
 RECORDS = ".streamsep.jsonl"
 # Other file systems keep times in whole seconds, FAT in every other one: a song copied there is
@@ -66,8 +67,10 @@ def facts_of(song: Path, model: str, options: Mapping[str, Any]) -> MadeFrom | N
 def model_mark(model: Path | EntryPoint) -> str:
     """Return what tells a model from others: of a file its content, of a plugin its version."""
     if isinstance(model, Path):
-        with model.open("rb") as file:
-            return f"{model.stem}-{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}"
+        digest = hashlib.sha256()
+        for part in model_files(model):
+            digest.update(part.read_bytes())
+        return f"{model.stem}-{digest.hexdigest()[:16]}"
     return f"{model.name}-{model.dist.version if model.dist else model.value}"
 
 

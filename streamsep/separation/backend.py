@@ -95,6 +95,8 @@ class OnnxBackend:
     runs_at_once
         Runs that become one, of an ``any_frames`` graph; ``spec`` then says so. Others run one
         by one.
+    cores
+        CPU threads of a run.  [default: one, and of a whole window one less than there are cores]
 
     Raises
     ------
@@ -104,16 +106,22 @@ class OnnxBackend:
         If ``device="cuda"`` can't be had.
     """
 
-    def __init__(self, path: Path, *, device: str = "auto", runs_at_once: int = 1) -> None:
+    def __init__(
+        self, path: Path, *, device: str = "auto", runs_at_once: int = 1, cores: int | None = None
+    ) -> None:
         spec = ModelSpec.from_metadata(read_metadata(path))
-        self.spec = spec = spec.batched(runs_at_once) if spec.any_frames else spec
-        self._open(path, device, graphs=True)
+        self.spec = spec.batched(runs_at_once) if spec.any_frames else spec
+        self._cores = cores or _free_cores(spec)
+        graph = spec.graph_file(path)
+        if spec.graph:
+            read_metadata(graph)  # refuses what onnxruntime shouldn't see
+        self._open(graph, device, graphs=True)
         if self.graphs and not self.replays_what_it_runs():
-            self._open(path, device, graphs=False)
+            self._open(graph, device, graphs=False)
 
     def _open(self, path: Path, device: str, *, graphs: bool) -> None:
         spec = self.spec
-        self._session = _open_session(path, device, _options(spec), graphs=graphs)
+        self._session = _open_session(path, device, _options(spec, self._cores), graphs=graphs)
         self.provider: str = self._session.get_providers()[0].removesuffix("ExecutionProvider")
         self.graphs = _has_graphs(self._session)
         names = FEATURES_INPUT, ESTIMATE_OUTPUT
@@ -218,11 +226,14 @@ def graph_ports(path: Path) -> tuple[list[list[object]], list[list[object]]]:
     return [p.shape for p in session.get_inputs()], [p.shape for p in session.get_outputs()]
 
 
-def _options(spec: ModelSpec) -> Any:
+def _free_cores(spec: ModelSpec) -> int:
+    """Return how many a run may use beside the sound: one hop is too little work to share out."""
+    return max(1, (os.cpu_count() or 1) - 1) if spec.looks_both_ways else 1
+
+
+def _options(spec: ModelSpec, cores: int) -> Any:
     options = ort.SessionOptions()
-    # One hop is too little work to share out; a whole window leaves a core to the sound.
-    cores = max(1, (os.cpu_count() or 1) - 1)
-    options.intra_op_num_threads = cores if spec.looks_both_ways else 1
+    options.intra_op_num_threads = cores
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
     # Spinning threads would take the core that the audio callback needs.

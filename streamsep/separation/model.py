@@ -166,9 +166,9 @@ def load(model: ModelSource | Model = BUILTIN[0], *, device: str = "auto") -> Mo
     ----------
     model
         ``"auto"``, the best built-in one that is there; a name as ``streamsep models list`` shows
-        them (``"studio"``, ``"live"``, ``"fast"``, ``"tutorial"``, an imported model, a package's
-        separator); the path of an ONNX file; or a function that is called with `SeparatorOptions`
-        and returns a `Separator` of your own. A Model is returned as it is.
+        them (``"studio"``, ``"live"``, ``"fast"``, ``"light"``, ``"tutorial"``, an imported model,
+        a package's separator); the path of an ONNX file; or a function that is called with
+        `SeparatorOptions` and returns a `Separator` of your own. A Model is returned as it is.
     device
         ``"auto"`` takes CUDA where it really runs, ``"cuda"`` insists, ``"cpu"`` never tries.
 

@@ -12,10 +12,10 @@ class OverlappedSeparator(SpectralEngine):
     """Runs each window once, overlapping the next, and weighs both by Hann.
 
     For graphs that want context on both sides of a frame. A quarter overlaps, as MDX-Net is run
-    over files; of windows of any length nearly half does, and windows lie an odd number of frames
-    apart: a frame then stands at an odd place in one and at an even place in the other, and what
-    strided convolutions make of these differs by chance (0.13 dB of the beat on five excerpts). The
-    weights are a Hann window over the frames of a graph's window, divided by their sum.
+    over files. Windows of any length lie an odd number of frames apart: a frame then stands at an
+    odd place in one and at an even place in the other, and what strided convolutions make of these
+    differs by chance. The weights are a Hann window over the frames of a graph's window, divided
+    by their sum.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class OverlappedSeparator(SpectralEngine):
 
     def __init__(self, backend: Backend) -> None:
         frames = backend.spec.frames_per_run
-        self._overlap = frames // 2 - 1 if backend.spec.any_frames else max(1, frames // 4)
+        self._overlap = max(1, frames // 4 - backend.spec.any_frames)
         super().__init__(backend, frames - self._overlap, lag_frames=self._overlap)
         hann = np.sin(np.pi * (np.arange(frames) + 0.5) / frames) ** 2
         rise, fall = hann[: self._overlap], hann[-self._overlap :]

@@ -83,7 +83,15 @@ def test_a_machine_that_is_too_slow_is_told_how_much(path):
 
 @pytest.mark.parametrize(
     ("run_ms", "on_gpu", "stride"),
-    [(12, False, 2), (20, False, 2), (30, False, 4), (50, False, 0), (2, True, 1), (2, False, 2)],
+    [
+        (12, False, 2),
+        (20, False, 2),
+        (30, False, 4),
+        (50, False, 8),
+        (99, False, 0),
+        (2, True, 1),
+        (2, False, 2),
+    ],
 )
 def test_a_prior_runs_as_often_as_the_machine_can(path, run_ms, on_gpu, stride):
     spec = load_separator(path, device="cpu", stride_blocks=1).spec

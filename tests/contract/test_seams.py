@@ -80,7 +80,7 @@ def test_a_built_in_model_takes_pieces_of_any_size_for_the_whole(tmp_path, song,
 def test_a_long_file_is_what_one_run_of_the_graph_over_all_of_it_gives(tmp_path, song):
     whole = sf.read(song, dtype="float32")[0].T
     frames = whole.shape[-1] // 1024 + 4  # what the transform holds back, too
-    backend = OnnxBackend(find_model("live"), device="cpu", runs_at_once=frames)
+    backend = OnnxBackend(find_model("light"), device="cpu", runs_at_once=frames)
     separator = StatefulSeparator(backend)
     block = np.zeros((2, separator.block_size), np.float32)
     block[:, : whole.shape[-1]] = whole
@@ -89,5 +89,5 @@ def test_a_long_file_is_what_one_run_of_the_graph_over_all_of_it_gives(tmp_path,
     expected = stems[0, :, separator.delay :][:, : whole.shape[-1]]
     assert np.abs(expected).max() > 0.01
     # Equal to the bit here; kernels may sum in other orders for other sizes.
-    vocals = vocals_of(song, find_model("live"), tmp_path)
+    vocals = vocals_of(song, find_model("light"), tmp_path)
     np.testing.assert_allclose(vocals, expected, atol=1e-6, rtol=0)

@@ -233,8 +233,12 @@ def magnitude_mask(path: Path, **changes) -> Path:
         )
         | changes
     )
+    return save(soft_mask(spec), path, spec.to_metadata())
+
+
+def soft_mask(spec: ModelSpec) -> str:
     shape = f"{spec.channels},{spec.bins},frames"
-    text = f"""
+    return f"""
     soft (float[{shape}] features) => (float[1,{shape}] estimate) {{
         one = Constant <value_float: float = 1.0> ()
         first = Constant <value_ints: ints = [0]> ()
@@ -242,24 +246,14 @@ def magnitude_mask(path: Path, **changes) -> Path:
         mask = Div(features, more)
         estimate = Unsqueeze(mask, first)
     }}"""
-    return save(text, path, spec.to_metadata())
 
 
 def follower(path: Path, prior: str, **changes) -> Path:
-    """A model that answers with its prior's masks, half of everything where there are none."""
-    spec = make_spec(
-        **dict(feature="log1p_magnitude_lrms_mid_prior", prior=prior, any_frames=True) | changes
-    )
-    text = f"""
-    follower (float[{spec.planes},{spec.bins},frames] features)
-        => (float[1,{spec.channels},{spec.bins},frames] estimate) {{
-        six = Constant <value_ints: ints = [6]> ()
-        eight = Constant <value_ints: ints = [8]> ()
-        plane = Constant <value_ints: ints = [0]> ()
-        scale = Constant <value_float: float = 4.0> ()
-        planes = Slice(features, six, eight, plane)
-        logits = Mul(planes, scale)
-        masks = Sigmoid(logits)
-        estimate = Unsqueeze(masks, plane)
-    }}"""
-    return save(text, path, spec.to_metadata())
+    """A stateful model with a prior, whose mask is f / (f + 1) of its features f."""
+    spec = make_spec(**dict(prior=prior, any_frames=True) | changes)
+    return save(soft_mask(spec), path, spec.to_metadata())
+
+
+def variant(path: Path, graph: str, **changes) -> Path:
+    """A model without a graph of its own: it runs that of the model of this name beside it."""
+    return save("nothing () => () { }", path, make_spec(graph=graph, **changes).to_metadata())

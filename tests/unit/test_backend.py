@@ -8,7 +8,9 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from streamsep.errors import ModelError
 from streamsep.models import BUILTIN, find_model
+from streamsep.models.integrity import model_files
 from streamsep.separation import backend as module
 from streamsep.separation.backend import OnnxBackend, _Port
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT
@@ -47,7 +49,7 @@ def test_states_are_carried_on_as_by_hand(name, memory):
     if spec.any_frames:
         options.add_free_dimension_override_by_name(module.FREE_AXIS, spec.frames_per_run)
     session = ort.InferenceSession(
-        str(find_model(name)), options, providers=["CPUExecutionProvider"]
+        str(model_files(find_model(name))[-1]), options, providers=["CPUExecutionProvider"]
     )
     states = {state.input: np.zeros(state.shape, np.float32) for state in spec.states}
     names = [ESTIMATE_OUTPUT, *(state.output for state in spec.states)]
@@ -131,3 +133,32 @@ load_separator(Path(sys.argv[1]), device="cpu")
     command = [sys.executable, "-c", script, str(find_model("live"))]
     subprocess.run(command, env=env, check=True)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+class TestVariant:
+    """A model that runs the graph of the one beside it."""
+
+    def test_gives_what_that_one_gives(self, tmp_path):
+        own = models.constant_mask(tmp_path / "own.onnx", 0.25)
+        other = models.variant(tmp_path / "other.onnx", "own", hop_length=512)
+        assert model_files(other) == [other, own]
+        assert model_files(own) == [own]
+        backends = [OnnxBackend(path, device="cpu") for path in (own, other)]
+        assert [backend.spec.hop_length for backend in backends] == [1_024, 512]
+        np.testing.assert_array_equal(*(estimates(backend) for backend in backends))
+
+    def test_without_it_names_what_is_missing(self, tmp_path):
+        with pytest.raises(ModelError, match=r"no model file at .*gone\.onnx"):
+            OnnxBackend(models.variant(tmp_path / "other.onnx", "gone"), device="cpu")
+
+    @pytest.mark.parametrize("graph", ["other", "another"])
+    def test_of_a_model_without_a_graph_is_refused(self, tmp_path, graph):
+        """Of itself, or of one more variant: nothing goes round in circles."""
+        models.variant(tmp_path / "another.onnx", "other")
+        with pytest.raises(ModelError):
+            OnnxBackend(models.variant(tmp_path / "other.onnx", graph), device="cpu")
+
+    def test_of_another_shape_is_refused(self, tmp_path):
+        models.constant_mask(tmp_path / "own.onnx")
+        with pytest.raises(ModelError, match="features"):
+            OnnxBackend(models.variant(tmp_path / "other.onnx", "own", n_fft=4096), device="cpu")

@@ -145,6 +145,6 @@ def test_figures_of_a_gpu_stand_beside_those_of_the_processor_and_in_a_table(rec
 
 
 def test_the_live_network_is_as_large_as_the_built_in_one():
-    size = find_model("live").stat().st_size
+    size = find_model("light").stat().st_size
     # The weights are others, and a file says more of itself.
     assert GRAPHS["live-fp32"]().ByteSize() == pytest.approx(size, rel=0.01)

@@ -26,7 +26,7 @@ def weights_package(tmp_path, monkeypatch):
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
     for name in BUILTIN:
-        shutil.copy(find_model("fast"), package / f"{name}.onnx")
+        shutil.copy(find_model("light"), package / f"{name}.onnx")
     monkeypatch.syspath_prepend(package.parent)
     return package
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ import soundfile as sf
 
 from streamsep.models import BUILTIN, find_model, imported_path
 from streamsep.models.contracts.mdx import fingerprint
+from streamsep.models.integrity import model_files
+from streamsep.models.quality import file_problem
 from streamsep.onnx_file import read_metadata
 from streamsep.separation import load_separator
 from streamsep.spec import ModelSpec
@@ -253,16 +256,34 @@ class TestInstalled:
     # Graph, weights, self-test, the hash's name, the hash.
     @pytest.mark.parametrize("place", [50, 3_000_000, -180, -75, -3])
     def test_a_damaged_built_in_file_is_refused(self, command, tmp_path, monkeypatch, place):
-        copy = tmp_path / "package" / "live.onnx"
+        copy = tmp_path / "package" / "light.onnx"
         copy.parent.mkdir()
-        content = bytearray(find_model("live").read_bytes())
+        content = bytearray(find_model("light").read_bytes())
         content[place] ^= 1
         copy.write_bytes(content)
         monkeypatch.setattr("streamsep.models.library.__file__", str(copy.with_name("library.py")))
-        done = command("models", "verify", "live")
+        done = command("models", "verify", "light")
         assert done.code == MODEL
         assert " bad  " in done.stdout
         assert "self-test" not in done.stdout
+
+    def test_a_damaged_graph_is_its_variants_damage(self, command, tmp_path, monkeypatch):
+        package = tmp_path / "package"
+        package.mkdir()
+        for name in ("live", "light"):
+            shutil.copy(find_model(name), package)
+        content = bytearray(find_model("light").read_bytes())
+        content[3_000_000] ^= 1
+        (package / "light.onnx").write_bytes(content)
+        monkeypatch.setattr("streamsep.models.library.__file__", str(package / "library.py"))
+        assert command("models", "verify", "live").code == MODEL
+        assert file_problem("live") == f"{package / 'light.onnx'} is damaged"
+
+    def test_a_variant_is_imported_with_its_graph(self, command, tmp_path):
+        assert command("models", "import", find_model("live"), "--name", "alone").code == 0
+        path = imported_path("alone")
+        assert model_files(path) == [path]
+        assert command("models", "verify", "alone").code == 0
 
     def test_numbers_that_changed_are_found(self, command, mine, monkeypatch):
         monkeypatch.setattr("streamsep.cli.models.run_self_test", lambda backend: (0.5, 0.0, 0.0))

@@ -219,6 +219,7 @@ WINDOW_MDX = 255 * 1_024
 
 CONTENDERS: dict[str, Entry] = {
     "live": Entry("built in, stateful", builtin("live"), ours=True),
+    "light": Entry("built in, live without a prior", builtin("light"), ours=True),
     "fast": Entry("built in, a quarter of live's hop", builtin("fast"), ours=True),
     "tutorial": Entry("built in, int8, stateful", builtin("tutorial"), ours=True),
     "live-fp32": Entry("live's network", exported, "live-fp32", True),

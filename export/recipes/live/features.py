@@ -10,8 +10,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from streamsep.spec import PRIOR_LOGITS
-
 # Magnitudes span six decades: log1p(|X|) is all but zero for most treble, log1p(100 |X|) isn't.
 FEATURE_GAIN = 100.0
 
@@ -35,11 +33,3 @@ def planes(spectrum: Tensor) -> Tensor:
     four = torch.stack([left, right, (left + right) / 2, (left - right) / 2], 1)
     middle = torch.view_as_real(four[:, 2]).movedim(-1, 1)
     return torch.cat([torch.log1p(FEATURE_GAIN * four.abs()), middle], 1)
-
-
-def prior_planes(masks: Tensor) -> Tensor:
-    """Turn masks into what a network is told of them: logits over PRIOR_LOGITS, from -1 to 1.
-
-    As `streamsep.separation.two_speed.to_planes` does.
-    """
-    return torch.logit(masks, torch.sigmoid(torch.tensor(-PRIOR_LOGITS)).item()) / PRIOR_LOGITS

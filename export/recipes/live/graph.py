@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto
 from torch import nn
 
 from export.onnx_graph.builder import GraphBuilder
@@ -35,7 +35,6 @@ from export.recipes.live.network import (
     FINE_FRAMES,
     KERNEL_BANDS,
     NEGATIVE_SLOPE,
-    PRIOR_PLANES,
     BandRecurrence,
     CausalUNet,
     Decoder,
@@ -46,7 +45,6 @@ from streamsep.spec import (
     ESTIMATE_OUTPUT,
     FEATURES_INPUT,
     FREE_AXIS,
-    PRIOR_LOGITS,
     ModelSpec,
     StateSpec,
 )
@@ -93,14 +91,8 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
     frames = g.node("Shape", FEATURES_INPUT, start=2, end=3)
     g.node("Equal", frames, g.integers(1), out=ALONE)
     planes = model.config.planes
-    corner, prior = _corner(g, 0, planes, BINS), None
-    if model.config.prior:
-        prior = _corner(g, planes + 2, planes + 2 + PRIOR_PLANES, BINS)
-        corner = g.concat(corner, prior, axis=0)
-    bins = g.node("Transpose", corner, perm=[0, 2, 1])
+    bins = g.node("Transpose", _corner(g, 0, planes, BINS), perm=[0, 2, 1])
     x = _bins_to_bands(g, g.node("Unsqueeze", bins, g.integers(0)))
-    if prior is not None:
-        prior = g.take(x, planes, planes + PRIOR_PLANES)
     late, skips = model.config.lookahead, []
     encoders, decoders = cast(list[Encoder], model.encoders), cast(list[Decoder], model.decoders)
     for i, encoder in enumerate(encoders):
@@ -128,8 +120,6 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
         kernel_shape=[1, 3],
         pads=[0, 1, 0, 1],
     )
-    if prior is not None:
-        x = _beside_prior(g, x, prior, model)
     masks = g.node("Transpose", g.node("Sigmoid", x), perm=[0, 1, 3, 2])
     masks = g.node("Reshape", masks, g.integers(1, model.config.masks, BANDS, -1))
     masks = g.node("Gather", masks, g.constant("index_of_bin", index_of_bin()), axis=2)
@@ -148,30 +138,6 @@ def build_causal(model: CausalUNet, spec: ModelSpec, precision: str = "fp32") ->
         spec.to_metadata(),
     )
     return to_fp16(graph) if precision == "fp16" else graph
-
-
-def _beside_prior(g: GraphBuilder, logits: str, prior: str, model: CausalUNet) -> str:
-    """Return what `CausalUNet` makes of logits and a prior's planes (1, 2, frames, 512).
-
-    Even and odd bands are apart in the logits, (1, 4, frames, 256).
-    """
-    assert model.own_gain is not None
-    assert model.prior_gain is not None
-    loudest = g.node("ReduceMax", g.node("Abs", prior), g.integers(1, 3), keepdims=1)
-    nothing = g.constant("nothing", np.zeros(1, np.float32))
-    speaks = g.node("Cast", g.node("Greater", loudest, nothing), to=TensorProto.FLOAT)
-    less = g.node("Mul", speaks, g.constant("own_gain", _in_pairs(_array(model.own_gain - 1))))
-    own = g.node("Add", logits, g.node("Mul", logits, less))
-    x = g.node("Reshape", prior, g.integers(1, PRIOR_PLANES, -1, BANDS // 2, 2))
-    x = g.node("Transpose", x, perm=[0, 1, 4, 2, 3])
-    x = g.node("Reshape", x, g.integers(1, 2 * PRIOR_PLANES, -1, BANDS // 2))
-    gain = _in_pairs(PRIOR_LOGITS * _array(model.prior_gain))
-    return g.node("Add", own, g.node("Mul", x, g.constant("prior_gain", gain)))
-
-
-def _in_pairs(of_bands: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a value a band, (512,), as the logits stand: (1, 4, 1, 256), even bands, then odd."""
-    return np.tile(of_bands.reshape(-1, 2).T, (PRIOR_PLANES, 1))[None, :, None]
 
 
 def index_of_bin() -> NDArray[np.int64]:
@@ -427,10 +393,11 @@ def _bottleneck(g: GraphBuilder, x: str, model: CausalUNet, *, int8: bool) -> st
 
 def _first_factor(g: GraphBuilder, x: str, name: str, layer: Affine) -> tuple[str, Affine]:
     """Take the first of two factors, and return the second, where they are less than the whole."""
-    weight = layer.weight.astype(np.float64)
-    left, sizes, right = np.linalg.svd(weight, full_matrices=False)
+    weight = torch.from_numpy(layer.weight).double()
+    # torch's takes a tenth of numpy's time.
+    left, sizes, right = (part.numpy() for part in torch.linalg.svd(weight, full_matrices=False))
     rank = max(1, int((sizes > RANK_NOISE * sizes[0]).sum()))
-    if rank * sum(weight.shape) >= weight.size:
+    if rank * sum(weight.shape) >= weight.numel():
         return x, layer
     # Each takes half of a size: of one magnitude, which fp16 wants.
     first, second = left[:, :rank] * sizes[:rank] ** 0.5, sizes[:rank, None] ** 0.5 * right[:rank]

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu, pad
 
 from export.recipes.live.features import FEATURE_GAIN
-from streamsep.spec import PRIOR_LOGITS
 
 BINS = 1024  # of 1025: the last one, Nyquist, follows its neighbour
 FINE = 256  # bins taken one by one
@@ -32,17 +31,8 @@ BANDS = sum(count for _, count in BAND_SIZES)
 FEATURE_SCALE = 0.25  # loud sounds then come to about 2.6
 NEGATIVE_SLOPE = 0.1
 KERNEL_BANDS = 5
-ADDED = (
-    "band_recurrences.",
-    "fine.",
-    "own_gain",
-    "prior_gain",
-)  # begins the names of parts that add nothing at first
+ADDED = ("band_recurrences.", "fine.")  # begins the names of parts that add nothing at first
 
-PRIOR_PLANES = 2
-# Of a prior's logits and of its own where there is a prior, before anything is learnt: half of each
-# opinion.
-PRIOR_GAIN = 0.5
 
 FINE_PARTS = 4  # that a bin is told apart in, by so many frames:
 FINE_FRAMES = 6
@@ -72,8 +62,6 @@ class CausalConfig:
         Share of the bottleneck's output that is dropped in training: for few songs.
     lookahead
         Frames that a mask is late: the mask of frame t comes out with frame t + lookahead.
-    prior
-        Whether it is also told what a slower network thought lately, for left and right.
     """
 
     planes: int = 4
@@ -84,7 +72,6 @@ class CausalConfig:
     hidden: int = 256
     dropout: float = 0.0
     lookahead: int = 0
-    prior: bool = False
 
     def to_dict(self) -> dict[str, object]:
         """Return the fields for a checkpoint."""
@@ -94,11 +81,6 @@ class CausalConfig:
     def left_context(self) -> int:
         """How many frames of each level are kept: a convolution's, or those a skip brings back."""
         return max(1, self.lookahead)
-
-    @property
-    def inputs(self) -> int:
-        """Planes of bands that the first level sees."""
-        return self.planes + PRIOR_PLANES * self.prior
 
     def bands(self, level: int) -> int:
         """Return how many bands a level has; level 0 is the input."""
@@ -280,7 +262,7 @@ class CausalUNet(nn.Module):
     def __init__(self, config: CausalConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or CausalConfig()
-        widths = (config.inputs, *config.channels)
+        widths = (config.planes, *config.channels)
         levels = len(config.channels)
         self.encoders = nn.ModuleList(Encoder(widths[i], widths[i + 1]) for i in range(levels))
         self.band_recurrences = nn.ModuleDict(
@@ -297,12 +279,6 @@ class CausalUNet(nn.Module):
             Decoder(widths[i + 1], widths[i], outs[i], config.lookahead) for i in range(levels)
         )
         self.head = nn.Conv2d(outs[0], config.masks, (1, 3), padding=(0, 1))
-        self.own_gain: nn.Parameter | None = None
-        self.prior_gain: nn.Parameter | None = None
-        if config.prior:
-            self.own_gain, self.prior_gain = (
-                nn.Parameter(torch.full((BANDS,), PRIOR_GAIN)) for _ in range(2)
-            )
 
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of what `step` carries from frame to frame, for one stream, by name.
@@ -311,7 +287,7 @@ class CausalUNet(nn.Module):
         ``fine`` those of the spectrum, (1, 2, FINE_FRAMES, FINE); ``band_state…`` (1, bands,
         channels) and ``bottleneck`` (layers, 1, hidden) are recurrent states.
         """
-        config, widths = self.config, (self.config.inputs, *self.config.channels)
+        config, widths = self.config, (self.config.planes, *self.config.channels)
         shapes: dict[str, tuple[int, ...]] = {
             f"left_context{i}": (1, widths[i], config.left_context, config.bands(i))
             for i in range(len(widths) - (not config.lookahead))
@@ -328,8 +304,7 @@ class CausalUNet(nn.Module):
         Parameters
         ----------
         features
-            float32, (batch, planes + 2, 1025, frames), with a prior two planes more; see
-            `export.recipes.live.features`.
+            float32, (batch, planes + 2, 1025, frames); see `export.recipes.live.features`.
 
         Returns
         -------
@@ -381,11 +356,9 @@ class CausalUNet(nn.Module):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         batch, _, _, frames = features.shape
         late = self.config.lookahead
-        sizes = [self.config.planes, 2, PRIOR_PLANES][: 3 if self.config.prior else 2]
-        magnitudes, middle, *priors = features.transpose(2, 3).split(sizes, 1)
+        sizes = [self.config.planes, 2]
+        magnitudes, middle = features.transpose(2, 3).split(sizes, 1)
         x = bins_to_bands(FEATURE_SCALE * magnitudes[..., :BINS])
-        priors = [bins_to_bands(prior[..., :BINS]) for prior in priors]
-        x = torch.cat([x, *(FEATURE_SCALE * prior for prior in priors)], 1)
         after: dict[str, Tensor] = {}
         fine = None
         if self.fine is not None:
@@ -410,18 +383,7 @@ class CausalUNet(nn.Module):
         x = x + y.permute(0, 2, 1, 3)
         for i in reversed(range(len(self.decoders))):
             x = self.decoders[i](x, skips[i])
-        logits = self.head(x)
-        for prior in priors:
-            logits = self._beside(logits, prior)
-        return logits, after
-
-    def _beside(self, logits: Tensor, prior: Tensor) -> Tensor:
-        """Return logits and a prior's planes in one, and the logits alone where it says nothing."""
-        assert self.own_gain is not None
-        assert self.prior_gain is not None
-        speaks = (prior.abs().amax((1, 3), keepdim=True) > 0).to(logits.dtype)
-        own = logits + speaks * (self.own_gain - 1) * logits
-        return own + PRIOR_LOGITS * self.prior_gain * prior
+        return self.head(x), after
 
     def _state(self, name: str, batch: int, states: dict[str, Tensor], like: Tensor) -> Tensor:
         """Return a state, or silence."""

@@ -27,7 +27,7 @@ from export.recipes.live.network import CausalUNet
 from export.recipes.live.recipe import read_recipe
 from streamsep.separation import OnnxBackend
 from streamsep.separation.load import OFFLINE_RUNS
-from streamsep.spec import PRIOR_FEATURE, ModelSpec
+from streamsep.spec import ModelSpec
 
 # Masks are sigmoids of sums of up to a thousand float32 products, taken in another order.
 MAX_ERROR = 2e-5
@@ -39,7 +39,6 @@ MAX_ERROR_FP16 = 5e-2
 # as 0.1.
 MAX_ERROR_INT8 = 2e-2
 WINDOW, FEATURE = "sqrt_hann", "log1p_magnitude_lrms_mid"
-PRIOR = "studio"  # whose masks a network with a prior is taught with
 
 
 class Live(NamedTuple):
@@ -86,8 +85,7 @@ def live_spec(live: Live, hop_length: int = HOP_LENGTH, **card: Any) -> ModelSpe
         channels=2,
         stems=host_names(live.stems),
         n_fft=N_FFT,
-        feature=PRIOR_FEATURE if live.network.config.prior else FEATURE,
-        prior=PRIOR if live.network.config.prior else "",
+        feature=FEATURE,
         feature_gain=FEATURE_GAIN,
         output="mask",
         mode="stateful",
@@ -118,13 +116,17 @@ def host_fields(hop_length: int) -> dict[str, Any]:
     }
 
 
-def write_live_variant(source: Path, path: Path, hop_length: int, **card: Any) -> None:
-    """Write the variant of a live network's model file that has another hop.
+def write_live_variant(
+    source: Path, path: Path, hop_length: int, *, prior: str = "", **card: Any
+) -> None:
+    """Write the variant of a live network's model file that has another hop, or a prior.
 
     Parameters
     ----------
     source
         A live network's model file, of whatever hop.
+    prior
+        Name of the model that corrects it.  [default: none]
     hop_length, card
         As of `live_spec`; what isn't given of the card is that of ``source``, but for its scores:
         they are another window's.
@@ -137,14 +139,14 @@ def write_live_variant(source: Path, path: Path, hop_length: int, **card: Any) -
         When ``source`` holds no live network.
     """
     spec = read_spec(source)
-    if spec.feature not in (FEATURE, PRIOR_FEATURE) or spec.mode != "stateful":
+    if spec.feature != FEATURE or spec.mode != "stateful":
         raise VerificationError(
             f"{source} holds no live network",
             expected=f"a stateful model with the feature {FEATURE}",
             remedy="other networks have one hop",
         )
     card = {"scores": {}, **card}
-    write_variant(source, replace(spec, **host_fields(hop_length), **card), path)
+    write_variant(source, replace(spec, **host_fields(hop_length), prior=prior, **card), path)
 
 
 def write_live(
@@ -183,10 +185,6 @@ def verify_live(path: Path, live: Live, wave: Audio) -> float:
         When it is more than MAX_ERROR, or that of the precision, or the stems or features others.
     """
     features = planes(stft(torch.from_numpy(wave)[None], make_window(WINDOW)))
-    if live.network.config.prior:
-        # Any will do; as smooth as a prior's masks would be none the better a test.
-        noise = torch.randn(1, 2, *features.shape[2:], generator=torch.manual_seed(0))
-        features = torch.cat([features, noise.clamp(-1, 1)], 1)
     expected, error = live.network(features)[0].numpy(), 0.0
     for frames in (1, OFFLINE_RUNS):
         backend = OnnxBackend(path, device="cpu", runs_at_once=frames)

@@ -7,7 +7,7 @@ by their gain and bias.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +27,11 @@ from export.recipes.live.low_rank import PRODUCTS
 from export.recipes.live.network import (
     FEATURE_SCALE,
     FINE_PARTS,
-    PRIOR_PLANES,
     CausalConfig,
     CausalUNet,
 )
-from streamsep.spec import PRIOR_LOGITS
+from streamsep.errors import ModelError
+from streamsep.models.integrity import model_files
 
 if TYPE_CHECKING:
     from export.recipes.live.task import LiveTask
@@ -50,15 +50,7 @@ def read_start(path: Path, task: LiveTask) -> dict[str, Any]:
     if path.suffix != ".onnx":
         return read_live_content(path)
     network = build_from(path, read_arrays(path), read_network)
-    if network.config.prior and not task.recipe.network.prior:
-        raise CheckpointError(
-            f"{path} is of a network with a prior",
-            expected="a network without one, as is to be trained",
-            remedy="add --prior-items and --prior-valid",
-        )
-    # A network without a prior may be what one with a prior begins with.
-    features = task.features if network.config.prior else planes
-    fit_norms(network, task.spectra(BATCHES_FROM, BATCHES), features)
+    fit_norms(network, task.spectra(BATCHES_FROM, BATCHES))
     return {"average": network.state_dict()}
 
 
@@ -71,7 +63,7 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
         If it can't be read.
     """
     try:
-        graph = onnx.load(path, load_external_data=False).graph
+        graph = onnx.load(model_files(path)[-1], load_external_data=False).graph
         arrays = {
             current_constant(c.name): torch.from_numpy(np.array(numpy_helper.to_array(c)))
             for c in graph.initializer
@@ -81,7 +73,7 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
             for name, array in arrays.items()
             if array.dtype == torch.uint8
         }
-    except (OSError, DecodeError, ValueError, TypeError, KeyError) as error:
+    except (ModelError, OSError, DecodeError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(
             f"{path} can't be read ({error})",
             expected="a checkpoint or a model file",
@@ -135,12 +127,8 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
             weights[name] = weights[name][:, : first.shape[1]] @ first.T
     weights["head.weight"] = head_of_pairs(arrays["head_weight"])
     weights["head.bias"] = arrays["head_bias"][0::2]
-    if prior := "prior_gain" in arrays:
-        weights["own_gain"] = 1 + _of_pairs(arrays["own_gain"])
-        weights["prior_gain"] = _of_pairs(arrays["prior_gain"]) / PRIOR_LOGITS
     config = CausalConfig(
-        planes=arrays["encoder0_weight"].shape[1] - PRIOR_PLANES * prior,
-        prior=prior,
+        planes=arrays["encoder0_weight"].shape[1],
         masks=len(weights["head.bias"]),
         channels=tuple(len(arrays[f"encoder{i}_bias"]) for i in range(levels)),
         recurrent_levels=tuple(recurrent_levels),
@@ -161,19 +149,13 @@ def read_network(arrays: dict[str, Tensor]) -> CausalUNet:
 
 
 @torch.no_grad()
-def fit_norms(
-    network: CausalUNet,
-    mixtures: Iterable[Tensor],
-    features: Callable[[Tensor], Tensor] = planes,
-) -> None:
+def fit_norms(network: CausalUNet, mixtures: Iterable[Tensor]) -> None:
     """Let every batch norm divide by what reaches it, and change nothing of what comes out.
 
     Parameters
     ----------
     mixtures
         complex64 spectra, (batch, 2, bins, frames) each.
-    features
-        Makes of each what the network is given.
     """
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
     seen: dict[nn.Module, list[Tensor]] = {norm: [] for norm in norms}
@@ -184,7 +166,7 @@ def fit_norms(
 
     hooks = [norm.register_forward_pre_hook(look) for norm in norms]
     for mixture in mixtures:
-        network.logits(features(mixture))
+        network.logits(planes(mixture))
     for hook in hooks:
         hook.remove()
     for norm in norms:
@@ -207,11 +189,6 @@ def _read_fine(arrays: dict[str, Tensor]) -> dict[str, Tensor]:
         "fine.conv.weight": arrays["fine_weight"] / (FEATURE_SCALE / 2),
         "fine.out.weight": arrays["fine_out"],
     } | _idle_norm("fine.norm", arrays["fine_bias"])
-
-
-def _of_pairs(in_pairs: Tensor) -> Tensor:
-    """Undo `export.recipes.live.graph._in_pairs`."""
-    return in_pairs[0, :2, 0].T.flatten()
 
 
 def _idle_norm(name: str, bias: Tensor) -> dict[str, Tensor]:

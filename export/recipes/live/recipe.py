@@ -43,6 +43,5 @@ def read_recipe(state: dict[str, Any]) -> Recipe:
     network: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in kept.items()}
     # Not kept at first.
     network.setdefault("fine", False)
-    network.setdefault("prior", False)
     fields["stems"] = tuple(fields.get("stems", ("vocals",)))
     return Recipe(network=CausalConfig(**network), **fields)

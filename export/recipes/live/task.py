@@ -30,8 +30,6 @@ ITEM_FRAMES = (44, 44, 44, mixing.ITEM_FRAMES)
 PIECES = 2  # of each item that a short step takes: drawing one costs a tenth of learning from it
 AVERAGE = 0.999  # of the weights, an exponential mean over about 1,000 steps
 CALIBRATION_ITEMS, CALIBRATION_STEP = 128, 10**8  # of steps of their own
-# Weights that read the planes of the input.
-READS_INPUTS = ("encoders.0.conv.weight", "decoders.0.skip.weight")
 SECOND_RUN_RATE = 0.5  # of the recipe's, for weights that have learnt already
 # Some steps are seen through the window of the variant that answers sooner: one network is both.
 FAST_HOP, FAST_SHARE = 256, 0.35
@@ -220,8 +218,6 @@ class LiveTask:
 def look_no_further(weights: dict[str, Tensor], network: CausalUNet) -> dict[str, Tensor]:
     """Return weights with the skips' kernels as long as the network's: zeros for later frames.
 
-    For a network with a prior, of one without: zeros for what reads the prior's planes.
-
     Parameters
     ----------
     weights
@@ -232,7 +228,4 @@ def look_no_further(weights: dict[str, Tensor], network: CausalUNet) -> dict[str
         kernel = weights.get(name)
         if name.endswith("skip.weight") and kernel is not None:
             fitted[name] = pad(kernel, (0, 0, 0, max(0, wanted.shape[2] - kernel.shape[2])))
-        if name in READS_INPUTS and network.config.prior:
-            more = wanted.shape[1] - weights[name].shape[1]
-            fitted[name] = pad(fitted[name], (0, 0, 0, 0, 0, more))
     return fitted

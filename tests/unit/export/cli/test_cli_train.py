@@ -58,6 +58,7 @@ def fails(arguments: list[str]) -> int | str | None:
     return stop.value.code
 
 
+@pytest.mark.slow
 def test_from_stems_to_a_verified_model(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +149,7 @@ def test_a_gpu_that_isnt_there_is_an_error(
     assert "--device cpu" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_live_model_from_stems_to_a_verified_file(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,6 +176,7 @@ def test_the_live_model_from_stems_to_a_verified_file(
     assert fails([*live, "--steps", "3"]) == CheckpointError.exit_code
 
 
+@pytest.mark.slow
 def test_a_second_run_begins_with_the_first_and_is_averaged_with_it(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -278,6 +281,7 @@ def test_a_second_run_begins_with_the_first_and_is_averaged_with_it(
     assert "--recipe live" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_fixed_recipes_rate_grows_with_the_root_of_its_batch(
     data: Path, tmp_path: Path
 ) -> None:

@@ -55,6 +55,7 @@ def data(make_song: Callable[..., Path], tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+@pytest.mark.slow
 def test_from_a_folder_of_songs_to_separated_files(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -200,13 +201,14 @@ class TestLive:
             seen += bool(drums.any() and bass.any())
         assert seen > 10  # the rest has one of them, or no band
 
+    @pytest.mark.slow
     def test_it_learns_and_becomes_a_model_of_its_stems(
         self, mixer: StereoMixer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(
             "export.recipes.live.task.CALIBRATION_ITEMS", 16
         )  # most of the time else
-        monkeypatch.setattr("export.recipes.live.task.ITEM_FRAMES", (44,))
+        monkeypatch.setattr("export.recipes.live.task.ITEM_FRAMES", (12,))
         network = replace(RECIPE.network, channels=(16, 16, 16, 16), hidden=16)
         recipe = replace(RECIPE, network=network, batch_size=4, learning_rate=3e-3)
         Trainer(LiveTask(recipe, mixer, mixer), tmp_path / "run").run(Budget(steps=100))
@@ -217,8 +219,8 @@ class TestLive:
             masks = live.network(planes(stft(song[None], make_window("sqrt_hann"))))[0]
         bins = [round(hz * N_FFT / SAMPLE_RATE) for hz in self.TONES_HZ]
         at_tones = masks.unflatten(0, (3, 2)).mean((1, 3))[:, bins]
-        # Each stem's masks let its own tone through more than another's: with this seed 25 times
-        # and up, with six seeds 4 times and up.
+        # Each stem's masks let its own tone through more than another's: with this seed 11 times
+        # and up, with three seeds 3 times and up.
         own = at_tones.diagonal()
         assert (own[:, None] >= 2 * (at_tones - torch.diag(own))).all(), at_tones
         wave = 0.1 * np.random.default_rng(1).standard_normal((2, 30_000)).astype(np.float32)

@@ -64,6 +64,7 @@ def test_phrases_end_at_pauses_and_when_breath_is_out():
     np.testing.assert_array_equal(frames, [60.0] * 120 + [64.0] * 80)
 
 
+@pytest.mark.slow
 def test_a_song_has_the_tune_in_the_voice_and_not_in_the_band(folder):
     import pyworld
 

@@ -35,6 +35,7 @@ def write_song(folder: Path) -> None:
     sf.write(folder / "mixture.wav", sum(tone(hz, 1, 0.1) for hz in STEMS.values()), 44_100)
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_hq_keeps_the_official_split_and_sums(tmp_path: Path) -> None:
     root, out = tmp_path / "musdb18hq", tmp_path / "out"
@@ -113,6 +114,7 @@ def test_without_ffmpeg_the_message_says_what_to_install(tmp_path: Path) -> None
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_the_builtin_recipe_takes_musdb_beside_other_songs(
     make_song: Callable[..., Path], tmp_path: Path

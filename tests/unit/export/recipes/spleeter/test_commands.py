@@ -1,7 +1,5 @@
 """From the wheel to `studio`, to labels, to items and to a live network beside it, by command."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 import soundfile as sf
@@ -11,7 +9,6 @@ from export.cli import main
 from export.data.manifest import read_manifest
 from export.errors import CheckpointError, DataError
 from export.onnx_graph.variant import read_spec
-from export.recipes.live.network import CausalConfig
 from export.recipes.spleeter import label
 from streamsep.separation import load_separator
 
@@ -34,6 +31,7 @@ def run(*arguments):
     main([str(a) for a in arguments])
 
 
+@pytest.mark.slow
 def test_a_run_is_begun_resumed_and_averaged_into_a_file(data, wheel, tmp_path, capsys):
     out = tmp_path / "run"
     train = ["train", "--recipe", "studio", "--data", data, "--batch", 1, "--valid-excerpts", 1]
@@ -80,14 +78,9 @@ def test_recipes_refuse_the_options_of_others(data, wheel, tmp_path, capsys):
         ("studio", [], "--wheel"),
         ("live", ["--wheel", wheel], "--recipe studio"),
         ("live", ["--anchor", 1], "--recipe studio"),
-        ("live", ["--prior-items", data], "go together"),
-        ("tutorial", ["--prior-items", data], "--recipe live"),
     ):
         assert fails(*train, "--recipe", recipe, *option) == 2
         assert message in capsys.readouterr().err
-    items = ["--prior-items", data, "--prior-valid", data]
-    assert fails(*train, "--recipe", "live", *items, "--lookahead", 2) == 2
-    assert fails(*train, "--recipe", "live", *items) == DataError.exit_code  # there are none
 
 
 def test_songs_without_stems_become_songs(wheel, tmp_path, monkeypatch, capsys):
@@ -103,34 +96,3 @@ def test_songs_without_stems_become_songs(wheel, tmp_path, monkeypatch, capsys):
     tracks = read_manifest(prepared)
     assert [t.kind for t in tracks] == ["song", "song"]  # named once in its folder, once alone
     assert all(t.seconds >= 5.9 for t in tracks)
-
-
-def test_a_live_network_is_taught_beside_a_prior(data, wheel, tmp_path, monkeypatch, capsys):
-    small = partial(CausalConfig, channels=(4, 4, 4, 4), recurrent_levels=(3,), hidden=8)
-    monkeypatch.setattr("export.recipes.live.network.CausalConfig", small)
-    model = tmp_path / "studio.onnx"
-    run("studio", "--wheel", wheel, "--out", model)
-    folders = {"train": tmp_path / "items", "valid": tmp_path / "valid"}
-    for split, folder in folders.items():
-        more = ["--valid"] * (split == "valid")
-        items = ["--model", model, "--out", folder, "--count", 2, "--seed", 1]
-        run("prior-items", "--data", data, *items, *more)
-    capsys.readouterr()
-    run("prior-items", "--data", data, "--model", model, "--out", folders["train"], "--count", 2)
-    assert len(list(folders["train"].glob("*.npz"))) == 4  # of two seeds
-    assert capsys.readouterr().out.startswith("2 new items of seed 0")
-    train = ["train", "--recipe", "builtin", "--data", data, "--device", "cpu", "--batch", 1]
-    train += ["--valid-excerpts", 1, "--out", tmp_path / "run"]
-    beside = ["--prior-items", folders["train"], "--prior-valid", folders["valid"]]
-    run(*train, *beside, "--steps", 1)
-    run(*train, *beside, "--steps", 2, "--resume")
-    assert fails(*train, "--steps", 3, "--resume") == 2
-    assert "--prior-items" in capsys.readouterr().err
-    live = tmp_path / "live.onnx"
-    run("onnx", "--checkpoint", tmp_path / "run" / "last.pt", "--out", live)
-    assert read_spec(live).prior == "studio"
-    separator = load_separator(live, device="cpu", offline=True)
-    assert separator.prior is not None
-    # A live network can't be the prior of another.
-    items = ["--data", data, "--model", live, "--out", tmp_path / "x", "--count", 1]
-    assert fails("prior-items", *items) == DataError.exit_code

@@ -62,6 +62,7 @@ def test_another_networks_file_fails_and_is_not_kept(tmp_path, narrow, monkeypat
         verify_spleeter(path, networks[0], "fp32")
 
 
+@pytest.mark.slow
 def test_every_engine_runs_it(tmp_path, narrow):
     """Offline, nearly live and read ahead: stems sum to the mixture, and all hear much the same."""
     path = tmp_path / "studio.onnx"

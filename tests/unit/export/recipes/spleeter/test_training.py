@@ -27,6 +27,7 @@ def make_task(mixer, recipe=RECIPE, pair=None):
     return SpleeterTask(recipe, build(random_arrays(NARROW, 0)), mixer, mixer, pair)
 
 
+@pytest.mark.slow
 def test_the_loss_falls_and_a_resumed_run_is_the_same(tmp_path, narrow, mixer):
     recipe, pair = replace(RECIPE, anchor=0.1), make_pair()
     task = make_task(mixer, recipe, pair)
@@ -52,6 +53,7 @@ def test_the_loss_falls_and_a_resumed_run_is_the_same(tmp_path, narrow, mixer):
         torch.testing.assert_close(resumed["average"][name], value, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_an_anchor_holds_it_to_the_pair(narrow, mixer):
     """With all weight on it, the masks come nearer to the pair's."""
     pair = make_pair()
