@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -128,5 +129,7 @@ def _read(path: Path) -> dict[str, MadeFrom]:
             with suppress(ValueError, TypeError, KeyError):
                 fields = json.loads(line)
                 name = fields.pop("stem")
-                records[str(name)] = MadeFrom(**fields)
+                made_from = MadeFrom(**fields)
+                if math.isfinite(made_from.time_s):  # what it isn't of a number raises
+                    records[str(name)] = made_from
     return records
