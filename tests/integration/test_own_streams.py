@@ -161,6 +161,32 @@ def test_what_would_hear_what_is_played_is_refused_at_the_start(
     assert done.stderr.endswith(f"or play on another output (--{role})\n")
 
 
+@pytest.mark.parametrize("chain", [1, 2])
+def test_a_filter_of_what_is_played_is_refused_too(each_server, beat, identity_model, chain):
+    """As noise suppression is one, of whatever the default source is."""
+    server, master, modules = each_server, "B.monitor", []
+    for number in range(chain):
+        name = f"FILTER{number}"
+        done = server.pactl(
+            "load-module", "module-remap-source", f"source_name={name}", f"master={master}"
+        )
+        modules.append(done.stdout.strip())
+        wait_until(lambda name=name: name in sources(server), "the filter")
+        master = name
+    time.sleep(0.5)  # until PipeWire has linked it
+    try:
+        done = streamsep(
+            *("live", "--input", beat.path, "--output", "pulse", "--mic", "pulse"),
+            *("--voice-effects", "off", "--model", identity_model, "--seconds", 1),
+            env=server.env(source=master, sink="B"),
+        )
+    finally:
+        for module in reversed(modules):
+            server.pactl("unload-module", module)
+    assert done.returncode == 5, done.stdout
+    assert f"its source is '{master}', a filter of the monitor of the output 'B'" in done.stderr
+
+
 def test_with_a_monitor_for_its_only_source_the_microphone_is_refused(beat, identity_model):
     with pulse_server() as server:
         server.pactl("set-default-source", "B.monitor")

@@ -17,6 +17,8 @@ HARDWARE = 0x4  # PA_SINK_HARDWARE
 # Properties of our own streams: whose they are, and what for. A process number wouldn't do, since
 # a sandbox has numbers of its own.
 STREAM_TOKEN, STREAM_ROLE = "streamsep.stream", "streamsep.role"
+MASTER, GROUP = "device.master_device", "node.link-group"  # of filters
+LONGEST_CHAIN = 8  # of filters behind each other
 SINK_TOKEN = "streamsep.token"  # of the sinks by which players are captured
 OWN_TOKEN = f"{os.getpid()}-{secrets.token_hex(4)}"
 
@@ -62,6 +64,8 @@ class ServerSource:
     index: int
     name: str
     monitor_of: str  # name of the sink; empty for what isn't a monitor
+    # Names of the sinks that are heard in it: as their monitor, or through filters of one.
+    hears: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +246,35 @@ class SoundServer:
 
     def sources(self) -> list[ServerSource]:
         """Return all that can be heard."""
-        return [
-            ServerSource(s.index, str(s.name), str(s.monitor_of_sink_name or ""))
-            for s in self._ask("source_list")
-        ]
+        listed = self._ask("source_list")
+        masters = self._masters(listed)
+        monitors = {str(s.name): str(s.monitor_of_sink_name or "") for s in listed}
+        found = []
+        for source in listed:
+            chain = {str(source.name)}
+            for _ in range(LONGEST_CHAIN):
+                chain |= {master for name in chain for master in masters.get(name, ())}
+            hears = frozenset(monitors.get(name, "") for name in chain) - {""}
+            name = str(source.name)
+            found.append(ServerSource(source.index, name, monitors[name], hears))
+        return found
+
+    def _masters(self, listed: list[Any]) -> dict[str, set[str]]:
+        """Return what filters that look like sources, such as remapped ones, listen to.
+
+        PulseAudio names it; PipeWire has both ends of a filter in one group.
+        """
+        names = {source.index: str(source.name) for source in listed}
+        masters: dict[str, set[str]] = {}
+        groups: dict[str, set[str]] = {}
+        for capture in self._ask("source_output_list"):
+            if (group := capture.proplist.get(GROUP)) and capture.source in names:
+                groups.setdefault(group, set()).add(names[capture.source])
+        for source in listed:
+            known = {source.proplist.get(MASTER, "")} - {""}
+            known |= groups.get(source.proplist.get(GROUP, ""), set())
+            masters[str(source.name)] = known
+        return masters
 
     def captures(self) -> list[ServerCapture]:
         """Return who listens to what."""

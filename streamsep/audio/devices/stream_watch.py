@@ -116,7 +116,7 @@ class StreamWatch:
             for capture in captures
             if capture.source in sources
         }
-        silent = {role for role, source in hearing.items() if source.monitor_of in played_on}
+        silent = {role for role, source in hearing.items() if source.hears & played_on}
         now = time.monotonic()
         self._heard_us |= dict.fromkeys(silent, now)
         lately = {role for role, at in self._heard_us.items() if now - at < BUFFERED_S}
@@ -146,8 +146,8 @@ class StreamWatch:
         if role in silent:
             self._tell_place(
                 role,
-                f"would hear '{source.monitor_of}', which is played on: silence until it has "
-                "another source",
+                f"would hear '{', '.join(sorted(source.hears))}', which is played on: silence "
+                "until it has another source",
                 first=True,
             )
         else:
@@ -165,13 +165,13 @@ class StreamWatch:
         role = capture.role
         by_name = {each.name: each for each in sources.values()}
         wished = by_name.get(self._wished[role])
-        if wished is not None and wished.monitor_of in played_on:
+        if wished is not None and wished.hears & played_on:
             wished = None
         if role in self._moved and wished is not None and wished is not source:
             server.move_capture(capture, wished)
-        elif source.monitor_of in played_on:
+        elif source.hears & played_on:
             other = wished or by_name.get(server.default_source())
-            if other is not None and other is not source and not other.monitor_of:
+            if other is not None and other is not source and (other is wished or not other.hears):
                 server.move_capture(capture, other)
 
     def _tell_place(self, role: str, text: str, *, first: bool = False) -> None:
@@ -222,10 +222,13 @@ def refuse_hearing_ourselves(
         for role, device in listeners.items():
             name = _target(device, "source", server)
             for source in server.sources():
-                if sink and source.name == name and source.monitor_of == sink:
+                if sink and source.name == name and sink in source.hears:
+                    which = (
+                        "the monitor" if source.monitor_of == sink else "a filter of the monitor"
+                    )
                     raise DeviceError(
                         f"{role} '{device.name}' would hear what is played: its source is "
-                        f"'{name}', the monitor of the output '{sink}'",
+                        f"'{name}', {filtered}the monitor of the output '{sink}'",
                         expected="a source of its own, such as a microphone",
                         remedy="connect one, choose it with 'pactl set-default-source', or play "
                         "on another output",
