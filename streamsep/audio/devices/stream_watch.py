@@ -223,9 +223,7 @@ def refuse_hearing_ourselves(
             name = _target(device, "source", server)
             for source in server.sources():
                 if sink and source.name == name and sink in source.hears:
-                    which = (
-                        "the monitor" if source.monitor_of == sink else "a filter of the monitor"
-                    )
+                    filtered = "" if source.monitor_of == sink else "a filter of "
                     raise DeviceError(
                         f"{role} '{device.name}' would hear what is played: its source is "
                         f"'{name}', {filtered}the monitor of the output '{sink}'",
