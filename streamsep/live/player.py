@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from streamsep.audio.files.notices import Notice
+from streamsep.errors import first_line
 from streamsep.events import EventLog
 from streamsep.live.build import LiveParts, build
 from streamsep.live.config import LiveConfig
@@ -185,10 +186,14 @@ class LivePlayer:
         StreamsepError
             What ended it before its time.
         """
-        with display:
-            while not self._running.done():
-                display.update()
-                display.wait(self._running)
+        try:
+            with display:
+                while not self._running.done():
+                    display.update()
+                    display.wait(self._running)
+        except Exception as error:  # what shows the music doesn't end it
+            line = f"the display has failed ({first_line(error)}): the music goes on"
+            self.events.add(line, kind="warning")
         self.wait()
         return self.stats()
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from streamsep.errors import ModelError, StreamsepError
+from streamsep.errors import ModelError, as_streamsep_error
 from streamsep.events import EventLog
 from streamsep.realtime.block_processor import BlockProcessor
 from streamsep.realtime.loaded_model import LoadedModel
@@ -93,8 +93,9 @@ class ModelChange:
             _check_alike(model.separator, old.separator)
             new = self._new_pipeline(model)
             new.inference.start(warm_up_runs(model.separator))
-        except StreamsepError as error:
-            self._events.add(f"the model stays: {error}")
+        except Exception as error:  # of others' code too: the music goes on as it was
+            ours = as_streamsep_error(error, "the other model")
+            self._events.add(f"the model stays: {ours}")
             return
         if self._faded_in(old, new):
             old.inference.stop()

@@ -23,7 +23,7 @@ from streamsep.audio.devices.sound_server import (
     ServerStream,
     SoundServer,
 )
-from streamsep.errors import DeviceError
+from streamsep.errors import DeviceError, first_line
 from streamsep.events import EventLog
 
 NAME = "streamsep"
@@ -278,7 +278,9 @@ class Loopback:
                     self._keep_our_output_away()
                     self._capture_new_streams()
                     self._tell_level()
-            except ServerGoneError:
+            except Exception as error:  # of the library too; mostly, the server has gone
+                if not isinstance(error, ServerGoneError):
+                    self._events.add(f"the sound server is asked anew ({first_line(error)})")
                 self._come_back()
 
     def _keep_our_output_away(self) -> None:
@@ -332,7 +334,7 @@ class Loopback:
             try:
                 self._server.connect()
                 self._set_up()
-            except (DeviceError, ServerGoneError):
+            except Exception:  # as above: it is tried again
                 continue
             return
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import Any
 
-from streamsep.errors import DeviceError
+from streamsep.errors import DeviceError, first_line
 from streamsep.events import EventLog
 
 WATCH_S = 0.05
@@ -232,8 +232,9 @@ class ReconnectingStream:
         self._shut()
 
     def _wait_for_return(self, lost_at: float, since_s: float) -> None:
+        told = False
         while not self._closing.wait(RETRY_S):
-            with suppress(DeviceError, self._sd.PortAudioError):
+            try:
                 self.stream = _open_again(self._sd, self._opening)
                 self._returned()
                 self._heartbeat.restart()
@@ -242,6 +243,12 @@ class ReconnectingStream:
                 self.change_to(StreamState.RETURNED)
                 self.events.add(f"{self.name} is back", since_s=since_s, gap_s=back_at - lost_at)
                 return
+            except (DeviceError, self._sd.PortAudioError):
+                continue  # not back yet
+            except Exception as error:  # of a library: tried again, and told once
+                if not told:
+                    self.events.add(f"{self.name} can't be opened again ({first_line(error)})")
+                told = True
 
     def _shut(self) -> None:
         with suppress(self._sd.PortAudioError):  # gone with its device

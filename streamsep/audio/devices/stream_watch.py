@@ -17,7 +17,7 @@ from streamsep.audio.devices.sound_server import (
     ServerSource,
     SoundServer,
 )
-from streamsep.errors import DeviceError
+from streamsep.errors import DeviceError, first_line
 from streamsep.events import EventLog
 
 LISTEN_S = 0.2
@@ -91,10 +91,12 @@ class StreamWatch:
                 changed = self._server.wait_for_change(LISTEN_S)
                 if changed or time.monotonic() < self._look_again:
                     self._look(self._server)
-            except ServerGoneError:
+            except Exception as error:  # of the library too; mostly, the server has gone
+                if not isinstance(error, ServerGoneError):
+                    self._events.add(f"the sound server is asked anew ({first_line(error)})")
                 watching = False
                 while not self._stop.wait(RECONNECT_S):
-                    with suppress(DeviceError):
+                    with suppress(Exception):  # it is tried again
                         self._server.connect()
                         break
 

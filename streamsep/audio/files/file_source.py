@@ -14,7 +14,7 @@ from streamsep.audio.files.sound_file import AudioReader
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.ring import RingBuffer
-from streamsep.errors import AudioFileError, StreamsepError
+from streamsep.errors import StreamsepError, as_streamsep_error
 from streamsep.types import Float32
 
 
@@ -120,10 +120,10 @@ class FileSource:
                     return
             nothing = np.zeros((self._reader.channels, 0), np.float32)
             self._put(self._resampler.process(nothing, last=True))
-        except AudioFileError as error:
-            self.fault = error
         except _Closed:
             pass
+        except Exception as error:  # of a library or an effect too: an end that is told
+            self.fault = as_streamsep_error(error, str(self._reader.path))
         finally:
             self._ended = True
             self._decoded.set()

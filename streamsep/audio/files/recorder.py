@@ -13,7 +13,7 @@ import numpy as np
 
 from streamsep.audio.files.sound_file import AudioWriter
 from streamsep.dsp.ring import RingBuffer
-from streamsep.errors import OutputError
+from streamsep.errors import OutputError, StreamsepError, as_streamsep_error
 from streamsep.types import Float32
 
 
@@ -69,7 +69,7 @@ class Recorder:
         skip: int = 0,
         limit: Callable[[], int | None] = lambda: None,
         overwrite: bool = False,
-        failed: Callable[[OutputError], None] = lambda error: None,
+        failed: Callable[[StreamsepError], None] = lambda error: None,
         clipped: Callable[[], None] = lambda: None,
     ) -> None:
         self._asked, self._overwrite = path, overwrite
@@ -88,7 +88,7 @@ class Recorder:
         self._told_clipped = False
         self.written = 0  # samples in the file
         self.lost = 0  # samples the disk was too slow for
-        self.fault: OutputError | None = None
+        self.fault: StreamsepError | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="streamsep-recorder", daemon=True)
         self._thread.start()
@@ -128,9 +128,9 @@ class Recorder:
             while not self._stopping.wait(self.POLL_S):
                 self._drain()
             self._drain()
-        except OutputError as error:
-            self.fault = error
-            self._failed(error)
+        except Exception as error:  # of a library too: it ends the recording, and is told
+            self.fault = as_streamsep_error(error, str(self.path))
+            self._failed(self.fault)
 
     def _drain(self) -> None:
         while (waiting := self._ring.available) > 0:
