@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import select
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TextIO
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 STDOUT = 1
+PIECE = 4_096  # so much goes into a pipe at once, or waits: POSIX's PIPE_BUF here
+PATIENCE_S = 0.5
 
 
 class LastingFile(io.FileIO):
@@ -23,17 +26,30 @@ class LastingFile(io.FileIO):
         The open file's; not closed with this.
     failed
         Told the first time, why.
+
+    Attributes
+    ----------
+    patience_s
+        How long to wait for a reader that is slow before what can't be written is dropped; None
+        to wait for as long as it takes.
     """
 
     def __init__(self, number: int, failed: Callable[[OSError], object] = lambda error: None):
         super().__init__(number, "w", closefd=False)
         self._failed = failed
         self._told = False
+        self.patience_s: float | None = None
 
     def write(self, data: ReadableBuffer) -> int:
         """Write, or drop it all and say that it was written."""
         size = memoryview(data).nbytes
         try:
+            if self.patience_s is not None:
+                for start in range(0, size, PIECE):
+                    if not self._is_ready(self.patience_s):
+                        break
+                    super().write(memoryview(data).cast("B")[start : start + PIECE])
+                return size
             written = super().write(data)
             return size if written is None else written  # a pipe that doesn't wait is full
         except OSError as error:
@@ -41,6 +57,24 @@ class LastingFile(io.FileIO):
                 self._told = True
                 self._failed(error)
             return size
+
+    def _is_ready(self, patience_s: float) -> bool:
+        if not hasattr(select, "poll"):  # on Windows, where pipes can't be asked
+            return True
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLOUT)
+        return bool(poll.poll(1_000 * patience_s))
+
+
+def never_wait_for_readers() -> None:
+    """Have standard output and error drop what nobody takes in time: the music can't wait.
+
+    A pipe whose reader stands still would, and a terminal held by Ctrl-S.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        raw = getattr(getattr(stream, "buffer", None), "raw", None)
+        if isinstance(raw, LastingFile):
+            raw.patience_s = PATIENCE_S
 
 
 def lasting_text(

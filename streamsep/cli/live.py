@@ -14,6 +14,7 @@ import click
 from click.core import ParameterSource
 
 from streamsep.cli.echo import echo
+from streamsep.cli.lasting_output import never_wait_for_readers
 from streamsep.cli.names import Names
 from streamsep.cli.options import Decibels, Finite, device_option, models_option, with_options
 from streamsep.cli.profiles import profile_option
@@ -218,6 +219,7 @@ def command(models: tuple[str | Model, ...], plain: bool, as_json: bool, **setti
     given = click.get_current_context().get_parameter_source("record_stems")
     if settings["record"] is None and given == ParameterSource.COMMANDLINE:
         raise click.UsageError("--record-stems says what to record; expected --record too")
+    never_wait_for_readers()
     config = LiveConfig(model=models, tune_process=True, **settings)
     player = LivePlayer(config, events=EventLog(partial(_say, as_json=as_json)))
     with player, _ended_by_signals(player):

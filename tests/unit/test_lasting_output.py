@@ -1,11 +1,16 @@
 """What becomes of the work when nobody reads what is printed, or it can't be written."""
 
+import fcntl
+import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 import soundfile as sf
 
+from testing.servers import wait_until
 from testing.signals import music
 from tests.support.commands import COMMAND, PATIENCE_S, without_sound
 
@@ -50,6 +55,35 @@ def test_music_and_recording_go_on_to_the_end(song, identity_model, tmp_path, sh
     assert "Traceback" not in done.stderr
     said = "streamsep: standard output can't be written (No space left on device): going on without"
     assert (said in done.stderr.splitlines()) == (fate == FATES["a full disk"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [None, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("streams", [("stdout",), ("stdout", "stderr")], ids="+".join)
+def test_a_reader_that_stands_still_holds_nothing_up(song, identity_model, tmp_path, streams, end):
+    """The pipe is full before the first line; as with a terminal held by Ctrl-S."""
+    take = tmp_path / "take.wav"
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETFL, os.O_NONBLOCK)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, bytes(4_096))
+    fcntl.fcntl(writing, fcntl.F_SETFL, 0)
+    arguments = ["live", "--input", song, "--output", "null", "--record", take, "--json"]
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, [*arguments, "--model", identity_model])],
+        env=without_sound(),
+        stdout=writing,
+        stderr=writing if "stderr" in streams else subprocess.DEVNULL,
+    )
+    os.close(writing)
+    if end is not None:
+        wait_until(lambda: take.exists() and take.stat().st_size > 300_000, "a second of it")
+        process.send_signal(end)
+    assert process.wait(PATIENCE_S) == 0
+    os.close(reading)
+    if end is None:
+        assert sf.info(take).duration == pytest.approx(SECONDS, abs=0.01)
 
 
 @pytest.mark.parametrize("fate", FATES.values(), ids=FATES)
