@@ -269,6 +269,34 @@ def test_what_the_server_does_with_our_output_is_a_line(
     assert told(live, "output 'pulse' (B), 44100 Hz, 2 channels")
 
 
+def test_an_output_that_is_pulled_out_is_taken_back_to(each_server, beat, identity_model, tmp_path):
+    server = each_server
+
+    def plug():
+        module = server.pactl("load-module", "module-null-sink", "sink_name=PHONES").stdout.strip()
+        wait_until(lambda: "PHONES" in server.sink_names(), "the headphones")
+        return module
+
+    module = plug()
+    try:
+        with Live(
+            tmp_path,
+            *("--input", beat.path, "--output", "pulse", "--model", identity_model),
+            env=server.env(source=None, sink="PHONES"),
+        ) as live:
+            live.wait_until_running()
+            wait_until(lambda: server.streams("sink-inputs", "PHONES"), "it on the headphones")
+            time.sleep(1.0)
+            server.pactl("unload-module", module)
+            wait_until(lambda: told(live, "output: it plays on "), "it elsewhere")
+            module = plug()
+            wait_until(lambda: told(live, "output: it plays on 'PHONES' now"), "it back")
+            assert server.streams("sink-inputs", "PHONES")
+            assert live.end() == 0, live.stderr
+    finally:
+        server.pactl("unload-module", module, check=False)
+
+
 def test_a_player_with_our_process_number_stays_where_it_is(
     each_server, endless, identity_model, tmp_path
 ):

@@ -37,6 +37,7 @@ class ServerSink:
     module: int  # number of the module that made it
     hardware: bool
     properties: Mapping[str, str]
+    form: str = ""  # rate and channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class ServerSource:
     monitor_of: str  # name of the sink; empty for what isn't a monitor
     # Names of the sinks that are heard in it: as their monitor, or through filters of one.
     hears: frozenset[str] = frozenset()
+    form: str = ""  # rate and channels
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,11 @@ def on_pipewire() -> bool:
     with closing(server), suppress(ServerGoneError):
         return server.is_pipewire
     return False
+
+
+def _form(device: Any) -> str:
+    spec = device.sample_spec
+    return f"{spec.rate} Hz, {spec.channels} channel{'' if spec.channels == 1 else 's'}"
 
 
 def why_no_server() -> str:
@@ -206,6 +213,7 @@ class SoundServer:
                 s.owner_module,
                 bool(s.flags & HARDWARE),
                 dict(s.proplist),
+                _form(s),
             )
             for s in self._ask("sink_list")
             if s.name != NO_SINK
@@ -256,7 +264,7 @@ class SoundServer:
                 chain |= {master for name in chain for master in masters.get(name, ())}
             hears = frozenset(monitors.get(name, "") for name in chain) - {""}
             name = str(source.name)
-            found.append(ServerSource(source.index, name, monitors[name], hears))
+            found.append(ServerSource(source.index, name, monitors[name], hears, _form(source)))
         return found
 
     def _masters(self, listed: list[Any]) -> dict[str, set[str]]:

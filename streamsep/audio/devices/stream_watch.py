@@ -14,7 +14,9 @@ from streamsep.audio.devices.sound_server import (
     SINK_TOKEN,
     ServerCapture,
     ServerGoneError,
+    ServerSink,
     ServerSource,
+    ServerStream,
     SoundServer,
 )
 from streamsep.errors import DeviceError, first_line
@@ -132,10 +134,28 @@ class StreamWatch:
                 self._tell_source(capture.role, source, silent, {s.name for s in sources.values()})
                 self._bring_back(server, capture, source, sources, played_on)
             self._tell_level(capture.role, capture.muted, capture.volume)
+        by_index = {sink.index: sink for sink in listed}
         for stream in ours:
-            if stream.sink in sinks:
-                self._tell_place("output", f"plays on '{sinks[stream.sink]}'")
+            if stream.sink in by_index:
+                sink = by_index[stream.sink]
+                self._tell_place("output", f"plays on '{sink.name}' now ({sink.form})")
+                self._take_back(server, stream, sink, listed)
             self._tell_level("output", stream.muted, stream.volume)
+
+    def _take_back(
+        self, server: SoundServer, stream: ServerStream, sink: ServerSink, sinks: list[ServerSink]
+    ) -> None:
+        """Move our output back to the sink that it lost, once that is there again."""
+        if SINK_TOKEN in sink.properties:
+            return  # whoever made that keeps our output away from it
+        name = self._wished.setdefault("output", sink.name)
+        wished = next((each for each in sinks if each.name == name), None)
+        if wished is None:
+            self._moved.add("output")
+        elif wished is sink:
+            self._moved.discard("output")
+        elif "output" in self._moved:
+            server.move(stream, wished)
 
     def _tell_source(
         self, role: str, source: ServerSource, silent: set[str], names: set[str]
@@ -153,7 +173,7 @@ class StreamWatch:
                 first=True,
             )
         else:
-            self._tell_place(role, f"listens to '{source.name}'")
+            self._tell_place(role, f"listens to '{source.name}' now ({source.form})")
 
     def _bring_back(
         self,
@@ -181,7 +201,7 @@ class StreamWatch:
         before = self._places.get(role)
         self._places[role] = text
         if text != before and (first or before is not None):
-            self._events.add(f"{role}: it {text}" + ("" if first else " now"))
+            self._events.add(f"{role}: it {text}")
 
     def _tell_level(self, role: str, muted: bool, volume: float) -> None:
         now = time.monotonic()
