@@ -32,13 +32,39 @@ class StreamsepError(Exception):
         self, what: str, *, expected: str, remedy: str, settings: tuple[str, ...] = ()
     ) -> None:
         self.what, self.expected, self.remedy, self.settings = what, expected, remedy, settings
-        super().__init__(f"{what}; expected {expected}; {remedy}")
+        super().__init__(printable(f"{what}; expected {expected}; {remedy}"))
+
+
+def printable(text: str) -> str:
+    """Return text that any terminal and log shows as one line.
+
+    File names may hold bytes that are no text, line ends and what steers a terminal: each such
+    character becomes the replacement character.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def first_line(error: BaseException) -> str:
     """Return what a foreign error says, as part of one line of ours."""
     line = (str(error).splitlines() or [""])[0] or type(error).__name__
-    return "".join(c if c.isprintable() else "?" for c in line[:200])
+    return printable(line[:200])
+
+
+class UnexpectedError(StreamsepError):
+    """An error that nobody thought of, of one file or thing; the cause is chained."""
+
+
+def as_streamsep_error(error: Exception, where: str) -> StreamsepError:
+    """Return an error as one of ours: what it says, in one line, and where it happened."""
+    if isinstance(error, StreamsepError):
+        return error
+    ours = UnexpectedError(
+        f"{where}: {type(error).__name__}: {first_line(error)}",
+        expected="no such error",
+        remedy="set STREAMSEP_TRACEBACK=1 to see where it comes from, and report it",
+    )
+    ours.__cause__ = error
+    return ours
 
 
 class ArgumentError(StreamsepError, ValueError):
@@ -51,6 +77,12 @@ class AudioFileError(StreamsepError):
     """An audio file that can't be read: missing, not audio, empty, or of no use."""
 
     exit_code = 3
+
+
+class LossError(StreamsepError):
+    """All was done, but sound of the input is missing from it; lines before this say what."""
+
+    exit_code = 12
 
 
 class OutputError(StreamsepError):

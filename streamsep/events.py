@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from streamsep.errors import printable
+
 # Besides what happens while the music plays: what the user should mind of how it was set up, and
 # figures of it, both known before the first sound or after the last.
 EventKind = Literal["event", "warning", "report"]
@@ -68,6 +70,8 @@ class EventLog:
         settings: tuple[str, ...] = (),
     ) -> None:
         """Note what happens now, or what lasted ``gap_s`` from a moment of `clock` on."""
+        # Names of files and devices are in it, and may be anything.
+        text = printable(text)
         event = Event(self.clock() if since_s is None else since_s, text, gap_s, kind, settings)
         self._events.append(event)
         self._listener(event)

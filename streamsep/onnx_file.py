@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise ModelError(
             f"{path} {error}",
             expected="one file that holds the whole model and nothing but onnxruntime's operators",
-            remedy="get the model in another form, or from someone you trust",
+            remedy=error.remedy.format(path=path),
         ) from error
 
 
@@ -76,9 +77,20 @@ def metadata_entry(key: str, value: str) -> bytes:
 class _UnfitError(Exception):
     """A model that could be loaded and must not be."""
 
+    remedy = "get the model in another form, or from someone you trust"
+
+
+class _ScatteredError(_UnfitError):
+    """A model that isn't in one file."""
+
+    remedy = (
+        "with its other files beside it, merge them: pip install onnx; python -c "
+        "\"import onnx; onnx.save(onnx.load('{path}'), 'merged.onnx')\""
+    )
+
 
 def _mapped(path: Path) -> Message:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ModelError(
             f"no model file at {path}",
             expected="an ONNX file",
@@ -146,7 +158,7 @@ def _check_tensor(tensor: Message) -> None:
     dims: list[int] = []
     for number, value in _fields(tensor):
         if number == EXTERNAL_DATA or (number == DATA_LOCATION and value != 0):
-            raise _UnfitError("keeps weights in other files")
+            raise _ScatteredError("keeps weights in other files")
         if number == DIMS:
             dims += [value] if isinstance(value, int) else _varints(value)
     # Negative ones are huge here.

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 from types import FrameType
 
 import click
 
 from streamsep import __version__
-from streamsep.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, StreamsepError
+from streamsep.cli.echo import echo
+from streamsep.cli.lasting_output import keep_standard_output
+from streamsep.cli.stderr import quiet_libraries
+from streamsep.errors import EXIT_INTERRUPTED, as_streamsep_error
 
 COMMANDS = {
     "live": "Take the voice out of what plays now, and play the rest.",
@@ -50,27 +55,52 @@ def cli() -> None:
     """Take the voice out of music while it plays."""
 
 
-def _terminated(signum: int, frame: FrameType | None) -> None:
+def _ended(number: int, frame: FrameType | None) -> None:
     """End as an exception would, so that whoever is writing a file can clear up."""
-    sys.exit(EXIT_TERMINATED)
+    sys.exit(128 + number)
 
 
 def main() -> None:
     """Run the command line; errors end in one line on stderr and an exit code of their own."""
-    signal.signal(signal.SIGTERM, _terminated)
+    _open_standard_streams()
+    signal.signal(signal.SIGTERM, _ended)
+    # Whoever wants a lost terminal to end nothing has it ignored, as nohup does.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _ended)
+    with quiet_libraries():
+        keep_standard_output()
+        _run()
+
+
+def _open_standard_streams() -> None:
+    """Have something open under the first three numbers, else files of ours would get these."""
+    with suppress(OSError):
+        while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(number)
+
+
+def _run() -> None:
     try:
         cli.main(prog_name="streamsep", standalone_mode=False)
-    except StreamsepError as error:
-        from streamsep.cli.options import with_options
-
-        click.echo(f"streamsep: {error}{with_options(error.settings)}", err=True)
-        sys.exit(error.exit_code)
     except click.exceptions.Abort:
-        click.echo("streamsep: interrupted", err=True)
+        echo("streamsep: interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        click.echo("streamsep: interrupted", err=True)
+        echo("streamsep: interrupted", err=True)
         sys.exit(EXIT_INTERRUPTED)
+    except Exception as foreign:
+        if os.environ.get("STREAMSEP_TRACEBACK"):
+            raise
+        ours = as_streamsep_error(foreign, "streamsep met an error of its own or of a library")
+        options = ""
+        if ours.settings:
+            from streamsep.cli.options import with_options
+
+            options = with_options(ours.settings)
+        echo(f"streamsep: {ours}{options}", err=True)
+        sys.exit(ours.exit_code)

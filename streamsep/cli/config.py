@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
+from streamsep.cli.echo import echo
 from streamsep.cli.profiles import config_path, template
 from streamsep.errors import ConfigError, OutputError
 
@@ -20,7 +23,7 @@ def command() -> None:
 @command.command()
 def path() -> None:
     """Say where the configuration file is, there or not."""
-    click.echo(config_path())
+    echo(config_path())
 
 
 @command.command()
@@ -29,7 +32,7 @@ def init() -> None:
     from streamsep.cli.live import command as live
 
     target = config_path()
-    if target.exists():
+    if os.path.exists(target):
         raise ConfigError(
             f"{target} is there already",
             expected="no file",
@@ -44,4 +47,4 @@ def init() -> None:
             expected="a writable folder",
             remedy="make it so, then try again",
         ) from error
-    click.echo(f"{target} written; every option in it is still a comment")
+    echo(f"{target} written; every option in it is still a comment")

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from streamsep.audio.devices.device_list import DeviceInfo, list_devices
+from streamsep.cli.echo import echo
 
 
 @click.command()
@@ -15,9 +16,9 @@ def command() -> None:
     devices = list_devices()
     Console(highlight=False).print(devices_table(devices))
     if devices:
-        click.echo("'live --input loopback' hears other programs: see 'streamsep doctor'.")
+        echo("'live --input loopback' hears other programs: see 'streamsep doctor'.")
     else:
-        click.echo("No devices: connect one, or start a sound server (PulseAudio, PipeWire, JACK).")
+        echo("No devices: connect one, or start a sound server (PulseAudio, PipeWire, JACK).")
 
 
 def devices_table(devices: list[DeviceInfo]) -> Table:

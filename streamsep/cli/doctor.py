@@ -6,19 +6,31 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import Any
 
 import click
 import numpy as np
 import onnxruntime as ort
 
-from streamsep.audio.capture.null_sink import leftover_names
+from streamsep.audio.capture.null_sink import check_loopback, leftover_names
 from streamsep.audio.capture.virtual_cable import VirtualCable
-from streamsep.audio.devices.device_list import list_devices, load_sounddevice
-from streamsep.audio.endpoint import TimerSink
+from streamsep.audio.devices.device_list import (
+    DEFAULT_NAMES,
+    find_device,
+    list_devices,
+    load_sounddevice,
+    unset_first,
+)
+from streamsep.audio.devices.microphone import DeviceMicrophone
+from streamsep.audio.devices.portaudio import DeviceInput, DeviceOutput
+from streamsep.audio.devices.stream_watch import refuse_hearing_ourselves
+from streamsep.audio.endpoint import DuplexPump, TimerSink
+from streamsep.cli.echo import echo
 from streamsep.cli.options import device_option, live_model_option
 from streamsep.errors import BackendError, StreamsepError
-from streamsep.live.config import LiveConfig
+from streamsep.live.config import LOOPBACK, LiveConfig, is_file_name
 from streamsep.models import Model, model_name
 from streamsep.realtime import Session
 from streamsep.realtime.interpreter import low_latency_interpreter
@@ -27,6 +39,9 @@ from streamsep.spec import ModelSpec
 from streamsep.types import Float32
 
 CHECK_S = 0.5
+# Devices play so many blocks of silence; a server may take two seconds to begin.
+OPEN_BLOCKS, OPEN_S = 8, 3.0
+RATE = 44_100
 LIVE = LiveConfig()  # checked as live runs it
 
 
@@ -40,24 +55,31 @@ class Finding:
 
 
 @click.command()
+@click.option("--input", default=LIVE.input, metavar="DEVICE|loopback", help="As for live.")
+@click.option("--output", default=LIVE.output, metavar="DEVICE", help="As for live.")
+@click.option("--mic", metavar="DEVICE", help="As for live.")
 @live_model_option
 @device_option
-def command(model: Model, device: str) -> None:
-    """Check sound, model and speed on this machine, and say what to do about each."""
+def command(input: str, output: str, mic: str | None, model: Model, device: str) -> None:
+    """Check sound, model and speed on this machine, and say what to do about each.
+
+    Devices are opened as live opens them with the same options, and play silence.
+    """
     worst = 0
-    for finding in examine(model, device):
-        click.echo(f"{finding.mark:>4}  {finding.what}")
+    for finding in examine(LiveConfig(input=input, output=output, mic=mic), model, device):
+        echo(f"{finding.mark:>4}  {finding.what}")
         if finding.remedy:
-            click.echo(f"      → {finding.remedy}")
+            echo(f"      → {finding.remedy}")
         worst = max(worst, finding.mark == "bad")
     if worst:
         raise SystemExit(1)
 
 
-def examine(model: Model, device: str) -> Iterator[Finding]:
+def examine(config: LiveConfig, model: Model, device: str) -> Iterator[Finding]:
     """Yield the findings, cheapest first."""
     try:
         yield from _sound()
+        yield from _opened(config)
     except StreamsepError as error:
         yield Finding("bad", error.what, error.remedy)
     yield from _loopback()
@@ -84,7 +106,92 @@ def _sound() -> Iterator[Finding]:
         if count:
             yield Finding("ok", f"{kind} devices: {count}")
         else:
-            yield Finding("note", f"{kind} devices: none", f"{hint}; files work without")
+            yield Finding(
+                "note", f"{kind} devices: none", unset_first(f"{hint}; files work without")
+            )
+
+
+def _opened(config: LiveConfig) -> Iterator[Finding]:
+    """Open what live would open, and let it play silence for a moment."""
+    devices = list_devices()
+    wanted = {"output": config.output, "input": config.input, "microphone": config.mic}
+    sizes = {"sample_rate": RATE, "channels": 2, "device_frames": config.block}
+    with ExitStack() as stack:
+        opened: dict[str, Any] = {}
+        found = {}
+        for role, name in wanted.items():
+            kind = "output" if role == "output" else "input"
+            none = not any(d.outputs if kind == "output" else d.inputs for d in devices)
+            if name is None or is_file_name(name) or name in (LOOPBACK, "null"):
+                continue
+            if none and name in DEFAULT_NAMES[kind]:
+                continue  # is said above
+            try:
+                found[role] = find_device(name, kind)
+                if role != "output" and "output" in found:
+                    refuse_hearing_ourselves({role: found[role]}, found["output"], settings={})
+                makers = {"output": DeviceOutput, "input": DeviceInput}
+                opened[role] = makers.get(role, DeviceMicrophone)(found[role], **sizes)
+                stack.callback(opened[role].close)
+            except StreamsepError as error:
+                yield Finding("bad", error.what, error.remedy)
+        yield from _played(opened)
+
+
+def _played(opened: dict[str, Any]) -> Iterator[Finding]:
+    """Say of each device whether it keeps time."""
+    microphone, source = opened.get("microphone"), opened.get("input", Nothing())
+    sink = opened.get("output", source)
+    blocks, stop = 0, threading.Event()
+
+    def count(indata: Float32, outdata: Float32, status: int) -> None:
+        nonlocal blocks
+        blocks += 1
+        outdata.fill(0.0)
+        if blocks >= OPEN_BLOCKS:
+            stop.set()
+
+    if microphone is not None:
+        microphone.start()
+    if isinstance(sink, Nothing):
+        blocks = 1
+    else:
+        timer = threading.Timer(OPEN_S, stop.set)
+        timer.daemon = True
+        timer.start()
+        pump = DuplexPump(source, sink, device_frames=LIVE.block, channels=2)
+        pump.run(count, stop)
+        timer.cancel()
+    for role, device in opened.items():
+        if blocks or role == "microphone":
+            yield Finding("ok", f"opened: {device.in_use}")
+        else:
+            yield Finding(
+                "bad",
+                f"{role}: {device.in_use} opens and then stands still",
+                "close what uses it, or choose another with 'streamsep devices'",
+            )
+
+
+class Nothing:
+    """Silence, where no input is to be opened."""
+
+    latency, fault, finished, drift_ppm, measured = 0, None, False, None, None
+
+    def ready(self) -> bool:
+        """It is, always."""
+        return True
+
+    def start(self) -> None:
+        """There is nothing to start."""
+
+    def read(self, out: Float32, due: float | None = None) -> int:
+        """Fill with silence."""
+        out.fill(0.0)
+        return 0
+
+    def close(self) -> None:
+        """There is nothing to close."""
 
 
 def _loopback() -> Iterator[Finding]:
@@ -92,6 +199,7 @@ def _loopback() -> Iterator[Finding]:
     try:
         if sys.platform == "linux":
             left = leftover_names()
+            check_loopback()
             yield Finding("ok", "loopback: through the sound server")
         else:
             left = []

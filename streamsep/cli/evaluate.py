@@ -15,6 +15,7 @@ from rich.progress import (
 )
 
 from streamsep.audio.files.output_folder import make_folder
+from streamsep.cli.echo import echo
 from streamsep.cli.options import device_option, model_option
 from streamsep.evaluation.methods import DOERS, METHODS, separate_song
 from streamsep.evaluation.report import write_page, write_song
@@ -68,7 +69,12 @@ def command(folder: Path, model: Model, device: str, museval: bool, report: Path
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task("scoring", total=len(songs) * len(METHODS))
         for path in songs:
-            song = read_reference_song(path, sample_rate=spec.sample_rate, channels=spec.channels)
+            song = read_reference_song(
+                path,
+                sample_rate=spec.sample_rate,
+                channels=spec.channels,
+                on_notice=lambda notice: echo(notice, err=True),
+            )
             for method in METHODS:
                 progress.update(task, description=f"{song.name}: {method}")
                 separator = offline if method == "model offline" else live
@@ -86,4 +92,4 @@ def command(folder: Path, model: Model, device: str, museval: bool, report: Path
                 progress.advance(task)
     Console(highlight=False, width=110).print(scores_table(scores))
     if report is not None:
-        click.echo(write_page(report, spec.name, scores))
+        echo(write_page(report, spec.name, scores))

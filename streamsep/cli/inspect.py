@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,14 +12,18 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.output_folder import make_folder
+from streamsep.audio.files.pipe_input import STDIN, regular_file
 from streamsep.audio.files.sound_file import AudioReader
-from streamsep.cli.options import device_option, model_option
+from streamsep.cli.echo import echo
+from streamsep.cli.options import Finite, device_option, model_option
 from streamsep.cli.progress import ProgressBars
-from streamsep.errors import AudioFileError, OutputError, StreamsepError
+from streamsep.errors import AudioFileError, LossError, OutputError, StreamsepError
 from streamsep.evaluation.picture import draw_picture
 from streamsep.evaluation.spectrogram import Spectrogram
 from streamsep.models import Model
+from streamsep.offline.jobs import InputFile
 from streamsep.offline.parallel import run_parallel
 from streamsep.offline.stem_blocks import stem_blocks
 from streamsep.separation import Separator, load_separator, stem_gains
@@ -42,7 +47,7 @@ SILENCE_DB = -120.0  # shades tell nothing apart below
 @click.option(
     "--start",
     "start_s",
-    type=click.FloatRange(min=0.0),
+    type=Finite(min=0.0),
     default=0.0,
     metavar="SECONDS",
     show_default=True,
@@ -50,7 +55,7 @@ SILENCE_DB = -120.0  # shades tell nothing apart below
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0.0, min_open=True),
+    type=Finite(min=0.0, min_open=True),
     metavar="SECONDS",
     help="How much to look at.  [default: up to the end]",
 )
@@ -69,9 +74,12 @@ def command(
     Into a PNG, and here in coarser form: a row an octave, the denser the louder. (The PNG
     needs the extra 'eval'.) Takes any file that separate takes.
     """
+    if str(file) == "-":
+        file = STDIN
     target = _target(file, output)
     separator = load_separator(model, device=device, offline=True)
     sounds: dict[str, Spectrogram] = {}
+    notices: list[Notice] = []
     with ProgressBars(1) as bars:
 
         def look(separator: Separator, path: Path, check: Callable[[], None]) -> None:
@@ -81,18 +89,27 @@ def command(
                     check()
                     show(share)
 
-                sounds.update(_look(separator, path, start_s, seconds, on_progress))
+                with regular_file(path, check) as copy:
+                    sounds.update(_look(separator, copy, start_s, seconds, on_progress, notices))
 
         run_parallel([separator], [file], look)
+    for notice in notices:
+        echo(notice, err=True)
     _print(sounds, start_s)
     try:
         draw_picture(sounds, target, start_s=start_s)
     except StreamsepError as error:
         if output is not None or isinstance(error, OutputError):
             raise
-        click.echo(f"streamsep: {error}", err=True)
+        echo(f"streamsep: {error}", err=True)
     else:
-        click.echo(target)
+        echo(target)
+    if any(notice.lost for notice in notices):
+        raise LossError(
+            f"not all sound of {file} could be read",
+            expected="a whole file",
+            remedy="the lines above say what is silence in the picture",
+        )
 
 
 def _look(
@@ -101,11 +118,13 @@ def _look(
     start_s: float,
     seconds: float | None,
     on_progress: Callable[[float], None],
+    notices: list[Notice],
 ) -> dict[str, Spectrogram]:
     """Return what mixture, beat and vocals hold."""
     gains, done = stem_gains(STEMS, separator.stems), 0
-    with AudioReader(file) as reader:
-        start, samples = _excerpt(reader, start_s, seconds)
+    length = _length(file)  # by decoding it: what headers say isn't always true
+    with AudioReader(file, on_notice=notices.append) as reader:
+        start, samples = _excerpt(reader, length, start_s, seconds)
         sounds = {name: Spectrogram(samples, reader.sample_rate) for name in ("mixture", *STEMS)}
         blocks = stem_blocks(
             separator,
@@ -127,13 +146,20 @@ def _look(
     return sounds
 
 
+def _length(file: Path) -> int:
+    """Return how many samples a file has."""
+    with AudioReader(file) as reader:
+        return sum(chunk.shape[-1] for chunk in reader.chunks())
+
+
 def _target(file: Path, output: Path | None) -> Path:
-    name = f"{file.stem}.spectrogram.png"
+    song = InputFile(file)
+    name = f"{song.name}.spectrogram.png"
     if output is None:
-        return file.with_name(name)
-    if output.suffix.lower() == ".png" and not output.is_dir():
+        return song.beside / name
+    if output.suffix.lower() == ".png" and not os.path.isdir(output):
         target = output
-    elif output.suffix and not output.is_dir():
+    elif output.suffix and not os.path.isdir(output):
         raise OutputError(
             f"the picture can't be {output}",
             expected="a name that ends in .png, or a folder",
@@ -145,23 +171,25 @@ def _target(file: Path, output: Path | None) -> Path:
     return target
 
 
-def _excerpt(reader: AudioReader, start_s: float, seconds: float | None) -> tuple[int, int]:
+def _excerpt(
+    reader: AudioReader, length: int, start_s: float, seconds: float | None
+) -> tuple[int, int]:
     """Return the first sample to look at, and how many."""
     rate = reader.sample_rate
     start = round(start_s * rate)
-    if start >= reader.frames:
+    if start >= length:
         raise AudioFileError(
-            f"{reader.path} lasts {reader.frames / rate:.1f} s",
+            f"{reader.path} lasts {length / rate:.1f} s",
             expected=f"more than the {start_s:g} s of --start",
             remedy="begin earlier",
         )
-    left = reader.frames - start
+    left = length - start
     return start, left if seconds is None else min(left, max(round(seconds * rate), 1))
 
 
 def _cut(reader: AudioReader, start: int, samples: int) -> Iterator[Float32]:
     """Yield chunks of an excerpt; what is before is decoded and dropped, which any format can."""
-    for chunk in reader.finite_chunks():
+    for chunk in reader.chunks():
         kept = chunk[:, start : start + samples]
         start = max(start - chunk.shape[-1], 0)
         samples -= kept.shape[-1]

@@ -13,12 +13,13 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from streamsep.cli.echo import echo
 from streamsep.cli.names import Names
-from streamsep.cli.options import Decibels, device_option, models_option, with_options
+from streamsep.cli.options import Decibels, Finite, device_option, models_option, with_options
 from streamsep.cli.profiles import profile_option
-from streamsep.cli.stderr import quiet_libraries
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
+from streamsep.errors import LossError
 from streamsep.events import Event, EventLog
 from streamsep.live.config import BLOCK_RANGE, GUIDE_RANGE, LOOPBACK, SLACK_RANGE, LiveConfig
 from streamsep.live.player import LivePlayer
@@ -68,6 +69,12 @@ DEFAULTS = LiveConfig()
     "but the mix in a file of its own, FILE.NAME.suffix, aligned to the sample.",
 )
 @click.option(
+    "--overwrite",
+    is_flag=True,
+    help="Let recordings replace older ones of their name, when something was recorded; else they "
+    "get a number.",
+)
+@click.option(
     "--stem",
     default=DEFAULTS.stem,
     show_default=True,
@@ -76,7 +83,7 @@ DEFAULTS = LiveConfig()
 )
 @click.option(
     "--guide",
-    type=click.FloatRange(*GUIDE_RANGE),
+    type=Finite(*GUIDE_RANGE),
     metavar="PERCENT",
     help="Let so much of the vocals be heard with the beat.  [default: 0]",
 )
@@ -92,6 +99,13 @@ DEFAULTS = LiveConfig()
     metavar="DEVICE|FILE",
     help="A microphone to sing along: a device by name or number, 'mic', or a sound "
     "file. It never goes through the model.",
+)
+@click.option(
+    "--mic-channel",
+    default=DEFAULTS.mic_channel,
+    show_default=True,
+    metavar="auto|mix|left|right|N",
+    help="Which of its channels the voice is on; auto takes those that hold sound.",
 )
 @click.option(
     "--voice-effects",
@@ -163,7 +177,7 @@ DEFAULTS = LiveConfig()
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Finite(min=0, min_open=True),
     metavar="S",
     help="Stop after S seconds.  [default: at the file's end or Ctrl-C]",
 )
@@ -172,6 +186,11 @@ DEFAULTS = LiveConfig()
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="Show these lyrics (LRC or UltraStar): in time with an input file, else from a key press.",
+)
+@click.option(
+    "--lyrics-encoding",
+    metavar="NAME",
+    help="Encoding of their text, e.g. gb18030 or cp1250.  [default: found out, and said]",
 )
 @click.option(
     "--plain", is_flag=True, help="Print one line a second and no screen, as without a terminal."
@@ -201,15 +220,23 @@ def command(models: tuple[str | Model, ...], plain: bool, as_json: bool, **setti
         raise click.UsageError("--record-stems says what to record; expected --record too")
     config = LiveConfig(model=models, tune_process=True, **settings)
     player = LivePlayer(config, events=EventLog(partial(_say, as_json=as_json)))
-    with quiet_libraries(), player, _ended_by_signals(player):
+    with player, _ended_by_signals(player):
         player.run(choose_display(player, plain=plain, as_json=as_json))
+    for notice in player.notices:  # once more, where the screen is gone
+        echo(notice, err=True)
+    if lossy := {notice.path for notice in player.notices if notice.lost}:
+        raise LossError(
+            f"not all sound of {' and '.join(map(str, sorted(lossy)))} could be read",
+            expected="whole files",
+            remedy="the lines above say what was silence, and where",
+        )
 
 
 def _say(event: Event, *, as_json: bool) -> None:
     """Say what is said before and after the music; standard output is a program's, if it reads."""
     if event.kind != "event":
         options = with_options(event.settings)
-        click.echo(f"{event.text}{options}", err=as_json or event.kind == "warning")
+        echo(f"{event.text}{options}", err=as_json or event.kind == "warning")
 
 
 @contextmanager
@@ -219,8 +246,10 @@ def _ended_by_signals(player: LivePlayer) -> Iterator[None]:
     def handler(signum: int, frame: FrameType | None) -> None:
         player.stop()
 
-    names = ("SIGINT", "SIGTERM", "SIGHUP")  # the last not on Windows
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # Not on Windows; whoever wants a lost terminal to end nothing has it ignored, as nohup does.
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield

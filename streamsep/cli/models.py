@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import secrets
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -17,6 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from streamsep.cli.echo import echo
 from streamsep.errors import BackendError, ModelError, OutputError, StreamsepError
 from streamsep.models import (
     BUILTIN,
@@ -93,7 +96,7 @@ def info(name: str) -> None:
     model = find_model(name)
     known = _of_plugin(model) if isinstance(model, EntryPoint) else _of_file(name, model)
     for what, value in known:
-        click.echo(f"{what + ':':<12} {value}")
+        echo(f"{what + ':':<12} {value}")
 
 
 def _of_plugin(entry: EntryPoint) -> Iterator[tuple[str, str]]:
@@ -197,7 +200,7 @@ def import_(
         told = params.name if params else "its shapes and options"
         origin = f"{file.name}, MD5 of its end {fingerprint(file)}, parameters from {told}"
         spec = mdx_spec(name, inputs[0], known, origin=origin, licence=licence)
-    click.echo(f"{_install(file, spec)}: streamsep live --model {name}")
+    echo(f"{_install(file, spec)}: streamsep live --model {name}")
 
 
 @command.command()
@@ -209,13 +212,13 @@ def verify(names: tuple[str, ...]) -> None:
     """
     bad, known = [], known_models()
     for name in names or known:
-        click.echo(f"{name}:")
+        echo(f"{name}:")
         try:
             model = find_model(name)
             for line in _verified(model, ours=name in known):
-                click.echo(f"  ok  {line}")
+                echo(f"  ok  {line}")
         except StreamsepError as error:
-            click.echo(f" bad  {error.what}")
+            echo(f" bad  {error.what}")
             bad.append(name)
     if bad:
         raise ModelError(
@@ -244,7 +247,7 @@ def remove(name: str) -> None:
             expected="a writable folder",
             remedy="make it so, then try again",
         ) from error
-    click.echo(f"{path} removed")
+    echo(f"{path} removed")
 
 
 def _frames(spec: ModelSpec) -> str:
@@ -364,7 +367,8 @@ def _ask_n_fft() -> int:
 def _install(source: Path, spec: ModelSpec) -> Path:
     """Copy a model with its spec, self-test and hash; all of it, or nothing under its name."""
     target = imported_path(spec.name)
-    part = imported_folder() / f".{spec.name}.part"
+    # A name of its own: the same may be imported twice at once.
+    part = imported_folder() / f".{spec.name}.{secrets.token_hex(4)}.part"
     try:
         imported_folder().mkdir(parents=True, exist_ok=True)
         (entry,) = spec.to_metadata().items()
@@ -379,5 +383,6 @@ def _install(source: Path, spec: ModelSpec) -> Path:
             remedy="make it so, then try again",
         ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
     return target

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from streamsep.cli.echo import echo
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
 from streamsep.live.model_probe import choose_for_files
 from streamsep.models import BUILTIN, Model, find_model
@@ -21,7 +22,7 @@ def _best_for_files(context: click.Context, option: click.Parameter, name: str |
         return find_model(name)
     model, choice = choose_for_files()
     if choice.model != BEST and not context.resilient_parsing:
-        click.echo(f"streamsep: {choice}", err=True)
+        echo(f"streamsep: {choice}", err=True)
     return model
 
 
@@ -64,6 +65,21 @@ def with_options(settings: tuple[str, ...]) -> str:
     """Return the options behind settings that a message speaks of, as its end."""
     options = ", ".join(f"--{name.replace('_', '-')}" for name in settings)
     return f" ({options})" if options else ""
+
+
+class Finite(click.FloatRange):
+    """A number in a range; neither NaN, which compares with nothing, nor infinity."""
+
+    name = "number"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Refuse what is no finite number besides what the range refuses."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number to work with", param, ctx)
+        return number
 
 
 class Decibels(click.FloatRange):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -96,7 +97,7 @@ def read_profile(path: Path, name: str | None, command: click.Command) -> dict[s
 
 
 def _read_profiles(path: Path, *, asked: bool) -> dict[str, dict[str, Any]]:
-    if not path.exists():
+    if not os.path.exists(path):
         if not asked:
             return {}
         raise ConfigError(

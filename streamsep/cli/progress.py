@@ -17,6 +17,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from streamsep.errors import printable
+
 
 class ProgressBars:
     """A progress bar a file while it is worked on, and one for the lot; on a terminal only."""
@@ -32,14 +34,15 @@ class ProgressBars:
             TimeRemainingColumn(),
             console=console,
             disable=not console.is_terminal,
-            redirect_stdout=sys.stdout.isatty(),  # else what goes to a pipe would come here
+            # Else what goes to a pipe would come here.
+            redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
         )
         self._lot = self._progress.add_task(f"{files} files", total=files, visible=files > 1)
 
     @contextmanager
     def of(self, path: Path) -> Iterator[Callable[[float], None]]:
         """Show a bar for a file; call what this gives with the share done, 0 to 1."""
-        task, shown = self._progress.add_task(path.name, total=1.0), 0.0
+        task, shown = self._progress.add_task(printable(path.name), total=1.0), 0.0
 
         def on_progress(share: float) -> None:
             nonlocal shown

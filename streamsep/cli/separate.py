@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,18 +15,32 @@ from pathlib import Path
 
 import click
 
+from streamsep.audio.files.notices import Notice
+from streamsep.audio.files.part_files import remove_leftovers
+from streamsep.audio.files.pipe_input import is_pipe
 from streamsep.audio.files.sound_file import DEPTHS, subtype_for
+from streamsep.cli.echo import echo
 from streamsep.cli.names import Names
 from streamsep.cli.options import Decibels, device_option, model_option
 from streamsep.cli.progress import ProgressBars
 from streamsep.dsp.decibels import to_db
-from streamsep.errors import ArgumentError, StreamsepError
+from streamsep.errors import (
+    ArgumentError,
+    LossError,
+    StreamsepError,
+    as_streamsep_error,
+    printable,
+)
 from streamsep.models import Model
-from streamsep.offline.jobs import SOUND_FORMATS, Job, Template, find_input_files, plan
-from streamsep.offline.parallel import run_parallel
+from streamsep.offline.jobs import SOUND_FORMATS, Job, Template, plan
+from streamsep.offline.made_from import MadeFrom, StemRecords, facts_of, model_mark, note_made
+from streamsep.offline.parallel import Stopped, run_parallel
+from streamsep.offline.song_search import find_input_files
 from streamsep.offline.stem_writer import write_stems
 from streamsep.separation import Separator, load_separator, stem_gains
 
+TO_DO, DONE, TAKEN = "to do", "done", "taken"
+TRACEBACK = "STREAMSEP_TRACEBACK"  # in the environment: shows where foreign errors come from
 ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
 
 
@@ -72,6 +89,12 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
     help="Files at a time; each takes a core or two and a model's memory.",
 )
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object for each file and for each thing to be said of it.",
+)
 @model_option
 @device_option
 def command(
@@ -83,6 +106,7 @@ def command(
     gain: float,
     parallel: int,
     overwrite: bool,
+    as_json: bool,
     model: Model,
     device: str,
 ) -> None:
@@ -92,17 +116,19 @@ def command(
     its own sample rate, and keeps its tags. clip.mp4 becomes clip.beat.mp4 with the same
     picture. (Videos, m4a and covers need the extra 'media'.)
 
-    Folders are searched for sound, with all that is in them. A file that is done already (its
-    stems are there, none older than it) is skipped, so that the same command goes on where it
-    was stopped. A file that can't be separated doesn't stop the others; a table at the end says
-    which, and why.
+    Folders are searched for sound, with all that is in them; - is standard input. A file that is
+    done already (its stems are there, made of it by the same model and options) is skipped, so
+    that the same command goes on where it was stopped. A file that can't be separated doesn't
+    stop the others; a table at the end says which, and why. What of a file can't be read is
+    silence in its stems, and a line says where; the exit code is 12 then.
     """
     try:
         template = Template(output, f".{form}" if form else None)
     except ArgumentError as error:
         raise click.UsageError(f"-o or --format: {error}") from error
     depth = int(bits) if bits else None
-    songs = find_input_files(names)
+    found = find_input_files(names)
+    songs = found.files
     if depth is not None:
         for suffix in {template.suffix_for(song) for song in songs}:
             subtype_for(suffix, depth)
@@ -116,16 +142,27 @@ def command(
     separator = load()
     jobs = plan(songs, template, stems, separator.stems)
     stem_gains([*{stem for job in jobs for stem in job.targets}], separator.stems)
-    todo = [job for job in jobs if overwrite or not job.done]
+    mark, options = model_mark(model), {"gain_db": gain, "bits": depth}
+    facts = {job.song.path: facts_of(job.song.path, mark, options) for job in jobs}
+    records = StemRecords()
+    states = {
+        job.song.path: TO_DO if overwrite else _state(job, facts[job.song.path], records)
+        for job in jobs
+    }
+    todo = [job for job in jobs if states[job.song.path] == TO_DO]
+    remove_leftovers({target.parent for job in jobs for target in job.targets.values()})
     separators: list[Separator] = [separator]
     while len(separators) < min(parallel, len(todo)):
         separators.append(load())
     report = Report(
         len(jobs),
-        done_before=len(jobs) - len(todo),
-        left_out=len(songs) - len(jobs),
+        states=Counter(states.values()),
+        stems_of_others=len(songs) - len(jobs),
         keeps_peaks=depth == 32,
+        as_json=as_json,
     )
+    for line in found.left_out_lines:
+        report.say(line)
     work = partial(write_stems, bits=depth, gain=10 ** (gain / 20))
     with report.closing(), ProgressBars(len(todo)) as bars:
 
@@ -137,9 +174,26 @@ def command(
                     show(share)
 
                 song, targets = job.song.path, job.targets
-                report.add(job, work(separator, song, targets, on_progress=on_progress))
+                peaks = work(
+                    separator, song, targets, on_progress=on_progress, on_notice=report.note
+                )
+                if (made_from := facts[song]) is not None and not is_pipe(song):
+                    note_made([*targets.values()], made_from)
+                report.add(job, peaks)
 
         run_parallel(separators, todo, separate)
+
+
+def _state(job: Job, facts: MadeFrom | None, records: StemRecords) -> str:
+    """Say whether a song is to be done, is done, or its stems' names are taken by other files."""
+    if facts is None or is_pipe(job.song.path):
+        return TO_DO
+    known = [records.of(target) for target in job.targets.values()]
+    if all(record is not None and record.is_same(facts) for record in known):
+        return DONE
+    pairs = zip(job.targets.values(), known, strict=True)
+    taken = any(record is None and os.path.isfile(target) for target, record in pairs)
+    return TAKEN if taken else TO_DO
 
 
 class Report:
@@ -149,17 +203,28 @@ class Report:
     ----------
     files
         How many there are.
-    done_before
-        How many of them needed no work.
-    left_out
+    states
+        How many of them are to be done, needed no work, or can't get the names of other files.
+    stems_of_others
         How many more were asked for and are stems themselves.
     keeps_peaks
         Whether stems are written in a form that holds more than full scale.
+    as_json
+        Whether standard output gets objects, not names.
     """
 
-    def __init__(self, files: int, *, done_before: int, left_out: int, keeps_peaks: bool) -> None:
-        self._keeps_peaks = keeps_peaks
-        self._files, self._done_before, self._left_out = files, done_before, left_out
+    def __init__(
+        self,
+        files: int,
+        *,
+        states: Counter[str],
+        stems_of_others: int,
+        keeps_peaks: bool,
+        as_json: bool,
+    ) -> None:
+        self._keeps_peaks, self._as_json = keeps_peaks, as_json
+        self._lossy: set[Path] = set()
+        self._files, self._states, self._stems_of_others = files, states, stems_of_others
         self._separated: list[Job] = []
         self._failures: list[tuple[Path, StreamsepError]] = []
         self._cut: list[tuple[Path, float]] = []
@@ -167,18 +232,45 @@ class Report:
     def add(self, job: Job, peaks: dict[str, float]) -> None:
         """Note that a file is done, and how loud its stems are."""
         self._separated.append(job)
+        self._print_object(job.song.path, stems={s: str(t) for s, t in job.targets.items()})
         for stem, target in job.targets.items():
-            click.echo(target)
+            if not self._as_json:
+                echo(target)
             if peaks[stem] > 1.0 and not self._keeps_peaks:
                 self._cut.append((target, to_db(peaks[stem])))
 
+    def note(self, notice: Notice) -> None:
+        """Say at once what isn't in a file's stems as it was in the file."""
+        echo(notice, err=True)
+        self._print_object(
+            notice.path, notice=printable(notice.text), lost=notice.lost, at_s=notice.at_s
+        )
+        if notice.lost:
+            self._lossy.add(notice.path)
+
+    def _print_object(self, song: Path, **facts: object) -> None:
+        if self._as_json:
+            echo(json.dumps({"song": str(song), **facts}))
+
+    def say(self, line: str) -> None:
+        """Say what is of no one file."""
+        echo(line, err=True)
+        if self._as_json:
+            echo(json.dumps({"notice": printable(line)}))
+
     @contextmanager
     def failure_of(self, job: Job) -> Iterator[None]:
-        """Note an error of a file, and go on."""
+        """Note any error of a file, and go on."""
         try:
             yield
-        except StreamsepError as error:
+        except Stopped:
+            raise
+        except Exception as foreign:
+            if os.environ.get(TRACEBACK):
+                traceback.print_exc()
+            error = as_streamsep_error(foreign, str(job.song.path))
             self._failures.append((job.song.path, error))
+            self._print_object(job.song.path, error=str(error), exit_code=error.exit_code)
 
     @contextmanager
     def closing(self) -> Iterator[None]:
@@ -187,7 +279,8 @@ class Report:
         Raises
         ------
         StreamsepError
-            If files failed; of one kind if all failed in one way.
+            If files failed; of one kind if all failed in one way. A `LossError` if none failed,
+            but sound of some is missing.
         """
         try:
             yield
@@ -195,34 +288,44 @@ class Report:
             self._print()
         if self._failures:
             raise self._summary()
+        if self._lossy:
+            some = next(iter(self._lossy)) if self._files == 1 else f"{len(self._lossy)} files"
+            raise LossError(
+                f"not all sound of {some} could be read",
+                expected="whole files",
+                remedy="the lines above say what is silence in the stems, and where",
+            )
 
     def _print(self) -> None:
         for target, peak in self._cut:
             gain = math.ceil(10 * peak) / 10
-            click.echo(
+            self.say(
                 f"{target} is up to {peak:.1f} dB beyond full scale, and cut there; "
-                f"--gain -{gain:.1f} or --format wav --bits 32 keeps it whole",
-                err=True,
+                f"--gain -{gain:.1f} or --format wav --bits 32 keeps it whole"
             )
-        if self._files + self._left_out > 1 or self._done_before:
-            over = len(self._separated) + self._done_before + len(self._failures)
+        done, taken = self._states[DONE], self._states[TAKEN]
+        if self._files + self._stems_of_others > 1 or done or taken:
+            over = len(self._separated) + done + taken + len(self._failures)
             counts = {
                 "separated": len(self._separated),
-                "done before": self._done_before,
+                "done before": done,
                 "failed": len(self._failures),
                 "still to do": self._files - over,
-                "left out, as stems of others": self._left_out,
+                "left alone, as their stems' names are those of other files": taken,
+                "left out, as stems of others": self._stems_of_others,
             }
             line = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-            if self._done_before == self._files:
+            if taken:
+                line += " (--overwrite replaces them)"
+            elif done == self._files:
                 line += " (--overwrite does it again)"
             plural = "" if self._files == 1 else "s"
-            click.echo(f"{self._files} file{plural}: {line or 'none'}", err=True)
+            echo(f"{self._files} file{plural}: {line or 'none'}", err=True)
         if self._files > 1:
-            width = max((len(str(path)) for path, _ in self._failures), default=0)
+            width = max((len(printable(str(path))) for path, _ in self._failures), default=0)
             for path, error in sorted(self._failures, key=itemgetter(0)):
-                why = str(error).removeprefix(f"{path} ")
-                click.echo(f"  {path!s:{width}}  {why}", err=True)
+                name = printable(str(path))
+                echo(f"  {name:{width}}  {str(error).removeprefix(f'{name} ')}", err=True)
 
     def _summary(self) -> StreamsepError:
         errors = [error for _, error in self._failures]

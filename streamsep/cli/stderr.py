@@ -6,7 +6,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+
+from streamsep.cli.lasting_output import lasting_text, writes_to
 
 STDERR = 2
 
@@ -15,16 +16,17 @@ STDERR = 2
 def quiet_libraries() -> Iterator[None]:
     """Let what C libraries write to standard error go nowhere.
 
-    PortAudio and ALSA do, from threads of their own, whenever a device goes: over the screen, and
-    between the lines of a log. What matters of it comes as an error or event of ours.
+    PortAudio and ALSA do, from threads of their own, whenever a device goes, and libmpg123 of files
+    that aren't MP3: over the screen, and between the lines of a log. What matters of it comes as
+    an error or event of ours.
     """
     before = sys.stderr
-    if not _writes_to(before, STDERR):  # closed, or caught by who called us
+    if not writes_to(before, STDERR):  # closed, or caught by who called us
         yield
         return
     before.flush()
-    with open(os.devnull, "w") as nowhere, os.fdopen(os.dup(STDERR), "w", buffering=1) as stderr:
-        stderr.reconfigure(encoding=before.encoding, errors=before.errors)
+    copy = os.dup(STDERR)
+    with open(os.devnull, "w") as nowhere, lasting_text(copy, before) as stderr:
         sys.stderr = stderr
         os.dup2(nowhere.fileno(), STDERR)
         try:
@@ -32,11 +34,5 @@ def quiet_libraries() -> Iterator[None]:
         finally:
             sys.stderr = before
             stderr.flush()
-            os.dup2(stderr.fileno(), STDERR)
-
-
-def _writes_to(stream: TextIO | None, number: int) -> bool:
-    try:
-        return stream is not None and stream.fileno() == number
-    except (OSError, ValueError):
-        return False
+            os.dup2(copy, STDERR)
+            os.close(copy)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from streamsep.dsp.delay import DelayLine
@@ -55,7 +55,7 @@ def load_effect(wish: str) -> Any:
 
 def _vst3(name: str) -> Any:
     pb = pedalboard()
-    if not Path(name).exists():
+    if not os.path.exists(name):
         raise EffectError(f"no plugin at {name}", expected="a VST3 plugin", remedy="check the path")
     try:
         plugin = pb.load_plugin(name)
@@ -137,12 +137,19 @@ class BeatEffects:
         From `load_effect`.
     sample_rate, channels, block_size
         Of every block (2, C, N), vocals and beat.
+    say
+        See `Board`.
     """
 
     def __init__(
-        self, plugins: Sequence[Any], sample_rate: int, channels: int, block_size: int
+        self,
+        plugins: Sequence[Any],
+        sample_rate: int,
+        channels: int,
+        block_size: int,
+        say: Callable[[str], object] = lambda text: None,
     ) -> None:
-        self._board = Board(plugins, sample_rate)
+        self._board = Board(plugins, sample_rate, say)
         self.delay = self._board.settle(channels, block_size)
         self._vocals = DelayLine(channels, self.delay, block_size)
 

@@ -47,7 +47,12 @@ def voice_plugins(preset: str) -> list[Any]:
     ]
 
 
-def voice_board(preset: str, sample_rate: int, *more: Any) -> Board | None:
+def voice_board(
+    preset: str,
+    sample_rate: int,
+    *more: Any,
+    say: Callable[[str], object] = lambda text: None,
+) -> Board | None:
     """Return the chain of a preset and ``more`` plugins, or None where that is nothing."""
     plugins = [*voice_plugins(preset), *more]
-    return Board(plugins, sample_rate) if plugins else None
+    return Board(plugins, sample_rate, say) if plugins else None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from streamsep.audio.files.notices import OnNotice
 from streamsep.audio.files.sound_file import FORMATS, AudioReader
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
@@ -40,7 +42,14 @@ def find_reference_songs(folder: Path) -> list[Path]:
     AudioFileError
         If there are none.
     """
-    children = sorted(p for p in folder.glob("*") if p.is_dir())
+    try:
+        children = sorted(folder / name for name in os.listdir(folder))
+    except (OSError, ValueError) as error:
+        raise AudioFileError(
+            f"{folder} can't be searched ({getattr(error, 'strerror', None) or error})",
+            expected="a folder with a folder a song",
+            remedy="check the path",
+        ) from error
     songs = [p for p in children if all(_stem(p, names) for names in STEMS)]
     if not songs:
         raise AudioFileError(
@@ -51,8 +60,12 @@ def find_reference_songs(folder: Path) -> list[Path]:
     return songs
 
 
-def read_reference_song(folder: Path, *, sample_rate: int, channels: int) -> ReferenceSong:
+def read_reference_song(
+    folder: Path, *, sample_rate: int, channels: int, on_notice: OnNotice | None = None
+) -> ReferenceSong:
     """Read a song at the model's rate and channels; the shorter stem sets the length.
+
+    ``on_notice`` is told what of the files couldn't be read.
 
     Raises
     ------
@@ -63,8 +76,8 @@ def read_reference_song(folder: Path, *, sample_rate: int, channels: int) -> Ref
     for names in STEMS:
         path = _stem(folder, names)
         assert path is not None  # find_reference_songs made sure
-        with AudioReader(path) as reader:
-            sound = np.concatenate(list(reader.finite_chunks()), axis=-1)
+        with AudioReader(path, on_notice=on_notice) as reader:
+            sound = np.concatenate(list(reader.chunks()), axis=-1)
             resampler = StreamResampler(reader.sample_rate, sample_rate, channels)
         stems.append(resampler.process(match_channels(sound, channels), last=True))
     count = min(stem.shape[-1] for stem in stems)
@@ -73,4 +86,4 @@ def read_reference_song(folder: Path, *, sample_rate: int, channels: int) -> Ref
 
 def _stem(song: Path, names: tuple[str, ...]) -> Path | None:
     files = (song / f"{name}{suffix}" for name in names for suffix in FORMATS)
-    return next((path for path in files if path.is_file()), None)
+    return next((path for path in files if os.path.isfile(path)), None)

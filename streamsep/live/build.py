@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from streamsep.audio.devices.microphone import MicrophoneSource
+from streamsep.audio.devices.stream_watch import StreamWatch
 from streamsep.audio.endpoint import DuplexPump, Sink, Source
 from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.recorder import Recorder
@@ -30,9 +31,10 @@ from streamsep.live.model_probe import RunModels, open_run_models
 from streamsep.live.model_switcher import ModelSwitcher
 from streamsep.live.prompter import Prompter
 from streamsep.live.recording import recorded_files, recording, refuse_overwriting
-from streamsep.lyrics import load_lyrics
+from streamsep.lyrics import Lyrics, load_lyrics
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
+from streamsep.realtime.guards import GuardWatch
 from streamsep.realtime.interpreter import low_latency_interpreter
 from streamsep.realtime.spectrum import Spectrum
 from streamsep.separation import Separator, gains_for
@@ -62,6 +64,10 @@ class LiveParts:
         Of the lyrics, if there are any.
     from_file
         Whether the input is a file.
+    files
+        Those that are read, the input's and the microphone's.
+    guards
+        Tell what was silenced and turned down.
     """
 
     session: Session
@@ -73,6 +79,8 @@ class LiveParts:
     spectrum: Spectrum | None
     prompter: Prompter | None
     from_file: bool
+    files: list[FileSource]
+    guards: GuardWatch
 
 
 def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
@@ -94,21 +102,24 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         Every one that sound, files, effects and models can give.
     """
     files = _files_to_write(config)
-    lyrics = load_lyrics(config.lyrics) if config.lyrics else None
+    lyrics = _lyrics(config, events)
     models = open_run_models(config)
     for model in models.models[1:]:
         if isinstance(model, Path):
             read_metadata(model)  # else a wrong name is found out in the middle of a song
-    loader = ModelLoader(config, {*models.models, *models.lighter.values()})
+    say = partial(_say_of, "the beat", events)
+    loader = ModelLoader(config, {*models.models, *models.lighter.values()}, say)
     loaded = loader.load(models.models[0], config.key, models.separator)
     spec, block = loaded.separator.spec, config.block
     devices = stack.enter_context(loopback(config.input, config.capture, spec, events))
+    watch = stack.enter_context(StreamWatch(events))
     with ExitStack() as opened:
-        source, sink = _open_ends(config, spec, devices, events, opened)
+        source, sink = _open_ends(config, spec, devices, events, watch, opened)
         pump = DuplexPump(source, sink, device_frames=block, channels=spec.channels)
-        microphone = _open_microphone(config, spec, events)
+        microphone = _open_microphone(config, spec, devices, events, watch)
         session = _session(config, loaded, pump, microphone, events)
-        recorders = stack.enter_context(recording(files, session, source, spec, block))
+        records = recording(files, session, source, spec, block, overwrite=config.overwrite)
+        recorders = stack.enter_context(records)
         stack.enter_context(_listening(microphone, events))
         stack.enter_context(session)
         if config.tune_process:
@@ -130,9 +141,21 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         spectrum=_spectrum(session, loaded.separator, block),
         prompter=Prompter(lyrics, from_start=from_file) if lyrics else None,
         from_file=from_file,
+        files=[source for source in (source, microphone) if isinstance(source, FileSource)],
+        guards=_guards(session, source, microphone, block, events),
     )
+    for device in dict.fromkeys((source, microphone, sink)):
+        if in_use := getattr(device, "in_use", ""):
+            events.add(in_use, kind="report")
     _report(parts, models, events)
     return parts
+
+
+def _lyrics(config: LiveConfig, events: EventLog) -> Lyrics | None:
+    if config.lyrics is None:
+        return None
+    say = partial(events.add, kind="warning", settings=("lyrics_encoding",))
+    return load_lyrics(config.lyrics, encoding=config.lyrics_encoding, say=say)
 
 
 def _files_to_write(config: LiveConfig) -> dict[Path, str]:
@@ -149,12 +172,15 @@ def _open_ends(
     spec: SeparatorSpec,
     devices: LoopbackDevices | None,
     events: EventLog,
+    watch: StreamWatch,
     opened: ExitStack,
 ) -> tuple[Source, Sink]:
     """Open the input and the output; a file as output is written beside the music."""
     output = "null" if config.output_file else config.output
     block = config.block
-    source = open_source(config.input, spec, block, devices, output=output, events=events)
+    source = open_source(
+        config.input, spec, block, devices, output=output, events=events, watch=watch
+    )
     opened.callback(source.close)
     sink = open_sink(output, source, spec, block, devices, events=events)
     opened.callback(sink.close)
@@ -198,7 +224,7 @@ def _read_ahead(session: Session, source: Source, stop: threading.Event) -> int:
     file = source
 
     def read(out: Float32) -> None:
-        file.wait_for(len(out))
+        file.wait_for(len(out), stop)
         file.read(out)
 
     session.read_ahead(read, stop)
@@ -206,16 +232,48 @@ def _read_ahead(session: Session, source: Source, stop: threading.Event) -> int:
 
 
 def _open_microphone(
-    config: LiveConfig, spec: SeparatorSpec, events: EventLog
+    config: LiveConfig,
+    spec: SeparatorSpec,
+    devices: LoopbackDevices | None,
+    events: EventLog,
+    watch: StreamWatch,
 ) -> MicrophoneSource | None:
     if config.mic is None:
         return None
     more = [load_effect(wish) for wish in config.mic_effect]
-    effect = voice_board(config.voice_effects, spec.sample_rate, *more)
+    say = partial(_say_of, "microphone", events)
+    effect = voice_board(config.voice_effects, spec.sample_rate, *more, say=say)
     delay = effect.settle(spec.channels, config.block) if effect and more else 0
     return open_microphone(
-        config.mic, spec, config.block, effect, effect_delay=delay, events=events
+        config.mic,
+        spec,
+        config.block,
+        effect,
+        effect_delay=delay,
+        channel=config.mic_channel,
+        output="null" if config.output_file else config.output,
+        devices=devices,
+        events=events,
+        watch=watch,
     )
+
+
+def _say_of(whose: str, events: EventLog, text: str) -> None:
+    events.add(f"{whose}: {text}")
+
+
+def _guards(
+    session: Session,
+    source: Source,
+    microphone: MicrophoneSource | None,
+    block: int,
+    events: EventLog,
+) -> GuardWatch:
+    devices = {"input": source, "microphone": microphone}
+    # Of files their readers tell.
+    session.device_bad_samples = lambda name: getattr(devices.get(name), "bad_samples", 0)
+    block_s = block / session.latency.sample_rate
+    return GuardWatch(lambda: session.bad_samples, session.limiter, block_s, events)
 
 
 @contextmanager

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from streamsep.audio.files.sound_file import FORMATS
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
+from streamsep.dsp.voice_channel import AUTO as AUTO_CHANNEL
+from streamsep.dsp.voice_channel import channel_number
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
 from streamsep.errors import ArgumentError
@@ -35,8 +38,9 @@ RANGES: dict[str, tuple[float, float]] = {
 
 def is_file_name(name: str) -> bool:
     """Say whether ``name`` means a sound file, there or not, and no device."""
-    path = Path(name)
-    return path.suffix.lower() in FORMATS or "/" in name or path.is_file()
+    known = Path(name).suffix.lower() in FORMATS
+    there = os.path.exists(name) and not os.path.isdir(name)  # a FIFO may be called anything
+    return name == "-" or known or "/" in name or there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,8 @@ class LiveConfig:
     record_stems
         What to record: ``mix``, ``mic``, ``beat`` or stems of the model, each but the mix in a
         file of its own, FILE.NAME.suffix.
+    overwrite
+        Whether recordings replace older ones of their name; else they get a number.
     stem
         What to play; ``beat``, with the names ``accompaniment`` and ``instrumental`` too, is all
         but the vocals.
@@ -66,6 +72,9 @@ class LiveConfig:
         Semitones by which the song is moved; None leaves out what could change it.
     mic, voice_effects
         A microphone to sing along, as ``input``, and what its voice gets.
+    mic_channel
+        Which of its channels the voice is on: ``auto`` for all that hold sound, ``mix``, ``left``,
+        ``right`` or a number; of a file ``auto`` leaves both as they are.
     effect, mic_effect
         Plugins on the beat and on the microphone.
     beat_gain, mic_gain, master_gain
@@ -83,6 +92,8 @@ class LiveConfig:
         Length after which it ends; None for the file's end, or never.
     lyrics
         A file of them, LRC or UltraStar, for the prompter.
+    lyrics_encoding
+        Of their text, by a name that Python knows; None to find it out.
     tune_process
         Whether the process is there for the music: Python's thread switch interval, its garbage
         collector and the priority of the thread that starts it are set for that, until it is
@@ -99,10 +110,12 @@ class LiveConfig:
     output: str = "speakers"
     record: Path | None = None
     record_stems: tuple[str, ...] = ("mix",)
+    overwrite: bool = False
     stem: str = "beat"
     guide: float | None = None
     key: int | None = None
     mic: str | None = None
+    mic_channel: str = AUTO_CHANNEL
     voice_effects: str = "room"
     effect: tuple[str, ...] = ()
     mic_effect: tuple[str, ...] = ()
@@ -116,6 +129,7 @@ class LiveConfig:
     slack: int = DEFAULT_SLACK
     seconds: float | None = None
     lyrics: Path | None = None
+    lyrics_encoding: str | None = None
     tune_process: bool = False
 
     def __post_init__(self) -> None:
@@ -159,6 +173,15 @@ class LiveConfig:
                 remedy="choose one of these",
                 settings=("voice_effects",),
             )
+        try:
+            channel_number(self.mic_channel)
+        except ValueError as error:
+            raise ArgumentError(
+                f"no channel of a microphone is called {self.mic_channel!r}",
+                expected="auto, mix, left, right, or a number from 1",
+                remedy="choose one of these",
+                settings=("mic_channel",),
+            ) from error
         if self.capture is not None and self.input != LOOPBACK:
             raise ArgumentError(
                 f"{self.capture!r} can't be captured for the input {self.input!r}",

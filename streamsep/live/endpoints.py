@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from streamsep.audio.capture.null_sink import Loopback, put_back_leftovers
@@ -12,12 +13,18 @@ from streamsep.audio.capture.virtual_cable import VirtualCable
 from streamsep.audio.devices.device_list import DeviceInfo, find_device, share_a_clock
 from streamsep.audio.devices.microphone import DeviceMicrophone, Effect, MicrophoneSource
 from streamsep.audio.devices.portaudio import DeviceInput, DeviceOutput
+from streamsep.audio.devices.stream_watch import StreamWatch, refuse_hearing_ourselves
 from streamsep.audio.endpoint import Sink, Source, TimerSink
 from streamsep.audio.files.file_source import FileSource
-from streamsep.errors import DeviceError
+from streamsep.audio.files.notices import Notice
+from streamsep.audio.files.pipe_input import STDIN
+from streamsep.dsp.channels import match_channels
+from streamsep.dsp.voice_channel import AUTO, VoiceChannel, channel_number
+from streamsep.errors import ArgumentError, DeviceError
 from streamsep.events import EventLog
 from streamsep.live.config import LOOPBACK, is_file_name
 from streamsep.spec import SeparatorSpec
+from streamsep.types import Float32
 
 LoopbackDevices = Loopback | VirtualCable
 
@@ -65,6 +72,7 @@ def open_source(
     *,
     output: str,
     events: EventLog,
+    watch: StreamWatch,
 ) -> Source:
     """Open the input of a name, or the loopback's own device, for an output device or null.
 
@@ -74,8 +82,17 @@ def open_source(
         If it isn't there or can't be used.
     """
     if is_file_name(name):
-        return FileSource(Path(name), sample_rate=spec.sample_rate, channels=spec.channels)
+        return FileSource(
+            STDIN if name == "-" else Path(name),
+            sample_rate=spec.sample_rate,
+            channels=spec.channels,
+            on_notice=partial(_tell, events),
+        )
     device = devices.input if devices else find_device(name, "input")
+    if output != "null" and not devices:
+        refuse_hearing_ourselves(
+            {"input": device}, _find_output(output, devices), settings={"input": "input"}
+        )
     two_clocks = output != "null" and not share_a_clock(device, _find_output(output, devices))
     return DeviceInput(
         device,
@@ -84,7 +101,13 @@ def open_source(
         device_frames=block,
         two_clocks=two_clocks,
         events=events,
+        silent=partial(watch.hears_us, "input"),
     )
+
+
+def _tell(events: EventLog, notice: Notice) -> None:
+    """Say at once what of a file isn't played as it is in it."""
+    events.add(str(notice))
 
 
 def open_microphone(
@@ -94,7 +117,11 @@ def open_microphone(
     effect: Effect | None,
     *,
     effect_delay: int,
+    channel: str,
+    output: str,
+    devices: LoopbackDevices | None,
     events: EventLog,
+    watch: StreamWatch,
 ) -> MicrophoneSource:
     """Open the microphone of a name, with its effects.
 
@@ -105,17 +132,47 @@ def open_microphone(
     """
     if is_file_name(name):
         return FileSource(
-            Path(name), sample_rate=spec.sample_rate, channels=spec.channels, effect=effect
+            STDIN if name == "-" else Path(name),
+            sample_rate=spec.sample_rate,
+            channels=spec.channels,
+            effect=_of_channel(channel, spec, effect),
+            on_notice=partial(_tell, events),
         )
+    device = find_device(name, "input")
+    if output != "null":
+        played_on = _find_output(output, devices)
+        refuse_hearing_ourselves({"microphone": device}, played_on, settings={"microphone": "mic"})
     return DeviceMicrophone(
-        find_device(name, "input"),
+        device,
         sample_rate=spec.sample_rate,
         channels=spec.channels,
         device_frames=block,
         effect=effect,
         effect_delay=effect_delay,
         events=events,
+        silent=partial(watch.hears_us, "microphone"),
+        channel=channel,
     )
+
+
+def _of_channel(channel: str, spec: SeparatorSpec, effect: Effect | None) -> Effect | None:
+    """Return what puts one channel of a file on all, before an effect."""
+    if channel == AUTO:
+        return effect
+    if (channel_number(channel) or 1) > spec.channels:
+        raise ArgumentError(
+            f"a file as microphone has no channel {channel}",
+            expected=f"1 to {spec.channels}, left and right",
+            remedy="choose one of these",
+            settings=("mic_channel",),
+        )
+    voice = VoiceChannel(spec.channels, spec.sample_rate, channel)
+
+    def process(sound: Float32) -> Float32:
+        sound = match_channels(voice.process(sound), spec.channels)
+        return sound if effect is None else effect(sound)
+
+    return process
 
 
 def open_sink(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from streamsep.effects.effect_plugins import BeatEffects, load_effect
@@ -32,6 +32,8 @@ class ModelLoader:
     models
         All that may be asked for. Their effects are loaded at once, on the thread that makes
         this: VST3 plugins load on the main thread only.
+    say
+        Told, on the inference thread, what is wrong with effects.
 
     Raises
     ------
@@ -39,7 +41,13 @@ class ModelLoader:
         If a plugin can't be loaded.
     """
 
-    def __init__(self, config: LiveConfig, models: Collection[Model]) -> None:
+    def __init__(
+        self,
+        config: LiveConfig,
+        models: Collection[Model],
+        say: Callable[[str], object] = lambda text: None,
+    ) -> None:
+        self._say = say
         self._config, self._read_ahead = config, config.listening == "file"
         self._latency = 0  # of a session with the latest model so far, in samples
         self._plugins = {model: [load_effect(wish) for wish in config.effect] for model in models}
@@ -75,7 +83,7 @@ class ModelLoader:
     ) -> LoadedModel:
         """Put behind a separator what changes the song; without any of it nothing is added."""
         sizes = (separator.spec.sample_rate, separator.spec.channels, separator.block_size)
-        effects: list[StemEffect] = [BeatEffects(plugins, *sizes)] if plugins else []
+        effects: list[StemEffect] = [BeatEffects(plugins, *sizes, self._say)] if plugins else []
         key = None if semitones is None else KeyChanger(semitones, *sizes)
         if key is not None:
             effects.append(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def lighter_model(playing: Model, others: Sequence[Model]) -> Path | None:
     if not isinstance(playing, Path):
         return None
     known = {playing, *others, *builtin_models().values()}
-    work = {path: _work(path) for path in known if isinstance(path, Path) and path.is_file()}
+    work = {path: _work(path) for path in known if isinstance(path, Path) and os.path.isfile(path)}
     lightest = min(work, key=lambda path: work[path])
     return lightest if work[lightest] < _work(playing) else None
 
@@ -120,6 +121,6 @@ def _work(path: Path) -> float:
     """Guess how much a model has to do: the bytes of its weights, as often a second as it runs."""
     spec = ModelSpec.from_metadata(read_metadata(path))
     prior = spec.prior_file(path)
-    beside = _work(prior) / PRIOR_STRIDES[-1] if spec.prior and prior.is_file() else 0.0
+    beside = _work(prior) / PRIOR_STRIDES[-1] if spec.prior and os.path.isfile(prior) else 0.0
     size = spec.graph_file(path).stat().st_size
     return size * spec.sample_rate / (spec.hop_length * spec.stride_frames) + beside

@@ -12,6 +12,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol
 
+from streamsep.audio.files.notices import Notice
 from streamsep.events import EventLog
 from streamsep.live.build import LiveParts, build
 from streamsep.live.config import LiveConfig
@@ -228,6 +229,8 @@ class LivePlayer:
                 if seconds is not None and session.seconds >= seconds:
                     self._stopping.set()
                 parts.switcher.watch(session)
+                parts.guards.look()
+            parts.guards.end()
         except Exception as error:  # as above
             self._fault = self._fault or error
             self._stopping.set()
@@ -252,6 +255,11 @@ class LivePlayer:
     def session(self) -> Session:
         """What runs between the input and the output."""
         return self._parts.session
+
+    @property
+    def notices(self) -> list[Notice]:
+        """What of the files that are read isn't played as it is in them; known when they end."""
+        return [notice for file in self._parts.files for notice in file.notices.all]
 
     @property
     def latency(self) -> LatencyReport:

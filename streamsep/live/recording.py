@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from streamsep.audio.endpoint import Source
+from streamsep.audio.files.file_identity import file_identity
 from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.recorder import Recorder
+from streamsep.dsp.decibels import to_db
 from streamsep.errors import OutputError, StreamsepError
 from streamsep.events import EventLog
 from streamsep.realtime import Session
@@ -31,16 +33,16 @@ def refuse_overwriting(targets: Sequence[Path], inputs: Sequence[Path]) -> None:
     OutputError
         Before anything is written.
     """
-    taken = {path.resolve() for path in inputs}
+    taken = {file_identity(path) for path in inputs}
     for target in targets:
-        if target.resolve() in taken:
+        if file_identity(target) in taken:
             raise OutputError(
                 f"{target} is needed for something else already",
                 expected="a file of its own for each sound, and none that is played",
                 remedy="choose another name for the recording or the output",
                 settings=("record", "output"),
             )
-        taken.add(target.resolve())
+        taken.add(file_identity(target))
 
 
 @contextmanager
@@ -50,6 +52,8 @@ def recording(
     source: Source,
     spec: SeparatorSpec,
     block: int,
+    *,
+    overwrite: bool = False,
 ) -> Iterator[list[Recorder]]:
     """Record a bus to each file, and finish the files whatever happens in between.
 
@@ -76,8 +80,12 @@ def recording(
                 block_size=block,
                 skip=session.latency.session,
                 limit=limit,
+                overwrite=overwrite,
                 failed=failed,
             )
+            if recorder.path != path and not overwrite:
+                line = f"{path} is there already: the recording goes to {recorder.path}"
+                events.add(line, kind="warning", settings=("overwrite",))
             recorders.append(recorder)
             session.add_tap(bus, recorder)
         yield recorders
@@ -93,12 +101,20 @@ def _finish(recorder: Recorder, spec: SeparatorSpec, events: EventLog) -> Stream
     """Close a recorder, report what is in its file, and return why it isn't all."""
     recorder.close()
     if not recorder.written:
-        recorder.path.unlink(missing_ok=True)  # a file without a sample is no recording
         events.add(f"{recorder.path}: nothing recorded", kind="report")
         return recorder.fault
     seconds, lost = recorder.written / spec.sample_rate, recorder.lost / spec.sample_rate
     note = f", {lost:.2f} s lost to a slow disk" if lost else ""
     events.add(f"{recorder.path}: {seconds:.2f} s recorded{note}", kind="report")
+    cut, peak = recorder.cut
+    if cut:
+        share = 100.0 * cut / (recorder.written * spec.channels)
+        events.add(
+            f"{recorder.path}: {share:.2g} % of it is cut at full scale, up to "
+            f"{to_db(peak):.1f} dB beyond; less master gain keeps it whole",
+            kind="warning",
+            settings=("master_gain",),
+        )
     return recorder.fault
 
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from streamsep.errors import LyricsError
 from streamsep.lyrics.lrc import parse_lrc
+from streamsep.lyrics.text_encoding import decode_text
 from streamsep.lyrics.timeline import Lyrics
 from streamsep.lyrics.ultrastar import is_ultrastar, parse_ultrastar
 
-ENCODINGS = ("utf-8-sig", "cp1252")
 
-
-def load_lyrics(path: Path) -> Lyrics:
+def load_lyrics(
+    path: Path, *, encoding: str | None = None, say: Callable[[str], object] = lambda line: None
+) -> Lyrics:
     """Read an LRC or UltraStar file; its content says which it is.
+
+    Parameters
+    ----------
+    path
+        The file.
+    encoding
+        Of its text; see `decode_text`.
+    say
+        Told in which encoding it is read, if that isn't UTF-8.
 
     Raises
     ------
@@ -22,28 +33,33 @@ def load_lyrics(path: Path) -> Lyrics:
     """
     try:
         content = path.read_bytes()
-    except OSError as error:
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
         raise LyricsError(
-            f"the lyrics {path} can't be read ({error.strerror})",
+            f"the lyrics {path} can't be read ({why})",
             expected="an LRC or UltraStar file",
             remedy="check the path",
         ) from error
-    return parse_lyrics(_decode(content, path), str(path))
-
-
-def _decode(content: bytes, path: Path) -> str:
-    for encoding in ENCODINGS:
-        try:
-            text = content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:  # as in UTF-16, and in what is no text
-            return text
-    raise LyricsError(
-        f"{path} is no text in an encoding that streamsep reads",
-        expected="UTF-8 or Windows-1252",
-        remedy="save it as UTF-8 with a text editor",
-    )
+    try:
+        decoded = decode_text(content, encoding)
+    except LookupError as error:
+        raise LyricsError(
+            f"no encoding is called {encoding!r}",
+            expected="a name such as utf-8, cp1250, gb18030 or shift_jis",
+            remedy="choose one of these, or none, to have it found out",
+            settings=("lyrics_encoding",),
+        ) from error
+    if decoded is None:
+        raise LyricsError(
+            f"{path} is no text in an encoding that can be told",
+            expected=encoding or "UTF-8, or a text of some length in another encoding",
+            remedy="save it as UTF-8 with a text editor, or say which encoding it is in",
+            settings=("lyrics_encoding",),
+        )
+    if decoded.known in ("said", "found"):
+        how = "as it says" if decoded.known == "said" else "by its letters"
+        say(f"the lyrics {path} are read as {decoded.encoding}, {how}")
+    return parse_lyrics(decoded.text, str(path))
 
 
 def parse_lyrics(text: str, name: str) -> Lyrics:

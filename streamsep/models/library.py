@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,7 +33,7 @@ def builtin_models() -> dict[str, Path]:
     package = None if any(here.glob(f"*{SUFFIX}")) else find_spec(WEIGHTS)
     folder = Path(package.origin).parent if package and package.origin else here
     files = {name: folder / f"{name}{SUFFIX}" for name in BUILTIN}
-    return {name: path for name, path in files.items() if path.is_file()}
+    return {name: path for name, path in files.items() if os.path.isfile(path)}
 
 
 def imported_folder() -> Path:
@@ -72,9 +73,9 @@ def find_model(name: str | None) -> Model:
     if name is None or name in BUILTIN:
         return _find_builtin(name or BUILTIN[0])
     path, own = Path(name), imported_path(name)
-    if path.name != name or (path.is_file() and not _is_copy(own, path)):
+    if path.name != name or (os.path.isfile(path) and not _is_copy(own, path)):
         return path
-    return own if own.is_file() else _find_plugin(name) or path
+    return own if os.path.isfile(own) else _find_plugin(name) or path
 
 
 def _find_builtin(name: str) -> Path:
@@ -89,7 +90,7 @@ def _find_builtin(name: str) -> Path:
 
 
 def _is_copy(own: Path, path: Path) -> bool:
-    return own.is_file() and own.read_bytes().startswith(path.read_bytes())
+    return os.path.isfile(own) and own.read_bytes().startswith(path.read_bytes())
 
 
 def _find_plugin(name: str) -> EntryPoint | None:

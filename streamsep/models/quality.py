@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,7 +38,7 @@ def builtin_file(name: str) -> Path | None:
         path = find_model(name)
     except ModelError:
         return None
-    return path if isinstance(path, Path) and path.is_file() else None
+    return path if isinstance(path, Path) and os.path.isfile(path) else None
 
 
 def file_problem(name: str) -> str:

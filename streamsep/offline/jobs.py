@@ -2,37 +2,20 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 
-from streamsep.audio.files.container import VIDEO_SUFFIXES
+from streamsep.audio.files.file_identity import file_identity
+from streamsep.audio.files.pipe_input import STDIN, is_pipe
 from streamsep.audio.files.sound_file import FORMATS
-from streamsep.errors import ArgumentError, AudioFileError, OutputError
+from streamsep.audio.files.stream_copies import VIDEO_SUFFIXES, video_suffix
+from streamsep.errors import ArgumentError, OutputError
 from streamsep.stem_names import BEAT, canonical_stem
 
 SOUND_FORMATS = (*FORMATS, ".m4a")
-# Videos in containers that are read only become Matroska, which holds any picture.
-OTHER_VIDEOS = (".avi", ".flv", ".mpg", ".mpeg", ".ts", ".wmv")
-# What is taken out of a folder; a file given by its name may be called anything.
-SUFFIXES = (
-    *SOUND_FORMATS,
-    ".aac",
-    ".aif",
-    ".aiff",
-    ".au",
-    ".caf",
-    ".m4b",
-    ".mka",
-    ".oga",
-    ".opus",
-    ".wma",
-    *VIDEO_SUFFIXES,
-    *OTHER_VIDEOS,
-)
 KNOWN = (*SOUND_FORMATS, *VIDEO_SUFFIXES)
 FIELDS = ("folder", "name", "ext", "stem")
 
@@ -53,9 +36,25 @@ class InputFile:
     folder: Path = Path()
 
     @property
-    def is_video(self) -> bool:
-        """Whether its name says so."""
-        return self.path.suffix.lower() in (*VIDEO_SUFFIXES, *OTHER_VIDEOS)
+    def video_suffix(self) -> str | None:
+        """What a video with its picture ends in; None for what has no moving picture."""
+        return video_suffix(self.path)
+
+    @property
+    def name(self) -> str:
+        """What the file is called, without its suffix."""
+        if self._is_nameless:
+            return "stdin" if self.path == STDIN else f"fd{self.path.name}"
+        return self.path.stem
+
+    @property
+    def beside(self) -> Path:
+        """The folder beside the file: the present one for what comes through a nameless pipe."""
+        return Path() if self._is_nameless else self.path.parent
+
+    @property
+    def _is_nameless(self) -> bool:
+        return self.path.parts[:2] in (("/", "dev"), ("/", "proc")) and is_pipe(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,56 +63,6 @@ class Job:
 
     song: InputFile
     targets: dict[str, Path]
-
-    @property
-    def done(self) -> bool:
-        """Whether all targets are there, none older than the song."""
-        try:
-            made = min(target.stat().st_mtime for target in self.targets.values())
-            return made >= self.song.path.stat().st_mtime
-        except OSError:
-            return False
-
-
-def find_input_files(names: tuple[str, ...]) -> list[InputFile]:
-    """Return the files that names, folders and globs mean, each once.
-
-    A name that means nothing is kept: whoever opens it says so.
-
-    Raises
-    ------
-    AudioFileError
-        If a folder holds no sound.
-    """
-    songs: dict[str, InputFile] = {}
-    for name in names:
-        for path in _expanded(name):
-            for song in _inside(path) if path.is_dir() else [InputFile(path)]:
-                songs.setdefault(os.path.abspath(song.path), song)
-    return list(songs.values())
-
-
-def _expanded(name: str) -> list[Path]:
-    if os.path.lexists(name) or not glob.has_magic(name):
-        return [Path(name)]
-    return [Path(match) for match in sorted(glob.glob(name, recursive=True))] or [Path(name)]
-
-
-def _inside(folder: Path) -> list[InputFile]:
-    found = [
-        InputFile(path, path.relative_to(folder).parent)
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and path.is_file()
-    ]
-    if not found:
-        raise AudioFileError(
-            f"the folder {folder} holds no sound files",
-            expected=f"files that end in {', '.join(SUFFIXES)}",
-            remedy="check the path; a file of another name can be given by itself",
-        )
-    return found
 
 
 class Template:
@@ -151,19 +100,16 @@ class Template:
 
     def suffix_for(self, song: InputFile) -> str:
         """Return what the targets of a song end in."""
-        own = song.path.suffix.lower()
-        if self._suffix is not None or not song.is_video:
-            return self._suffix or ".wav"
-        return own if own in VIDEO_SUFFIXES else ".mkv"
+        return self._suffix or song.video_suffix or ".wav"
 
     def target(self, song: InputFile, stem: str) -> Path:
         """Return where a stem of a song goes."""
         suffix = self.suffix_for(song)
         if self._pattern is None:
-            return song.path.with_name(f"{song.path.stem}.{stem}{suffix}")
+            return song.beside / f"{song.name}.{stem}{suffix}"
         values = dict(
             folder=str(song.folder),
-            name=song.path.stem,
+            name=song.name,
             stem=stem,
             ext=song.path.suffix.lstrip("."),
         )
@@ -246,10 +192,10 @@ def _bare(path: Path) -> str:
 
 
 def _refuse_same_targets(jobs: list[Job]) -> None:
-    taken = {os.path.abspath(job.song.path): "a file to separate" for job in jobs}
+    taken: dict[object, str] = {file_identity(job.song.path): "a file to separate" for job in jobs}
     for job in jobs:
         for stem, target in job.targets.items():
-            key, owner = os.path.abspath(target), f"the {stem} of {job.song.path}"
+            key, owner = file_identity(target), f"the {stem} of {job.song.path}"
             if key in taken:
                 raise OutputError(
                     f"{target} would be both {taken[key]} and {owner}",

@@ -17,7 +17,8 @@ Job = TypeVar("Job")
 
 # Windows hears Ctrl-C only between two waits.
 WAIT_S = 0.2
-ENDS = (signal.SIGINT, signal.SIGTERM)
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")  # the last not on Windows
+ENDS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
 
 
 class Stopped(Exception):  # noqa: N818  # no error: the end of a thread that isn't wanted any more

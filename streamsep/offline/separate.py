@@ -12,6 +12,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from streamsep.audio.files.notices import Notice
+from streamsep.audio.files.part_files import remove_leftovers
+from streamsep.audio.files.pipe_input import STDIN
 from streamsep.audio.files.sound_file import CHUNK_S, subtype_for
 from streamsep.dsp.decibels import db_to_gain, to_db
 from streamsep.errors import ArgumentError
@@ -123,12 +126,13 @@ def separate_file(
 
     The stems have the file's sample rate and, to the sample, its length; mono stays mono, more
     than two channels become two; tags and covers are kept. Each file is there whole or not at
-    all, and older ones are overwritten.
+    all, and older ones are overwritten. What of the file can't be read is silence in them.
 
     Parameters
     ----------
     path
-        WAV, FLAC, OGG or MP3; with the extra ``media`` anything that FFmpeg reads.
+        WAV, FLAC, OGG or MP3; with the extra ``media`` anything that FFmpeg reads. A pipe is
+        read as it comes; ``"-"`` is standard input.
     output
         Where the stems go: a folder, which is made if it is missing; or a path with
         ``{folder}``, ``{name}``, ``{ext}`` and ``{stem}`` in it, such as
@@ -156,12 +160,13 @@ def separate_file(
     Warns
     -----
     UserWarning
-        If a stem went beyond full scale and was cut there.
+        If a stem went beyond full scale and was cut there, and for all else that isn't in the
+        stems as it was in the file.
 
     Raises
     ------
     AudioFileError
-        If the file is missing, can't be read, or holds NaN or Inf.
+        If the file is missing, or nothing of it can be read.
     OutputError
         If a stem can't be written; nothing is left under its name then.
     ArgumentError
@@ -182,7 +187,7 @@ def separate_file(
             expected="a number of decibels, or -inf for silence",
             remedy="leave it out for stems as loud as in the song",
         )
-    song = InputFile(Path(path))
+    song = InputFile(STDIN if os.fspath(path) == "-" else Path(path))
     template = Template(
         None if output is None else os.fspath(output), f".{format.lstrip('.')}" if format else None
     )
@@ -191,6 +196,8 @@ def separate_file(
     loaded = load(model, device=device)
     names = None if stems is None else stem_list(stems, loaded.stems)
     (job,) = plan([song], template, names, loaded.stems)
+    notices: list[Notice] = []
+    remove_leftovers(target.parent for target in job.targets.values())
     with loaded.separator(offline=True) as separator:
         peaks = write_stems(
             separator,
@@ -199,7 +206,10 @@ def separate_file(
             bits=bits,
             gain=db_to_gain(gain_db),
             on_progress=progress or (lambda share: None),
+            on_notice=notices.append,
         )
+    for notice in notices:
+        warnings.warn(str(notice), stacklevel=2)
     for stem, target in job.targets.items():
         if peaks[stem] > 1.0 and bits != FLOAT_BITS:
             warnings.warn(

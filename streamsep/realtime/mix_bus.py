@@ -10,7 +10,9 @@ import numpy as np
 
 from streamsep.dsp.crossfade import DryWetSwitch
 from streamsep.dsp.decibels import db_to_gain, to_db
+from streamsep.dsp.limiter import Limiter
 from streamsep.dsp.mixer import RampedMixer
+from streamsep.dsp.sanitize import Sanitizer
 from streamsep.separation import gains_for
 from streamsep.stem_names import canonical_stem
 from streamsep.types import Float32
@@ -52,7 +54,7 @@ class MixBus:
     """Mixes block by block on the audio thread; faders move from any other, without clicks.
 
     ``mix = master · (beat · song + mic · microphone)``, where the song is the chosen stems with
-    ``guide`` of the vocals, or, bypassed, the delayed original.
+    ``guide`` of the vocals, or, bypassed, the delayed original. It is limited at full scale.
 
     Parameters
     ----------
@@ -60,6 +62,8 @@ class MixBus:
         Names of the stems; the last one is the residual.
     channels, block_size
         Sizes C, N of a block.
+    sample_rate
+        In Hz.
     gains
         Linear gain of each stem in the song by name; stems not named are silent.
     microphone
@@ -71,6 +75,10 @@ class MixBus:
         (C, N): the delayed original of the present block is to be written here.
     listening
         Whether the microphone is read.
+    limiter
+        Of the mix.
+    mic_lost, mic_bad
+        Blocks in which the microphone lost samples, and its samples that were NaN, Inf or absurd.
 
     Raises
     ------
@@ -83,6 +91,7 @@ class MixBus:
         stems: tuple[str, ...],
         channels: int,
         block_size: int,
+        sample_rate: int,
         *,
         gains: Mapping[str, float],
         microphone: Microphone | None = None,
@@ -102,6 +111,8 @@ class MixBus:
         )
         self._silence = np.zeros(shape, np.float32)
         self._mic = np.zeros(shape, np.float32)
+        self._sanitizer = Sanitizer(shape)
+        self.limiter = Limiter(channels, block_size, sample_rate)
         song = np.array([gains.get(name, 0.0) for name in stems], np.float32)
         self._song_mixer = RampedMixer(channels, block_size, song)
         self._out_mixer = RampedMixer(channels, block_size, np.array([1.0, 0.0, 1.0], np.float32))
@@ -110,7 +121,7 @@ class MixBus:
         # Replaced as a whole: the audio thread may be walking through the old ones.
         self._stem_taps: tuple[_StemTap, ...] = ()
         self._taps: dict[str, tuple[Tap, ...]] = dict.fromkeys(OWN_BUSES, ())
-        self.mic_lost = 0
+        self.mic_lost = self.mic_bad = 0
         self._peak_mic = 0.0
 
     @property
@@ -192,6 +203,7 @@ class MixBus:
         self._song_mixer.mix(stems, self._song)
         mic = self._listen()
         self._out_mixer.mix((self._song, self.dry, mic), self._out)
+        self.limiter.process(self._out)
         for parts, tap in self._stem_taps:
             tap.push(self._sum_of(parts, stems))
         for tap in self._taps["mic"]:
@@ -204,6 +216,7 @@ class MixBus:
         if self._microphone is None or not self.listening:
             return self._silence
         self.mic_lost += self._microphone.read(self._mic.T) != 0
+        self.mic_bad += self._sanitizer.clean(self._mic)
         np.abs(self._mic, out=self._scratch)
         self._peak_mic = max(self._peak_mic, float(self._scratch.max()))
         return self._mic

@@ -34,7 +34,7 @@ class Monitor:
         self._measured = None
 
     def snapshot(
-        self, *, latency: LatencyReport, key: int | None, drift_ppm: float | None
+        self, *, latency: LatencyReport, key: int | None, drift_ppm: float | None, bad_samples: int
     ) -> SessionStats:
         """Return the state of things now; at most 10 times a second."""
         processor, pipeline = self._processor, self._processor.pipeline
@@ -59,7 +59,7 @@ class Monitor:
             device_glitches=processor.glitches,
             mic_latency=mix_bus.mic_latency,
             mic_glitches=mix_bus.mic_lost,
-            bad_samples=processor.bad_samples,
+            bad_samples=bad_samples,
             provider=separator.provider,
             model=separator.spec.name,
             drift_ppm=drift_ppm,

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from streamsep.dsp.limiter import Limiter
 from streamsep.errors import SessionError, StreamsepError
 from streamsep.events import EventLog
 from streamsep.realtime.block_processor import BlockProcessor
@@ -58,6 +59,8 @@ class Session:
     device_latency
         Asked for what the endpoint's devices take together, in samples, None while not known;
         set before the first block.
+    device_bad_samples
+        Asked how many samples the device of ``input`` or ``microphone`` has silenced; set as these.
 
     Raises
     ------
@@ -87,6 +90,7 @@ class Session:
             separator.stems,
             separator.spec.channels,
             device_frames,
+            separator.spec.sample_rate,
             gains={"beat": 1.0} if gains is None else gains,
             microphone=microphone,
         )
@@ -98,6 +102,7 @@ class Session:
         self._change = ModelChange(self._processor, self._new_pipeline, self.events)
         self.drift_ppm: Callable[[], float | None] = lambda: None
         self.device_latency: Callable[[], int | None] = lambda: None
+        self.device_bad_samples: Callable[[str], int] = lambda name: 0
         self._fault: Exception | None = None
 
     def _new_pipeline(self, model: LoadedModel) -> Pipeline:
@@ -114,6 +119,23 @@ class Session:
     def seconds(self) -> float:
         """Length of what has been processed since the clock started."""
         return self._processor.seconds
+
+    @property
+    def bad_samples(self) -> dict[str, int]:
+        """Samples that were NaN, Inf or absurdly loud, and silenced, by what they came from."""
+        mix_bus = self._mix_bus
+        found = {
+            "input": self._processor.bad_samples,
+            "microphone": mix_bus.mic_bad,
+            "stems": mix_bus.limiter.bad_samples,
+        }
+        # Devices silence them before they convert.
+        return {name: n + self.device_bad_samples(name) for name, n in found.items()}
+
+    @property
+    def limiter(self) -> Limiter:
+        """The mix's."""
+        return self._mix_bus.limiter
 
     @property
     def dropouts(self) -> int:
@@ -311,5 +333,8 @@ class Session:
     def snapshot(self) -> SessionStats:
         """Return the state of things now; call it from one thread, at most 10 times a second."""
         return self._monitor.snapshot(
-            latency=self.latency, key=self.key, drift_ppm=self.drift_ppm()
+            latency=self.latency,
+            key=self.key,
+            drift_ppm=self.drift_ppm(),
+            bad_samples=sum(self.bad_samples.values()),
         )

@@ -311,8 +311,10 @@ def _quiet(options: Any) -> Iterator[None]:
 
 def _create(path: Path, providers: Sequence[str | tuple[str, Any]], options: Any) -> Any:
     try:
+        # It takes no name that is no text.
+        model = str(path) if str(path).isprintable() else path.read_bytes()
         # Else onnxruntime takes the CPU where CUDA refuses, and says so on standard output.
-        return ort.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
+        return ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime's errors share no narrower public base
         raise ModelError(
             f"{path} can't be loaded as a model ({first_line(error)})",

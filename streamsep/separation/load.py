@@ -144,7 +144,7 @@ def _load_prior(path: Path, device: str, stride: int | None, wait: bool) -> Mask
         As `OnnxBackend` does; but where the machine is to decide and the file isn't there, there
         is none.
     """
-    if stride == 0 or (stride is None and not path.is_file()):
+    if stride == 0 or (stride is None and not os.path.isfile(path)):
         return None
     backend = OnnxBackend(path, device=device)
     if stride is None and wait:

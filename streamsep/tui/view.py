@@ -173,6 +173,7 @@ def _timing(stats: SessionStats) -> list[str]:
         *voice,
         f"hop {_hop_times(stats)}",
         f"dropouts {_lost(stats)}",
+        *([f"bad samples {stats.bad_samples}"] if stats.bad_samples else []),
         *drift,
     ]
 

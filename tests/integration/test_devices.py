@@ -230,3 +230,29 @@ def test_devices_and_doctor_see_the_server(server, identity_model):
     assert checked.returncode == 0, checked.stdout
     assert "input devices: 2" in checked.stdout
     assert "output devices: 2" in checked.stdout
+    assert "opened: input 'default' (A.monitor), 44100 Hz, 2 channels" in checked.stdout
+    assert "opened: output 'default' (B), 44100 Hz, 2 channels" in checked.stdout
+
+
+DOCTORED = ("--input", "pulse", "--output", "pulse")
+
+
+@pytest.mark.parametrize(
+    ("broken", "remedy"),
+    [
+        ({"ALSA_PLUGIN_DIR": "/nonexistent"}, "unset ALSA_PLUGIN_DIR"),
+        ({"PULSE_SINK": "nowhere"}, "correct PULSE_SINK, or leave it out"),
+        ({"PULSE_SOURCE": "B.monitor"}, "connect one, choose it with"),
+    ],
+)
+def test_the_doctor_says_of_live_what_live_does_and_the_remedy_mends_it(
+    server, identity_model, broken, remedy
+):
+    env = server.env()
+    for changes, mended in ((broken, False), ({}, True)):
+        doctor = streamsep("doctor", *DOCTORED, "--model", identity_model, env=env | changes)
+        live = streamsep(
+            "live", *DOCTORED, "--seconds", 0.2, "--model", identity_model, env=env | changes
+        )
+        assert (doctor.returncode, live.returncode) == ((0, 0) if mended else (1, 5))
+        assert mended or (remedy in doctor.stdout and remedy in live.stderr)

@@ -100,6 +100,29 @@ def test_the_voice_is_heard_soon_and_whole_and_in_the_mix(
     assert abs(way_out - way_in - reported) <= 3 * BLOCK, (way_out - way_in, reported)
 
 
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize(("choice", "share"), [("auto", 1.0), ("mix", 0.5)])
+def test_a_voice_on_one_side_is_as_loud_as_it_is_unless_mixed(
+    server, beat, identity_model, tmp_path, side, choice, share
+):
+    """As with a singer at one input of two of an interface."""
+    time_s = np.arange(3 * RATE) / RATE
+    sung = np.zeros((2, len(time_s)), np.float32)
+    sung[side] = 0.5 * np.sin(2 * np.pi * 330 * time_s)
+    sf.write(tmp_path / "voice.wav", sung.T, RATE, subtype="FLOAT")
+    with singing(
+        *(server, tmp_path, beat, identity_model, "--voice-effects", "off"),
+        *("--mic-channel", choice),
+    ) as live:
+        live.wait_until_running()
+        server.play(tmp_path / "voice.wav", "FRONT")
+        assert live.end() == 0, live.stderr
+    heard = read(tmp_path / "take.mic.wav")
+    np.testing.assert_array_equal(heard[0], heard[1])
+    loud = np.abs(heard[0][np.abs(heard[0]) > 0.01])
+    assert np.quantile(loud, 0.99) == pytest.approx(0.5 * share, rel=0.02)
+
+
 @pytest.fixture(scope="module")
 def beat(tmp_path_factory):
     """Long enough to go on for as long as anything here takes."""

@@ -18,7 +18,7 @@ from testing.signals import music
 from tests.support import models
 from tests.support.commands import streamsep, without_sound
 
-FILE, OUTPUT, DEVICE, MODEL, BACKEND = 3, 4, 5, 6, 7
+FILE, OUTPUT, DEVICE, MODEL, BACKEND, LOSSES = 3, 4, 5, 6, 7, 12
 
 
 @pytest.fixture
@@ -101,27 +101,33 @@ class TestSoundFiles:
         assert re.findall(r"\d+", message.expected) == ["8000", "384000"]
 
     @pytest.mark.parametrize("value", [np.nan, np.inf])
-    def test_nan_is_refused_by_separate_and_leaves_nothing(
+    def test_what_is_no_number_is_silent_in_the_stems_and_said(
         self, command, identity_model, tmp_path, value
     ):
         sound = music(1.0)
         sound[0, 22_050] = value
         path = tmp_path / "bad.wav"
         sf.write(path, sound.T, 44_100, subtype="FLOAT")
-        before = sorted(tmp_path.iterdir())
-        message = refusal(command("separate", path, "--model", identity_model), FILE)
-        assert str(path) in message.what
-        assert "0.500 s" in message.what
-        assert sorted(tmp_path.iterdir()) == before
+        done = command("separate", path, "--stems", "beat", "--model", identity_model)
+        assert (done.code, done.stdout) == (LOSSES, f"{tmp_path}/bad.beat.wav\n")
+        place, last = done.stderr.splitlines()
+        assert place.startswith(f"{path}: 1 sample silenced at 0.500 s")
+        assert str(path) in last
+        sound[0, 22_050] = 0.0
+        beat, _ = sf.read(tmp_path / "bad.beat.wav")
+        np.testing.assert_allclose(beat.T, sound, atol=2.0**-23)
 
-    def test_a_damaged_file_leaves_no_stems(self, command, identity_model, tmp_path):
+    def test_a_damaged_file_gives_what_can_be_read(self, command, identity_model, tmp_path):
         path = tmp_path / "half.flac"
         sf.write(path, music(2.0).T, 44_100)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        before = sorted(tmp_path.iterdir())
-        message = refusal(command("separate", path, "--model", identity_model), FILE)
-        assert re.search(rf"{path} .* [01]\.\d s", message.what)
-        assert sorted(tmp_path.iterdir()) == before
+        done = command("separate", path, "--json", "--stems", "beat", "--model", identity_model)
+        assert done.code == LOSSES
+        notice, stems = map(json.loads, done.stdout.splitlines())
+        assert (notice["song"], notice["lost"]) == (str(path), True)
+        assert re.search(r"[01]\.\d+ s, .* 2\.000 s", notice["notice"])
+        assert stems == {"song": str(path), "stems": {"beat": f"{tmp_path}/half.beat.wav"}}
+        assert 0.3 < sf.info(tmp_path / "half.beat.wav").duration < 1.7
 
 
 class TestModels:
@@ -334,7 +340,22 @@ class TestDevices:
         done = streamsep("live", "--input", "loopback", "--model", identity_model)
         message = refusal(done, DEVICE)
         assert "PulseAudio or PipeWire" in message.what
-        assert "'pulseaudio --start'" in message.remedy
+        assert "'unset PULSE_SERVER'" in message.remedy
+
+    def test_a_mistake_in_asoundrc_is_named(self, tmp_path, identity_model):
+        (tmp_path / ".asoundrc").write_text("pcm.!default { type nonsense\n")
+        env = without_sound() | {"HOME": str(tmp_path)}
+        for arguments in (["devices"], ["live", "--model", identity_model]):
+            message = refusal(streamsep(*arguments, env=env), DEVICE)
+            assert "PortAudio doesn't start" in message.what
+            assert f"ALSA reads {tmp_path}/.asoundrc" in message.expected
+        assert "PortAudio doesn't start" in streamsep("doctor", env=env).stdout
+
+    def test_the_doctor_opens_what_live_would_open(self, identity_model):
+        for option in ("--input", "--output", "--mic"):
+            done = streamsep("doctor", option, "theremin", "--model", identity_model)
+            assert done.returncode == 1
+            assert "device 'theremin'" in done.stdout
 
     def test_a_machine_without_devices_can_be_asked(self, identity_model):
         listed = streamsep("devices")

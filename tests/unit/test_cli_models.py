@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ import pytest
 import soundfile as sf
 
 from streamsep.models import BUILTIN, find_model, imported_path
+from streamsep.models.contracts.mdx import fingerprint
 from streamsep.models.integrity import model_files
 from streamsep.models.quality import file_problem
 from streamsep.onnx_file import read_metadata
@@ -64,6 +68,34 @@ class TestImport:
         assert (spec.compensate, spec.lookahead_frames, spec.licence) == (1.03, 3, "MIT")
         assert "UVR-MDX-NET Inst 1.onnx, MD5 of its end " in spec.origin
         onnx.checker.check_model(onnx.load(path))
+
+    def test_with_the_file_that_uvr_keeps_of_one_model(self, command, tmp_path, published):
+        params = tmp_path / f"{fingerprint(published)}.json"
+        params.write_text(json.dumps(MODEL_DATA))
+        done = command("models", "import", published, "--params", params)
+        assert done.code == 0, done.stderr
+        spec = load_separator(imported_path("UVR-MDX-NET-Inst-1"), offline=True).spec
+        assert (spec.n_fft, spec.compensate) == (6144, 1.03)
+        other = params.with_name(f"{'0' * 32}.json")
+        params.rename(other)
+        line = one_line(command("models", "import", published, "--params", other, "--name", "x"))
+        assert f"{other} is of the model {'0' * 32}, and " in line
+
+    def test_weights_in_another_file_are_merged_by_the_remedy(self, command, tmp_path, published):
+        folder = tmp_path / "scattered"
+        folder.mkdir()
+        path = folder / "model.onnx"
+        model = onnx.load(published)
+        (tensor,) = model.graph.initializer
+        tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor), "kernel"))
+        weights = dict(location="model.onnx.data", size_threshold=0)
+        onnx.save(model, path, save_as_external_data=True, **weights)
+        line = one_line(command("models", "import", path, "--n-fft", 6144, "--stem", "beat"))
+        merge = re.search(r'python -c "(.*)"$', line)[1]
+        subprocess.run([sys.executable, "-c", merge], cwd=folder, check=True)
+        merged = folder / "merged.onnx"
+        done = command("models", "import", merged, "--n-fft", 6144, "--stem", "beat")
+        assert done.code == 0, done.stderr
 
     def test_only_the_end_of_a_long_file_is_hashed(self, command, tmp_path):
         path = models.mdx(tmp_path / "long.onnx", spec=False)

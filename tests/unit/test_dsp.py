@@ -8,7 +8,7 @@ from streamsep.dsp.delay import DelayLine
 from streamsep.dsp.mixer import RAMP_SAMPLES, RampedMixer
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.ring import RingBuffer
-from streamsep.dsp.sanitize import MAX_AMPLITUDE, Sanitizer
+from streamsep.dsp.sanitize import Sanitizer
 from streamsep.dsp.stft import StreamingSTFT, analysis_window, dual_window
 from testing.signals import music
 
@@ -165,8 +165,8 @@ def test_decibels():
 
 def test_sanitizer_mends_and_counts():
     samples = np.array([[0.5, np.nan, np.inf, -np.inf, 1e30]], np.float32)
-    assert Sanitizer((1, 5)).clean(samples) == 3
-    assert samples.tolist() == [[0.5, 0.0, 0.0, 0.0, MAX_AMPLITUDE]]
+    assert Sanitizer((1, 5)).clean(samples) == 4
+    assert samples.tolist() == [[0.5, 0.0, 0.0, 0.0, 0.0]]
 
 
 @pytest.mark.parametrize(

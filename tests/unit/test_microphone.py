@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from streamsep.audio.devices.device_list import DeviceInfo
 from streamsep.audio.devices.microphone import DeviceMicrophone, MicrophoneBuffer
 
 RATE, BLOCK = 44_100, 512
@@ -99,10 +100,13 @@ def test_before_the_first_sound_nothing_is_lost():
     assert not out.any()
 
 
+DEVICE = DeviceInfo(0, "mic", "ALSA", 1, 0, RATE, True, False)
+
+
 class Stream:
     """Stands for PortAudio's: 128 samples a block, at the session's rate."""
 
-    samplerate, latency = RATE, 0.005
+    samplerate, latency, channels = RATE, 0.005, 1
 
     def start(self):
         pass
@@ -118,7 +122,7 @@ def stream(monkeypatch):
 
 def test_what_an_effect_holds_back_is_latency(stream):
     sizes = dict(sample_rate=RATE, channels=2, device_frames=BLOCK)
-    plain, late = (DeviceMicrophone(None, **sizes, effect_delay=delay) for delay in (0, 64))
+    plain, late = (DeviceMicrophone(DEVICE, **sizes, effect_delay=delay) for delay in (0, 64))
     assert late.latency == plain.latency + 64
 
 
@@ -127,7 +131,7 @@ def test_a_broken_effect_is_silence_on_this_path(stream):
         raise RuntimeError("the plugin is gone")
 
     microphone = DeviceMicrophone(
-        None, sample_rate=RATE, channels=2, device_frames=BLOCK, effect=effect
+        DEVICE, sample_rate=RATE, channels=2, device_frames=BLOCK, effect=effect
     )
 
     def device():

@@ -120,14 +120,13 @@ def test_a_full_disk_ends_the_recording_and_what_was_written_plays(tmp_path, sma
     recorder.close()
     assert f"{recorder.path} can't be written" in str(recorder.fault)
     assert recorder.path.stat().st_size <= small_disk
-    # The header of a FLAC file couldn't be finished: readers come to its end by reading.
     with AudioReader(recorder.path) as reader:
-        kept = np.concatenate(list(islice(reader.chunks(), 1)), axis=-1)
-        assert reader.frames > RATE // 4
+        kept = np.concatenate(list(islice(reader.chunks(), 4)), axis=-1)
+        held = kept.shape[-1] + sum(chunk.shape[-1] for chunk in reader.chunks())
     if suffix in (".wav", ".flac"):
         np.testing.assert_allclose(kept, sound[:, : kept.shape[-1]], atol=PCM_24, rtol=0)
         # The codecs hold a frame or two back.
-        assert abs(recorder.written - reader.frames) < 10_000
+        assert abs(recorder.written - held) < 10_000
 
 
 def test_what_can_t_be_opened_is_said_at_once(tmp_path):

@@ -8,7 +8,6 @@ import soundfile as sf
 
 from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.sound_file import FORMATS, AudioReader, AudioWriter
-from streamsep.dsp.channels import match_channels
 from streamsep.errors import AudioFileError, OutputError
 from testing.servers import wait_until
 from testing.signals import music
@@ -46,22 +45,13 @@ class TestReader:
             assert np.std(back - sound) < 0.1 * np.std(sound)
 
     def test_float_files_are_read_bit_exactly_and_in_bounded_chunks(self, tmp_path):
-        sound = music(1.3, channels=6)
+        sound = music(1.3)
         path = write(tmp_path / "song.wav", sound, subtype="FLOAT")
         with AudioReader(path) as reader:
-            assert (reader.sample_rate, reader.channels, reader.frames) == (44_100, 6, 57_330)
+            assert (reader.sample_rate, reader.channels, reader.frames) == (44_100, 2, 57_330)
             chunks = list(reader.chunks())
         assert max(chunk.shape[-1] for chunk in chunks) <= 44_100 // 4
         np.testing.assert_array_equal(np.concatenate(chunks, axis=-1), sound)
-
-    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-    def test_nan_and_inf_are_refused_with_their_place(self, tmp_path, value):
-        sound = music(1.0)
-        sound[1, 30_000] = value
-        path = write(tmp_path / "bad.wav", sound, subtype="FLOAT")
-        with AudioReader(path) as reader, pytest.raises(AudioFileError, match=r"Inf at 0\.680 s"):
-            list(reader.finite_chunks())
-        assert np.isnan(read_all(path)).sum() + np.isinf(read_all(path)).sum() == 1
 
     @pytest.mark.parametrize("rate", [4_000, 500_000])
     def test_absurd_rates_are_refused(self, tmp_path, rate):
@@ -69,19 +59,7 @@ class TestReader:
         with pytest.raises(AudioFileError, match=f"sample rate of {rate} Hz; expected 8000 to"):
             AudioReader(path)
 
-    @pytest.mark.parametrize("suffix", [".flac", ".mp3"])
-    def test_half_a_file_is_damaged_where_it_ends(self, tmp_path, suffix):
-        kind, subtype = FORMATS[suffix]
-        path = write(tmp_path / f"song{suffix}", music(4.0), format=kind, subtype=subtype)
-        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        with AudioReader(path) as reader:
-            chunks = []
-            with pytest.raises(AudioFileError, match=r"is damaged after [12]\.\d s"):
-                chunks.extend(reader.chunks())
-        # About half of it came first, in whole chunks.
-        assert 0.3 * 4.0 < sum(chunk.shape[-1] for chunk in chunks) / 44_100 < 0.7 * 4.0
-
-    def test_a_flac_stream_that_doesn_t_say_its_length_is_counted(self, tmp_path):
+    def test_a_flac_stream_that_doesn_t_say_its_length_is_read_to_its_end(self, tmp_path):
         sound = music(1.0)
         path = write(tmp_path / "song.flac", sound, subtype="PCM_24")
         content = bytearray(path.read_bytes())
@@ -92,9 +70,7 @@ class TestReader:
         path.write_bytes(content)
         assert sf.info(path).frames > 10**12
         back = read_all(path)
-        # The reader library can't step onto the unknown end, and so gives all but one.
-        assert 44_099 <= back.shape[-1] <= 44_100
-        np.testing.assert_allclose(back, sound[:, : back.shape[-1]], atol=PCM_24, rtol=0)
+        np.testing.assert_allclose(back, sound, atol=PCM_24, rtol=0)
 
     def test_half_a_wav_file_is_as_long_as_its_data(self, tmp_path):
         sound = music(1.0)
@@ -125,16 +101,6 @@ class TestWriter:
         writer.write(np.array([[1.5, -1.5, 0.5]], np.float32))
         writer.close()
         np.testing.assert_allclose(read_all(tmp_path / "loud.wav"), [[1, -1, 0.5]], atol=PCM_24)
-
-
-class TestMatchChannels:
-    def test_mono_is_copied_and_more_is_averaged_per_side(self):
-        mono, six = np.ones((1, 3), np.float32), np.arange(6, dtype=np.float32)[:, None]
-        assert match_channels(mono, 2).tolist() == [[1, 1, 1], [1, 1, 1]]
-        # Channels alternate sides: 0, 2, 4 to the left and 1, 3, 5 to the right.
-        assert match_channels(six, 2).tolist() == [[2.0], [3.0]]
-        assert match_channels(six[:2], 1).tolist() == [[0.5]]
-        assert match_channels(six, 6) is six
 
 
 def play_source(source, blocks, *, wait=True):
@@ -194,14 +160,29 @@ class TestFileSource:
         sound = music(4.0)
         path = write(tmp_path / "song.flac", sound, subtype="PCM_24")
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-        source = FileSource(path, sample_rate=44_100, channels=2)
+        told = []
+        source = FileSource(path, sample_rate=44_100, channels=2, on_notice=told.append)
         out, _ = play_source(source, sound.shape[-1] // BLOCK)
         assert source.finished
-        assert isinstance(source.fault, AudioFileError)
+        assert source.fault is None
         assert source.samples > 44_100
         np.testing.assert_allclose(
             out[:, : source.samples], sound[:, : source.samples], atol=PCM_24, rtol=0
         )
+        (notice,) = told
+        assert notice.lost
+        assert "and its header says 4.000 s" in notice.text
+        assert source.notices.lost
+        source.close()
+
+    def test_what_is_no_number_is_silence(self, tmp_path):
+        sound = music(0.5)
+        sound[1, 10_000] = np.nan
+        path = write(tmp_path / "song.wav", sound, subtype="FLOAT")
+        source = FileSource(path, sample_rate=44_100, channels=2)
+        out, _ = play_source(source, sound.shape[-1] // BLOCK)
+        assert np.isfinite(out).all()
+        assert source.notices.lost
         source.close()
 
 

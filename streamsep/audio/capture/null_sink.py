@@ -14,8 +14,10 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlencode
 
-from streamsep.audio.devices.device_list import DEFAULT_NAMES, DeviceInfo, find_device
+from streamsep.audio.devices.device_list import DEFAULT_NAMES, DeviceInfo, find_device, unset_first
 from streamsep.audio.devices.sound_server import (
+    OWN_TOKEN,
+    SINK_TOKEN,
     ServerGoneError,
     ServerSink,
     ServerStream,
@@ -25,7 +27,8 @@ from streamsep.errors import DeviceError
 from streamsep.events import EventLog
 
 NAME = "streamsep"
-TOKEN, PID, HOME, MOVED = (f"streamsep.{key}" for key in ("token", "pid", "home", "moved"))
+TOKEN = SINK_TOKEN
+PID, HOME, MOVED = (f"streamsep.{key}" for key in ("pid", "home", "moved"))
 LISTEN_S = 0.2
 RECONNECT_S = 0.1
 PLUG_IN = "pulse"  # the device by which PortAudio reaches the server
@@ -84,6 +87,19 @@ def leftover_names() -> list[str]:
         return []
     finally:
         server.close()
+
+
+def check_loopback() -> None:
+    """Find out whether a loopback can be had, without making one.
+
+    Raises
+    ------
+    DeviceError
+        If there is no sound server, or PortAudio doesn't reach it.
+    """
+    SoundServer(NAME).close()
+    for kind in ("input", "output"):
+        _plug_in(kind, "")
 
 
 def put_back_leftovers() -> list[str]:
@@ -237,15 +253,16 @@ class Loopback:
                 **self._origins.mark(),
             },
         )
+        # Servers remember what a sink of this name was set to, maybe months ago.
+        self._server.open_up(self._sink)
+        self._level = (False, 1.0)
         self._server.watch()
         self._listened_to = False
         self._seen = set()
 
     def _others_streams(self) -> list[ServerStream]:
         """Return all streams but those of streamseps: what we play must not come back to us."""
-        sinks = self._server.sinks()
-        ours = {str(os.getpid()), *(s.properties.get(PID, "") for s in sinks if is_ours(s))}
-        return [stream for stream in self._server.streams() if stream.pid not in ours]
+        return [stream for stream in self._server.streams() if not stream.token]
 
     def _players(self, streams: list[ServerStream]) -> list[ServerStream]:
         try:
@@ -260,6 +277,7 @@ class Loopback:
                 if self._server.wait_for_change(LISTEN_S) or not self._listened_to:
                     self._keep_our_output_away()
                     self._capture_new_streams()
+                    self._tell_level()
             except ServerGoneError:
                 self._come_back()
 
@@ -274,7 +292,7 @@ class Loopback:
         astray = [
             stream
             for stream in self._server.streams()
-            if stream.pid == str(os.getpid()) and stream.sink in ours
+            if stream.token == OWN_TOKEN and stream.sink in ours
         ]
         if astray and target is None and not self.stranded:
             self._events.add("no output is left but 'streamsep' itself: silence until there is one")
@@ -299,6 +317,15 @@ class Loopback:
         for stream in self._players(new):
             if stream.sink != self._sink.index and self._server.move(stream, self._sink):
                 self._origins.streams[stream.index] = names[stream.sink]
+
+    def _tell_level(self) -> None:
+        """Say when somebody mutes our sink or changes its volume: the music is heard through it."""
+        level = self._server.level_of(self._sink)
+        if level == self._level:
+            return
+        (muted, volume), self._level = level, level
+        state = "muted" if muted else f"at {100 * volume:.0f} %"
+        self._events.add(f"the output '{self._sink.name}' is {state} in the sound server now")
 
     def _come_back(self) -> None:
         while not self._stop.wait(RECONNECT_S):
@@ -365,6 +392,8 @@ def _plug_in(kind: str, target: str) -> DeviceInfo:
         raise DeviceError(
             "PortAudio doesn't reach the sound server",
             expected=f"an {kind} device '{PLUG_IN}'",
-            remedy="install the plug-in: 'apt install libasound2-plugins' or 'dnf install "
-            "alsa-plugins-pulseaudio'",
+            remedy=unset_first(
+                "install the plug-in: 'apt install libasound2-plugins' or 'dnf install "
+                "alsa-plugins-pulseaudio'"
+            ),
         ) from error

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
-from streamsep.errors import DeviceError
+from streamsep.errors import DeviceError, first_line
 
 DEFAULT_NAMES = {"input": ("mic", "default"), "output": ("speakers", "default")}
 
@@ -27,7 +28,35 @@ def load_sounddevice() -> Any:
             remedy="install it: 'apt install libportaudio2', 'dnf install portaudio' or "
             "'brew install portaudio'",
         ) from error
+    except Exception as error:  # of its own kind, which can't be imported then
+        raise DeviceError(
+            f"PortAudio doesn't start ({first_line(error)})",
+            expected="a sound system that is set up right" + _own_settings(),
+            remedy="correct or rename these, or use files only, which need no sound system",
+        ) from error
     return sounddevice
+
+
+def _own_settings() -> str:
+    """Name what this user has set up for ALSA: a mistake in it keeps PortAudio from starting."""
+    files = [os.path.expanduser("~/.asoundrc"), "/etc/asound.conf"]
+    found = [path for path in files if os.path.exists(path)]
+    found += [f"{name}={os.environ[name]}" for name in alsa_variables()]
+    return f" (ALSA reads {' and '.join(found)})" if found else ""
+
+
+def alsa_variables() -> list[str]:
+    """Return the names of variables that ALSA reads: a mistake in one hides all devices."""
+    return sorted(name for name in os.environ if name.startswith("ALSA_"))
+
+
+def unset_first(remedy: str) -> str:
+    """Return a remedy, with the variables that may be to blame before it."""
+    names = alsa_variables()
+    if not names:
+        return remedy
+    known = ", ".join(f"{name}={os.environ[name]}" for name in names)
+    return f"ALSA reads {known}: try 'unset {' '.join(names)}'; else {remedy}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +140,7 @@ def find_device(name: str, kind: str) -> DeviceInfo:
     raise DeviceError(
         f"no {kind} device {name!r}",
         expected=f"one of: {known}",
-        remedy="see 'streamsep devices'",
+        remedy=unset_first("see 'streamsep devices'") if not usable else "see 'streamsep devices'",
     )
 
 

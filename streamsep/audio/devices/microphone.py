@@ -12,6 +12,9 @@ from streamsep.audio.devices.portaudio import open_reconnecting
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.ring import RingBuffer
+from streamsep.dsp.sanitize import count_bad, sound_alone
+from streamsep.dsp.voice_channel import AUTO, VoiceChannel, channel_number
+from streamsep.errors import DeviceError
 from streamsep.events import EventLog
 from streamsep.priority import AUDIO, promote
 from streamsep.types import Float32
@@ -141,6 +144,25 @@ class MicrophoneBuffer:
         self.added = lowest - self._jump
 
 
+def _channels_of(device: DeviceInfo, channel: str) -> int:
+    """Return how many channels of a device are to be opened for one of them.
+
+    Raises
+    ------
+    DeviceError
+        If it hasn't got that one.
+    """
+    number = channel_number(channel)
+    if number is not None and number > device.inputs:
+        raise DeviceError(
+            f"microphone '{device.name}' has no channel {channel}",
+            expected=f"1 to {device.inputs}",
+            remedy="choose one of these",
+            settings=("mic_channel",),
+        )
+    return min(device.inputs, max(number or 0, 2))
+
+
 class DeviceMicrophone:
     """A microphone on a device: mono, with effects on the device's own thread.
 
@@ -159,11 +181,17 @@ class DeviceMicrophone:
         Applied to all that comes, and the samples that it holds back.
     events
         Where it is noted that the device has gone or come back.
+    silent
+        Asked whether to give silence: where it would hear what is played.
+    channel
+        Which of the device's it is on; see `VoiceChannel`.
 
     Attributes
     ----------
     fault
         What the effect or the stream broke with, if it did.
+    bad_samples
+        How many came that were NaN, Inf or absurdly loud, and were silenced.
 
     Raises
     ------
@@ -181,8 +209,11 @@ class DeviceMicrophone:
         effect: Effect | None = None,
         effect_delay: int = 0,
         events: EventLog | None = None,
+        silent: Callable[[], bool] = lambda: False,
+        channel: str = AUTO,
     ) -> None:
         self._channels, self._effect = channels, effect
+        self._silent = silent
         self._rate = sample_rate
         self._buffer = MicrophoneBuffer(channels, sample_rate, device_frames)
         self._device_stream = open_reconnecting(
@@ -192,11 +223,13 @@ class DeviceMicrophone:
             sample_rate,
             events=events or EventLog(),
             returned=self._returned,
-            channels=1,
+            channels=_channels_of(device, channel),
             blocksize=self._buffer.burst,
             latency="low",
             callback=self._callback,
         )
+        stream = self._device_stream.stream
+        self._voice = VoiceChannel(stream.channels, int(stream.samplerate), channel)
         # soxr's better filters hold sound back for up to 18 ms; for a voice the quick one will do.
         self._resampler = StreamResampler(
             int(self._device_stream.stream.samplerate), sample_rate, 1, quality="QQ"
@@ -205,11 +238,17 @@ class DeviceMicrophone:
         self._given = device_latency + effect_delay
         self._promoted = False
         self.fault: Exception | None = None
+        self.bad_samples = 0
 
     @property
     def latency(self) -> int:
         """The device's own, the effect's and what the buffer adds, in samples."""
         return self._given + self._buffer.added
+
+    @property
+    def in_use(self) -> str:
+        """The device, as the user should know it."""
+        return self._device_stream.in_use
 
     def start(self) -> None:
         """Start the stream."""
@@ -226,7 +265,12 @@ class DeviceMicrophone:
         if self.fault is not None:
             return
         try:
-            sound = match_channels(self._resampler.process(indata.T), self._channels)
+            self.bad_samples += count_bad(indata)
+            sound = sound_alone(indata.T)
+            if self._silent():
+                sound = np.zeros_like(sound)
+            sound = self._resampler.process(self._voice.process(sound))
+            sound = match_channels(sound, self._channels)
             self._buffer.write(sound if self._effect is None else self._effect(sound))
         except Exception as error:  # silence from now on; the main thread tells
             self.fault = error

@@ -16,15 +16,29 @@ from typing import Any
 
 import numpy as np
 
-from streamsep.audio.devices.device_list import DeviceInfo, list_devices, load_sounddevice
+from streamsep.audio.devices.device_list import (
+    DeviceInfo,
+    list_devices,
+    load_sounddevice,
+    unset_first,
+)
 from streamsep.audio.devices.fallback_clock import keep_time
 from streamsep.audio.devices.jitter_buffer import JitterBuffer
 from streamsep.audio.devices.reconnecting_stream import ReconnectingStream, note_stream
-from streamsep.audio.devices.sound_server import ServerGoneError, SoundServer, on_pipewire
+from streamsep.audio.devices.sound_server import (
+    OWN_TOKEN,
+    STREAM_ROLE,
+    STREAM_TOKEN,
+    ServerGoneError,
+    SoundServer,
+    on_pipewire,
+)
+from streamsep.audio.devices.stream_watch import server_target
 from streamsep.audio.endpoint import RenderCallback
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.ring import RingBuffer
+from streamsep.dsp.sanitize import count_bad, sound_alone
 from streamsep.errors import DeviceError, StreamsepError
 from streamsep.events import EventLog
 from streamsep.priority import AUDIO, promote
@@ -34,24 +48,37 @@ from streamsep.types import Float32
 BY_ENVIRONMENT = ("pulse", "default")
 
 
+_AIMING = threading.Lock()
+
+
 @contextmanager
 def _aimed_at(target: str | None, kind: str) -> Iterator[None]:
-    """Have a sound server's plug-in take this sink or source; it asks the environment."""
+    """Have a sound server's plug-in take this sink or source, and know the stream for ours.
+
+    It asks the environment.
+    """
     aim = {} if target is None else {"PULSE_SINK": target, "PULSE_SOURCE": target}
+    marks = {STREAM_TOKEN: OWN_TOKEN, STREAM_ROLE: kind}
     if aim and kind == "input":
         # Else PipeWire lets it go on to wherever the default output goes, once that was what it
         # listens to, and we would hear ourselves.
-        aim["PULSE_PROP"] = "node.dont-reconnect=true"
-    before = {name: os.environ.get(name) for name in aim}
-    os.environ.update(aim)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        marks["node.dont-reconnect"] = "true"
+    properties = [f'{name}="{value}"' for name, value in marks.items()]
+    with _AIMING:
+        users = os.environ.get("PULSE_PROP")
+        aim["PULSE_PROP"] = " ".join([users, *properties] if users else properties)
+        if "PIPEWIRE_PROPS" not in os.environ:  # of its own plug-in
+            aim["PIPEWIRE_PROPS"] = f"{{ {' '.join(properties)} }}"
+        before = {name: os.environ.get(name) for name in aim}
+        os.environ.update(aim)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 def _check_target(device: DeviceInfo, kind: str) -> None:
@@ -96,7 +123,7 @@ def _open(stream_class: Any, device: DeviceInfo, kind: str, rate: int, **options
     raise DeviceError(
         f"{kind} device '{device.name}' can't be opened ({'; '.join(errors)})",
         expected="a device that is free and takes float samples",
-        remedy="close what uses it, or choose another with 'streamsep devices'",
+        remedy=unset_first("close what uses it, or choose another with 'streamsep devices'"),
     )
 
 
@@ -123,9 +150,11 @@ def open_reconnecting(
         again = replace(device, index=found.index, sample_rate=first[0])
         return _open(stream_class, again, kind, first[0], **options)
 
-    return ReconnectingStream(
+    stream = ReconnectingStream(
         load_sounddevice(), opening, f"{kind} '{device.name}'", events, returned
     )
+    stream.behind = server_target(device, "sink" if kind == "output" else "source")
+    return stream
 
 
 def _stamps_mislead(device: DeviceInfo) -> bool:
@@ -155,6 +184,13 @@ class DeviceInput:
         Whether what reads it has another clock, whose drift is to be resampled away.
     events
         Where it is noted that the device has gone or come back.
+    silent
+        Asked whether to give silence: where it would hear what is played.
+
+    Attributes
+    ----------
+    bad_samples
+        How many came that were NaN, Inf or absurdly loud, and were silenced.
     """
 
     def __init__(
@@ -166,8 +202,11 @@ class DeviceInput:
         device_frames: int,
         two_clocks: bool = False,
         events: EventLog | None = None,
+        silent: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._silent = silent
         self.fault: StreamsepError | None = None
+        self.bad_samples = 0
         self._channels, self._frames = channels, device_frames
         self._period_s = device_frames / sample_rate
         self._device_stream = open_reconnecting(
@@ -197,6 +236,11 @@ class DeviceInput:
         self._render: RenderCallback | None = None
         self._outdata = np.zeros((device_frames, channels), np.float32)
         self.latency = self._buffer.latency
+
+    @property
+    def in_use(self) -> str:
+        """The device, as the user should know it."""
+        return self._device_stream.in_use
 
     @property
     def finished(self) -> bool:
@@ -230,7 +274,11 @@ class DeviceInput:
         newest = None
         if self._stamped:
             newest = _stamp(times, times.inputBufferAdcTime) + frames / self._rate
-        sound = self._resampler.process(indata.T)
+        self.bad_samples += count_bad(indata)
+        sound = sound_alone(indata.T)
+        if self._silent():
+            sound = np.zeros_like(sound)
+        sound = self._resampler.process(sound)
         self._buffer.write(match_channels(sound, self._channels), newest)
         if self._render is not None and not self._device_stream.replaced:
             while self._buffer.available >= self._frames:
@@ -301,6 +349,11 @@ class DeviceOutput:
         self._promoted = False
         self._render: RenderCallback | None = None
         self.latency = round(stream.latency * sample_rate)
+
+    @property
+    def in_use(self) -> str:
+        """The device, as the user should know it."""
+        return self._device_stream.in_use
 
     def _returned(self) -> None:
         self._promoted = False

@@ -134,6 +134,8 @@ class ReconnectingStream:
     ----------
     stream
         The present one, of PortAudio.
+    behind
+        The sound server's sink or source behind the device, where it is known.
     state
         Set by `change_to` alone, on the thread that keeps the stream and, where there is one, on
         that of a fallback clock. The audio thread only reads it.
@@ -155,10 +157,19 @@ class ReconnectingStream:
         self._sd, self._opening, self.name, self.events = sounddevice, opening, name, events
         self._returned = returned
         self.stream: Any = opening()
+        self.behind: str | None = None
         self.state, self._changing = StreamState.RUNNING, threading.Lock()
         self._heartbeat = Heartbeat()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="streamsep-device", daemon=True)
+
+    @property
+    def in_use(self) -> str:
+        """The device with all that a user may have to know of it."""
+        rate, channels = int(self.stream.samplerate), self.stream.channels
+        behind = f" ({self.behind})" if self.behind else ""
+        plural = "" if channels == 1 else "s"
+        return f"{self.name}{behind}, {rate} Hz, {channels} channel{plural}"
 
     def start(self) -> None:
         """Start the stream, and keep it."""

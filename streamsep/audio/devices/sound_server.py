@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
@@ -10,7 +12,13 @@ from typing import Any
 from streamsep.errors import DeviceError
 
 NO_SINK = "auto_null"  # what servers offer while there is no sink; gone as soon as there is one
+RUNTIME_FOLDERS, SOCKET = "/run/user", "pulse/native"  # of the users, and a server's in each
 HARDWARE = 0x4  # PA_SINK_HARDWARE
+# Properties of our own streams: whose they are, and what for. A process number wouldn't do, since
+# a sandbox has numbers of its own.
+STREAM_TOKEN, STREAM_ROLE = "streamsep.stream", "streamsep.role"
+SINK_TOKEN = "streamsep.token"  # of the sinks by which players are captured
+OWN_TOKEN = f"{os.getpid()}-{secrets.token_hex(4)}"
 
 
 class ServerGoneError(Exception):
@@ -38,10 +46,34 @@ class ServerStream:
     name: str
     binary: str
     pid: str
+    token: str = ""  # of the streamsep that it belongs to
+    muted: bool = False
+    volume: float = 1.0
 
     def __str__(self) -> str:
         """Return what a user knows it by."""
         return f"{self.name or self.binary or 'unnamed'} (pid {self.pid or 'unknown'})"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSource:
+    """What programs listen to: a microphone, or the monitor of a sink."""
+
+    index: int
+    name: str
+    monitor_of: str  # name of the sink; empty for what isn't a monitor
+
+
+@dataclass(frozen=True, slots=True)
+class ServerCapture:
+    """A program that listens to a source ("source output" in the server's words)."""
+
+    index: int
+    source: int
+    token: str
+    role: str
+    muted: bool
+    volume: float
 
 
 def on_pipewire() -> bool:
@@ -53,6 +85,40 @@ def on_pipewire() -> bool:
     with closing(server), suppress(ServerGoneError):
         return server.is_pipewire
     return False
+
+
+def why_no_server() -> str:
+    """Return what helps where no server answers: one may be there, and only not be found."""
+    if server := os.environ.get("PULSE_SERVER"):
+        return (
+            f"PULSE_SERVER={server} says where it is: correct it, or 'unset PULSE_SERVER' to take "
+            "this user's"
+        )
+    own = f"{RUNTIME_FOLDERS}/{os.getuid()}"
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if os.path.exists(f"{own}/{SOCKET}") and runtime != own:
+        known = f"XDG_RUNTIME_DIR={runtime}" if runtime else "XDG_RUNTIME_DIR isn't set"
+        return f"one runs at {own}/{SOCKET}, and {known}: 'export XDG_RUNTIME_DIR={own}'"
+    with suppress(OSError):
+        for number in os.listdir(RUNTIME_FOLDERS):
+            if number.isdigit() and os.path.exists(f"{RUNTIME_FOLDERS}/{number}/{SOCKET}"):
+                return (
+                    f"one runs for the user {_user_name(int(number))}: run streamsep as that user, "
+                    "not as root or with sudo"
+                )
+    return (
+        "start it ('systemctl --user start pipewire-pulse' or 'pulseaudio --start'), or name a "
+        "device instead, see 'streamsep devices'"
+    )
+
+
+def _user_name(number: int) -> str:
+    try:
+        import pwd
+
+        return pwd.getpwuid(number).pw_name
+    except (ImportError, KeyError):
+        return str(number)
 
 
 class SoundServer:
@@ -108,8 +174,7 @@ class SoundServer:
             raise DeviceError(
                 "no PulseAudio or PipeWire server answers",
                 expected="one that runs for this user",
-                remedy="start it ('systemctl --user start pipewire-pulse' or 'pulseaudio "
-                "--start'), or name a device instead, see 'streamsep devices'",
+                remedy=why_no_server(),
             ) from error
         self._pulse = pulse
 
@@ -165,13 +230,69 @@ class SoundServer:
                 ServerStream(
                     stream.index,
                     stream.sink,
-                    *(
-                        known.get(f"application.{key}", "")
-                        for key in ("name", "process.binary", "process.id")
-                    ),
+                    known.get("application.name", ""),
+                    known.get("application.process.binary", ""),
+                    known.get("application.process.id", ""),
+                    known.get(STREAM_TOKEN, ""),
+                    bool(stream.mute),
+                    float(stream.volume.value_flat),
                 )
             )
         return found
+
+    def sources(self) -> list[ServerSource]:
+        """Return all that can be heard."""
+        return [
+            ServerSource(s.index, str(s.name), str(s.monitor_of_sink_name or ""))
+            for s in self._ask("source_list")
+        ]
+
+    def captures(self) -> list[ServerCapture]:
+        """Return who listens to what."""
+        clients = {c.index: c.proplist for c in self._ask("client_list")}
+        found = []
+        for capture in self._ask("source_output_list"):
+            known = {**clients.get(capture.client, {}), **capture.proplist}
+            found.append(
+                ServerCapture(
+                    capture.index,
+                    capture.source,
+                    known.get(STREAM_TOKEN, ""),
+                    known.get(STREAM_ROLE, ""),
+                    bool(capture.mute),
+                    float(capture.volume.value_flat),
+                )
+            )
+        return found
+
+    def default_source(self) -> str:
+        """Return the name of the source that programs get unless told otherwise."""
+        return str(self._ask("server_info").default_source_name)
+
+    def move_capture(self, capture: ServerCapture, source: ServerSource) -> bool:
+        """Have a program listen to another source; False if one of them has gone meanwhile."""
+        try:
+            self._ask("source_output_move", capture.index, source.index)
+        except ServerGoneError:
+            return False
+        return True
+
+    def open_up(self, sink: ServerSink) -> None:
+        """Have a sink and its monitor at full volume and not muted, whatever is remembered."""
+        for kind, name in (("sink", sink.name), ("source", sink.monitor)):
+            for each in self._ask(f"{kind}_list"):
+                if each.name == name:
+                    self._ask("volume_set_all_chans", each, 1.0)
+                    self._ask("mute", each, False)
+
+    def level_of(self, sink: ServerSink) -> tuple[bool, float]:
+        """Return whether a sink or its monitor is muted, and the volume of both together."""
+        muted, volume = False, 1.0
+        for kind, name in (("sink", sink.name), ("source", sink.monitor)):
+            for each in self._ask(f"{kind}_list"):
+                if each.name == name:
+                    muted, volume = muted or bool(each.mute), volume * each.volume.value_flat
+        return muted, volume
 
     def client_names(self) -> list[str]:
         """Return the names of all connected programs."""
@@ -217,19 +338,17 @@ class SoundServer:
         self._ask("module_unload", module)
 
     def watch(self) -> None:
-        """Have the server tell of streams and sinks from now on; see `wait_for_change`."""
+        """Have the server tell of all that plays and listens; see `wait_for_change`."""
 
         def note(event: Any) -> None:
-            # A sink changes whenever somebody touches its volume.
-            if event.t == "new" or (event.t == "change" and event.facility == "sink_input"):
-                self._changed = True
-                raise self._stop_waiting
+            self._changed = True
+            raise self._stop_waiting
 
-        self._ask("event_mask_set", "sink_input", "sink")
+        self._ask("event_mask_set", "sink_input", "sink", "source_output", "source", "server")
         self._pulse.event_callback_set(note)
 
     def wait_for_change(self, timeout_s: float) -> bool:
-        """Wait for a stream or sink to come, or a stream to be moved, and say whether one was.
+        """Wait for anything to come, go, be moved or set, and say whether something was.
 
         Raises
         ------

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from streamsep.audio.files.notices import Notices, OnNotice
 from streamsep.audio.files.sound_file import AudioReader
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
@@ -17,10 +18,14 @@ from streamsep.errors import AudioFileError, StreamsepError
 from streamsep.types import Float32
 
 
+class _Closed(Exception):  # noqa: N818  # no error: the end of a wait that isn't wanted any more
+    pass
+
+
 class FileSource:
     """Plays a file as a live source: a thread decodes ahead, `read` never waits.
 
-    NaN and Inf pass through: a live session silences and counts them.
+    What can't be read of it is silence, and said at once.
 
     Parameters
     ----------
@@ -30,6 +35,8 @@ class FileSource:
         Of the model; the file is converted.
     effect
         Applied to all sound, (C, N) to (C, N), while it is decoded.
+    on_notice
+        Told, on the decoder's thread, what isn't played as it is in the file.
     """
 
     latency = 0
@@ -43,8 +50,10 @@ class FileSource:
         sample_rate: int,
         channels: int,
         effect: Callable[[Float32], Float32] | None = None,
+        on_notice: OnNotice | None = None,
     ) -> None:
-        self._reader = AudioReader(path)
+        self._closing = threading.Event()
+        self._reader = AudioReader(path, on_notice=on_notice, waiting=self._go_on)
         self._effect = effect
         self._channels = channels
         self._resampler = StreamResampler(
@@ -52,10 +61,14 @@ class FileSource:
         )
         self._ring = RingBuffer((channels,), int(self.AHEAD_S * sample_rate))
         self._decoded = threading.Event()
-        self._closing = threading.Event()
         self._ended = False
         self.fault: StreamsepError | None = None
         self._thread = threading.Thread(target=self._decode, name="streamsep-decoder", daemon=True)
+
+    @property
+    def notices(self) -> Notices:
+        """What wasn't played as it is in the file, so far."""
+        return self._reader.notices
 
     @property
     def samples(self) -> int:
@@ -68,20 +81,21 @@ class FileSource:
         return self._ended and self._ring.available <= 0
 
     def ready(self) -> bool:
-        """A started file is ready at once."""
-        return True
+        """A started file is ready at once, a pipe when something has come through it."""
+        return self._decoded.is_set()
 
     def start(self) -> None:
-        """Start decoding and wait for the first samples."""
+        """Start decoding, and wait for the first samples of a file."""
         self._thread.start()
-        self._decoded.wait()
+        if not self._reader.is_pipe:
+            self._decoded.wait()
 
-    def wait_for(self, samples: int) -> None:
-        """Wait until so many can be read, or there are no more to come; not for a clock's thread.
+    def wait_for(self, samples: int, stop: threading.Event) -> None:
+        """Wait until so many can be read, no more come, or for ``stop``; not for a clock's thread.
 
         They are fewer than AHEAD_S.
         """
-        while self._ring.available < samples and not self._ended:
+        while self._ring.available < samples and not self._ended and not stop.is_set():
             time.sleep(0.001)
 
     def read(self, out: Float32, due: float | None = None) -> int:
@@ -108,9 +122,15 @@ class FileSource:
             self._put(self._resampler.process(nothing, last=True))
         except AudioFileError as error:
             self.fault = error
+        except _Closed:
+            pass
         finally:
             self._ended = True
             self._decoded.set()
+
+    def _go_on(self) -> None:
+        if self._closing.is_set():
+            raise _Closed
 
     def _put(self, sound: Float32) -> None:
         sound = match_channels(sound, self._channels)
@@ -124,3 +144,5 @@ class FileSource:
                 if self._closing.wait(0.02):
                     return
             self._ring.write(part)
+        if self._reader.is_pipe and self._ring.available:
+            self._decoded.set()  # what comes slowly is played as it comes

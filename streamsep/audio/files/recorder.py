@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +27,7 @@ class Recorder:
     Parameters
     ----------
     path
-        The file; its suffix says the format.
+        The file; its suffix says the format. Where an older one has the name, it gets a number.
     sample_rate, channels
         Of the session.
     block_size
@@ -35,8 +38,15 @@ class Recorder:
     limit
         Asked before each write: samples that the file may hold, or None while not known. A
         recorded file ends where its source did.
+    overwrite
+        Let the recording replace an older one of its name at the end, if anything was recorded.
     failed
         Told on the recorder's thread, at once, why a recording ends early.
+
+    Attributes
+    ----------
+    path
+        The file that is written; at the end the one that it became.
 
     Raises
     ------
@@ -56,10 +66,16 @@ class Recorder:
         block_size: int,
         skip: int = 0,
         limit: Callable[[], int | None] = lambda: None,
+        overwrite: bool = False,
         failed: Callable[[OutputError], None] = lambda error: None,
     ) -> None:
-        self.path = path
-        self._writer = AudioWriter(path, sample_rate, channels)
+        self._asked, self._overwrite = path, overwrite
+        self.path, self._is_own = _new_file(path)
+        try:
+            self._writer = AudioWriter(self.path, sample_rate, channels)
+        except BaseException:
+            self._discard()
+            raise
         capacity = max(int(self.BUFFER_S * sample_rate), 4 * block_size)
         self._ring = RingBuffer((channels,), capacity)
         self._chunk = np.zeros((channels, capacity // 4), np.float32)
@@ -85,6 +101,23 @@ class Recorder:
             self._writer.close()
         except OutputError as error:
             self.fault = self.fault or error
+        if not self.written:
+            self._discard()
+        elif self._overwrite and self.path != self._asked:
+            with suppress(OSError):  # it stays under its own name
+                os.replace(self.path, self._asked)
+                self.path = self._asked
+
+    @property
+    def cut(self) -> tuple[int, float]:
+        """How many samples were beyond full scale, and cut there, and the loudest."""
+        return self._writer.cut, self._writer.peak
+
+    def _discard(self) -> None:
+        """Remove a file without a sample, if it was made here."""
+        if self._is_own:
+            with suppress(OSError):
+                self.path.unlink()
 
     def _run(self) -> None:
         try:
@@ -117,3 +150,22 @@ class Recorder:
             piece = part[:, start : start + self._piece]
             self._writer.write(piece)  # may fail in the middle: small pieces, a true count
             self.written += piece.shape[-1]
+
+
+def _new_file(path: Path) -> tuple[Path, bool]:
+    """Return a name that nothing has, with a number if need be, and whether a file was made of it.
+
+    What is no file, such as a device, is taken as it is; what can't be made is said by the writer.
+    """
+    for number in count(1):
+        name = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+        try:
+            os.close(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        except FileExistsError:
+            if not os.path.isfile(name):
+                return name, False
+        except (OSError, ValueError):
+            return path, False
+        else:
+            return name, True
+    raise AssertionError("there is a number for each")

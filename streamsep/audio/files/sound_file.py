@@ -1,27 +1,29 @@
-"""Sound files in and out, by libsndfile (WAV, FLAC, OGG, MP3), and in by what else there is."""
+"""Sound files in and out: all that can be decoded; by libsndfile WAV, FLAC, OGG and MP3."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 import soundfile as sf
 
-from streamsep.audio.files import container
-from streamsep.errors import AudioFileError, OutputError
+from streamsep.audio.files.decoded import DecodeError, Gap, Piece, Remark
+from streamsep.audio.files.notices import Notices, OnNotice
+from streamsep.audio.files.open_decoder import open_decoder
+from streamsep.audio.files.pipe_input import is_pipe
+from streamsep.audio.files.sndfile_decoder import TAG_NAMES
+from streamsep.dsp.channels import fold_channels, folded_text, match_channels
+from streamsep.dsp.resample import StreamResampler
+from streamsep.dsp.sanitize import MAX_AMPLITUDE
+from streamsep.errors import AudioFileError, OutputError, first_line
 from streamsep.types import Float32
 
 MIN_RATE, MAX_RATE = 8_000, 384_000
 CHUNK_S = 0.25
-# MP3 headers may promise a few frames more than there are; more than this is a damaged file.
-MISSING_S = 0.5
-# What libsndfile gives for a FLAC stream that doesn't say its length is far above this.
-UNKNOWN_FRAMES = 2**60
-
+NO_NUMBER = "no number, or beyond all levels"
 # Suffix to libsndfile format and sample type: 24 bits keep what a float32 stem holds of music.
 FORMATS = {
     ".wav": ("WAV", "PCM_24"),
@@ -36,8 +38,6 @@ DEPTHS = {
 }
 MAX_OGG_RATE = 200_000  # beyond it libsndfile crashes
 WRITE_FRAMES = 65_536  # at a time: of a million libsndfile's Vorbis encoder crashes
-# Names of tags in libsndfile, where they aren't FFmpeg's.
-TAG_NAMES = {"tracknumber": "track"}
 KNOWN_TAGS = ("title", "artist", "album", "date", "tracknumber", "genre", "comment", "copyright")
 # libsndfile's numbers that soundfile has no names for (sndfile.h).
 SF_ERR_SYSTEM = 2
@@ -46,12 +46,30 @@ SFC_RF64_AUTO_DOWNGRADE = 0x1210
 
 
 class AudioReader:
-    """Reads a sound file in chunks, at the file's own rate and channels; a context manager.
+    """Reads a sound file in chunks, at its own rate, as mono or stereo; a context manager.
+
+    It reads to where the decoder ends, whatever the header says, and says what it couldn't read:
+    silence stands for it. Sound that changes its rate or channels goes on in those of the
+    beginning.
 
     Parameters
     ----------
     path
-        A WAV, FLAC, OGG or MP3 file; with the extra ``media`` anything that FFmpeg reads.
+        A WAV, FLAC, OGG or MP3 file; with the extra ``media`` anything that FFmpeg reads. May be
+        a pipe.
+    on_notice
+        Told at once what isn't in what comes out as it was in the file; see also `notices`.
+    waiting
+        Called again and again while a pipe gives nothing; what it raises ends the wait.
+
+    Attributes
+    ----------
+    channels
+        1 or 2, of what comes out.
+    frames
+        How many will come, as far as the file tells; 0 if it doesn't.
+    notices
+        All that was said.
 
     Raises
     ------
@@ -59,33 +77,53 @@ class AudioReader:
         If the file is missing, not readable as sound, empty, or has an absurd sample rate.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        on_notice: OnNotice | None = None,
+        waiting: Callable[[], object] = lambda: None,
+    ) -> None:
         self.path = path
-        if not path.is_file():
-            raise AudioFileError(
-                f"no sound file at {path}", expected="a file", remedy="check the path"
-            )
-        self._file = _open(path)
-        self.sample_rate: int = self._file.samplerate
-        self.channels: int = self._file.channels
-        self.frames: int = self._file.frames
-        # A length that is only guessed is no promise.
-        self._promised = not isinstance(self._file, container.MediaFile) or self._file.promised
-        if self.frames > UNKNOWN_FRAMES:
-            self.frames = _count_frames(path)
+        self.notices = Notices(path, on_notice)
+        self.is_pipe = is_pipe(path)
+        self._decoder = open_decoder(path, waiting if self.is_pipe else None)
+        self._items = self._decoder.decoded()
+        self._first: list[Piece | Gap | Remark] = []
         try:
-            self._check()
-        except AudioFileError:
-            self._file.close()
+            # What can be decoded at all, and of which form it is, is told by the first piece alone.
+            self._form = self._first_form()
+            self._check_rate()
+        except BaseException:
+            self._decoder.close()
             raise
+        self.channels: int = min(len(self._form[1]), 2)
+        self.frames: int = round(self._decoder.length_s * self.sample_rate)
 
-    def _check(self) -> None:
-        if self.frames < 1:
-            raise AudioFileError(
-                f"{self.path} holds no samples",
-                expected="at least one",
-                remedy="check how the file was made",
-            )
+    @property
+    def sample_rate(self) -> int:
+        """In Hz, of what comes out."""
+        return self._form[0]
+
+    def _first_form(self) -> tuple[int, tuple[str, ...]]:
+        try:
+            for item in self._items:
+                self._first.append(item)
+                if isinstance(item, Piece):
+                    return item.sample_rate, item.speakers
+        except DecodeError:
+            damaged = True
+        else:
+            damaged = any(isinstance(item, Gap) for item in self._first)
+        if not damaged:
+            raise self._empty()
+        raise AudioFileError(
+            f"nothing of {self.path} can be decoded",
+            expected="sound",
+            remedy="get the file again, or check how it was made",
+        )
+
+    def _check_rate(self) -> None:
         if not MIN_RATE <= self.sample_rate <= MAX_RATE:
             raise AudioFileError(
                 f"{self.path} has a sample rate of {self.sample_rate} Hz",
@@ -93,72 +131,125 @@ class AudioReader:
                 remedy="resample it first, e.g. with sox or ffmpeg",
             )
 
+    def _empty(self) -> AudioFileError:
+        return AudioFileError(
+            f"{self.path} holds no samples",
+            expected="at least one",
+            remedy="check how the file was made",
+        )
+
     @property
     def start_s(self) -> float:
         """When the sound begins by the time of the file: a video's picture may begin before."""
-        return self._file.start_s if isinstance(self._file, container.MediaFile) else 0.0
+        return self._decoder.start_s
 
     @property
     def tags(self) -> dict[str, str]:
         """Title, artist and so on, by FFmpeg's names."""
-        if isinstance(self._file, container.MediaFile):
-            return self._file.tags
-        return {TAG_NAMES.get(key, key): text for key, text in self._file.copy_metadata().items()}
+        return self._decoder.tags
 
     def chunks(self) -> Iterator[Float32]:
-        """Yield (C, n) float32 until the end.
+        """Yield (C, n) float32, all of them numbers, until the end; to be called once.
 
         Raises
         ------
         AudioFileError
-            If the file turns out to be damaged further in.
+            If nothing could be decoded after all.
         """
-        size, position = max(1, int(CHUNK_S * self.sample_rate)), 0
-        while True:
-            try:
-                left = self.frames - position if self._promised else size
-                frames = self._file.read(min(size, left), dtype="float32", always_2d=True)
-            except (sf.LibsndfileError, container.MediaError) as error:
-                raise self._damaged(position, str(error)) from error
-            if not len(frames):
-                break
-            position += len(frames)
-            yield np.ascontiguousarray(frames.T)
+        size = max(1, int(CHUNK_S * self.sample_rate))
+        rest, waiting, position = [], 0, 0
+        for sound in self._whole():
+            position += sound.shape[-1]
+            for start in range(0, sound.shape[-1], size):
+                rest.append(sound[:, start : start + size])
+                waiting += rest[-1].shape[-1]
+                if waiting >= size:
+                    joined = np.concatenate(rest, axis=-1)
+                    yield np.ascontiguousarray(joined[:, :size])
+                    rest, waiting = [joined[:, size:]], waiting - size
+        self.notices.flush(ended=True)
+        if waiting:
+            yield np.concatenate(rest, axis=-1)
+        if not position:
+            raise self._empty()
 
-        if self._promised and self.frames - position > MISSING_S * self.sample_rate:
-            raise self._damaged(position, f"it should last {self.frames / self.sample_rate:.1f} s")
-
-    def _damaged(self, position: int, why: str) -> AudioFileError:
-        return AudioFileError(
-            f"{self.path} is damaged after {position / self.sample_rate:.1f} s ({why})",
-            expected="a complete file",
-            remedy="get the file again, or repair it e.g. with ffmpeg",
-        )
-
-    def finite_chunks(self) -> Iterator[Float32]:
-        """Yield `chunks`, refusing NaN and Inf.
-
-        Raises
-        ------
-        AudioFileError
-            Saying where the first bad sample is.
-        """
-        position = 0
-        for chunk in self.chunks():
-            finite = np.isfinite(chunk).all(axis=0)
-            if not finite.all():
-                at = (position + int(np.argmin(finite))) / self.sample_rate
-                raise AudioFileError(
-                    f"{self.path} holds NaN or Inf at {at:.3f} s",
-                    expected="finite samples",
-                    remedy="export the file again from where it came",
+    def _whole(self) -> Iterator[Float32]:
+        """Yield (C, n) in one form, silence where there is none."""
+        position, form = 0, self._form
+        sounds: Iterable[Float32]
+        self._say_folded(form[1])
+        resampler = StreamResampler(self.sample_rate, self.sample_rate, self.channels)
+        nothing = np.zeros((self.channels, 0), np.float32)
+        for item in self._items_to_the_end():
+            if isinstance(item, Piece):
+                ended = nothing
+                if (item.sample_rate, item.speakers) != form:
+                    form = (item.sample_rate, item.speakers)
+                    self._say_changed(item, position / self.sample_rate)
+                    ended = resampler.process(nothing, last=True)
+                    resampler = StreamResampler(item.sample_rate, self.sample_rate, self.channels)
+                sound = match_channels(fold_channels(item.sound, item.speakers), self.channels)
+                self._mend(sound, position)  # what is no number would spread through a filter
+                sounds = (ended, resampler.process(sound))
+            else:
+                seconds = self._say(item, position / self.sample_rate)
+                missing = round(seconds * self.sample_rate)
+                steps = (
+                    min(self.sample_rate, missing - s) for s in range(0, missing, self.sample_rate)
                 )
-            position += chunk.shape[-1]
-            yield chunk
+                sounds = (np.zeros((self.channels, step), np.float32) for step in steps)
+            for sound in sounds:
+                position += sound.shape[-1]
+                yield sound
+        yield resampler.process(nothing, last=True)
+
+    def _say(self, item: Gap | Remark, at_s: float) -> float:
+        """Say what isn't as it should be, and return for how long there is silence."""
+        if isinstance(item, Remark):
+            self.notices.flush()
+            self.notices.add(item.text, lost=item.lost, at_s=at_s)
+            return 0.0
+        end_s = at_s + item.seconds
+        if item.lost:
+            self.notices.silenced(at_s, end_s, item.why)
+        else:
+            self.notices.add(f"{item.why} from {at_s:.3f} to {end_s:.3f} s: silence", at_s=at_s)
+        return item.seconds
+
+    def _items_to_the_end(self) -> Iterator[Piece | Gap | Remark]:
+        yield from self._first
+        try:
+            yield from self._items
+        except DecodeError as error:
+            yield Remark(f"nothing after this can be decoded ({first_line(error)})", lost=True)
+
+    def _mend(self, sound: Float32, position: int) -> None:
+        """Silence what is no number, or too loud to be sound, in place."""
+        if not sound.size or (sound.min() >= -MAX_AMPLITUDE and sound.max() <= MAX_AMPLITUDE):
+            return  # NaN compares false
+        bad = ~(np.abs(sound) <= MAX_AMPLITUDE)
+        sound[bad] = 0.0
+        places = np.flatnonzero(bad.any(axis=0))
+        for run in np.split(places, np.flatnonzero(np.diff(places) > 1) + 1):
+            start_s, end_s = ((position + int(i)) / self.sample_rate for i in (run[0], run[-1] + 1))
+            self.notices.silenced(start_s, end_s, NO_NUMBER, len(run))
+
+    def _say_folded(self, speakers: tuple[str, ...]) -> None:
+        if len(speakers) > 2 or (len(speakers) == 2 and speakers != ("FL", "FR")):
+            self.notices.add(folded_text(speakers))
+
+    def _say_changed(self, item: Piece, at_s: float) -> None:
+        count, sides = len(item.speakers), {1: "mono", 2: "stereo"}
+        text = f"from {at_s:.3f} s on it is {sides.get(count, f'{count} channels')}"
+        text += f" at {item.sample_rate} Hz"
+        if (count, item.sample_rate) != (self.channels, self.sample_rate):
+            text += f", and goes on as {sides[self.channels]} at {self.sample_rate} Hz"
+        self.notices.add(text, at_s=at_s)
+        self._say_folded(item.speakers)
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        self._decoder.close()
 
     def __enter__(self) -> AudioReader:
         return self
@@ -167,39 +258,10 @@ class AudioReader:
         self.close()
 
 
-def _open(path: Path) -> sf.SoundFile | container.MediaFile:
-    """Open by libsndfile, and what it can't read by PyAV."""
-    try:
-        return sf.SoundFile(path)
-    except (sf.LibsndfileError, OSError) as error:
-        why = getattr(error, "error_string", None) or str(error)
-        expected = "WAV, FLAC, OGG or MP3"
-        remedy = "convert it first, e.g. with ffmpeg"
-    if not container.installed():
-        remedy = f"pip install 'streamsep[media]' for other formats, or {remedy}"
-    else:
-        try:
-            return container.MediaFile(path)
-        except container.MediaError as error:
-            why, expected = str(error), "sound or video, complete, in a format that FFmpeg knows"
-            remedy = "get the file again, or convert it to one"
-    raise AudioFileError(f"{path} can't be read as sound ({why})", expected=expected, remedy=remedy)
-
-
-def _count_frames(path: Path) -> int:
-    """Decode a file whose header doesn't tell its length, up to its end or its damage.
-
-    Reading beyond either is an error that takes the whole piece with it: the last one is
-    counted sample by sample.
-    """
-    frames, piece = 0, 1_024
-    for step in (piece, 1):
-        with sf.SoundFile(path) as file, suppress(sf.LibsndfileError):
-            for _ in range(0, frames, piece):
-                file.read(piece)
-            while len(file.read(step)) == step:
-                frames += step
-    return frames
+def _silence(channels: int, count: int, step: int) -> Iterator[Float32]:
+    """Yield so many samples of it, in steps: gaps may be long."""
+    for start in range(0, count, step):
+        yield np.zeros((channels, min(step, count - start)), np.float32)
 
 
 def subtype_for(suffix: str, bits: int) -> str:
@@ -236,6 +298,12 @@ class AudioWriter:
     tags
         By FFmpeg's names; those that libsndfile doesn't know are left out.
 
+    Attributes
+    ----------
+    cut, peak
+        Samples beyond full scale that were cut there, and the loudest one; none where the format
+        holds them.
+
     Raises
     ------
     OutputError
@@ -268,10 +336,11 @@ class AudioWriter:
                 expected=f"at most {MAX_OGG_RATE} Hz in {path.suffix} files",
                 remedy="choose another format",
             )
-        self._has_sizes = kind == "WAV"
+        self._has_sizes, self._cuts = kind == "WAV", subtype != "FLOAT"
+        self.cut, self.peak = 0, 0.0
         try:
             self._file = sf.SoundFile(
-                path,
+                os.fsencode(path) if os.name == "posix" else path,  # names may be no text
                 "w",
                 samplerate=sample_rate,
                 channels=channels,
@@ -297,9 +366,19 @@ class AudioWriter:
         """
         try:
             for start in range(0, sound.shape[-1], WRITE_FRAMES):
-                self._file.write(sound[:, start : start + WRITE_FRAMES].T)
+                piece = sound[:, start : start + WRITE_FRAMES]
+                self._file.write(piece.T)
+                self._count_cut(piece)
         except (sf.LibsndfileError, OSError) as error:
             raise _not_writable(self.path, error) from error
+
+    def _count_cut(self, sound: Float32) -> None:
+        if not self._cuts or not sound.size:
+            return
+        peak = max(float(sound.max()), -float(sound.min()))
+        if peak > 1.0:
+            self.cut += int(np.count_nonzero((sound > 1.0) | (sound < -1.0)))
+            self.peak = max(self.peak, peak)
 
     def save(self) -> None:
         """Let the header tell of all that was written: should nothing follow, the file plays."""
@@ -331,7 +410,7 @@ class AudioWriter:
 
 def _not_writable(path: Path, error: Exception) -> OutputError:
     folder = path.parent
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         why = f"no folder {folder}"
     elif not os.access(folder, os.W_OK):
         why = f"no permission to write in {folder}"

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from streamsep.audio.files.container import (
+from streamsep.audio.files.media import (
     COVERS,
     codec_of,
     covers_of,
@@ -19,6 +19,7 @@ from streamsep.audio.files.container import (
     load_av,
     open_container,
 )
+from streamsep.audio.files.stream_copies import chapter_tags
 from streamsep.errors import OutputError
 
 Covers = list[tuple[int, str, bytes]]  # kind, MIME type and image
@@ -50,6 +51,7 @@ class Kept(NamedTuple):
 
     tags: dict[str, str]
     covers: Covers
+    chapters: list[Any]
 
 
 def read_tags(source: Path) -> Kept | None:
@@ -71,8 +73,9 @@ def read_tags(source: Path) -> Kept | None:
             (KINDS.get(stream.metadata.get("comment"), FRONT), COVERS[codec_of(stream)], image)
             for stream, image in covers_of(container)
         ]
+        chapters = container.chapters()
     texts = {key.lower(): text for key, text in found.items() if text}
-    return Kept(texts, covers) if texts or covers else None
+    return Kept(texts, covers, chapters) if texts or covers or chapters else None
 
 
 def write_tags(target: Path, kept: Kept) -> None:
@@ -108,7 +111,9 @@ def _is_riff(target: Path) -> bool:
         return file.read(4) == b"RIFF"  # and not RF64, which mutagen doesn't know
 
 
-def _write_comments(target: Path, tags: dict[str, str], covers: Covers) -> None:
+def _write_comments(
+    target: Path, tags: dict[str, str], covers: Covers, chapters: list[Any]
+) -> None:
     from mutagen.flac import Picture
     from mutagen.oggvorbis import OggVorbis
 
@@ -116,6 +121,8 @@ def _write_comments(target: Path, tags: dict[str, str], covers: Covers) -> None:
     for key, text in tags.items():
         if VORBIS_KEY.fullmatch(key):
             file[VORBIS.get(key, key)] = text
+    for key, text in chapter_tags(chapters).items():
+        file[key] = text
     pictures = []
     for cover in covers:
         picture: Any = Picture()
@@ -126,7 +133,7 @@ def _write_comments(target: Path, tags: dict[str, str], covers: Covers) -> None:
     file.save()
 
 
-def _write_id3(target: Path, tags: dict[str, str], covers: Covers) -> None:
+def _write_id3(target: Path, tags: dict[str, str], covers: Covers, chapters: list[Any]) -> None:
     from mutagen import id3
     from mutagen.wave import WAVE
 
@@ -144,4 +151,20 @@ def _write_id3(target: Path, tags: dict[str, str], covers: Covers) -> None:
         # No two may have one description.
         name = f"cover {number}" if number > 1 else "cover"
         file.tags.add(id3.APIC(type=kind, mime=mime, desc=name, data=image))
+    _add_chapters(file.tags, chapters)
     file.save()
+
+
+def _add_chapters(tags: Any, chapters: list[Any]) -> None:
+    """Give ID3 tags chapters, and the table that players read them by."""
+    from mutagen import id3
+
+    names = [f"ch{number}" for number in range(len(chapters))]
+    for name, chapter in zip(names, chapters, strict=True):
+        start, end = (round(1_000 * chapter[k] * chapter["time_base"]) for k in ("start", "end"))
+        title = [id3.TIT2(text=text)] if (text := chapter["metadata"].get("title")) else []
+        times = dict(start_time=start, end_time=end, start_offset=2**32 - 1, end_offset=2**32 - 1)
+        tags.add(id3.CHAP(element_id=name, sub_frames=title, **times))
+    if chapters:
+        whole = id3.CTOCFlags.TOP_LEVEL | id3.CTOCFlags.ORDERED
+        tags.add(id3.CTOC(element_id="toc", flags=whole, child_element_ids=names, sub_frames=[]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,9 @@ def fingerprint(path: Path) -> str:
 
 
 def read_parameters(table: Path, model: Path) -> MdxParameters:
-    """Look a model file up in a ``model_data.json``.
+    """Look a model file up in a ``model_data.json``, or take the one entry of a ``<MD5>.json``.
+
+    UVR keeps the latter of models whose parameters its user gave.
 
     Raises
     ------
@@ -57,7 +60,16 @@ def read_parameters(table: Path, model: Path) -> MdxParameters:
         If the table can't be read, doesn't know the model, or knows it for another kind.
     """
     key = fingerprint(model)
-    entry = _read_table(table).get(key)
+    content = _read_table(table)
+    entry = content.get(key)
+    if entry is None and content and not any(isinstance(each, dict) for each in content.values()):
+        if re.fullmatch(r"[0-9a-f]{32}", table.stem) and table.stem != key:
+            raise ModelError(
+                f"{table} is of the model {table.stem}, and {model.name} is {key}",
+                expected="the parameters of this model",
+                remedy=f"look for {key}.json beside it, or give n_fft, stem and compensate",
+            )
+        entry = content
     if entry is None:
         raise ModelError(
             f"{table} knows no model {key}, which is {model.name}",

@@ -1,0 +1,266 @@
+"""What the sound server does with our own streams: moved, muted, or made to hear themselves."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from contextlib import suppress
+
+from streamsep.audio.devices.device_list import DeviceInfo
+from streamsep.audio.devices.sound_server import (
+    OWN_TOKEN,
+    SINK_TOKEN,
+    ServerCapture,
+    ServerGoneError,
+    ServerSource,
+    SoundServer,
+)
+from streamsep.errors import DeviceError
+from streamsep.events import EventLog
+
+LISTEN_S = 0.2
+RECONNECT_S = 0.5
+# What a server has buffered of another source still comes after a move; and a new stream's volume
+# may be anything at first.
+BUFFERED_S, SETTLED_S = 0.5, 1.0
+HANG_S = 1.0  # how long a server may take to answer at the end
+LOW_VOLUME = 0.5  # less is worth a line at the start: servers remember it, people don't
+# Devices of PortAudio that lead to the sound server.
+THROUGH_THE_SERVER = ("pulse", "default", "pipewire")
+
+
+class StreamWatch:
+    """Watches our streams in the sound server, from ``with`` to its end.
+
+    When a microphone is pulled out, servers move who listens to it to another source, and that may
+    be the monitor of what we play on: the room would howl. So whoever hears us is silent until it
+    hears something else; it is moved back to its source when that returns. Where no server is,
+    there is nothing to watch.
+
+    Parameters
+    ----------
+    events
+        Where it is noted what the server does.
+    """
+
+    def __init__(self, events: EventLog) -> None:
+        self._events = events
+        self._server: SoundServer | None = None
+        self._silent: frozenset[str] = frozenset()
+        self._heard_us: dict[str, float] = {}  # when each role did last
+        self._first_seen: dict[str, float] = {}
+        self._look_again = 0.0
+        self._wished: dict[str, str] = {}  # the source of each role at first
+        self._places: dict[str, str] = {}  # where each role is
+        self._levels: dict[str, tuple[bool, float]] = {}
+        self._moved: set[str] = set()  # roles that the server moved, for want of their source
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name="streamsep-stream-watch", daemon=True
+        )
+
+    def __enter__(self) -> StreamWatch:
+        if sys.platform == "linux":
+            with suppress(DeviceError):
+                self._server = SoundServer("streamsep watch")
+                self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        if self._thread.ident is not None:
+            self._thread.join(HANG_S)
+        if self._server is not None and not self._thread.is_alive():
+            self._server.close()
+
+    def hears_us(self, role: str) -> bool:
+        """Say whether ``input`` or ``microphone`` hears what we play; any thread may ask."""
+        return role in self._silent
+
+    def _run(self) -> None:
+        assert self._server is not None
+        watching = False
+        while not self._stop.is_set():
+            try:
+                if not watching:
+                    self._server.watch()
+                    watching = True
+                    self._look(self._server)
+                changed = self._server.wait_for_change(LISTEN_S)
+                if changed or time.monotonic() < self._look_again:
+                    self._look(self._server)
+            except ServerGoneError:
+                watching = False
+                while not self._stop.wait(RECONNECT_S):
+                    with suppress(DeviceError):
+                        self._server.connect()
+                        break
+
+    def _look(self, server: SoundServer) -> None:
+        listed = server.sinks()
+        sinks = {sink.index: sink.name for sink in listed}
+        ours = [stream for stream in server.streams() if stream.token == OWN_TOKEN]
+        # What comes to a sink that captures players is silence already.
+        capturing = {sink.index for sink in listed if SINK_TOKEN in sink.properties}
+        played_on = {
+            sinks[stream.sink]
+            for stream in ours
+            if stream.sink in sinks and stream.sink not in capturing
+        }
+        sources = {source.index: source for source in server.sources()}
+        captures = [capture for capture in server.captures() if capture.token == OWN_TOKEN]
+        hearing = {
+            capture.role: sources[capture.source]
+            for capture in captures
+            if capture.source in sources
+        }
+        silent = {role for role, source in hearing.items() if source.monitor_of in played_on}
+        now = time.monotonic()
+        self._heard_us |= dict.fromkeys(silent, now)
+        lately = {role for role, at in self._heard_us.items() if now - at < BUFFERED_S}
+        # First of all: each block counts.
+        self._silent = frozenset(silent | lately)
+        if lately:
+            self._look_again = now + BUFFERED_S + 2 * LISTEN_S
+        for capture in captures:
+            source = sources.get(capture.source)
+            if source is not None:
+                self._tell_source(capture.role, source, silent, {s.name for s in sources.values()})
+                self._bring_back(server, capture, source, sources, played_on)
+            self._tell_level(capture.role, capture.muted, capture.volume)
+        for stream in ours:
+            if stream.sink in sinks:
+                self._tell_place("output", f"plays on '{sinks[stream.sink]}'")
+            self._tell_level("output", stream.muted, stream.volume)
+
+    def _tell_source(
+        self, role: str, source: ServerSource, silent: set[str], names: set[str]
+    ) -> None:
+        wished = self._wished.setdefault(role, source.name)
+        if source.name == wished:
+            self._moved.discard(role)
+        elif wished not in names:
+            self._moved.add(role)
+        if role in silent:
+            self._tell_place(
+                role,
+                f"would hear '{source.monitor_of}', which is played on: silence until it has "
+                "another source",
+                first=True,
+            )
+        else:
+            self._tell_place(role, f"listens to '{source.name}'")
+
+    def _bring_back(
+        self,
+        server: SoundServer,
+        capture: ServerCapture,
+        source: ServerSource,
+        sources: dict[int, ServerSource],
+        played_on: set[str],
+    ) -> None:
+        """Move who lost its source back to it; who hears us, else to the default microphone."""
+        role = capture.role
+        by_name = {each.name: each for each in sources.values()}
+        wished = by_name.get(self._wished[role])
+        if wished is not None and wished.monitor_of in played_on:
+            wished = None
+        if role in self._moved and wished is not None and wished is not source:
+            server.move_capture(capture, wished)
+        elif source.monitor_of in played_on:
+            other = wished or by_name.get(server.default_source())
+            if other is not None and other is not source and not other.monitor_of:
+                server.move_capture(capture, other)
+
+    def _tell_place(self, role: str, text: str, *, first: bool = False) -> None:
+        """Note where a stream is now; where it is at first was said when it was opened."""
+        before = self._places.get(role)
+        self._places[role] = text
+        if text != before and (first or before is not None):
+            self._events.add(f"{role}: it {text}" + ("" if first else " now"))
+
+    def _tell_level(self, role: str, muted: bool, volume: float) -> None:
+        now = time.monotonic()
+        if now - self._first_seen.setdefault(role, now) < SETTLED_S:
+            self._look_again = now + SETTLED_S + 2 * LISTEN_S
+            return
+        before = self._levels.get(role)
+        self._levels[role] = (muted, volume)
+        if (muted, volume) == before or (before is None and not muted and volume > LOW_VOLUME):
+            return
+        state = "muted" if muted else f"at {100 * volume:.0f} %"
+        self._events.add(f"{role}: our stream is {state} in the sound server now")
+
+
+def refuse_hearing_ourselves(
+    listeners: dict[str, DeviceInfo], output: DeviceInfo, *, settings: dict[str, str]
+) -> None:
+    """Refuse an input or microphone that is the monitor of what is played on.
+
+    Parameters
+    ----------
+    listeners
+        Devices by role.
+    output
+        What is played on.
+    settings
+        The setting of each role.
+
+    Raises
+    ------
+    DeviceError
+        Before a sound; where there is no server, nothing is refused.
+    """
+    try:
+        server = SoundServer("streamsep")
+    except DeviceError:
+        return
+    try:
+        sink = _target(output, "sink", server)
+        for role, device in listeners.items():
+            name = _target(device, "source", server)
+            for source in server.sources():
+                if sink and source.name == name and source.monitor_of == sink:
+                    raise DeviceError(
+                        f"{role} '{device.name}' would hear what is played: its source is "
+                        f"'{name}', the monitor of the output '{sink}'",
+                        expected="a source of its own, such as a microphone",
+                        remedy="connect one, choose it with 'pactl set-default-source', or play "
+                        "on another output",
+                        settings=(settings[role],) if role in settings else (),
+                    )
+    except ServerGoneError:
+        pass  # opening will find that out too
+    finally:
+        server.close()
+
+
+def server_target(device: DeviceInfo, kind: str) -> str | None:
+    """Return the sink or source that a device means now; None where it isn't the server's."""
+    try:
+        server = SoundServer("streamsep")
+    except DeviceError:
+        return None
+    try:
+        return _target(device, kind, server)
+    except ServerGoneError:
+        return None
+    finally:
+        server.close()
+
+
+def _target(device: DeviceInfo, kind: str, server: SoundServer) -> str | None:
+    if device.name not in THROUGH_THE_SERVER:
+        return None
+    wanted = device.target or os.environ.get(f"PULSE_{kind.upper()}", "")
+    if wanted == "@DEFAULT_MONITOR@":
+        sink = server.default_sink()
+        return next((s.name for s in server.sources() if s.monitor_of == sink), None)
+    if not wanted or wanted.startswith("@"):
+        return server.default_sink() if kind == "sink" else server.default_source()
+    if wanted.isdigit():
+        numbered = server.sinks() if kind == "sink" else server.sources()
+        return next((each.name for each in numbered if each.index == int(wanted)), None)
+    return wanted

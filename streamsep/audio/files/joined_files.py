@@ -1,0 +1,162 @@
+"""Files that hold one file after the other, and headers that say less than there is.
+
+``cat a.wav b.wav`` is two whole files: a decoder that goes by the first header ends with it. The
+streams among the formats (MP3, AAC, MPEG-TS, Matroska) need nothing of this.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import BinaryIO
+
+# FFmpeg's name of a format whose first end it doesn't read beyond, to what such a file begins with,
+# and how far before that the file begins.
+STARTS: dict[str, tuple[re.Pattern[bytes], int]] = {
+    "wav": (re.compile(rb"(?:RIFF|RF64|BW64)....WAVE", re.DOTALL), 0),
+    "aiff": (re.compile(rb"FORM....AIF[FC]", re.DOTALL), 0),
+    "caf": (re.compile(rb"caff\0[\0-\2]\0\0desc"), 0),
+    "w64": (re.compile(rb"riff\x2e\x91\xcf\x11"), 0),
+    # The block with the first sample.
+    "wv": (re.compile(rb"wvpk....[\x02-\x10]\x04.{6}\x00{4}", re.DOTALL), 0),
+    "tta": (re.compile(rb"TTA1[\1\2]\0"), 0),
+    "mov,mp4,m4a,3gp,3g2,mj2": (re.compile(rb"ftyp[\w ]{4}"), 4),
+}
+# Formats that FFmpeg reads on in, and mistakes what comes for more of the first: they are cut into
+# parts before. The group is there in what begins a part, as far as it follows something else.
+CUT: dict[str, re.Pattern[bytes]] = {
+    "flac": re.compile(rb"(fLaC)[\x00\x80]\x00\x00\x22"),
+    "ogg": re.compile(rb"OggS\x00(?:([\x02\x06])|.)", re.DOTALL),
+}
+PIECE, OVERLAP = 2**20, 64
+CHUNK_NAME = re.compile(rb"[\x20-\x7e]{4}")
+WRAP = 2**32  # where the sizes in RIFF headers begin anew
+
+
+class PartOfFile:
+    """A file from a place on, up to another; has what PyAV needs of one.
+
+    Parameters
+    ----------
+    path
+        The file.
+    start, end
+        Places in it; None for its end.
+    zeros
+        Place of four bytes that are read as zeros.
+    """
+
+    def __init__(
+        self, path: Path, start: int, end: int | None = None, zeros: int | None = None
+    ) -> None:
+        self.name = str(path)
+        self._file, self._start, self._end = path.open("rb"), start, end
+        self._zeros = zeros
+        self._file.seek(start)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the next bytes."""
+        if self._end is not None:
+            left = max(self._end - self._file.tell(), 0)
+            size = min(size, left) if size >= 0 else left
+        at = self._file.tell()
+        data = self._file.read(size)
+        if self._zeros is not None and at < self._zeros + 4 and at + len(data) > self._zeros:
+            first, last = max(self._zeros - at, 0), min(self._zeros + 4 - at, len(data))
+            data = data[:first] + bytes(last - first) + data[last:]
+        return data
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move, by places in the part."""
+        if whence == os.SEEK_SET:
+            offset += self._start
+        elif whence == os.SEEK_END and self._end is not None:
+            offset, whence = offset + self._end, os.SEEK_SET
+        return self._file.seek(offset, whence) - self._start
+
+    def tell(self) -> int:
+        """Return the place in the part."""
+        return self._file.tell() - self._start
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def next_start(path: Path, form: str, after: int) -> int | None:
+    """Return where after a place another file of the same format begins, if one does."""
+    if form not in STARTS:
+        return None
+    pattern, before = STARTS[form]
+    with path.open("rb") as file:
+        file.seek(after)
+        data = b""
+        while piece := file.read(PIECE):
+            data = data[-OVERLAP:] + piece
+            if found := pattern.search(data):
+                return file.tell() - len(data) + found.start() - before
+    return None
+
+
+def cuts(path: Path, form: str) -> list[int]:
+    """Return where in a file other files of its format begin, if FFmpeg has to be told."""
+    if form not in CUT:
+        return []
+    found: list[int] = []
+    between = form == "flac"  # the first pages of all streams of an Ogg file come one by one
+    with path.open("rb") as file:
+        data, start = b"", 0
+        while piece := file.read(PIECE):
+            data += piece
+            for match in CUT[form].finditer(data):
+                if match.start() > len(data) - OVERLAP and len(piece) == PIECE:
+                    break  # comes again
+                place = start + match.start()
+                if match[1] is None:
+                    between = True
+                elif between and place and place not in found[-1:]:
+                    found.append(place)
+                    between = form == "flac"
+            start += max(len(data) - OVERLAP, 0)
+            data = data[-OVERLAP:]
+    return found
+
+
+def size_that_says_too_little(path: Path) -> int | None:
+    """Return where a WAV file tells the size of its sound, if more sound follows than that.
+
+    As it does when its writer was killed, or when it has more than 4 GB, where sizes begin anew.
+    """
+    with path.open("rb") as file:
+        end = os.fstat(file.fileno()).st_size
+        found = _data_chunk(file, end)
+        if found is None:
+            return None
+        start, size = found
+        after = start + size + size % 2
+        if after >= end or not size:
+            return None
+        if end - after < WRAP - PIECE:
+            # Chunks follow, or another file. Eight bytes of sound are nearly never such a header.
+            file.seek(after)
+            head = file.read(8)
+            filled_up = not any(head) and end - after < PIECE
+            if filled_up or CHUNK_NAME.match(head):
+                return None
+        return start - 4
+
+
+def _data_chunk(file: BinaryIO, end: int) -> tuple[int, int] | None:
+    """Return where the sound of a WAV file begins, and how many bytes it is said to have."""
+    if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
+        return None
+    at = 12
+    while at + 8 <= end:
+        file.seek(at)
+        head = file.read(8)
+        size = int.from_bytes(head[4:], "little")
+        if head[:4] == b"data":
+            return at + 8, size
+        at += 8 + size + size % 2
+    return None

@@ -1,0 +1,394 @@
+"""Sound out of anything that FFmpeg reads, by PyAV, to the end of what there is."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from streamsep.audio.files.decoded import JOINED, DecodeError, Gap, Piece, Remark
+from streamsep.audio.files.joined_files import (
+    PartOfFile,
+    cuts,
+    next_start,
+    size_that_says_too_little,
+)
+from streamsep.audio.files.media import is_cover, kept_tags, load_av, open_container, told
+from streamsep.audio.files.mp3_header import frame_header, id3_size, read_info
+from streamsep.audio.files.pipe_input import PipeInput
+from streamsep.audio.files.promised_length import ogg_is_cut, promised_length_s, whole_s
+from streamsep.dsp.channels import speakers_of
+from streamsep.errors import AudioFileError
+from streamsep.types import Float32
+
+# Gaps in the time stamps that are silence. Stamps in steps of a millisecond, or of a frame, leave
+# smaller ones where there is none; more than ten minutes are nonsense.
+ROUGH_GAP_S, FINE_GAP_S, NONSENSE_S = 0.1, 0.01, 600.0
+COUNTING = ("flac", "tta", "wv")  # formats whose stamps count samples
+# Formats without time stamps: FFmpeg counts what it finds, and what is lost leaves no gap.
+BARE = ("mp3", "aac", "ac3", "eac3", "dts")
+# Codecs with checksums: what these find is said to nobody, unless it is asked for.
+CHECKED = ("flac", "tta", "wavpack", "ac3", "eac3")
+MOST_ERRORS = 10_000  # in a row without any sound between them
+DAMAGE = "it can't be decoded"
+TAG_AT_END = b"TAG"
+
+
+class MediaDecoder:
+    """Decodes the sound of a file through FFmpeg; see `Decoder`.
+
+    Parameters
+    ----------
+    path
+        The file.
+    file
+        What to read instead of the file of that name: a pipe, or what came through one.
+
+    Raises
+    ------
+    AudioFileError
+        If PyAV isn't installed, or the file holds no sound.
+    DecodeError
+        If the file can't be opened.
+    """
+
+    def __init__(self, path: Path, file: PipeInput | BinaryIO | None = None) -> None:
+        self._av = load_av(path, AudioFileError)
+        self._errors = (self._av.FFmpegError, OSError, ValueError)
+        self._path, self._file = path, file
+        self._part: PartOfFile | None = None  # what is read of the file, if it isn't all
+        self._cuts: list[int] = []
+        try:
+            self._ignored_s = self._open()
+        except self._errors as error:
+            raise DecodeError(told(error)) from error
+        try:
+            self._stream = self._sound_of(self._container)
+        except BaseException:
+            self.close()
+            raise
+        self._exact = "mp4" in self._container.format.name and bool(self._stream.duration)
+        whole = None if file is not None else path
+        self.promised_s = None
+        if not self._ignored_s:
+            self.promised_s = promised_length_s(whole, self._container, self._stream)
+        self.length_s = self.promised_s or self._length_s()
+        self._first: _Part | None = None
+        self._others = [s for s in self._container.streams if s.type != "audio"]
+
+    def _open(self) -> float:
+        """Open the file so that FFmpeg takes neither too little of it for its sound nor too much.
+
+        Return what a WAV file's header says that is too little, or 0.
+        """
+        if self._file is not None:
+            self._container = open_container(self._path, AudioFileError, self._file)
+            return 0.0
+        size = size_that_says_too_little(self._path)
+        if size is not None:
+            # A size of nothing stands for all. (FFmpeg would look for chunks in the sound.)
+            self._part = PartOfFile(self._path, 0, zeros=size)
+            self._container = open_container(self._path, AudioFileError, self._part)
+            return promised_length_s(self._path, self._container, None) or 0.0
+        self._container = open_container(self._path, AudioFileError)
+        self._cuts = cuts(self._path, self._container.format.name)
+        if self._cuts:
+            self._container.close()
+            self._part = PartOfFile(self._path, 0, self._cuts[0])
+            self._container = open_container(self._path, AudioFileError, self._part)
+        return 0.0
+
+    def _sound_of(self, container: Any) -> Any:
+        stream = container.streams.best("audio")
+        if stream is None:
+            raise AudioFileError(
+                f"{self._path} holds no sound",
+                expected="at least one track of it",
+                remedy="check how the file was made",
+            )
+        if stream.codec_context is None:
+            raise DecodeError("no decoder for its sound")
+        if stream.codec_context.name in CHECKED:
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
+        return stream
+
+    def _length_s(self) -> float:
+        if self._ignored_s:
+            context = self._stream.codec_context
+            rate = (context.bit_rate or 0) / 8
+            return self._path.stat().st_size / rate if rate else 0.0
+        if self._stream.duration and self._stream.time_base:
+            return float(self._stream.duration * self._stream.time_base)
+        return float((self._container.duration or 0) / self._av.time_base)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Title, artist and so on, by FFmpeg's names."""
+        return kept_tags(self._container, self._stream)
+
+    @property
+    def start_s(self) -> float:
+        """When the sound begins by the time of the picture, if there is one."""
+        moves = any(s.type in ("video", "subtitle") and not is_cover(s) for s in self._others)
+        return self._first.start_s if moves and self._first is not None else 0.0
+
+    def decoded(self) -> Iterator[Piece | Gap | Remark]:
+        """See `Decoder`."""
+        yield from self._other_tracks()
+        if isinstance(self._file, PipeInput) and self._others:
+            kinds = " and ".join(
+                dict.fromkeys("cover" if is_cover(s) else s.type for s in self._others)
+            )
+            yield Remark(f"it comes through a pipe: its {kinds} can't be kept")
+        if self._ignored_s:
+            yield Remark(
+                f"its header says that it ends after {self._ignored_s:.3f} s; all of it is read"
+            )
+        part = self._first = _Part(self._av, self._container, self._stream)
+        yield from part.decoded()
+        yield from part.at_the_end(self.promised_s)
+        yield from self._ends_early(part)
+        if self._file is None:
+            yield from self._joined(part.end_byte)
+        if isinstance(self._file, PipeInput) and self._file.goes_on():
+            yield Remark("more comes after its end, and isn't read", lost=True)
+
+    def _joined(self, place: int) -> Iterator[Piece | Gap | Remark]:
+        """Decode what files begin in this one after a place."""
+        form, cuts = self._container.format.name, [*self._cuts]
+        while True:
+            start = cuts.pop(0) if cuts else next_start(self._path, form, place)
+            if start is None:
+                return
+            with closing(PartOfFile(self._path, start, cuts[0] if cuts else None)) as file:
+                try:
+                    container = open_container(self._path, AudioFileError, file)
+                except self._errors:
+                    return
+                with container:
+                    stream = container.streams.best("audio")
+                    if stream is None or stream.codec_context is None:
+                        return
+                    yield Remark(JOINED)
+                    part = _Part(self._av, container, stream)
+                    yield from part.decoded()
+                    yield from part.at_the_end(None)
+                    place = start + max(part.end_byte, 1)
+
+    def _other_tracks(self) -> Iterator[Remark]:
+        tracks = [stream for stream in self._container.streams if stream.type == "audio"]
+        if len(tracks) < 2:
+            return
+        names = {
+            stream.index: stream.metadata.get("title")
+            or stream.metadata.get("language")
+            or f"track {number}"
+            for number, stream in enumerate(tracks, 1)
+        }
+        taken, listed = names[self._stream.index], ", ".join(names.values())
+        yield Remark(f"{len(tracks)} tracks of sound are in it ({listed}); {taken} is taken")
+
+    def _ends_early(self, part: _Part) -> Iterator[Remark]:
+        """Say what the header promised and the first part didn't hold."""
+        exact = self._container.format.name not in ("mp3", "avi", "asf", "flv")
+        allowed = 0.05 if exact and "matroska" not in self._container.format.name else 0.5
+        said, held = self.promised_s, part.position_s
+        if said is None and (said := whole_s(self._container)) is not None:
+            held = max(held, part.last_s)
+        if said is not None and not self._ignored_s and said - held > allowed:
+            yield Remark(
+                f"it ends after {part.position_s:.3f} s, and its header says {said:.3f} s",
+                lost=True,
+            )
+        elif (
+            self._file is None
+            and (lost_s := part.stepped_over_s(self._path.stat().st_size)) > ROUGH_GAP_S
+        ):
+            yield Remark(f"about {lost_s:.1f} s of it are no sound, and left out", lost=True)
+        elif self._container.format.name == "ogg" and self._file is None and ogg_is_cut(self._path):
+            yield Remark(f"it is cut off after {part.position_s:.3f} s", lost=True)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+        for file in (self._part, self._file):
+            if file is not None:
+                file.close()
+
+
+class _Part:
+    """One opened file, decoded once.
+
+    Attributes
+    ----------
+    position_s
+        How much was given.
+    start_s
+        Of the first sample, by the time stamps.
+    end_byte
+        Where the last packet ended, as far as that is known.
+    last_s
+        When the last packet of any stream ended.
+    """
+
+    def __init__(self, av: Any, container: Any, stream: Any) -> None:
+        self._av, self._container, self._stream = av, container, stream
+        form = container.format.name
+        self._fine = form in COUNTING
+        self._transport = form in ("mpegts", "mpeg")  # elsewhere "corrupt" is said of a file's end
+        self._bare, self._mp3 = form in BARE, form == "mp3"
+        self._alone = all(s.type == "audio" for s in container.streams)
+        exact = "mp4" in form and stream.duration
+        self._end_s = float(stream.duration * stream.time_base) if exact else float("inf")
+        self.position_s = self.start_s = self.last_s = 0.0
+        self.end_byte = 0
+        self._origin_s: float | None = None  # time of the part's first sample
+        self._trouble: str | None = None
+        self._missing_s = 0.0  # of packets that failed
+        self._frame_s = 0.0
+        self._sizes: deque[int] = deque(maxlen=50)  # of the last good packets
+        self._bytes, self._failures = 0, 0
+        self._skip = 0  # samples to leave out
+        self._form: tuple[Any, ...] = ()
+        self._resampler: Any = None
+        self._rate = 0  # of an MP3's packet: FFmpeg gives its first frame the rate before
+
+    def decoded(self) -> Iterator[Piece | Gap]:
+        for packet in self._packets():
+            try:
+                frames = packet.decode()
+            except (self._av.FFmpegError, ValueError) as error:
+                self._note_failure(packet, told(error))
+                continue
+            if packet.is_corrupt and self._transport:
+                self._trouble = self._trouble or DAMAGE
+            if frames and packet.size:
+                self._sizes.append(packet.size)
+            for frame in frames:
+                yield from self._gap_before(frame)
+                yield from self._pieces(frame)
+
+    def at_the_end(self, promised_s: float | None) -> Iterator[Gap | Remark]:
+        """Say that the last packets failed, and yield silence for them if the file is so long."""
+        if not self._missing_s or self._trouble is None:
+            return
+        if promised_s is None:
+            yield Remark(f"it ends after {self.position_s:.3f} s ({self._trouble})", lost=True)
+        elif (left_s := promised_s - self.position_s) < self._missing_s + ROUGH_GAP_S:
+            yield from self._silence(min(left_s, self._missing_s), self._trouble, lost=True)
+
+    def stepped_over_s(self, size: int) -> float:
+        """Return how long bytes of a file would last that FFmpeg stepped over, to find frames."""
+        if not self._bare or self._mp3 or not self._failures or not self._sizes:
+            return 0.0
+        return (size - self._bytes) * self._frame_s * len(self._sizes) / sum(self._sizes)
+
+    def _packets(self) -> Iterator[Any]:
+        """Yield the packets of sound, and go on after those that can't be read."""
+        everything = whole_s(self._container) is not None and not self._alone
+        errors = 0
+        while errors < MOST_ERRORS:
+            try:
+                wanted = () if everything else (self._stream,)
+                for packet in self._container.demux(*wanted):
+                    if packet.pts is not None and packet.time_base:
+                        end = (packet.pts + (packet.duration or 0)) * packet.time_base
+                        self.last_s = max(self.last_s, float(end))
+                    if packet.stream.index != self._stream.index:
+                        continue
+                    self._bytes += packet.size
+                    if packet.pos is not None and packet.pos >= 0:
+                        self.end_byte = max(self.end_byte, packet.pos + packet.size)
+                    errors = 0
+                    if (packet := self._without_tags(packet)) is not None:
+                        yield packet
+                return
+            except (self._av.FFmpegError, ValueError) as error:
+                if isinstance(error, self._av.error.EOFError):
+                    return
+                self._trouble = self._trouble or f"{DAMAGE}: {told(error)}"
+                errors += 1
+
+    def _without_tags(self, packet: Any) -> Any | None:
+        """Leave out what isn't sound where MP3 files are joined: tags and silent first frames."""
+        if not self._mp3 or not packet.size:
+            return packet
+        data = bytes(packet)
+        at = 0
+        if data.startswith(TAG_AT_END) and data[128:130] != b"":
+            at = 128
+        while size := id3_size(data, at):
+            at += size
+        info = read_info(data[at:])
+        if info is not None:
+            self._skip = info.delay
+            return None
+        if (header := frame_header(data, at)) is not None:
+            self._rate = header.sample_rate
+        if not at:
+            return packet
+        rest = self._av.Packet(data[at:])
+        rest.stream, rest.time_base = packet.stream, packet.time_base
+        rest.pts, rest.dts = packet.pts, packet.dts
+        return rest
+
+    def _note_failure(self, packet: Any, why: str) -> None:
+        duration = (packet.duration or 0) * (packet.time_base or 0)
+        lost_s = float(duration) or self._frame_s
+        if self._bare and self._sizes and self._frame_s:
+            # All between two frames is one packet, and lasts as long as its bytes did before.
+            usual = sum(self._sizes) / len(self._sizes)
+            more_s = (packet.size / usual - 1) * self._frame_s if packet.size > 2 * usual else 0.0
+            lost_s += more_s
+        self._failures += 1
+        self._missing_s += lost_s
+        self._trouble = self._trouble or f"{DAMAGE}: {why}"
+
+    def _gap_before(self, frame: Any) -> Iterator[Gap]:
+        trouble, missing_s = self._trouble, self._missing_s
+        self._trouble, self._missing_s = None, 0.0
+        time = None if self._bare else frame.time
+        if time is None:
+            gap_s = missing_s
+        else:
+            if self._origin_s is None:
+                self.start_s = time
+                # What couldn't be decoded at the very beginning was there all the same.
+                self._origin_s = time - missing_s
+            gap_s = time - self._origin_s - self.position_s
+        least_s = FINE_GAP_S if self._fine or trouble is not None else ROUGH_GAP_S
+        if least_s < gap_s < NONSENSE_S:
+            lost = trouble is not None or self._alone
+            yield from self._silence(gap_s, trouble or "nothing can be read there", lost=lost)
+        elif trouble is not None:
+            yield Gap(0.0, trouble, lost=True)
+
+    def _silence(self, seconds: float, why: str, *, lost: bool) -> Iterator[Gap]:
+        seconds = min(seconds, self._end_s - self.position_s)
+        if seconds > 0:
+            self.position_s += seconds
+            yield Gap(seconds, why, lost)
+
+    def _pieces(self, frame: Any) -> Iterator[Piece]:
+        if self._rate:
+            frame.sample_rate = self._rate
+        # Its frames are made anew in one form: PyAV crashes on eight planes, one a channel.
+        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if form != self._form:
+            self._form, self._resampler = form, self._av.AudioResampler("flt")
+        speakers = speakers_of(frame.layout.name, frame.layout.nb_channels)
+        for plain in self._resampler.resample(frame):
+            sound: Float32 = plain.to_ndarray().reshape(-1, len(speakers)).T
+            skipped = min(self._skip, sound.shape[-1])
+            self._skip -= skipped
+            left = (self._end_s - self.position_s) * frame.sample_rate
+            end = sound.shape[-1] if left == float("inf") else max(round(left), 0)
+            sound = sound[:, skipped : skipped + end]
+            self._frame_s = plain.samples / frame.sample_rate
+            self.position_s += sound.shape[-1] / frame.sample_rate
+            if sound.shape[-1]:
+                yield Piece(np.ascontiguousarray(sound), frame.sample_rate, speakers)

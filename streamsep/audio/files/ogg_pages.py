@@ -1,0 +1,83 @@
+"""The pages of Ogg files: whether they are whole, and where one file follows another."""
+
+from __future__ import annotations
+
+import mmap
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HEAD = 27  # bytes of a page before the lengths of its pieces
+MAGIC = b"OggS"
+FIRST, LAST = 2, 4  # flags
+REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+
+
+@dataclass(slots=True)
+class OggPages:
+    """What a look at all pages of a file tells.
+
+    Attributes
+    ----------
+    starts
+        Where files begin in it that were joined.
+    codecs
+        What the first page of each stream holds, of all these files.
+    whole
+        Whether no page is damaged or missing, and the last one is marked as such.
+    """
+
+    starts: list[int] = field(default_factory=list)
+    codecs: list[bytes] = field(default_factory=list)
+    whole: bool = True
+
+    @property
+    def plain_vorbis(self) -> bool:
+        """Whether it is Vorbis and nothing else, one stream in each of the joined files."""
+        alone = len(self.codecs) == len(self.starts)
+        return alone and all(codec.startswith(b"\x01vorbis") for codec in self.codecs)
+
+
+def read_pages(path: Path) -> OggPages | None:
+    """Look at all pages of a file; None of one that is no Ogg file."""
+    with path.open("rb") as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            return None
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _look(data)
+
+
+def _look(data: mmap.mmap) -> OggPages:
+    pages, sequence = OggPages(), dict[bytes, int]()
+    beginning, flags, at = False, 0, 0
+    while at < len(data):
+        if data[at : at + 4] != MAGIC or len(data) < at + HEAD:
+            pages.whole = False
+            at = data.find(MAGIC, at + 1)
+            if at < 0:
+                return pages
+            continue
+        pieces = data[at + HEAD : at + HEAD + data[at + 26]]
+        end = at + HEAD + data[at + 26] + sum(pieces)
+        page, flags, serial = data[at:end], data[at + 5], data[at + 14 : at + 18]
+        number = int.from_bytes(page[18:22], "little")
+        if end > len(data) or checksum(page) != int.from_bytes(page[22:26], "little"):
+            pages.whole = False
+        if flags & FIRST:
+            if not beginning:
+                pages.starts.append(at)
+                sequence.clear()
+            pages.codecs.append(page[HEAD + page[26] : HEAD + page[26] + 16])
+        elif sequence.get(serial, number - 1) != number - 1:
+            pages.whole = False
+        beginning, sequence[serial] = bool(flags & FIRST), number
+        at = end
+    pages.whole &= bool(flags & LAST)
+    return pages
+
+
+def checksum(page: bytes) -> int:
+    """Return the checksum of a page: zlib's polynomial, with the bits of all bytes reversed."""
+    plain = (page[:22] + bytes(4) + page[26:]).translate(REVERSED)
+    found = zlib.crc32(plain, 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return int(f"{found:032b}"[::-1], 2)

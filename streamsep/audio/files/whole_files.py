@@ -1,0 +1,115 @@
+"""Files that are there whole or not at all, with all that isn't sound from the file they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from streamsep.audio.files import tags
+from streamsep.audio.files.container import ENCODERS, MediaWriter
+from streamsep.audio.files.media import installed
+from streamsep.audio.files.output_folder import make_folder
+from streamsep.audio.files.part_files import PartFile, one_at_a_time
+from streamsep.audio.files.sound_file import FORMATS, AudioReader, AudioWriter
+from streamsep.audio.files.tags import Kept
+from streamsep.errors import OutputError
+
+
+@contextmanager
+def written_whole(
+    targets: dict[str, Path], reader: AudioReader, bits: int | None
+) -> Iterator[list[AudioWriter | MediaWriter]]:
+    """Writers under temporary names; the final ones appear only when all is written.
+
+    Parameters
+    ----------
+    targets
+        File for each stem; its folder is made if missing.
+    reader
+        Of the file that the stems are of.
+    bits
+        See `AudioWriter`.
+
+    Raises
+    ------
+    OutputError
+        If a file can't be written. Nothing is left then.
+    """
+    channels = min(reader.channels, 2)
+    parts: list[PartFile] = []
+    try:
+        # Read while the stems are made: that takes a while, and they take the time anyway.
+        with ThreadPoolExecutor() as beside, ExitStack() as stack:
+            for target in targets.values():
+                make_folder(target.parent)
+                _check_name(target)
+                parts.append(PartFile(target))
+            tagged = [part.path for part in parts if part.path.suffix.lower() in tags.SUFFIXES]
+            found = beside.submit(_kept, reader) if tagged else None
+            writers: list[AudioWriter | MediaWriter] = []
+            for part in parts:
+                writer = _open_writer(part.path, reader, channels, bits)
+                stack.push(writer)
+                writers.append(writer)
+            yield writers
+            stack.pop_all()
+            # Together, since each waits for the disk.
+            for closed in [beside.submit(writer.close) for writer in writers]:
+                closed.result()
+        kept = found.result() if found else None
+        if kept is not None:
+            for path in tagged:
+                tags.write_tags(path, kept)
+        with one_at_a_time(target.parent for target in targets.values()):
+            for part in parts:
+                part.take_place()
+    except OutputError as error:
+        what = error.what
+        for part in parts:
+            what = what.replace(str(part.path), str(part.target))  # the name that was asked for
+        raise OutputError(what, expected=error.expected, remedy=error.remedy) from error
+    finally:
+        for part in parts:
+            part.discard()
+
+
+def _check_name(target: Path) -> None:
+    """Refuse a name that no file can have, before the work."""
+    try:
+        target.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            f"{target} can't be written ({getattr(error, 'strerror', None) or error})",
+            expected="a name that a file can have",
+            remedy="choose another place or name",
+        ) from error
+
+
+def _kept(reader: AudioReader) -> Kept | None:
+    if reader.is_pipe:
+        texts = {key.lower(): text for key, text in reader.tags.items() if text}
+        return Kept(texts, [], []) if texts else None
+    return tags.read_tags(reader.path)
+
+
+def _open_writer(
+    part: Path, reader: AudioReader, channels: int, bits: int | None
+) -> AudioWriter | MediaWriter:
+    """Choose who writes: PyAV where it can carry a cover or a picture along."""
+    suffix, rate = part.suffix.lower(), reader.sample_rate
+    if suffix in ENCODERS and (suffix not in FORMATS or installed()):
+        return MediaWriter(
+            part,
+            rate,
+            channels,
+            source=None if reader.is_pipe else reader.path,
+            tags=reader.tags,
+            say=reader.notices.say_once,
+            start_s=reader.start_s,
+            bits=bits,
+        )
+    return AudioWriter(part, rate, channels, bits=bits, tags=reader.tags)

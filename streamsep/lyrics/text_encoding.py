@@ -1,0 +1,170 @@
+"""From the bytes of a text file to its text: by what it says of itself, or by its letters."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from typing import NamedTuple
+
+BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+# UltraStar's header of it, in any encoding that has ASCII in it.
+HEADER = re.compile(rb"^\s*#\s*ENCODING\s*:\s*([\w.-]+)", re.IGNORECASE | re.MULTILINE)
+# What most programs of the West write that don't write UTF-8.
+WESTERN = "cp1252"
+STAMP = re.compile(rb"[\[<]\d[^\]>]*[\]>]")
+# Letters that languages have besides a to z, with a byte for each: a text that has those of one
+# language alone, and no others, is in it. The likelier ones first.
+WEST = (
+    *("äöüß", "éèêëàâçîïôûùüÿœæ", "áéíóúüñ", "áâãàçéêíóôõúü", "àèéìíòóùú", "åäöé", "æøåéö"),
+    "ëïéèöüáóç",
+)
+MIDDLE = ("ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "čćđšž", "ăâîşţ")
+LANGUAGES = {
+    WESTERN: WEST,
+    "cp1250": MIDDLE,
+    "iso8859_2": MIDDLE,
+    "cp1254": ("çğıöşüâî",),
+    "cp1257": ("ąčęėįšųūž", "āčēģīķļņšūž", "äõöüšž"),
+}
+MARKS = set("’‘“”„–—…«»´°¡¿")
+MOSTLY_ASCII = 0.35  # share of other bytes among the letters, at most: each letter has one byte
+FEW = 6  # bytes beyond ASCII that say little
+# Encodings that such a text isn't in.
+SEVERAL_BYTES = (
+    *("big5", "big5hkscs", "cp932", "cp949", "cp950", "euc_jis_2004", "euc_jisx0213"),
+    *("euc_jp", "euc_kr", "gb18030", "gb2312", "gbk", "johab", "shift_jis", "shift_jis_2004"),
+    *("shift_jisx0213", "utf_16", "utf_16_be", "utf_16_le", "utf_32"),
+)
+KOI8_SMALL = range(0xC0, 0xE0)
+KOI8_CAPITALS = re.compile(rb"(?<![\xc0-\xff])[\xe0-\xff][\xc0-\xdf]{2}")
+HEBREW = range(0xE0, 0xFB)  # letters in Windows-1255; Cyrillic and Greek go on to the end
+
+
+class DecodedText(NamedTuple):
+    """A text, its encoding, and how that is known: "given", "said", "usual" or "found"."""
+
+    text: str
+    encoding: str
+    known: str
+
+
+def decode_text(content: bytes, encoding: str | None = None) -> DecodedText | None:
+    """Return the text of a file, or None of what is none.
+
+    Parameters
+    ----------
+    content
+        The file.
+    encoding
+        What it is, by a name that Python knows.  [default: what its first bytes or its header
+        say, or UTF-8, or what its letters look like]
+
+    Raises
+    ------
+    LookupError
+        If there is no such encoding.
+    """
+    if encoding is not None:
+        codecs.lookup(encoding)
+        return _decoded(content, encoding, "given")
+    for mark, name in BOMS:
+        if content.startswith(mark):
+            return _decoded(content, name, "usual" if name == "utf-8-sig" else "said")
+    if header := HEADER.search(content):
+        name = header[1].decode("ascii", "replace")
+        if _is_known(name) and (text := _decoded(content, name, "said")) is not None:
+            return text
+    return _decoded(content, "utf-8", "usual") or _by_letters(content)
+
+
+def _by_letters(content: bytes) -> DecodedText | None:
+    for name in _likely(content):
+        text = _decoded(content, name, "found")
+        if text is not None:
+            return text
+    return None
+
+
+def _likely(content: bytes) -> list[str]:
+    """Return encodings that a text without any word of it may be in, the likeliest first."""
+    from charset_normalizer import from_bytes
+
+    if b"\0" in content:
+        return ["utf-16-le" if content.find(b"\0") % 2 else "utf-16-be"]
+    words = STAMP.sub(b" ", content)  # stamps say nothing, and are most of what is ASCII
+    high = sum(byte >= 0x80 for byte in words)
+    plain = sum(byte < 0x80 and chr(byte).isalpha() for byte in words)
+    mostly_ascii = high < MOSTLY_ASCII * (high + plain) or high < FEW
+    matches = [m for m in from_bytes(words) if not (mostly_ascii and m.encoding in SEVERAL_BYTES)]
+    names = [match.encoding for match in matches]
+    if names and WESTERN in matches[0].could_be_from_charset:
+        names.insert(0, WESTERN)  # which is the same text
+    latin = _latin(words) if mostly_ascii else []
+    if latin:
+        # Two may be meant: õ in Portuguese, and what looks alike in Hungarian.
+        as_found = names and names[0] in latin and high >= FEW
+        names.insert(0, names[0] if as_found else latin[0])
+    if _is_japanese(words):
+        names.insert(0, "euc_jp")
+    elif _is_hebrew(words):
+        names.insert(0, "cp1255")
+    elif _is_koi8(words):
+        names.insert(0, "koi8_r")
+    return [*names, WESTERN]
+
+
+def _latin(words: bytes) -> list[str]:
+    """Return the encodings in which a text has the letters of one language that we know."""
+    found = []
+    for name, alphabets in LANGUAGES.items():
+        text = words.decode(name, "replace").lower()
+        others = {letter for letter in text if ord(letter) >= 0x80} - MARKS
+        if others and any(others <= set(alphabet) for alphabet in alphabets):
+            found.append(name)
+    return found
+
+
+def _is_japanese(words: bytes) -> bool:
+    """Say whether much of a text are kana in EUC-JP; Chinese and Korean have few of these bytes."""
+    high = [byte for byte in words if byte >= 0x80]
+    try:
+        words.decode("euc_jp")
+    except UnicodeDecodeError:
+        return False
+    return len(high) >= 16 and high[0::2].count(0xA4) + high[0::2].count(0xA5) > len(high) // 6
+
+
+def _is_hebrew(words: bytes) -> bool:
+    letters = [byte for byte in words if byte >= 0x80 or chr(byte).isalpha()]
+    hebrew = sum(byte in HEBREW for byte in letters)
+    return hebrew >= 12 and hebrew > 0.9 * len(letters)
+
+
+def _is_koi8(words: bytes) -> bool:
+    """Say whether a text is Russian in KOI8-R, where capitals come after the small letters."""
+    high = [byte for byte in words if byte >= 0x80]
+    small, capital = sum(byte in KOI8_SMALL for byte in high), KOI8_CAPITALS.findall(words)
+    return len(high) >= 12 and small > 0.8 * len(high) and bool(capital)
+
+
+def _is_known(name: str) -> bool:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        return False
+    return True
+
+
+def _decoded(content: bytes, encoding: str, known: str) -> DecodedText | None:
+    try:
+        text = content.decode(encoding)
+    except (UnicodeDecodeError, UnicodeError):
+        return None
+    # As in UTF-16 that is taken for something else, and in what is no text.
+    return None if "\0" in text else DecodedText(text, codecs.lookup(encoding).name, known)

@@ -1,0 +1,168 @@
+"""Files under temporary names: one maker each, whatever else runs, and nothing left."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import soundfile as sf
+
+from streamsep.audio.files.part_files import PartFile, is_part_file, remove_leftovers
+from streamsep.errors import OutputError
+from testing.servers import wait_until
+from testing.signals import music
+from tests.support.commands import COMMAND, PATIENCE_S, without_sound
+
+RATE = 44_100
+
+
+def parts_in(folder):
+    return [path for path in folder.iterdir() if is_part_file(path)]
+
+
+def test_a_part_gets_its_target_s_name_when_it_is_whole(tmp_path):
+    part = PartFile(tmp_path / "song.wav")
+    part.path.write_text("whole")
+    assert not (tmp_path / "song.wav").exists()
+    part.take_place()
+    assert (tmp_path / "song.wav").read_text() == "whole"
+    part.discard()
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
+
+
+def test_two_of_one_target_have_names_of_their_own(tmp_path):
+    one, two = PartFile(tmp_path / "song.wav"), PartFile(tmp_path / "song.wav")
+    assert one.path != two.path
+    two.discard()
+    assert one.path.exists()
+    one.discard()
+
+
+@pytest.mark.parametrize("name", ["a.wav", "ä" * 120 + ".wav", "n" * 251 + ".wav", "no suffix"])
+def test_whatever_name_a_target_can_have_a_part_can(tmp_path, name):
+    part = PartFile(tmp_path / name)
+    assert part.path.exists()
+    part.take_place()
+    assert (tmp_path / name).exists()
+
+
+def test_what_somebody_still_writes_is_no_leftover(tmp_path):
+    part = PartFile(tmp_path / "song.wav")
+    remove_leftovers([tmp_path])
+    assert part.path.exists()
+    part.discard()
+
+
+def test_while_it_takes_its_name_nobody_takes_it_for_a_leftover(tmp_path):
+    stop = threading.Event()
+
+    def clean():
+        while not stop.is_set():
+            remove_leftovers([tmp_path])
+
+    cleaner = threading.Thread(target=clean)
+    cleaner.start()
+    try:
+        for number in range(300):
+            PartFile(tmp_path / f"{number}.wav").take_place()
+    finally:
+        stop.set()
+        cleaner.join()
+    assert len(list(tmp_path.iterdir())) == 300
+
+
+LEAVES = """
+import os, signal, sys
+from pathlib import Path
+from streamsep.audio.files.part_files import PartFile
+PartFile(Path(sys.argv[1]))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_maker_left_is_removed(tmp_path):
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", LEAVES, tmp_path / "song.wav"], env=env)
+    assert len(parts_in(tmp_path)) == 1
+    remove_leftovers([tmp_path])
+    assert parts_in(tmp_path) == []
+
+
+@pytest.mark.parametrize("folder", ["nowhere", "a file"])
+def test_where_none_can_be_made_the_target_is_named(tmp_path, folder):
+    (tmp_path / "a file").touch()
+    with pytest.raises(OutputError, match=r"song.wav can't be written"):
+        PartFile(tmp_path / folder / "song.wav")
+
+
+def start(song, model, *arguments):
+    return subprocess.Popen(
+        [*COMMAND, "separate", str(song), *map(str, arguments), "--model", str(model)],
+        env=without_sound(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture
+def long_song(tmp_path):
+    sf.write(tmp_path / "song.wav", np.tile(music(5.0).T, (24, 1)), RATE)
+    return tmp_path / "song.wav"
+
+
+def is_whole(song, model_share=0.5):
+    """Say whether the stems of the half model are each half of the song, all of it."""
+    sound = sf.read(song, always_2d=True)[0]
+    stems = [sf.read(song.with_suffix(f".{stem}.wav"))[0] for stem in ("beat", "vocals")]
+    return all(
+        stem.shape == sound.shape and np.allclose(stem, model_share * sound, atol=1e-4)
+        for stem in stems
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", [None, signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("which", ["first", "second"])
+def test_the_same_twice_at_once_leaves_whole_stems(tmp_path, long_song, half_model, end, which):
+    first = start(long_song, half_model)
+    wait_until(lambda: parts_in(tmp_path), "the first one's part files")
+    second = start(long_song, half_model)
+    wait_until(lambda: len(parts_in(tmp_path)) >= 4 or second.poll() is not None, "the second's")
+    ended, other = (first, second) if which == "first" else (second, first)
+    if end is not None:
+        ended.send_signal(end)
+    assert other.wait(PATIENCE_S) == 0
+    ended.wait(PATIENCE_S)
+    assert is_whole(long_song)
+    remove_leftovers([tmp_path])
+    assert parts_in(tmp_path) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_an_end_by_a_signal_leaves_nothing(tmp_path, long_song, half_model, number):
+    process = start(long_song, half_model)
+    wait_until(lambda: parts_in(tmp_path), "part files")
+    time.sleep(0.1)
+    process.send_signal(number)
+    assert process.wait(PATIENCE_S) == 128 + number
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["song.wav"]
+
+
+@pytest.mark.slow
+def test_a_lost_terminal_ends_nothing_under_nohup(tmp_path, long_song, half_model):
+    command = [*COMMAND, "separate", str(long_song), "--model", str(half_model)]
+    process = subprocess.Popen(
+        ["nohup", *command],
+        env=without_sound(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    wait_until(lambda: parts_in(tmp_path), "part files")
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(PATIENCE_S) == 0
+    assert is_whole(long_song)
