@@ -7,10 +7,7 @@ import io
 import select
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
+from typing import Any, TextIO
 
 STDOUT = 1
 PIECE = 4_096  # so much goes into a pipe at once, or waits: POSIX's PIPE_BUF here
@@ -40,7 +37,7 @@ class LastingFile(io.FileIO):
         self._told = False
         self.patience_s: float | None = None
 
-    def write(self, data: ReadableBuffer) -> int:
+    def write(self, data: Any) -> int:
         """Write, or drop it all and say that it was written."""
         size = memoryview(data).nbytes
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from streamsep.errors import ModelError
@@ -40,7 +41,9 @@ def is_intact(path: Path) -> bool | None:
 
 
 def model_files(path: Path) -> list[Path]:
-    """Return what a model consists of: its file, and that of its graph if it is another one.
+    """Return what a model consists of: its file, and those of its graph and prior, if any.
+
+    A prior that isn't there is left out: a model runs without.
 
     Raises
     ------
@@ -48,7 +51,9 @@ def model_files(path: Path) -> list[Path]:
         If its file is no model file, or has no valid spec.
     """
     spec = ModelSpec.from_metadata(read_metadata(path))
-    return list(dict.fromkeys((path, spec.graph_file(path))))
+    prior = spec.prior_file(path)
+    beside = [prior] if spec.prior and os.path.isfile(prior) else []
+    return list(dict.fromkeys((path, spec.graph_file(path), *beside)))
 
 
 def kept_self_test(path: Path) -> tuple[float, ...] | None:

@@ -66,12 +66,13 @@ def facts_of(song: Path, model: str, options: Mapping[str, Any]) -> MadeFrom | N
 
 @lru_cache(maxsize=64)
 def model_mark(model: Path | EntryPoint) -> str:
-    """Return what tells a model from others: of a file its content, of a plugin its version."""
+    """Return what tells a model from others: of files their content, of a plugin its version."""
     if isinstance(model, Path):
-        digest = hashlib.sha256()
-        for part in model_files(model):
-            digest.update(part.read_bytes())
-        return f"{model.stem}-{digest.hexdigest()[:16]}"
+        content = hashlib.sha256()
+        for path in model_files(model):
+            with path.open("rb") as file:
+                content.update(hashlib.file_digest(file, "sha256").digest())
+        return f"{model.stem}-{content.hexdigest()[:16]}"
     return f"{model.name}-{model.dist.version if model.dist else model.value}"
 
 

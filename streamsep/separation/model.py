@@ -55,7 +55,7 @@ class Model:
                 remedy="choose one of these",
             )
         self._source, self._device = _found(source), device
-        self._idle: dict[bool, list[Separator]] = {False: [], True: []}  # by whether offline
+        self._idle: dict[tuple[bool, bool], list[Separator]] = {}  # by whether offline, and waiting
         self._lock = threading.Lock()
         # At once, so that what is wrong with it is said here. (Of a whole-window graph the
         # offline engine: the live one is timed first, and a slow machine refuses it.)
@@ -118,7 +118,7 @@ class Model:
             If the model can't run live on this machine.
         """
         held = ExitStack()
-        separator = held.enter_context(self.separator(offline=False))
+        separator = held.enter_context(self.separator(offline=False, wait=True))
         try:
             return Stream(
                 separator,
@@ -132,24 +132,30 @@ class Model:
             raise
 
     @contextmanager
-    def separator(self, *, offline: bool) -> Iterator[Separator]:
+    def separator(self, *, offline: bool, wait: bool | None = None) -> Iterator[Separator]:
         """Have an engine, reset, for one user alone: what streams and sessions run.
 
         Parameters
         ----------
         offline
             Nobody waits for the sound: the engine for files. Otherwise that for live sound.
+        wait
+            See `load_separator`.  [default: as ``offline``]
 
         Raises
         ------
         ModelError, BackendError
             As `load_separator` does.
         """
+        # Only a prior is waited for.
+        wait = offline or bool(wait and getattr(self.spec, "prior", ""))
         with self._lock:
-            idle = self._idle[offline]
+            idle = self._idle.setdefault((offline, wait), [])
             separator = idle.pop() if idle else None
         if separator is None:
-            separator = load_separator(self._source, device=self._device, offline=offline)
+            separator = load_separator(
+                self._source, device=self._device, offline=offline, wait=wait
+            )
         try:
             yield separator
         finally:

@@ -49,7 +49,7 @@ def test_states_are_carried_on_as_by_hand(name, memory):
     if spec.any_frames:
         options.add_free_dimension_override_by_name(module.FREE_AXIS, spec.frames_per_run)
     session = ort.InferenceSession(
-        str(model_files(find_model(name))[-1]), options, providers=["CPUExecutionProvider"]
+        str(spec.graph_file(find_model(name))), options, providers=["CPUExecutionProvider"]
     )
     states = {state.input: np.zeros(state.shape, np.float32) for state in spec.states}
     names = [ESTIMATE_OUTPUT, *(state.output for state in spec.states)]

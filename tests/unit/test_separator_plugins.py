@@ -55,7 +55,7 @@ def song(tmp_path):
     ("name", "says"),
     [
         ("absent", "can't be loaded (AttributeError: module"),
-        ("raising", "can't be loaded (ValueError: no luck?[31m today); expected"),
+        ("raising", "can't be loaded (ValueError: no luck\ufffd[31m today); expected"),
         ("leaving", "can't be loaded (SystemExit: 0)"),
         ("number", "can't be loaded (TypeError: 'int' object is not callable)"),
         ("nothing", "can't be loaded (AttributeError: 'NoneType' object has no attribute 'spec'"),

@@ -31,7 +31,8 @@ from export.recipes.live.network import (
     CausalUNet,
 )
 from streamsep.errors import ModelError
-from streamsep.models.integrity import model_files
+from streamsep.onnx_file import read_metadata
+from streamsep.spec import ModelSpec
 
 if TYPE_CHECKING:
     from export.recipes.live.task import LiveTask
@@ -54,6 +55,10 @@ def read_start(path: Path, task: LiveTask) -> dict[str, Any]:
     return {"average": network.state_dict()}
 
 
+def _graph_file(path: Path) -> Path:
+    return ModelSpec.from_metadata(read_metadata(path)).graph_file(path)
+
+
 def read_arrays(path: Path) -> dict[str, Tensor]:
     """Return a model file's constants by name; 8-bit weights as what they stand for.
 
@@ -63,7 +68,7 @@ def read_arrays(path: Path) -> dict[str, Tensor]:
         If it can't be read.
     """
     try:
-        graph = onnx.load(model_files(path)[-1], load_external_data=False).graph
+        graph = onnx.load(_graph_file(path), load_external_data=False).graph
         arrays = {
             current_constant(c.name): torch.from_numpy(np.array(numpy_helper.to_array(c)))
             for c in graph.initializer
