@@ -42,10 +42,9 @@ class LastingFile(io.FileIO):
         size = memoryview(data).nbytes
         try:
             if self.patience_s is not None:
-                for start in range(0, size, PIECE):
-                    if not self._is_ready(self.patience_s):
-                        break
-                    super().write(memoryview(data).cast("B")[start : start + PIECE])
+                left = memoryview(data).cast("B")
+                while left and self._is_ready(self.patience_s):
+                    left = left[super().write(left[:PIECE]) or 0 :]
                 return size
             written = super().write(data)
             return size if written is None else written  # a pipe that doesn't wait is full
