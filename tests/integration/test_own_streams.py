@@ -111,6 +111,33 @@ def test_a_microphone_that_is_pulled_out_never_makes_it_howl(
     assert told(live, "microphone: it would hear 'B', which is played on: silence")
 
 
+def test_another_microphone_is_taken_when_it_is_made_the_default(
+    each_server, voice, beat, identity_model, tmp_path
+):
+    server, (_, pull) = each_server, voice
+    before = server.pactl("get-default-source").stdout.strip()
+    server.pactl("set-default-source", "B.monitor")
+    modules = []
+    try:
+        with singing(server, tmp_path, beat, identity_model) as live:
+            live.wait_until_running()
+            pull()
+            wait_until(lambda: told(live, "microphone: it would hear 'B'"), "the line")
+            for module, *arguments in (
+                ("module-null-sink", "sink_name=ROOM2"),
+                ("module-remap-source", "source_name=OTHER", "master=ROOM2.monitor"),
+            ):
+                modules.append(server.pactl("load-module", module, *arguments).stdout.strip())
+            wait_until(lambda: "OTHER" in sources(server), "the other microphone")
+            server.pactl("set-default-source", "OTHER")
+            wait_until(lambda: told(live, "microphone: it listens to 'OTHER' now"), "the news")
+            assert live.end() == 0, live.stderr
+    finally:
+        server.pactl("set-default-source", before, check=False)  # it may be gone too
+        for module in reversed(modules):
+            server.pactl("unload-module", module)
+
+
 def test_an_input_that_is_pulled_out_is_silent_too(each_server, voice, identity_model, tmp_path):
     """What it plays would come back as its input."""
     server, (plug, pull) = each_server, voice
