@@ -24,12 +24,13 @@ lint: .venv/.installed
 
 fast: .venv/.installed
 	@sh tools/debian.sh required $(FAST_PACKAGES)
-	$(PYTEST) -q -m 'not slow and not server and not hardware'
+	$(PYTEST) -q -n auto -m 'not slow and not server and not hardware'
 
-# Everything but what needs hardware.
+# Everything but what needs hardware: on all cores, and then, alone, what keeps time with a server.
 test: .venv/.installed
 	@sh tools/debian.sh required $(FAST_PACKAGES) $(SERVER_PACKAGES)
-	$(PYTEST)
+	$(PYTEST) -n auto -m 'not server and not hardware'
+	$(PYTEST) -m server
 
 # dist/, and what is in it tried in an empty environment.
 wheels: .venv/.installed

@@ -151,5 +151,5 @@ def _load_prior(path: Path, device: str, stride: int | None, wait: bool) -> Mask
         stride = WAITING_PRIOR_STRIDE
     elif stride is None:
         on_gpu = backend.provider != "CPU"
-        stride = choose_prior_stride(backend.spec, measure_run(backend), on_gpu=on_gpu)
+        stride = choose_prior_stride(backend.spec, measure_run(backend, 0.1), on_gpu=on_gpu)
     return MaskPrior(backend, stride, wait=wait) if stride else None

@@ -101,7 +101,7 @@ def test_from_a_folder_of_songs_to_separated_files(
         "drums,vocals,bass-2,other,rest",
     )
     assert done.returncode == 0, done.stderr
-    stems = {p.name.split(".")[1]: sf.read(p)[0] for p in (tmp_path / "out").iterdir()}
+    stems = {p.name.split(".")[1]: sf.read(p)[0] for p in (tmp_path / "out").glob("*.wav")}
     assert set(stems) == {*STEMS, "rest"}
     # Five stems are rounded to 24 bits each.
     np.testing.assert_allclose(sum(stems.values()), sf.read(song)[0], atol=5 * 2.0**-23)
