@@ -31,7 +31,7 @@ from streamsep.cli.echo import echo
 from streamsep.cli.options import device_option, live_model_option
 from streamsep.errors import BackendError, StreamsepError
 from streamsep.live.config import LOOPBACK, LiveConfig, is_file_name
-from streamsep.models import Model, model_name
+from streamsep.models import FoundModel, model_name
 from streamsep.realtime import Session
 from streamsep.realtime.interpreter import low_latency_interpreter
 from streamsep.separation import Separator, load_separator
@@ -60,7 +60,7 @@ class Finding:
 @click.option("--mic", metavar="DEVICE", help="As for live.")
 @live_model_option
 @device_option
-def command(input: str, output: str, mic: str | None, model: Model, device: str) -> None:
+def command(input: str, output: str, mic: str | None, model: FoundModel, device: str) -> None:
     """Check sound, model and speed on this machine, and say what to do about each.
 
     Devices are opened as live opens them with the same options, and play silence.
@@ -75,7 +75,7 @@ def command(input: str, output: str, mic: str | None, model: Model, device: str)
         raise SystemExit(1)
 
 
-def examine(config: LiveConfig, model: Model, device: str) -> Iterator[Finding]:
+def examine(config: LiveConfig, model: FoundModel, device: str) -> Iterator[Finding]:
     """Yield the findings, cheapest first."""
     try:
         yield from _sound()
@@ -215,7 +215,7 @@ def _loopback() -> Iterator[Finding]:
         )
 
 
-def _cuda(model: Model) -> Finding:
+def _cuda(model: FoundModel) -> Finding:
     try:
         load_separator(model, device="cuda")
     except BackendError as error:

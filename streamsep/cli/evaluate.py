@@ -21,7 +21,7 @@ from streamsep.evaluation.methods import DOERS, METHODS, separate_song
 from streamsep.evaluation.report import write_page, write_song
 from streamsep.evaluation.scores import score_alone, score_song, scores_table
 from streamsep.evaluation.songs import ReferenceSong, find_reference_songs, read_reference_song
-from streamsep.models import Model
+from streamsep.models import FoundModel
 from streamsep.separation import load_separator
 from streamsep.types import Float32
 
@@ -42,7 +42,9 @@ from streamsep.types import Float32
     metavar="DIR",
     help="Write a page with scores, spectrograms and sound there.",
 )
-def command(folder: Path, model: Model, device: str, museval: bool, report: Path | None) -> None:
+def command(
+    folder: Path, model: FoundModel, device: str, museval: bool, report: Path | None
+) -> None:
     """Score a model on the songs in DIR.
 
     DIR holds a folder a song, each with vocals.* and accompaniment.*; their sum is what the

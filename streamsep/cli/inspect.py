@@ -22,7 +22,7 @@ from streamsep.cli.progress import ProgressBars
 from streamsep.errors import AudioFileError, LossError, OutputError, StreamsepError
 from streamsep.evaluation.picture import draw_picture
 from streamsep.evaluation.spectrogram import Spectrogram
-from streamsep.models import Model
+from streamsep.models import FoundModel
 from streamsep.offline.jobs import InputFile
 from streamsep.offline.parallel import run_parallel
 from streamsep.offline.stem_blocks import stem_blocks
@@ -66,7 +66,7 @@ def command(
     output: Path | None,
     start_s: float,
     seconds: float | None,
-    model: Model,
+    model: FoundModel,
     device: str,
 ) -> None:
     """Draw spectrograms and levels of a file, its beat and its vocals.

@@ -24,7 +24,7 @@ from streamsep.errors import LossError
 from streamsep.events import Event, EventLog
 from streamsep.live.config import BLOCK_RANGE, GUIDE_RANGE, LOOPBACK, SLACK_RANGE, LiveConfig
 from streamsep.live.player import LivePlayer
-from streamsep.models import Model
+from streamsep.models import FoundModel
 from streamsep.models.quality import place_of_auto
 from streamsep.tui.display import choose_display
 
@@ -202,7 +202,9 @@ DEFAULTS = LiveConfig()
     is_flag=True,
     help="Print one JSON object a second; docs/usage.md says what is in it.",
 )
-def command(models: tuple[str | Model, ...], plain: bool, as_json: bool, **settings: Any) -> None:
+def command(
+    models: tuple[str | FoundModel, ...], plain: bool, as_json: bool, **settings: Any
+) -> None:
     """Take the voice out of what plays now, and play the rest.
 
     End it with Ctrl-C; a recording is finished and plays. With a file as input and a file as

@@ -24,7 +24,7 @@ from streamsep.errors import BackendError, ModelError, OutputError, StreamsepErr
 from streamsep.models import (
     BUILTIN,
     SUFFIX,
-    Model,
+    FoundModel,
     find_model,
     imported_folder,
     imported_names,
@@ -38,6 +38,7 @@ from streamsep.separation import Separator, load_separator
 from streamsep.separation.backend import OnnxBackend, graph_ports
 from streamsep.separation.schedule import choose_schedule, measure_run
 from streamsep.separation.self_test import agree, run_self_test
+from streamsep.separation.two_speed import TwoSpeedSeparator
 from streamsep.spec import METADATA_KEY, ModelSpec
 
 TIMED_BLOCKS = 50
@@ -73,7 +74,7 @@ def list_() -> None:
     Console(highlight=False).print(table)
 
 
-def _cells(name: str, model: Model) -> list[str]:
+def _cells(name: str, model: FoundModel) -> list[str]:
     """Return stems, latency, score, licence and origin of a model."""
     if isinstance(model, EntryPoint):
         separator = load_separator(model)
@@ -120,7 +121,7 @@ def _of_file(name: str, path: Path) -> Iterator[tuple[str, str]]:
     scores = ", ".join(f"{key} {value:g}" for key, value in spec.scores.items())
     yield from (
         ("name", spec.name),
-        ("file", ", ".join(f"{f}, {f.stat().st_size / 1e6:.1f} MB" for f in model_files(path))),
+        ("file", ", ".join(f"{file}, {_size(file)}" for file in model_files(path))),
         ("from", _origin(name, spec)),
         ("licence", spec.licence or "unknown"),
         ("trained on", spec.training_data or "unknown"),
@@ -128,6 +129,7 @@ def _of_file(name: str, path: Path) -> Iterator[tuple[str, str]]:
         ("sound", f"{spec.sample_rate} Hz, {spec.channels} channels"),
         ("transform", f"n_fft {spec.n_fft}, hop {spec.hop_length}, {spec.window}{dim_f}"),
         ("graph", f"{spec.mode}, {_frames(spec)} a run, {spec.output}"),
+        *([("prior", _prior(spec, path))] if spec.prior else []),
         ("latency", _latency(spec)),
         ("speed here", _speed(backend)),
         ("scores", scores or NO_SCORES),
@@ -250,6 +252,20 @@ def remove(name: str) -> None:
     echo(f"{path} removed")
 
 
+def _size(path: Path) -> str:
+    size = path.stat().st_size
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.0f} kB"
+
+
+def _prior(spec: ModelSpec, path: Path) -> str:
+    if not os.path.isfile(spec.prior_file(path)):
+        return f"{spec.prior}, which isn't there: it runs without"
+    separator = load_separator(path)
+    if not isinstance(separator, TwoSpeedSeparator):
+        return f"{spec.prior}, for which this machine is too slow: it runs without"
+    return f"{spec.prior}, every {separator.prior.stride} hops here"
+
+
 def _frames(spec: ModelSpec) -> str:
     return f"{spec.frames_per_run}{' or more' if spec.any_frames else ''} frames"
 
@@ -308,7 +324,7 @@ def _speed(backend: OnnxBackend) -> str:
         return f"{line}{error.what}"
 
 
-def _verified(model: Model, *, ours: bool) -> Iterator[str]:
+def _verified(model: FoundModel, *, ours: bool) -> Iterator[str]:
     """Yield what is as it should be; raise a StreamsepError at what isn't.
 
     Built-in and imported files, which are ``ours``, all keep a hash: one without it is damaged.

@@ -10,13 +10,15 @@ import click
 from streamsep.cli.echo import echo
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
 from streamsep.live.model_probe import choose_for_files
-from streamsep.models import BUILTIN, Model, find_model
+from streamsep.models import BUILTIN, FoundModel, find_model
 from streamsep.models.quality import AUTO, BEST
 
 ANY_MODEL = f"Model to run: {', '.join(BUILTIN)}, one of 'streamsep models list', or an ONNX file"
 
 
-def _best_for_files(context: click.Context, option: click.Parameter, name: str | None) -> Model:
+def _best_for_files(
+    context: click.Context, option: click.Parameter, name: str | None
+) -> FoundModel:
     """Return the model of a name; unnamed, the best one, or the next with a line that says why."""
     if name is not None and name != AUTO:
         return find_model(name)

@@ -31,7 +31,7 @@ from streamsep.errors import (
     as_streamsep_error,
     printable,
 )
-from streamsep.models import Model
+from streamsep.models import FoundModel
 from streamsep.offline.jobs import SOUND_FORMATS, Job, Template, plan
 from streamsep.offline.made_from import MadeFrom, StemRecords, facts_of, model_mark, note_made
 from streamsep.offline.parallel import Stopped, run_parallel
@@ -107,7 +107,7 @@ def command(
     parallel: int,
     overwrite: bool,
     as_json: bool,
-    model: Model,
+    model: FoundModel,
     device: str,
 ) -> None:
     """Split sound files and videos into stems, faster than they play.

@@ -15,7 +15,7 @@ from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
 from streamsep.errors import ArgumentError
 from streamsep.live.model_choice import Listening
-from streamsep.models import Model
+from streamsep.models import FoundModel
 from streamsep.models.quality import AUTO, place_of_auto
 from streamsep.realtime.latency import DEFAULT_SLACK
 
@@ -122,7 +122,7 @@ class LiveConfig:
     beat_gain: float = 0.0
     mic_gain: float = 0.0
     master_gain: float = 0.0
-    model: str | Model | tuple[str | Model, ...] = AUTO
+    model: str | FoundModel | tuple[str | FoundModel, ...] = AUTO
     low_latency: bool = False
     device: str = "auto"
     block: int = 512
@@ -202,7 +202,7 @@ class LiveConfig:
         return "mic" in self.record_stems if name == "record_stems" else bool(self.mic_effect)
 
     @property
-    def named_models(self) -> tuple[str | Model, ...]:
+    def named_models(self) -> tuple[str | FoundModel, ...]:
         """What ``model`` holds, one by one; the first one plays."""
         return self.model if isinstance(self.model, tuple) else (self.model,)
 

@@ -10,7 +10,7 @@ from streamsep.effects.key import KeyChanger
 from streamsep.errors import ArgumentError, ModelError
 from streamsep.live.config import LiveConfig
 from streamsep.live.model_probe import open_model
-from streamsep.models import Model
+from streamsep.models import FoundModel
 from streamsep.realtime import LoadedModel
 from streamsep.realtime.latency import buffering_samples
 from streamsep.realtime.mix_bus import OWN_BUSES
@@ -44,7 +44,7 @@ class ModelLoader:
     def __init__(
         self,
         config: LiveConfig,
-        models: Collection[Model],
+        models: Collection[FoundModel],
         say: Callable[[str], object] = lambda text: None,
     ) -> None:
         self._say = say
@@ -53,7 +53,7 @@ class ModelLoader:
         self._plugins = {model: [load_effect(wish) for wish in config.effect] for model in models}
 
     def load(
-        self, model: Model, semitones: int | None, separator: Separator | None = None
+        self, model: FoundModel, semitones: int | None, separator: Separator | None = None
     ) -> LoadedModel:
         """Load a model with its effects, to play in a key that is ``semitones`` away.
 

@@ -10,7 +10,7 @@ from streamsep.errors import BackendError, ModelError
 from streamsep.live.config import LiveConfig
 from streamsep.live.machine import cores_here, free_memory, run_schedule
 from streamsep.live.model_choice import Choice, Listening, Situation, choose, ruled_out
-from streamsep.models import Model, find_model
+from streamsep.models import FoundModel, find_model
 from streamsep.models.quality import (
     BEST,
     BY_QUALITY,
@@ -39,12 +39,12 @@ class RunModels:
     """
 
     separator: Separator
-    models: tuple[Model, ...]
-    lighter: Mapping[Model, Model] = field(default_factory=dict)
+    models: tuple[FoundModel, ...]
+    lighter: Mapping[FoundModel, FoundModel] = field(default_factory=dict)
     choice: Choice | None = None
 
 
-def open_model(model: Model, config: LiveConfig) -> Separator:
+def open_model(model: FoundModel, config: LiveConfig) -> Separator:
     """Load a model by itself, the way that suits the input: no latency of a file's is heard.
 
     Raises
@@ -82,8 +82,8 @@ def open_run_models(config: LiveConfig) -> RunModels:
     )
 
 
-def _steps_down(there: Mapping[str, Path]) -> dict[Model, Model]:
-    steps: dict[Model, Model] = {}
+def _steps_down(there: Mapping[str, Path]) -> dict[FoundModel, FoundModel]:
+    steps: dict[FoundModel, FoundModel] = {}
     for name, path in there.items():
         lighter = LIGHTER.get(name)
         while lighter is not None and lighter not in there:
@@ -93,16 +93,16 @@ def _steps_down(there: Mapping[str, Path]) -> dict[Model, Model]:
     return steps
 
 
-def _found(names: tuple[str | Model, ...]) -> tuple[Model, ...]:
+def _found(names: tuple[str | FoundModel, ...]) -> tuple[FoundModel, ...]:
     found = (find_model(name) if isinstance(name, str) else name for name in names)
     return tuple(dict.fromkeys(found))
 
 
-def _file_of(name: str) -> Model:
+def _file_of(name: str) -> FoundModel:
     return builtin_file(name) or find_model(name)
 
 
-def choose_for_files() -> tuple[Model, Choice]:
+def choose_for_files() -> tuple[FoundModel, Choice]:
     """Choose a model for files that are only separated, which may take their time.
 
     Raises

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from streamsep.events import EventLog
-from streamsep.models import Model, builtin_models, model_name
+from streamsep.models import FoundModel, builtin_models, model_name
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.stats import LateSeconds
@@ -32,16 +32,16 @@ class ModelSwitcher:
 
     def __init__(
         self,
-        models: Sequence[Model],
-        load: Callable[[Model], LoadedModel],
+        models: Sequence[FoundModel],
+        load: Callable[[FoundModel], LoadedModel],
         events: EventLog,
-        lighter: Mapping[Model, Model] | None = None,
+        lighter: Mapping[FoundModel, FoundModel] | None = None,
     ) -> None:
         self._models, self._load, self._events = tuple(models), load, events
         self._lighter = lighter or {}
         self._playing = self._tried = self._models[0]
-        self._step: Model | None = None  # under way
-        self._refused: set[Model] = set()  # steps that didn't come to play
+        self._step: FoundModel | None = None  # under way
+        self._refused: set[FoundModel] = set()  # steps that didn't come to play
         self._late = LateSeconds()
         self._changing = False  # when last looked at
 
@@ -58,7 +58,7 @@ class ModelSwitcher:
         circle = [self._models[(tried + step) % len(self._models)] for step in (1, 2)]
         self._change(session, circle[circle[0] == self._playing])
 
-    def _change(self, session: Session, follower: Model) -> None:
+    def _change(self, session: Session, follower: FoundModel) -> None:
         self._tried = follower
 
         def plays() -> None:
@@ -88,7 +88,7 @@ class ModelSwitcher:
         else:
             self._events.add(f"late for three seconds: {self._advice()}")
 
-    def _next_lighter(self) -> Model | None:
+    def _next_lighter(self) -> FoundModel | None:
         """Return the next model to step down to, but none that didn't come to play."""
         step = self._lighter.get(self._playing)
         while step in self._refused:
@@ -104,7 +104,7 @@ class ModelSwitcher:
         return f"the model {model_name(lighter)} is lighter"
 
 
-def lighter_model(playing: Model, others: Sequence[Model]) -> Path | None:
+def lighter_model(playing: FoundModel, others: Sequence[FoundModel]) -> Path | None:
     """Return the lightest of ``others`` and the built-in models, if it is lighter than ``playing``.
 
     Of what plugins do, nothing is known.

@@ -6,7 +6,7 @@ MODEL_CARD.md tells where the built-in ones come from and what they are bad at.
 from streamsep.models.library import (
     BUILTIN,
     GROUP,
-    Model,
+    FoundModel,
     builtin_models,
     find_model,
     imported_folder,
@@ -21,7 +21,7 @@ __all__ = [
     "BUILTIN",
     "GROUP",
     "SUFFIX",
-    "Model",
+    "FoundModel",
     "builtin_models",
     "find_model",
     "imported_folder",

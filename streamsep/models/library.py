@@ -21,7 +21,7 @@ BUILTIN = (
 WEIGHTS = "streamsep_models"  # the package that holds them where this one doesn't
 GROUP = "streamsep.separators"  # of entry points; each names a factory of separators
 
-Model = Path | EntryPoint
+FoundModel = Path | EntryPoint  # what `find_model` returns
 
 
 def builtin_models() -> dict[str, Path]:
@@ -51,15 +51,15 @@ def imported_names() -> list[str]:
     return sorted(path.stem for path in imported_folder().glob(f"[!.]*{SUFFIX}"))
 
 
-def known_models() -> dict[str, Model]:
+def known_models() -> dict[str, FoundModel]:
     """Return by their names the built-in models, the imported ones, and those of packages."""
-    plugins: dict[str, Model] = {entry.name: entry for entry in entry_points(group=GROUP)}
-    files: dict[str, Model] = dict(builtin_models())
+    plugins: dict[str, FoundModel] = {entry.name: entry for entry in entry_points(group=GROUP)}
+    files: dict[str, FoundModel] = dict(builtin_models())
     files |= {name: imported_path(name) for name in imported_names()}
     return files | {name: plugins[name] for name in sorted(plugins.keys() - files.keys())}
 
 
-def find_model(name: str | None) -> Model:
+def find_model(name: str | None) -> FoundModel:
     """Return a built-in model's path by its name, a file, an imported model, or a plugin.
 
     What isn't there is taken for a file. A file that was imported under its own name means the
@@ -105,6 +105,6 @@ def _find_plugin(name: str) -> EntryPoint | None:
     return entries.pop() if entries else None
 
 
-def model_name(model: Model) -> str:
+def model_name(model: FoundModel) -> str:
     """Return what `find_model` knows a model by."""
     return model.stem if isinstance(model, Path) else model.name

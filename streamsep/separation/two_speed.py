@@ -45,6 +45,8 @@ class MaskPrior:
 
     Attributes
     ----------
+    stride
+        As above.
     frames
         How many frames the newest run that began compares: fewer than COMPARED_FRAMES at first.
     logits
@@ -54,7 +56,7 @@ class MaskPrior:
     def __init__(self, backend: Backend, stride: int, *, wait: bool) -> None:
         spec = backend.spec
         self.spec, self.provider, self._backend = spec, backend.provider, backend
-        self._stride, self._wait = stride, wait
+        self.stride, self._wait = stride, wait
         self._stft = StreamingSTFT(
             spec.n_fft, spec.hop_length, spec.channels, window=spec.window, frames=1
         )
@@ -83,7 +85,7 @@ class MaskPrior:
         self._end += 1
         self._since += 1
         self._heard += 1
-        if self._under_way is not None or self._since < self._stride:
+        if self._under_way is not None or self._since < self.stride:
             return False
         window = self._magnitudes[self._end - self.spec.frames_per_run : self._end]
         self._backend.features[...] = window.transpose(1, 2, 0)
@@ -126,7 +128,7 @@ class MaskPrior:
         self._backend.reset()
         self._stft.reset()
         self._magnitudes.fill(0.0)
-        self._end, self._since, self._heard = self.spec.frames_per_run, self._stride - 1, 0
+        self._end, self._since, self._heard = self.spec.frames_per_run, self.stride - 1, 0
 
 
 def to_logits(masks: Float32, most: float, out: Float32, rest: Float32 | None = None) -> None:

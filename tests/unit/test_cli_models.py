@@ -284,6 +284,8 @@ class TestInstalled:
         path = imported_path("alone")
         assert model_files(path) == [path]
         assert command("models", "verify", "alone").code == 0
+        assert "prior:       studio, which isn't there" in command("models", "info", "alone").stdout
+        assert "prior:       studio, " in command("models", "info", "live").stdout
 
     def test_numbers_that_changed_are_found(self, command, mine, monkeypatch):
         monkeypatch.setattr("streamsep.cli.models.run_self_test", lambda backend: (0.5, 0.0, 0.0))
