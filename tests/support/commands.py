@@ -123,8 +123,9 @@ class Live:
 
     @property
     def _lost(self) -> int:
-        """Blocks that the last status line calls lost."""
-        return int(re.findall(r"dropouts (\d+)", self.stdout)[-1])
+        """Blocks that the last status line calls lost; none where it was ended before one."""
+        told = re.findall(r"dropouts (\d+)", self.stdout)
+        return int(told[-1]) if told else 0
 
     @property
     def latencies_ms(self) -> tuple[int, set[int]]:
