@@ -257,3 +257,12 @@ def follower(path: Path, prior: str, **changes) -> Path:
 def variant(path: Path, graph: str, **changes) -> Path:
     """A model without a graph of its own: it runs that of the model of this name beside it."""
     return save("nothing () => () { }", path, make_spec(graph=graph, **changes).to_metadata())
+
+
+def filler(size: int) -> bytes:
+    """A doc_string that makes a model file longer."""
+    length, out = size, bytearray([6 << 3 | 2])
+    while length >= 0x80:
+        out.append(length & 0x7F | 0x80)
+        length >>= 7
+    return bytes([*out, length]) + b" " * size

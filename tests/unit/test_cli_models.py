@@ -99,7 +99,7 @@ class TestImport:
 
     def test_only_the_end_of_a_long_file_is_hashed(self, command, tmp_path):
         path = models.mdx(tmp_path / "long.onnx", spec=False)
-        path.write_bytes(models_filler(10_240_000) + path.read_bytes())
+        path.write_bytes(models.filler(10_240_000) + path.read_bytes())
         params = table(tmp_path, path, MODEL_DATA)
         assert command("models", "import", path, "--params", params).code == 0
 
@@ -302,12 +302,3 @@ class TestInstalled:
     def test_only_what_was_imported_is_removed(self, command, mine, name):
         assert "expected an imported model: mine" in one_line(command("models", "remove", name))
         assert mine.exists()
-
-
-def models_filler(size: int) -> bytes:
-    """A doc_string that makes a model file longer."""
-    length, out = size, bytearray([6 << 3 | 2])
-    while length >= 0x80:
-        out.append(length & 0x7F | 0x80)
-        length >>= 7
-    return bytes([*out, length]) + b" " * size

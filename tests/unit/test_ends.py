@@ -11,10 +11,14 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from streamsep.app_folder import app_folder
 from streamsep.audio.files.part_files import is_part_file, whole_file
 from streamsep.errors import OutputError
+from streamsep.models import imported_path
+from streamsep.models.integrity import is_intact
 from testing.signals import music
-from tests.support.commands import COMMAND, PATIENCE_S, limit_files, without_sound
+from tests.support import models
+from tests.support.commands import COMMAND, PATIENCE_S, limit_files, streamsep, without_sound
 
 RATE = 44_100
 OLDER = b"what was there before"
@@ -103,6 +107,39 @@ def test_what_was_there_stays_or_is_replaced_by_a_whole_file(place, half_model, 
         assert parts_in(place) == []
     if largest is None and code == 0:
         assert OLDER not in content  # it was done before it was ended
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: getattr(end, "name", end))
+def test_a_model_is_taken_in_whole_or_not_at_all(tmp_path, half_model, end):
+    big = tmp_path / "big.onnx"
+    big.write_bytes(models.filler(200_000_000) + half_model.read_bytes())  # so that it takes time
+    largest = 1_000_000 if end == "a full disk" else None
+    process = subprocess.Popen(
+        [*COMMAND, "models", "import", big],
+        env=without_sound(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=limit_files(largest),
+    )
+    if largest is None:
+        time.sleep(1.0)
+        process.send_signal(end)
+    code, path = process.wait(PATIENCE_S), imported_path("big")
+    if path.exists():
+        assert is_intact(path)
+    if code == 0:
+        assert path.exists()
+    if largest is not None:
+        assert code == OutputError.exit_code
+    if end != signal.SIGKILL and path.parent.exists():
+        assert not {*path.parent.iterdir()} - {path}
+
+
+def test_a_configuration_is_written_whole_or_not_at_all():
+    done = streamsep("config", "init", largest_file=100)
+    assert done.returncode == OutputError.exit_code
+    assert not [path for path in app_folder().rglob("*") if path.is_file()]
 
 
 class TestWholeFile:
