@@ -23,8 +23,9 @@ LONGEST_STRIDE_S = 3.0
 NEARLY_LIVE_S, CORE_SHARE, SHORTEST_STRIDE = 0.29, 0.4, 4
 # Newest frames left unused where nobody hears the latency: more bring nothing.
 ENOUGH_TRIM, READ_AHEAD_STRIDE = 16, 8
-# Hops from run to run of a prior, best first, and the share of a core that it may take.
-PRIOR_STRIDES, PRIOR_SHARE = (1, 2, 4, 8), 0.45
+# Hops from run to run of a prior, best first, and the share of a core that it may take, as measured
+# run after run: at the pace of the sound it takes up to twice that.
+PRIOR_STRIDES, PRIOR_SHARE = (1, 2, 4, 8), 0.25
 MEASURE_S = 0.5
 FEWEST_RUNS, MOST_RUNS = 2, 10
 
