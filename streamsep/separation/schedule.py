@@ -21,6 +21,8 @@ LONGEST_STRIDE_S = 3.0
 # Of a graph that takes short windows: what it may be late by before the devices, the share of a
 # core that its runs may take, and the fewest frames from run to run that are worth having.
 NEARLY_LIVE_S, CORE_SHARE, SHORTEST_STRIDE = 0.29, 0.4, 4
+# What a run may take at the pace of the sound, its memory cold, of what it takes run after run.
+PACED = 2.2
 # Newest frames left unused where nobody hears the latency: more bring nothing.
 ENOUGH_TRIM, READ_AHEAD_STRIDE = 16, 8
 # Hops from run to run of a prior, best first, and the share of a core that it may take, as measured
@@ -117,7 +119,7 @@ def choose_schedule(spec: ModelSpec, run_s: float, *, read_ahead: bool = False) 
     hop_s = spec.hop_length / spec.sample_rate
     shortest = READ_AHEAD_STRIDE if read_ahead else SHORTEST_STRIDE
     stride = max(shortest, math.ceil(run_s / (CORE_SHARE * hop_s)))
-    slack = math.ceil(HEADROOM * run_s * spec.sample_rate)
+    slack = math.ceil(PACED * run_s * spec.sample_rate)
     left = int(NEARLY_LIVE_S * spec.sample_rate) - spec.n_fft - slack
     trim = ENOUGH_TRIM if read_ahead else left // spec.hop_length - (stride - 1)
     if trim < 1 or stride + trim > spec.frames_per_run:
@@ -129,8 +131,8 @@ def choose_schedule(spec: ModelSpec, run_s: float, *, read_ahead: bool = False) 
 def _longest_run(spec: ModelSpec) -> float:
     """Return how long a run of a short window may take to be nearly live."""
     hop_s = spec.hop_length / spec.sample_rate
-    # With one frame trimmed, run / CORE_SHARE of stride and HEADROOM · run of slack fill the time.
-    return (NEARLY_LIVE_S - spec.n_fft / spec.sample_rate - hop_s) / (1 / CORE_SHARE + HEADROOM)
+    # With one frame trimmed, run / CORE_SHARE of stride and PACED · run of slack fill the time.
+    return (NEARLY_LIVE_S - spec.n_fft / spec.sample_rate - hop_s) / (1 / CORE_SHARE + PACED)
 
 
 def _of_long_windows(spec: ModelSpec, run_s: float) -> RunSchedule:
