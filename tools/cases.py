@@ -218,33 +218,29 @@ case(3, "MP3, VBR, no Xing header: 5 s of noise, 55 s of silence")(
 case(3, "the same reversed")(lambda place: vbr(place, noise_first=False))
 
 
+def join_tones(song: Path, seconds: float) -> None:
+    """Write two files of a tone each, one behind the other."""
+    parts = [song.with_stem(name) for name in ("p1", "p2")]
+    for part, hertz in zip(parts, (100, 200), strict=True):
+        tone(part, seconds, hertz)
+    song.write_bytes(b"".join(part.read_bytes() for part in parts))
+
+
 @case(3, "cat p1.mp3 p2.mp3")
 def joined(place: Path) -> Verdict:
-    for name, hertz in (("p1", 100), ("p2", 200)):
-        tone(place / f"{name}.mp3", 20.0, hertz)
-    (place / "song.mp3").write_bytes(
-        (place / "p1.mp3").read_bytes() + (place / "p2.mp3").read_bytes()
-    )
+    join_tones(place / "song.mp3", 20.0)
     return lengths_are(place, "song", 40.0, separate(place, "song.mp3"))
 
 
 @case(3, "cat p1.ogg p2.ogg")
 def chained(place: Path) -> Verdict:
-    for name, hertz in (("p1", 100), ("p2", 200)):
-        tone(place / f"{name}.ogg", 20.0, hertz)
-    (place / "song.ogg").write_bytes(
-        (place / "p1.ogg").read_bytes() + (place / "p2.ogg").read_bytes()
-    )
+    join_tones(place / "song.ogg", 20.0)
     return lengths_are(place, "song", 40.0, separate(place, "song.ogg"))
 
 
 @case(3, "the joined MP3, live")
 def joined_live(place: Path) -> Verdict:
-    for name, hertz in (("p1", 100), ("p2", 200)):
-        tone(place / f"{name}.mp3", 4.0, hertz)
-    (place / "song.mp3").write_bytes(
-        (place / "p1.mp3").read_bytes() + (place / "p2.mp3").read_bytes()
-    )
+    join_tones(place / "song.mp3", 4.0)
     files = ("--input", "song.mp3", "--output", "null", "--record", "take.wav")
     done = run("live", *files, *MODEL, cwd=place)
     got = length(place / "take.wav")

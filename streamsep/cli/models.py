@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -19,6 +17,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from streamsep.audio.files.output_folder import make_folder
+from streamsep.audio.files.part_files import whole_file
 from streamsep.cli.echo import echo
 from streamsep.errors import BackendError, ModelError, OutputError, StreamsepError
 from streamsep.models import (
@@ -26,7 +26,6 @@ from streamsep.models import (
     SUFFIX,
     FoundModel,
     find_model,
-    imported_folder,
     imported_names,
     imported_path,
     known_models,
@@ -383,22 +382,10 @@ def _ask_n_fft() -> int:
 def _install(source: Path, spec: ModelSpec) -> Path:
     """Copy a model with its spec, self-test and hash; all of it, or nothing under its name."""
     target = imported_path(spec.name)
-    # A name of its own: the same may be imported twice at once.
-    part = imported_folder() / f".{spec.name}.{secrets.token_hex(4)}.part"
-    try:
-        imported_folder().mkdir(parents=True, exist_ok=True)
-        (entry,) = spec.to_metadata().items()
-        content = source.read_bytes() + metadata_entry(*entry)
+    make_folder(target.parent)
+    (entry,) = spec.to_metadata().items()
+    content = source.read_bytes() + metadata_entry(*entry)
+    with whole_file(target) as part:
         part.write_bytes(content)
         part.write_bytes(with_hash(content, run_self_test(OnnxBackend(part, device="cpu"))))
-        os.replace(part, target)
-    except OSError as error:
-        raise OutputError(
-            f"{target} can't be written ({error.strerror})",
-            expected="a writable folder with room for it",
-            remedy="make it so, then try again",
-        ) from error
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
     return target

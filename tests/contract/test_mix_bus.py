@@ -16,6 +16,7 @@ from testing.sessions import play
 from testing.signals import music
 from tests.support import models
 from tests.support.backends import SlowBackend
+from tests.support.singer import Singer
 
 BUSES = ("beat", "vocals", "mic", "mix")
 FRAMES = 512
@@ -35,22 +36,6 @@ class Keep:
     @property
     def sound(self):
         return np.concatenate(self._blocks, axis=-1)
-
-
-class Singer:
-    """A microphone that gives a known sound, and then silence."""
-
-    latency = 0
-
-    def __init__(self, sound):
-        self._sound, self._position = sound, 0
-
-    def read(self, out):
-        part = self._sound[:, self._position : self._position + len(out)]
-        out.fill(0.0)
-        out[: part.shape[-1]] = part.T
-        self._position += len(out)
-        return 0
 
 
 def aligned(session, sound, count):

@@ -15,6 +15,7 @@ from streamsep.realtime.guards import GuardWatch
 from streamsep.separation import load_separator
 from testing.sessions import play
 from testing.signals import music
+from tests.support.singer import Singer
 
 RATE, FRAMES = 44_100, 512
 NO_SOUND = [np.nan, np.inf, -np.inf, 1e30, -1e30]
@@ -124,22 +125,6 @@ def test_an_effect_that_fails_is_left_out():
     done = stream(board, sound)
     np.testing.assert_array_equal(done, sound[:, : done.shape[-1]])
     assert lines == ["effects have failed (out of): the sound goes on without them"]
-
-
-class Singer:
-    """A microphone that gives a known sound."""
-
-    latency = 0
-
-    def __init__(self, sound):
-        self._sound, self._position = sound, 0
-
-    def read(self, out):
-        part = self._sound[:, self._position : self._position + len(out)]
-        out.fill(0.0)
-        out[: part.shape[-1]] = part.T
-        self._position += len(out)
-        return 0
 
 
 @pytest.mark.parametrize("bad", NO_SOUND)

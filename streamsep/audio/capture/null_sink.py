@@ -334,7 +334,7 @@ class Loopback:
             try:
                 self._server.connect()
                 self._set_up()
-            except Exception:  # as above: it is tried again
+            except Exception:  # whatever the server or its library raises: it is tried again
                 continue
             return
 

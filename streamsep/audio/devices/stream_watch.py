@@ -255,7 +255,7 @@ def refuse_hearing_ourselves(
                         settings=(settings[role],) if role in settings else (),
                     )
     except ServerGoneError:
-        pass  # opening will find that out too
+        return  # whoever opens the device finds that out too, and says it
     finally:
         server.close()
 
