@@ -33,10 +33,12 @@ ALLOWED = {
     "offline": BASE | {"dsp", "separation", "models", "audio"},
     "evaluation": BASE | {"dsp", "separation", "realtime", "audio"},
     "live": BASE | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models"},
+    "remote": BASE
+    | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models", "offline", "live"},
     "tui": BASE | {"dsp", "realtime", "lyrics", "live"},
     "cli": BASE
     | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models"}
-    | {"offline", "live", "evaluation", "tui"},
+    | {"offline", "live", "remote", "evaluation", "tui"},
 }
 # Options of pulseaudio, systemctl, mpv and vlc, which whoever needs them has to type.
 OTHER_PROGRAMS = {"--start", "--user", "--audio-delay", "--audio-desync"}
