@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from streamsep.errors import ArgumentError, StreamsepError
 from streamsep.remote.access import RateLimit
@@ -19,6 +20,7 @@ from streamsep.remote.service import Message, Service
 
 # Requests of one client: so many at once, then so many a second; a fader that is drawn sends ten.
 REQUESTS_PER_S, BURST = 20.0, 40
+ALIVE_EVERY_S, ALIVE = 5.0, encode({"type": "alive"})
 
 Send = Callable[[str], Awaitable[object]]
 
@@ -65,7 +67,10 @@ class Connection:
         end = self._service.listen(self._hear)
         try:
             while True:
-                await self._waking.wait()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._waking.wait(), ALIVE_EVERY_S)
+                if not self._waking.is_set():  # a page can't see that a network is gone otherwise
+                    await self._send(ALIVE)
                 self._waking.clear()
                 news, self._news = self._news, {}
                 for message in news.values():

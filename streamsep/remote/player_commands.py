@@ -64,8 +64,7 @@ class PlayerCommands:
     def _can(self, name: str) -> bool:
         if name not in NEEDS:
             return True
-        seekable = getattr(self._player, "can_seek", True)
-        return hasattr(self._player, NEEDS[name]) and (seekable or name == "voice")
+        return hasattr(self._player, NEEDS[name]) and (self._player.from_file or name == "voice")
 
     def handle(self, request: Request, client: Client) -> Message:
         """Do it; see `Handler`."""

@@ -11,7 +11,7 @@ from streamsep.remote.player_commands import PlayerCommands
 from streamsep.remote.protocol import PARTY_COMMANDS, Client, Command, Request
 from streamsep.remote.service import Message
 from streamsep.remote.singers_queue import Entry, SingersQueue
-from streamsep.remote.song_library import Song, SongLibrary
+from streamsep.remote.song_library import LibrarySong, SongLibrary
 
 NOTICES = 5  # of the latest that everybody is told
 AHEAD = 3  # songs that are made ready before their turn
@@ -68,7 +68,7 @@ class Room:
         self._play, self._use_stems, self._stop, self._idle = play, use_stems, stop, idle
         self._words_of = words
         self._words: Message = {"type": "words", "lines": None}
-        self._song: Song | None = None
+        self._song: LibrarySong | None = None
         self._live = False  # separated while it plays
         self._notices: list[Message] = []
         self._notice_id = 0

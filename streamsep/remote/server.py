@@ -35,6 +35,7 @@ PAGES = {
     "/page.css": "page/page.css",
     "/page.js": "page/page.js",
     "/connection.js": "page/connection.js",
+    "/icon.svg": "page/icon.svg",
     "/screen": "screen/index.html",
     "/screen.css": "screen/screen.css",
     "/screen.js": "screen/screen.js",
@@ -43,6 +44,7 @@ KINDS = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
 }
 HEADERS = {
     # Nothing from elsewhere, nothing inline: a title that were taken for markup could do nothing.

@@ -42,7 +42,7 @@ PRAGMA user_version = {SCHEMA};
 
 
 @dataclass(frozen=True, slots=True)
-class Song:
+class LibrarySong:
     """One song; ``path`` never leaves this program."""
 
     id: int
@@ -179,7 +179,7 @@ class SongLibrary:
             (count,) = self._reading.execute("SELECT count(*) FROM songs").fetchone()
         return int(count)
 
-    def search(self, query: str) -> list[Song]:
+    def search(self, query: str) -> list[LibrarySong]:
         """Return songs whose title, artist or folder have words that begin so, at most FOUND.
 
         Case, accents and order of the words don't matter; an empty query gives the first songs
@@ -200,7 +200,7 @@ class SongLibrary:
             rows = self._reading.execute(statement, values).fetchall()
         return [_song(row) for row in rows]
 
-    def song(self, song_id: int) -> Song:
+    def song(self, song_id: int) -> LibrarySong:
         """Return a song by its number; its file may have gone meanwhile.
 
         Raises
@@ -290,17 +290,17 @@ def _songs_within(root: bytes) -> Iterator[tuple[bytes, str]]:
             try:
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
-                elif os.path.splitext(name)[1].lower() in SUFFIXES and _is_song(entry, root):
+                elif os.path.splitext(name)[1].lower() in SUFFIXES and _is_song(entry.path, root):
                     status = entry.stat()
                     yield entry.path, f"{status.st_size} {status.st_mtime_ns}"
             except OSError:
                 continue
 
 
-def _is_song(entry: os.DirEntry[bytes], root: bytes) -> bool:
-    if is_part_file(Path(os.fsdecode(entry.path))) or not entry.is_file():
+def _is_song(path: bytes, root: bytes) -> bool:
+    if is_part_file(Path(os.fsdecode(path))) or not os.path.isfile(path):
         return False
-    return not entry.is_symlink() or _inside(os.path.realpath(entry.path), root)
+    return not os.path.islink(path) or _inside(os.path.realpath(path), root)
 
 
 def _inside(path: bytes, root: bytes) -> bool:
@@ -371,5 +371,5 @@ def _words(query: str) -> list[str]:
     return "".join(letters).split()
 
 
-def _song(row: tuple[int, str, str, str, float | None, bytes]) -> Song:
-    return Song(*row[:5], Path(os.fsdecode(row[5])))
+def _song(row: tuple[int, str, str, str, float | None, bytes]) -> LibrarySong:
+    return LibrarySong(*row[:5], Path(os.fsdecode(row[5])))
