@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,7 @@ class PartyConfig:
     """
 
     folders: tuple[Path, ...]
-    where: Where = Where(port=DEFAULT_PORT)
+    where: Where = field(default_factory=lambda: Where(port=DEFAULT_PORT))
     state: Path | None = None
     cache: Path | None = None
     cache_gb: float = DEFAULT_CACHE_GB

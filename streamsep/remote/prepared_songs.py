@@ -61,7 +61,8 @@ class PreparedSongs:
 
     def close(self) -> None:
         """End what is under way: nothing half done stays."""
-        self._closing = True
+        with self._lock:
+            self._closing = True
         self._changed.set()
         self._end_process()
         if self._thread.ident is not None:
@@ -99,7 +100,8 @@ class PreparedSongs:
         self._changed.set()
 
     def _end_process(self) -> None:
-        process = self._process
+        with self._lock:
+            process = self._process
         if process is not None and process.poll() is None:
             process.terminate()
 
@@ -153,7 +155,11 @@ class PreparedSongs:
             text=True,
             errors="replace",
         )
-        self._process = process
+        with self._lock:
+            self._process = process
+            unwanted = self._closing or song not in self._wanted
+        if unwanted:  # since it was chosen
+            process.terminate()
         try:
             with process:
                 told = threading.Thread(target=self._read_shares, args=(process, song), daemon=True)
