@@ -43,9 +43,9 @@ class Prompter:
         if began_s is None:
             if not self._from_start:
                 return WAITING
-            # What the session takes in now is heard when it has gone through all that follows,
-            # but for what it took in before its time began.
-            latency = stats.latency
-            late = latency.session - latency.ahead + latency.device_out
-            began_s = latency.ms(late) / 1_000.0
+            if stats.song is None:
+                return LyricsMoment(current="", sung=0, next="", wait_s=None)
+            # What comes out of the session now is heard when it has gone through the device.
+            late_s = stats.latency.ms(stats.latency.device_out) / 1_000.0
+            return self._lyrics.at(stats.song.position_s - late_s - self.offset_s)
         return self._lyrics.at(stats.seconds - began_s - self.offset_s)
