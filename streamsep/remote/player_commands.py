@@ -133,7 +133,8 @@ class PlayerCommands:
     @property
     def position_s(self) -> float:
         """Where in the song it is that is heard now."""
-        return float(getattr(self._player, "position_s", None) or self._player.session.seconds)
+        position_s = getattr(self._player, "position_s", None)
+        return float(self._player.session.seconds if position_s is None else position_s)
 
     def state(self) -> Message:
         """Return all that a remote shows of the player; seconds and decibels."""

@@ -40,8 +40,13 @@ class Page:
         except StaleElementReferenceException:  # drawn anew meanwhile
             return ""
 
+    def count(self, css):
+        return len(self.driver.find_elements(By.CSS_SELECTOR, css))
+
     def shows(self, css, text):
-        wait_until(lambda: text in self.text(css), f"{text!r} in {css}, which has {self.text(css)!r}")
+        wait_until(
+            lambda: text in self.text(css), f"{text!r} in {css}, which has {self.text(css)!r}"
+        )
 
     def type(self, css, text):
         field = self.find(css)

@@ -26,7 +26,10 @@ PATIENCE_S = 20.0
 class Echo:
     """Stands at the service's seam: says what it was asked, and fails when told to."""
 
-    commands: ClassVar = {"echo": Command({"text": Text(100)}, "guest"), "fail": Command({}, "guest")}
+    commands: ClassVar = {
+        "echo": Command({"text": Text(100)}, "guest"),
+        "fail": Command({}, "guest"),
+    }
 
     def __init__(self):
         self.asked = []
