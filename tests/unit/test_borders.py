@@ -28,7 +28,7 @@ def foreign(request):
 
 @pytest.fixture
 def song(tmp_path):
-    sf.write(tmp_path / "song.wav", music(3.0).T, RATE)
+    sf.write(tmp_path / "song.wav", music(1.0).T, RATE)
     return tmp_path / "song.wav"
 
 
