@@ -124,6 +124,29 @@ def spectrum(
     return save(path, nodes, weights, [("input", kind, planes)], [("output", kind, outs)])
 
 
+def magnitudes(
+    path: Path,
+    *,
+    gains: NDArray[np.float32],
+    half: bool = False,
+    ports: tuple[str, str] = ("x", "y"),
+) -> Path:
+    """Write one of Spleeter's two graphs, with a gain for each of its 1,024 bins.
+
+    Parameters
+    ----------
+    gains
+        float32 (1024,): what its magnitudes are of the mixture's.
+    """
+    kind = TensorProto.FLOAT16 if half else TensorProto.FLOAT
+    stored = gains.astype(np.float16 if half else np.float32)
+    nodes = [helper.make_node("Mul", [ports[0], "gains"], [ports[1]])]
+    shape: Shape = [2, "windows", 512, len(gains)]
+    return save(
+        path, nodes, {"gains": stored}, [(ports[0], kind, shape)], [(ports[1], kind, shape)]
+    )
+
+
 def save(
     path: Path,
     nodes: Sequence[onnx.NodeProto],

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import click
 from streamsep.audio.files.output_folder import make_folder
 from streamsep.audio.files.part_files import whole_file
 from streamsep.cli.echo import echo
+from streamsep.cli.names import Names
 from streamsep.errors import ModelError
 from streamsep.models import SUFFIX, imported_path, known_models
 from streamsep.models.contracts.mdx import (
@@ -24,28 +26,23 @@ from streamsep.models.contracts.mdx import (
     read_parameters,
 )
 from streamsep.models.contracts.mdx_table import MdxParameters
+from streamsep.models.contracts.spleeter import (
+    SpleeterGraph,
+    is_spleeter,
+    joined_graphs,
+    spleeter_spec,
+)
 from streamsep.models.contracts.waveform import WaveformParameters, is_waveform, waveform_spec
 from streamsep.models.external_data import as_one_file
 from streamsep.models.integrity import with_hash
+from streamsep.models.onnx_edit import Part
 from streamsep.onnx_file import metadata_entry, read_metadata
 from streamsep.separation.backend import OnnxBackend, graph_ports, output_shapes
-from streamsep.separation.graph_ports import GraphPort, describe_ports
+from streamsep.separation.graph_ports import FLOAT16, GraphPort, describe_ports
 from streamsep.separation.self_test import run_self_test
 from streamsep.spec import METADATA_KEY, NORMALISATIONS, PADDINGS, ModelSpec
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
-
-
-class StemNames(click.ParamType[tuple[str, ...]]):
-    """Names by commas."""
-
-    name = "names"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Return the names."""
-        return value if isinstance(value, tuple) else tuple(n.strip() for n in value.split(","))
 
 
 @dataclass(frozen=True)
@@ -68,7 +65,7 @@ class ImportOptions:
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
 @click.option(
     "--params",
     type=click.Path(path_type=Path),
@@ -77,7 +74,7 @@ class ImportOptions:
 )
 @click.option(
     "--stem",
-    type=StemNames(),
+    type=Names(),
     metavar="NAME,…",
     help="What the model estimates, in its order; beat for the music without voice.  "
     "[default: what is known of it, or vocals]",
@@ -122,26 +119,65 @@ class ImportOptions:
 )
 @click.option("--name", help="What to call it.  [default: as the file]")
 @click.option("--licence", default="", metavar="TEXT", help="Its licence, for models list.")
-def import_(file: Path, name: str | None, **said: Any) -> None:
+def import_(files: tuple[Path, ...], name: str | None, **said: Any) -> None:
     """Take in a model FILE: one exported for streamsep, or one that other programs use.
 
     MDX-Net models of UVR are known by their hash. Of models from sound to sound (Demucs, RoFormer,
-    HS-TasNet) the graph says most, and options the rest. Weights in FILE.data are merged.
+    HS-TasNet) the graph says most, and options the rest. Weights in FILE.data are merged. Spleeter
+    as sherpa-onnx has it is two files: vocals.onnx accompaniment.onnx
 
     It is copied to your own folder of models, with all that is needed to run it in the copy.
     """
     options = ImportOptions(**said)
-    with as_one_file(file) as whole:
-        metadata = read_metadata(whole)
-        name = name or re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).lstrip(".-")
+    default = files[0].stem if len(files) == 1 else "spleeter"
+    name = name or re.sub(r"[^A-Za-z0-9._-]+", "-", default).lstrip(".-")
+    with ExitStack() as opened:
+        wholes = [opened.enter_context(as_one_file(file)) for file in files]
+        metadata = read_metadata(wholes[0])
         name = _free_name(name.removesuffix(SUFFIX))
-        if METADATA_KEY in metadata:
-            spec, whole = _of_our_own(file, whole, metadata, name, options.licence)
+        content: list[Part] | None = None
+        if len(files) > 1:
+            content, spec = _spleeter(files, wholes, name, options.licence)
+        elif METADATA_KEY in metadata:
+            spec, wholes[0] = _of_our_own(files[0], wholes[0], metadata, name, options.licence)
         else:
-            spec = _of_others(file, whole, metadata, name, options)
+            spec = _of_others(files[0], wholes[0], metadata, name, options)
         if spec.karaoke:
             echo(f"{name}: its vocals are the lead voice alone, so the beat keeps the choir")
-        echo(f"{_install(whole, spec)}: streamsep live --model {name}")
+        path = _install(content or [wholes[0].read_bytes()], spec)
+    echo(f"{path}: streamsep live --model {name}")
+
+
+def _spleeter(
+    files: Sequence[Path], wholes: Sequence[Path], name: str, licence: str
+) -> tuple[list[Part], ModelSpec]:
+    """Return the content of a file that two become, and its spec."""
+    if len(files) > 2:
+        raise ModelError(
+            f"{len(files)} files",
+            expected="one, or Spleeter's two: vocals and accompaniment",
+            remedy="import others one by one",
+        )
+    pairs = sorted(zip(files, wholes, strict=True), key=lambda pair: _is_accompaniment(pair[0]))
+    graphs = []
+    for file, whole in pairs:
+        inputs, outputs = graph_ports(whole)
+        fits = (len(inputs), len(outputs)) == (1, 1)
+        if not (fits and is_spleeter(inputs[0].shape) and is_spleeter(outputs[0].shape)):
+            raise ModelError(
+                f"{file} takes {describe_ports(inputs)} and gives {describe_ports(outputs)}",
+                expected="one graph of Spleeter's, magnitudes [2, windows, 512, 1024] in and out",
+                remedy="import it alone, or give the two files that sherpa-onnx ships",
+            )
+        half = inputs[0].kind == FLOAT16
+        graphs.append(SpleeterGraph(whole, inputs[0].name, outputs[0].name, half))
+    origin = f"{pairs[0][0].name} for the vocals, {pairs[1][0].name} for the accompaniment"
+    return joined_graphs(*graphs), spleeter_spec(name, origin=origin, licence=licence)
+
+
+def _is_accompaniment(file: Path) -> bool:
+    """Say whether a file's name tells that it is the second of the two."""
+    return "accompaniment" in file.stem.lower()
 
 
 def _of_our_own(
@@ -159,6 +195,12 @@ def _of_others(
 ) -> ModelSpec:
     inputs, outputs = graph_ports(whole)
     if (len(inputs), len(outputs)) == (1, 1):
+        if is_spleeter(inputs[0].shape):
+            raise ModelError(
+                f"{file} is one of Spleeter's two graphs",
+                expected="both",
+                remedy="name both files, that of the vocals first",
+            )
         if len(inputs[0].shape) == 4:
             return _mdx(file, whole, metadata, name, options, inputs[0], outputs[0])
         if is_waveform(inputs[0].shape):
@@ -285,13 +327,13 @@ def _ask_n_fft() -> int:
     return asked
 
 
-def _install(source: Path, spec: ModelSpec) -> Path:
-    """Copy a model with its spec, self-test and hash; all of it, or nothing under its name."""
+def _install(content: list[Part], spec: ModelSpec) -> Path:
+    """Write a model with its spec, self-test and hash; all of it, or nothing under its name."""
     target = imported_path(spec.name)
     make_folder(target.parent)
     (entry,) = spec.to_metadata().items()
-    content = source.read_bytes() + metadata_entry(*entry)
+    whole = b"".join([*content, metadata_entry(*entry)])
     with whole_file(target) as part:
-        part.write_bytes(content)
-        part.write_bytes(with_hash(content, run_self_test(OnnxBackend(part, device="cpu"))))
+        part.write_bytes(whole)
+        part.write_bytes(with_hash(whole, run_self_test(OnnxBackend(part, device="cpu"))))
     return target
