@@ -163,6 +163,23 @@ class TestWaveforms:
         assert not imported_path("model").exists()
 
 
+class TestSpectraOfSeveralStems:
+    def test_options_say_what_the_graph_doesn_t(self, command, tmp_path):
+        path = contract_graphs.spectrum(tmp_path / "mdx23c.onnx", dim_f=1_024, frames=32, stems=2)
+        arguments = ("--n-fft", 2_048, "--hop", 512, "--stem", "vocals,instrumental")
+        done = command("models", "import", path, *arguments, "--normalised-stft")
+        assert done.code == 0, done.stderr
+        spec = spec_of("mdx23c")
+        assert (spec.n_fft, spec.hop_length, spec.stems) == (2_048, 512, ("vocals", "beat"))
+        assert spec.feature_gain == pytest.approx(2_048**-0.5)
+
+    def test_each_stem_wants_a_name(self, command, tmp_path):
+        path = contract_graphs.spectrum(tmp_path / "mdx23c.onnx", dim_f=1_024, frames=32, stems=2)
+        line = refusal(command("models", "import", path, "--n-fft", 2_048))
+        assert "estimates 2 stems, and the names given are vocals" in line
+        assert line.endswith("(--stem)")
+
+
 class TestTwoFiles:
     @pytest.fixture
     def scattered(self, tmp_path):
