@@ -15,10 +15,11 @@ from pathlib import Path
 
 import click
 
+from streamsep.audio.files.encoding import CODECS, Encoding
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.part_files import remove_leftovers
 from streamsep.audio.files.pipe_input import is_pipe
-from streamsep.audio.files.sound_file import DEPTHS, subtype_for
+from streamsep.audio.files.sound_file import DEPTHS
 from streamsep.cli.echo import echo
 from streamsep.cli.names import Names
 from streamsep.cli.options import Decibels, device_option, model_option
@@ -64,12 +65,18 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
     "--format",
     "form",
     type=click.Choice([s.lstrip(".") for s in SOUND_FORMATS]),
-    help="Of the stems.  [default: what -o ends in, or wav; a video stays one]",
+    help="Of the stems; stem.m4a is one file of all, for DJ programs.  [default: what -o ends "
+    "in, or wav; a video stays one]",
 )
 @click.option(
     "--bits",
     type=click.Choice([str(bits) for bits in ALL_DEPTHS]),
-    help="Per sample, in wav (32 is floating point) and flac.  [default: 24]",
+    help="Per sample, in wav (32 is floating point), flac and alac.  [default: 24; 16 in stem.m4a]",
+)
+@click.option(
+    "--codec",
+    type=click.Choice(CODECS),
+    help="Of m4a and stem.m4a; alac is lossless.  [default: aac in m4a, alac in stem.m4a]",
 )
 @click.option(
     "--gain",
@@ -103,6 +110,7 @@ def command(
     stems: tuple[str, ...] | None,
     form: str | None,
     bits: str | None,
+    codec: str | None,
     gain: float,
     parallel: int,
     overwrite: bool,
@@ -126,12 +134,11 @@ def command(
         template = Template(output, f".{form}" if form else None)
     except ArgumentError as error:
         raise click.UsageError(f"-o or --format: {error}") from error
-    depth = int(bits) if bits else None
+    encoding = Encoding(int(bits) if bits else None, codec)
     found = find_input_files(names)
     songs = found.files
-    if depth is not None:
-        for suffix in {template.suffix_for(song) for song in songs}:
-            subtype_for(suffix, depth)
+    for suffix in {template.suffix_for(song) for song in songs}:
+        encoding.check(suffix)
     load = partial(
         load_separator,
         model,
@@ -142,7 +149,7 @@ def command(
     separator = load()
     jobs = plan(songs, template, stems, separator.stems)
     stem_gains([*{stem for job in jobs for stem in job.targets}], separator.stems)
-    mark, options = model_mark(model), {"gain_db": gain, "bits": depth}
+    mark, options = model_mark(model), {"gain_db": gain, **encoding.facts}
     facts = {job.song.path: facts_of(job.song.path, mark, options) for job in jobs}
     records = StemRecords()
     states = {
@@ -158,12 +165,12 @@ def command(
         len(jobs),
         states=Counter(states.values()),
         stems_of_others=len(songs) - len(jobs),
-        keeps_peaks=depth == 32,
+        keeps_peaks=encoding.bits == 32,
         as_json=as_json,
     )
     for line in found.left_out_lines:
         report.say(line)
-    work = partial(write_stems, bits=depth, gain=10 ** (gain / 20))
+    work = partial(write_stems, encoding=encoding, gain=10 ** (gain / 20))
     with report.closing(), ProgressBars(len(todo)) as bars:
 
         def separate(separator: Separator, job: Job, check: Callable[[], None]) -> None:
@@ -178,7 +185,7 @@ def command(
                     separator, song, targets, on_progress=on_progress, on_notice=report.note
                 )
                 if (made_from := facts[song]) is not None and not is_pipe(song):
-                    note_made([*targets.values()], made_from)
+                    note_made(job.files, made_from)
                 report.add(job, peaks)
 
         run_parallel(separators, todo, separate)
@@ -233,11 +240,11 @@ class Report:
         """Note that a file is done, and how loud its stems are."""
         self._separated.append(job)
         self._print_object(job.song.path, stems={s: str(t) for s, t in job.targets.items()})
-        for stem, target in job.targets.items():
+        for target, peak in job.peaks_of_files(peaks).items():
             if not self._as_json:
                 echo(target)
-            if peaks[stem] > 1.0 and not self._keeps_peaks:
-                self._cut.append((target, to_db(peaks[stem])))
+            if peak > 1.0 and not self._keeps_peaks:
+                self._cut.append((target, to_db(peak)))
 
     def note(self, notice: Notice) -> None:
         """Say at once what isn't in a file's stems as it was in the file."""
