@@ -22,7 +22,7 @@ from streamsep.audio.files.pipe_input import is_pipe
 from streamsep.audio.files.sound_file import DEPTHS
 from streamsep.cli.echo import echo
 from streamsep.cli.names import Names
-from streamsep.cli.options import Decibels, device_option, model_option
+from streamsep.cli.options import Decibels, device_option, several_models_option
 from streamsep.cli.progress import ProgressBars
 from streamsep.dsp.decibels import to_db
 from streamsep.errors import (
@@ -32,13 +32,14 @@ from streamsep.errors import (
     as_streamsep_error,
     printable,
 )
-from streamsep.models import FoundModel
+from streamsep.models import FoundModel, find_model
 from streamsep.offline.jobs import SOUND_FORMATS, Job, Template, plan
-from streamsep.offline.made_from import MadeFrom, StemRecords, facts_of, model_mark, note_made
+from streamsep.offline.made_from import MadeFrom, StemRecords, facts_of, mark_of_all, note_made
 from streamsep.offline.parallel import Stopped, run_parallel
 from streamsep.offline.song_search import find_input_files
 from streamsep.offline.stem_writer import write_stems
 from streamsep.separation import Separator, load_separator, stem_gains
+from streamsep.separation.combination import BLENDS, combined
 
 TO_DO, DONE, TAKEN = "to do", "done", "taken"
 TRACEBACK = "STREAMSEP_TRACEBACK"  # in the environment: shows where foreign errors come from
@@ -102,7 +103,20 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
     is_flag=True,
     help="Print one JSON object for each file and for each thing to be said of it.",
 )
-@model_option
+@several_models_option
+@click.option(
+    "--blend",
+    type=click.Choice(BLENDS),
+    help="How several models' vocals become one: the mean of their sounds, or in each bin of the "
+    "spectrum the loudest or the quietest.  [default: mean]",
+)
+@click.option(
+    "--two-pass",
+    "second",
+    callback=lambda context, option, name: None if name is None else find_model(name),
+    metavar="NAME|FILE",
+    help="A second model, over the first one's beat: the vocals left there go with the others.",
+)
 @device_option
 def command(
     names: tuple[str, ...],
@@ -115,7 +129,9 @@ def command(
     parallel: int,
     overwrite: bool,
     as_json: bool,
-    model: FoundModel,
+    models: tuple[FoundModel, ...],
+    blend: str | None,
+    second: FoundModel | None,
     device: str,
 ) -> None:
     """Split sound files and videos into stems, faster than they play.
@@ -139,6 +155,7 @@ def command(
     songs = found.files
     for suffix in {template.suffix_for(song) for song in songs}:
         encoding.check(suffix)
+    model = combined(models, blend=blend, second=second)
     load = partial(
         load_separator,
         model,
@@ -149,7 +166,7 @@ def command(
     separator = load()
     jobs = plan(songs, template, stems, separator.stems)
     stem_gains([*{stem for job in jobs for stem in job.targets}], separator.stems)
-    mark, options = model_mark(model), {"gain_db": gain, **encoding.facts}
+    mark, options = mark_of_all(model), {"gain_db": gain, **encoding.facts}
     facts = {job.song.path: facts_of(job.song.path, mark, options) for job in jobs}
     records = StemRecords()
     states = {

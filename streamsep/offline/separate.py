@@ -24,7 +24,7 @@ from streamsep.offline.jobs import InputFile, Template, plan
 from streamsep.offline.stem_blocks import stem_blocks
 from streamsep.offline.stem_writer import write_stems
 from streamsep.separation.audio_array import check_sample_rate, check_sound
-from streamsep.separation.model import Model, ModelSource, load
+from streamsep.separation.model import Model, Models, ModelSource, load
 from streamsep.separation.separator import stem_gains
 from streamsep.separation.stream import StemDict, stem_list
 from streamsep.types import Float32
@@ -38,7 +38,9 @@ def separate(
     sample_rate: int,
     *,
     stems: Sequence[str] | str | None = None,
-    model: ModelSource | Model = AUTO,
+    model: Models | Model = AUTO,
+    blend: str | None = None,
+    two_pass: ModelSource | None = None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> StemDict:
@@ -59,6 +61,8 @@ def separate(
         ``instrumental`` mean the beat.  [default: all]
     model
         See `load`; a loaded Model, where several sounds are to be separated.
+    blend, two_pass
+        For several models at once, see `load`.
     device
         See `load`; of a Model that is loaded already it says nothing.
     progress
@@ -87,7 +91,7 @@ def separate(
     True
     """
     rate = check_sample_rate(sample_rate)
-    loaded = load(model, device=device)
+    loaded = load(model, device=device, blend=blend, two_pass=two_pass)
     sound = check_sound(audio, loaded.spec)
     names = stem_list(stems, loaded.stems)
     gains = stem_gains(names, loaded.stems)
@@ -116,7 +120,9 @@ def separate_file(
     output: str | os.PathLike[str] | None = None,
     *,
     stems: Sequence[str] | str | None = None,
-    model: ModelSource | Model = AUTO,
+    model: Models | Model = AUTO,
+    blend: str | None = None,
+    two_pass: ModelSource | None = None,
     device: str = "auto",
     format: str | None = None,
     bits: int | None = None,
@@ -142,7 +148,7 @@ def separate_file(
     stems
         Names to write, such as ``["beat"]``; see `separate`.  [default: all; of a video the
         beat, with the same picture]
-    model, device
+    model, blend, two_pass, device
         See `separate`.
     format
         ``"wav"``, ``"flac"``, ``"ogg"``, ``"mp3"``, ``"m4a"``, or ``"stem.m4a"``, a file of all
@@ -206,7 +212,7 @@ def separate_file(
         )
     encoding = Encoding(bits, codec)
     encoding.check(template.suffix_for(song))
-    loaded = load(model, device=device)
+    loaded = load(model, device=device, blend=blend, two_pass=two_pass)
     names = None if stems is None else stem_list(stems, loaded.stems)
     (job,) = plan([song], template, names, loaded.stems)
     notices: list[Notice] = []
