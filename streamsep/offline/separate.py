@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from streamsep.audio.files.encoding import CODECS, Encoding
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.part_files import remove_leftovers
 from streamsep.audio.files.pipe_input import STDIN
-from streamsep.audio.files.sound_file import CHUNK_S, subtype_for
+from streamsep.audio.files.sound_file import CHUNK_S
 from streamsep.dsp.decibels import db_to_gain, to_db
 from streamsep.errors import ArgumentError
 from streamsep.models.quality import AUTO
@@ -23,7 +24,7 @@ from streamsep.offline.jobs import InputFile, Template, plan
 from streamsep.offline.stem_blocks import stem_blocks
 from streamsep.offline.stem_writer import write_stems
 from streamsep.separation.audio_array import check_sample_rate, check_sound
-from streamsep.separation.model import Model, ModelSource, load
+from streamsep.separation.model import Model, Models, ModelSource, load
 from streamsep.separation.separator import stem_gains
 from streamsep.separation.stream import StemDict, stem_list
 from streamsep.types import Float32
@@ -37,7 +38,9 @@ def separate(
     sample_rate: int,
     *,
     stems: Sequence[str] | str | None = None,
-    model: ModelSource | Model = AUTO,
+    model: Models | Model = AUTO,
+    blend: str | None = None,
+    two_pass: ModelSource | None = None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> StemDict:
@@ -58,6 +61,8 @@ def separate(
         ``instrumental`` mean the beat.  [default: all]
     model
         See `load`; a loaded Model, where several sounds are to be separated.
+    blend, two_pass
+        For several models at once, see `load`.
     device
         See `load`; of a Model that is loaded already it says nothing.
     progress
@@ -86,7 +91,7 @@ def separate(
     True
     """
     rate = check_sample_rate(sample_rate)
-    loaded = load(model, device=device)
+    loaded = load(model, device=device, blend=blend, two_pass=two_pass)
     sound = check_sound(audio, loaded.spec)
     names = stem_list(stems, loaded.stems)
     gains = stem_gains(names, loaded.stems)
@@ -115,10 +120,13 @@ def separate_file(
     output: str | os.PathLike[str] | None = None,
     *,
     stems: Sequence[str] | str | None = None,
-    model: ModelSource | Model = AUTO,
+    model: Models | Model = AUTO,
+    blend: str | None = None,
+    two_pass: ModelSource | None = None,
     device: str = "auto",
     format: str | None = None,
     bits: int | None = None,
+    codec: str | None = None,
     gain_db: float = 0.0,
     progress: Progress | None = None,
 ) -> dict[str, Path]:
@@ -140,13 +148,17 @@ def separate_file(
     stems
         Names to write, such as ``["beat"]``; see `separate`.  [default: all; of a video the
         beat, with the same picture]
-    model, device
+    model, blend, two_pass, device
         See `separate`.
     format
-        ``"wav"``, ``"flac"``, ``"ogg"``, ``"mp3"`` or ``"m4a"``.  [default: what ``output``
-        ends in, or wav; a video stays one]
+        ``"wav"``, ``"flac"``, ``"ogg"``, ``"mp3"``, ``"m4a"``, or ``"stem.m4a"``, a file of all
+        stems for DJ programs.  [default: what ``output`` ends in, or wav; a video stays one]
     bits
-        Per sample, 16, 24, or 32 for floating point, in wav and flac.  [default: 24]
+        Per sample, 16, 24, or 32 for floating point, in wav, flac and alac.  [default: 24; 16 in
+        stem.m4a]
+    codec
+        ``"aac"`` or ``"alac"``, which is lossless, in m4a and stem.m4a.  [default: aac in m4a,
+        alac in stem.m4a]
     gain_db
         Makes all stems louder or quieter, in decibels.
     progress
@@ -170,7 +182,8 @@ def separate_file(
     OutputError
         If a stem can't be written; nothing is left under its name then.
     ArgumentError
-        If ``output`` is no template, or ``gain_db`` no gain.
+        If ``output`` is no template, ``gain_db`` no gain, ``codec`` none of the two, or a stem
+        file of some stems alone is asked for.
     ModelError
         If there is no such model, or it doesn't give such a stem.
     BackendError
@@ -191,9 +204,15 @@ def separate_file(
     template = Template(
         None if output is None else os.fspath(output), f".{format.lstrip('.')}" if format else None
     )
-    if bits is not None:
-        subtype_for(template.suffix_for(song), bits)
-    loaded = load(model, device=device)
+    if codec is not None and codec not in CODECS:
+        raise ArgumentError(
+            f"the codec is {codec!r}",
+            expected=" or ".join(map(repr, CODECS)),
+            remedy="choose one of these, or leave it out",
+        )
+    encoding = Encoding(bits, codec)
+    encoding.check(template.suffix_for(song))
+    loaded = load(model, device=device, blend=blend, two_pass=two_pass)
     names = None if stems is None else stem_list(stems, loaded.stems)
     (job,) = plan([song], template, names, loaded.stems)
     notices: list[Notice] = []
@@ -203,17 +222,17 @@ def separate_file(
             separator,
             song.path,
             job.targets,
-            bits=bits,
+            encoding=encoding,
             gain=db_to_gain(gain_db),
             on_progress=progress or (lambda share: None),
             on_notice=notices.append,
         )
     for notice in notices:
         warnings.warn(str(notice), stacklevel=2)
-    for stem, target in job.targets.items():
-        if peaks[stem] > 1.0 and bits != FLOAT_BITS:
+    for target, peak in job.peaks_of_files(peaks).items():
+        if peak > 1.0 and bits != FLOAT_BITS:
             warnings.warn(
-                f"{target} is up to {to_db(peaks[stem]):.1f} dB beyond full scale, and cut there; "
+                f"{target} is up to {to_db(peak):.1f} dB beyond full scale, and cut there; "
                 "a lower gain_db or 32 bits in wav keeps it whole",
                 stacklevel=2,
             )

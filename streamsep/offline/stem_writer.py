@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from streamsep.audio.files.encoding import STEM_FILE, Encoding, sound_suffix
 from streamsep.audio.files.notices import OnNotice
 from streamsep.audio.files.sound_file import AudioReader
 from streamsep.audio.files.whole_files import written_whole
 from streamsep.offline.stem_blocks import stem_blocks
 from streamsep.separation import Separator, stem_gains
+
+AS_USUAL = Encoding()
 
 
 def write_stems(
@@ -20,7 +23,7 @@ def write_stems(
     path: Path,
     targets: dict[str, Path],
     *,
-    bits: int | None = None,
+    encoding: Encoding = AS_USUAL,
     gain: float = 1.0,
     on_progress: Callable[[float], object],
     on_notice: OnNotice | None = None,
@@ -35,9 +38,9 @@ def write_stems(
         Sound or video; its rate is kept, mono stays mono, more than two channels become two.
         What can't be read of it is silence.
     targets
-        File for each stem; its folder is made if missing.
-    bits
-        See `AudioWriter`.
+        File for each stem; its folder is made if missing. Of a stem file the same for each.
+    encoding
+        Of the files.
     gain
         Factor on every stem.
     on_progress
@@ -54,13 +57,14 @@ def write_stems(
     ModelError
         If the model doesn't give such a stem.
     """
+    in_one_file = all(sound_suffix(target) == STEM_FILE for target in targets.values())
     separator.reset()  # a file that failed leaves its sound inside
     mixer = gain * stem_gains(tuple(targets), separator.stems)
     peaks = np.zeros(len(targets))
     share = 0.0
     with (
         AudioReader(path, on_notice=on_notice, waiting=lambda: on_progress(share)) as reader,
-        written_whole(targets, reader, bits) as writers,
+        written_whole(targets, reader, encoding) as writers,
     ):
         done = 0
         blocks = stem_blocks(
@@ -73,8 +77,9 @@ def write_stems(
             for stems in blocks:
                 # (No matrix product: BLAS's threads would take the graph's core.)
                 mixed = np.einsum("ts,scn->tcn", mixer, stems)
-                for writer, stem in zip(writers, mixed, strict=True):
-                    writer.write(stem)
+                sounds = [mixed] if in_one_file else mixed
+                for writer, sound in zip(writers, sounds, strict=True):
+                    writer.write(sound)
                 if mixed.size:
                     peaks = np.maximum(peaks, np.abs(mixed).max(axis=(1, 2)))
                 done += stems.shape[-1]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from streamsep.audio.files.encoding import Encoding
 from streamsep.models import BUILTIN, find_model
 from streamsep.offline.stem_writer import write_stems
 from streamsep.separation import ChunkedSeparator, load_separator
@@ -39,7 +40,9 @@ def vocals_of(song, model, folder):
     """What ``separate`` writes, (2, N)."""
     target = folder / "vocals.wav"
     separator = load_separator(model, device="cpu", offline=True)
-    write_stems(separator, song, {"vocals": target}, bits=32, on_progress=lambda share: None)
+    write_stems(
+        separator, song, {"vocals": target}, encoding=Encoding(32), on_progress=lambda share: None
+    )
     return sf.read(target, dtype="float32")[0].T
 
 

@@ -9,28 +9,34 @@ from pathlib import Path
 
 from streamsep.audio.files import tags
 from streamsep.audio.files.container import ENCODERS, MediaWriter
+from streamsep.audio.files.encoding import STEM_FILE, Encoding, sound_suffix
 from streamsep.audio.files.media import installed
 from streamsep.audio.files.output_folder import make_folder
 from streamsep.audio.files.part_files import PartFile, one_at_a_time
 from streamsep.audio.files.sound_file import FORMATS, AudioReader, AudioWriter
+from streamsep.audio.files.stem_file import StemFileWriter
 from streamsep.audio.files.tags import Kept
+from streamsep.dsp.channels import USUAL_SPEAKERS
 from streamsep.errors import OutputError
+
+Writer = AudioWriter | MediaWriter | StemFileWriter
 
 
 @contextmanager
 def written_whole(
-    targets: dict[str, Path], reader: AudioReader, bits: int | None
-) -> Iterator[list[AudioWriter | MediaWriter]]:
+    targets: dict[str, Path], reader: AudioReader, encoding: Encoding
+) -> Iterator[list[Writer]]:
     """Writers under temporary names; the final ones appear only when all is written.
 
     Parameters
     ----------
     targets
-        File for each stem; its folder is made if missing.
+        File for each stem; its folder is made if missing. A stem file is that of all of them, and
+        gets one writer, a `StemFileWriter`.
     reader
         Of the file that the stems are of.
-    bits
-        See `AudioWriter`.
+    encoding
+        Of all files.
 
     Raises
     ------
@@ -42,15 +48,19 @@ def written_whole(
     try:
         # Read while the stems are made: that takes a while, and they take the time anyway.
         with ThreadPoolExecutor() as beside, ExitStack() as stack:
-            for target in targets.values():
+            for target in dict.fromkeys(targets.values()):
                 make_folder(target.parent)
                 _check_name(target)
                 parts.append(PartFile(target))
             tagged = [part.path for part in parts if part.path.suffix.lower() in tags.SUFFIXES]
             found = beside.submit(_kept, reader) if tagged else None
-            writers: list[AudioWriter | MediaWriter] = []
+            writers: list[Writer] = []
             for part in parts:
-                writer = _open_writer(part.path, reader, channels, bits)
+                writer: Writer
+                if sound_suffix(part.target) == STEM_FILE:
+                    writer = _open_stem_file(part.path, tuple(targets), reader, encoding)
+                else:
+                    writer = _open_writer(part.path, reader, channels, encoding)
                 stack.push(writer)
                 writers.append(writer)
             yield writers
@@ -96,8 +106,22 @@ def _kept(reader: AudioReader) -> Kept | None:
     return tags.read_tags(reader.path)
 
 
+def _open_stem_file(
+    part: Path, stems: tuple[str, ...], reader: AudioReader, encoding: Encoding
+) -> StemFileWriter:
+    return StemFileWriter(
+        part,
+        stems,
+        reader.sample_rate,
+        encoding=encoding,
+        source=None if reader.is_pipe else reader.path,
+        tags=reader.tags,
+        notices=reader.notices,
+    )
+
+
 def _open_writer(
-    part: Path, reader: AudioReader, channels: int, bits: int | None
+    part: Path, reader: AudioReader, channels: int, encoding: Encoding
 ) -> AudioWriter | MediaWriter:
     """Choose who writes: PyAV where it can carry a cover or a picture along."""
     suffix, rate = part.suffix.lower(), reader.sample_rate
@@ -105,11 +129,12 @@ def _open_writer(
         return MediaWriter(
             part,
             rate,
-            channels,
+            USUAL_SPEAKERS[channels],
             source=None if reader.is_pipe else reader.path,
             tags=reader.tags,
             say=reader.notices.say_once,
             start_s=reader.start_s,
-            bits=bits,
+            bits=encoding.depth_for(suffix),
+            encoder=encoding.codec_for(suffix),
         )
-    return AudioWriter(part, rate, channels, bits=bits, tags=reader.tags)
+    return AudioWriter(part, rate, channels, bits=encoding.bits, tags=reader.tags)
