@@ -48,9 +48,7 @@ def load_separator(
     prior_stride: int | None = None,
     cores: int | None = None,
     wait: bool | None = None,
-) -> (
-    SpectralEngine | WaveformSeparator | CheckedSeparator | EnsembleSeparator | TwoPassSeparator
-):
+) -> SpectralEngine | WaveformSeparator | CheckedSeparator | EnsembleSeparator | TwoPassSeparator:
     """Load a model file into the engine that its spec asks for, or a separator from a plugin.
 
     Parameters
