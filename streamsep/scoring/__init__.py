@@ -2,6 +2,20 @@
 
 from streamsep.scoring.judge import Judge
 from streamsep.scoring.live_score import LiveScore
-from streamsep.scoring.song_score import LineScore, ScoreSnapshot, SingerScore, TracePoint
+from streamsep.scoring.song_score import (
+    LineAt,
+    LineScore,
+    ScoreSnapshot,
+    SingerScore,
+    TracePoint,
+)
 
-__all__ = ["Judge", "LineScore", "LiveScore", "ScoreSnapshot", "SingerScore", "TracePoint"]
+__all__ = [
+    "Judge",
+    "LineAt",
+    "LineScore",
+    "LiveScore",
+    "ScoreSnapshot",
+    "SingerScore",
+    "TracePoint",
+]
