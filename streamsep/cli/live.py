@@ -183,6 +183,11 @@ DEFAULTS = LiveConfig()
     help="Stop after S seconds.  [default: at the file's end or Ctrl-C]",
 )
 @click.option(
+    "--score",
+    is_flag=True,
+    help="Give who sings at --mic points for the pitch of the vocals, whatever the octave.",
+)
+@click.option(
     "--lyrics",
     type=click.Path(path_type=Path),
     metavar="FILE",
@@ -214,6 +219,8 @@ def command(
         raise click.UsageError("there is no microphone to record; expected --mic")
     if settings["mic_effect"] and settings["mic"] is None:
         raise click.UsageError("there is no microphone for an effect; expected --mic")
+    if settings["score"] and settings["mic"] is None:
+        raise click.UsageError("there is nobody to score; expected --mic")
     if settings["capture"] is not None and settings["input"] != LOOPBACK:
         raise click.UsageError(f"--capture needs --input {LOOPBACK}")
     if settings["low_latency"] and place_of_auto(models) is None:

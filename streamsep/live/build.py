@@ -31,12 +31,14 @@ from streamsep.live.model_probe import RunModels, open_run_models
 from streamsep.live.model_switcher import ModelSwitcher
 from streamsep.live.prompter import Prompter
 from streamsep.live.recording import recorded_files, recording, refuse_overwriting
+from streamsep.live.singers_score import scoring
 from streamsep.lyrics import Lyrics, load_lyrics
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.guards import GuardWatch
 from streamsep.realtime.interpreter import low_latency_interpreter
 from streamsep.realtime.spectrum import Spectrum
+from streamsep.scoring import LiveScore
 from streamsep.separation import Separator, gains_for
 from streamsep.spec import SeparatorSpec
 from streamsep.types import Float32
@@ -68,6 +70,8 @@ class LiveParts:
         Those that are read, the input's and the microphone's.
     guards
         Tell what was silenced and turned down.
+    score
+        Of who sings along, if that was asked for.
     """
 
     session: Session
@@ -81,6 +85,7 @@ class LiveParts:
     from_file: bool
     files: list[FileSource]
     guards: GuardWatch
+    score: LiveScore | None
 
 
 def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
@@ -120,12 +125,18 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         session = _session(config, loaded, pump, microphone, events)
         records = recording(files, session, source, spec, block, overwrite=config.overwrite)
         recorders = stack.enter_context(records)
+        from_file = isinstance(source, FileSource)
+        prompter = Prompter(lyrics, from_start=from_file) if lyrics else None
+        score = None
+        if config.score and microphone is not None:
+            score = stack.enter_context(
+                scoring(loaded.separator, session, {"mic": microphone}, prompter, block)
+            )
         stack.enter_context(_listening(microphone, events))
         stack.enter_context(session)
         if config.tune_process:
             stack.enter_context(low_latency_interpreter())
         opened.pop_all()
-    from_file = isinstance(source, FileSource)
     parts = LiveParts(
         session=session,
         pump=pump,
@@ -139,10 +150,11 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         microphone=microphone,
         recorders=recorders,
         spectrum=_spectrum(session, loaded.separator, block),
-        prompter=Prompter(lyrics, from_start=from_file) if lyrics else None,
+        prompter=prompter,
         from_file=from_file,
         files=[source for source in (source, microphone) if isinstance(source, FileSource)],
         guards=_guards(session, source, microphone, block, events),
+        score=score,
     )
     for device in dict.fromkeys((source, microphone, sink)):
         if in_use := getattr(device, "in_use", ""):

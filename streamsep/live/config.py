@@ -90,6 +90,8 @@ class LiveConfig:
         Samples of a device block, and those that inference may be late.
     seconds
         Length after which it ends; None for the file's end, or never.
+    score
+        Whether to compare who sings along with the vocals.
     lyrics
         A file of them, LRC or UltraStar, for the prompter.
     lyrics_encoding
@@ -128,6 +130,7 @@ class LiveConfig:
     block: int = 512
     slack: int = DEFAULT_SLACK
     seconds: float | None = None
+    score: bool = False
     lyrics: Path | None = None
     lyrics_encoding: str | None = None
     tune_process: bool = False
@@ -189,17 +192,17 @@ class LiveConfig:
                 remedy="choose that, or capture nothing",
                 settings=("input", "capture"),
             )
-        sung = [n for n in ("record_stems", "mic_effect") if self._wants_microphone(n)]
+        sung = [n for n in ("record_stems", "mic_effect", "score") if self._wants_microphone(n)]
         if sung and self.mic is None:
             raise ArgumentError(
-                "there is no microphone to record or to send through effects",
+                "there is no microphone to record, to send through effects or to score",
                 expected="one",
                 remedy="name it, or leave that out",
                 settings=("mic", *sung),
             )
 
     def _wants_microphone(self, name: str) -> bool:
-        return "mic" in self.record_stems if name == "record_stems" else bool(self.mic_effect)
+        return "mic" in self.record_stems if name == "record_stems" else bool(getattr(self, name))
 
     @property
     def named_models(self) -> tuple[str | FoundModel, ...]:

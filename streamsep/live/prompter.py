@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from streamsep.lyrics import Lyrics, LyricsMoment
+from streamsep.realtime.latency import LatencyReport
 from streamsep.realtime.stats import SessionStats
+from streamsep.scoring import LineAt
 
 WAITING = LyricsMoment(current="", sung=0, next="space when the song begins", wait_s=None)
 
@@ -39,13 +41,29 @@ class Prompter:
 
     def at(self, stats: SessionStats) -> LyricsMoment:
         """Return what is to be sung at the moment of a snapshot."""
+        place_s = self._place_s(stats.seconds, stats.latency)
+        return WAITING if place_s is None else self._lyrics.at(place_s)
+
+    def line_at(self, seconds: float, latency: LatencyReport) -> LineAt | None:
+        """Return the line that is sung to what the session gives out at a moment of its time."""
+        heard_s = seconds + latency.ms(latency.device_out) / 1_000.0
+        place_s = self._place_s(heard_s, latency)
+        if place_s is None:
+            return None
+        number = self._lyrics.begun(place_s)
+        if not number:
+            return LineAt(0, "")
+        line = self._lyrics.lines[number - 1]
+        return LineAt(number, line.text, line.singer)
+
+    def _place_s(self, seconds: float, latency: LatencyReport) -> float | None:
+        """Return which place in the song is heard at a moment, None before it is known."""
         began_s = self._began_s
         if began_s is None:
             if not self._from_start:
-                return WAITING
+                return None
             # What the session takes in now is heard when it has gone through all that follows,
             # but for what it took in before its time began.
-            latency = stats.latency
             late = latency.session - latency.ahead + latency.device_out
             began_s = latency.ms(late) / 1_000.0
-        return self._lyrics.at(stats.seconds - began_s - self.offset_s)
+        return seconds - began_s - self.offset_s
