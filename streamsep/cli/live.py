@@ -231,7 +231,7 @@ def command(
     never_wait_for_readers()
     config = LiveConfig(model=models, tune_process=True, **settings)
     player = LivePlayer(config, events=EventLog(partial(_say, as_json=as_json)))
-    with player, _ended_by_signals(player):
+    with player, ended_by_signals(player):
         player.run(choose_display(player, plain=plain, as_json=as_json))
     for notice in player.notices:  # once more, where the screen is gone
         echo(notice, err=True)
@@ -251,7 +251,7 @@ def _say(event: Event, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _ended_by_signals(player: LivePlayer) -> Iterator[None]:
+def ended_by_signals(player: LivePlayer) -> Iterator[None]:
     """Have Ctrl-C, SIGTERM and a lost terminal end the music, so that all is closed in order."""
 
     def handler(signum: int, frame: FrameType | None) -> None:

@@ -229,6 +229,16 @@ class Session:
         self._mix_bus.set_gain(fader, gain_db)
 
     @property
+    def faders(self) -> dict[str, float]:
+        """Each fader's position in decibels."""
+        return self._mix_bus.faders
+
+    @property
+    def bypass(self) -> bool:
+        """Whether the delayed original plays in the song's place."""
+        return self._mix_bus.bypass
+
+    @property
     def key(self) -> int | None:
         """The key that was asked for last, in semitones; None where it can't be changed."""
         return None if self._key is None else self._key.semitones

@@ -35,10 +35,13 @@ ALLOWED = {
     "evaluation": BASE | {"dsp", "separation", "realtime", "audio"},
     "live": BASE
     | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models", "scoring"},
+    "remote": BASE
+    | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models", "offline"}
+    | {"live", "scoring"},
     "tui": BASE | {"dsp", "realtime", "lyrics", "scoring", "live"},
     "cli": BASE
     | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models"}
-    | {"offline", "live", "evaluation", "tui"},
+    | {"offline", "live", "remote", "evaluation", "tui"},
 }
 # Options of pulseaudio, systemctl, mpv and vlc, which whoever needs them has to type.
 OTHER_PROGRAMS = {"--start", "--user", "--audio-delay", "--audio-desync"}
