@@ -15,7 +15,8 @@ import onnxruntime as ort
 
 from streamsep.errors import BackendError, ModelError, first_line
 from streamsep.onnx_file import read_metadata
-from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec
+from streamsep.separation.graph_ports import FLOAT32, GraphPort, fitting_ports, ports_of
+from streamsep.spec import FREE_AXIS, ModelSpec
 from streamsep.types import Float32
 
 ort.disable_telemetry_events()  # on Windows there is no other way; see streamsep/__init__.py
@@ -47,28 +48,37 @@ class Backend(Protocol):
 
 
 class _Port:
-    """An array here, and the tensor bound in its place where the model runs."""
+    """An array here, and the tensor bound in its place where the model runs.
 
-    def __init__(self, shape: tuple[int, ...], provider: str) -> None:
+    The array is float32; where the tensor is float16, or elsewhere, one is copied to the other.
+    """
+
+    def __init__(self, shape: tuple[int, ...], provider: str, kind: str = FLOAT32) -> None:
         self.array: Float32 = np.zeros(shape, np.float32)
+        dtype = np.float32 if kind == FLOAT32 else np.float16
+        self._bound = self.array if dtype is np.float32 else np.zeros(shape, dtype)
         self._apart = provider not in HERE
         if self._apart:
             self.tensor = ort.OrtValue.ortvalue_from_shape_and_type(
-                shape, np.float32, provider.lower(), 0
+                shape, dtype, provider.lower(), 0
             )
             self.send()
         else:
-            self.tensor = ort.OrtValue.ortvalue_from_numpy(self.array)
+            self.tensor = ort.OrtValue.ortvalue_from_numpy(self._bound)
 
     def send(self) -> None:
         """Bring what stands in the array to where the model runs."""
+        if self._bound is not self.array:
+            np.copyto(self._bound, self.array, casting="same_kind")
         if self._apart:
-            self.tensor.update_inplace(self.array)
+            self.tensor.update_inplace(self._bound)
 
     def fetch(self) -> None:
         """Bring what the model made into the array."""
         if self._apart:
             np.copyto(self.array, self.tensor.numpy())
+        elif self._bound is not self.array:
+            np.copyto(self.array, self._bound)
 
     def clear(self) -> None:
         """Zero both."""
@@ -124,16 +134,17 @@ class OnnxBackend:
         self._session = _open_session(path, device, _options(spec, self._cores), graphs=graphs)
         self.provider: str = self._session.get_providers()[0].removesuffix("ExecutionProvider")
         self.graphs = _has_graphs(self._session)
-        names = FEATURES_INPUT, ESTIMATE_OUTPUT
-        batch: tuple[int, ...] = ()
-        if spec.feature == "complex":
-            names, batch = _mdx_ports(self._session, spec), (1,)
-        else:
-            _check_ports(self._session, spec)
-        self._features = _Port((*batch, *spec.features_shape), self.provider)
-        self._estimate = _Port(spec.estimate_shape, self.provider)
-        self.features: Float32 = self._features.array[0] if batch else self._features.array
-        self.estimate: Float32 = self._estimate.array
+        taken, given = fitting_ports(
+            ports_of(self._session.get_inputs()), ports_of(self._session.get_outputs()), spec
+        )
+        names = taken.name, given.name
+        self._features, self._estimate = (
+            _Port(port.shape, self.provider, port.kind)  # type: ignore[arg-type]  # all are sizes
+            for port in (taken, given)
+        )
+        # Views, without an axis of batches.
+        self.features: Float32 = self._features.array.reshape(spec.features_shape)
+        self.estimate: Float32 = self._estimate.array.reshape(spec.estimate_shape)
         self._states = [
             [[_Port(state.shape, self.provider) for state in spec.states] for _ in range(2)]
             for _ in range(spec.interleave)
@@ -213,8 +224,8 @@ class OnnxBackend:
             port.clear()
 
 
-def graph_ports(path: Path) -> tuple[list[list[object]], list[list[object]]]:
-    """Return the shapes of a graph's inputs and outputs; free sizes are names or None.
+def graph_ports(path: Path) -> tuple[list[GraphPort], list[GraphPort]]:
+    """Return a graph's inputs and outputs; free sizes are names or None.
 
     Raises
     ------
@@ -223,7 +234,39 @@ def graph_ports(path: Path) -> tuple[list[list[object]], list[list[object]]]:
     """
     read_metadata(path)  # refuses what onnxruntime shouldn't see
     session = _create(path, ["CPUExecutionProvider"], ort.SessionOptions())
-    return [p.shape for p in session.get_inputs()], [p.shape for p in session.get_outputs()]
+    return ports_of(session.get_inputs()), ports_of(session.get_outputs())
+
+
+def output_shapes(path: Path, inputs: dict[str, tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Return the shapes of what a graph gives for silence: what it doesn't say beforehand.
+
+    Parameters
+    ----------
+    inputs
+        Shapes by the inputs' names.
+
+    Raises
+    ------
+    ModelError
+        If the file isn't ONNX, or the graph doesn't run on that.
+    """
+    read_metadata(path)
+    session = _create(path, ["CPUExecutionProvider"], ort.SessionOptions())
+    kinds = {port.name: port.kind for port in ports_of(session.get_inputs())}
+    silence = {
+        name: np.zeros(shape, np.float32 if kinds[name] == FLOAT32 else np.float16)
+        for name, shape in inputs.items()
+    }
+    try:
+        outputs = session.run(None, silence, _run_options(NO_GRAPH))
+    except Exception as error:  # onnxruntime's errors share no narrower public base
+        raise ModelError(
+            f"{path} doesn't run on {inputs} ({first_line(error)})",
+            expected="a graph that takes windows of that size",
+            remedy="give the window that it was trained with",
+            settings=("window",),
+        ) from error
+    return [np.shape(output) for output in outputs]
 
 
 def _free_cores(spec: ModelSpec) -> int:
@@ -321,48 +364,3 @@ def _create(path: Path, providers: Sequence[str | tuple[str, Any]], options: Any
             expected="an ONNX file exported for streamsep",
             remedy="check the path, or export it again with 'python -m export onnx'",
         ) from error
-
-
-def _mdx_ports(session: Any, spec: ModelSpec) -> tuple[str, str]:
-    """Return the names of a complex graph's only input and output, of sizes fixed or free."""
-    names = []
-    for kind, ports, wanted in (
-        ("input", session.get_inputs(), (1, *spec.features_shape)),
-        ("output", session.get_outputs(), spec.estimate_shape),
-    ):
-        found = {port.name: (port.type, tuple(port.shape)) for port in ports}
-        if len(ports) != 1 or ports[0].type != "tensor(float)" or not _fits(ports[0].shape, wanted):
-            raise ModelError(
-                f"the graph's {kind}s are {_describe(found)}",
-                expected=f"one {kind}, float32 {wanted}",
-                remedy="import the model again with the parameters it was made with",
-            )
-        names.append(ports[0].name)
-    return names[0], names[1]
-
-
-def _fits(shape: list[object], wanted: tuple[int, ...]) -> bool:
-    return len(shape) == len(wanted) and all(
-        size == want or not isinstance(size, int) for size, want in zip(shape, wanted, strict=True)
-    )
-
-
-def _check_ports(session: Any, spec: ModelSpec) -> None:
-    """Refuse a graph whose inputs and outputs aren't what its spec says."""
-    inputs = {FEATURES_INPUT: spec.features_shape} | {s.input: s.shape for s in spec.states}
-    outputs = {ESTIMATE_OUTPUT: spec.estimate_shape} | {s.output: s.shape for s in spec.states}
-    for kind, wanted, ports in (
-        ("inputs", inputs, session.get_inputs()),
-        ("outputs", outputs, session.get_outputs()),
-    ):
-        found = {port.name: (port.type, tuple(port.shape)) for port in ports}
-        if found != {name: ("tensor(float)", shape) for name, shape in wanted.items()}:
-            raise ModelError(
-                f"the graph's {kind} are {_describe(found)}",
-                expected=f"float32 {', '.join(f'{n} {s}' for n, s in wanted.items())}",
-                remedy="export the model again with 'python -m export onnx'",
-            )
-
-
-def _describe(found: dict[str, tuple[str, tuple[object, ...]]]) -> str:
-    return ", ".join(f"{name} {kind} {shape}" for name, (kind, shape) in found.items()) or "none"

@@ -25,6 +25,7 @@ from streamsep.separation.spectral_engine import SpectralEngine
 from streamsep.separation.stateful import PipelinedSeparator, StatefulSeparator
 from streamsep.separation.two_pass import TwoPassSeparator
 from streamsep.separation.two_speed import MaskPrior, TwoSpeedSeparator
+from streamsep.separation.waveform_engine import WaveformSeparator
 from streamsep.spec import ModelSpec
 
 # Offline: few enough that what is passed between layers stays in a core's cache.
@@ -47,7 +48,7 @@ def load_separator(
     prior_stride: int | None = None,
     cores: int | None = None,
     wait: bool | None = None,
-) -> SpectralEngine | CheckedSeparator | EnsembleSeparator | TwoPassSeparator:
+) -> SpectralEngine | WaveformSeparator | CheckedSeparator | EnsembleSeparator | TwoPassSeparator:
     """Load a model file into the engine that its spec asks for, or a separator from a plugin.
 
     Parameters
@@ -88,6 +89,8 @@ def load_separator(
     if not isinstance(model, Path):
         return load_plugin_separator(model, SeparatorOptions(device=device, offline=offline))
     spec = ModelSpec.from_metadata(read_metadata(model))
+    if spec.feature == "waveform":
+        return _load_waveform(model, device, stride_blocks, offline, read_ahead, cores)
     if spec.looks_both_ways:
         return _load_whole_window(model, device, stride_blocks, offline, read_ahead, cores)
     if spec.prior:
@@ -147,6 +150,26 @@ def _load_whole_window(
         run_s = measure_run(backend)
     schedule = choose_schedule(backend.spec, run_s, read_ahead=read_ahead)
     return SlidingSeparator(backend, schedule=schedule)
+
+
+def _load_waveform(
+    model: Path,
+    device: str,
+    stride_blocks: int | None,
+    offline: bool,
+    read_ahead: bool,
+    cores: int | None,
+) -> WaveformSeparator:
+    if offline:
+        backend = OnnxBackend(model, device=device, cores=cores or os.cpu_count())
+        return WaveformSeparator.overlapped(backend)
+    backend = OnnxBackend(model, device=device)
+    if stride_blocks is not None:
+        return WaveformSeparator.strided(backend, stride_blocks)
+    run_s = measure_run(backend, 0.0) if read_ahead else measure_run(backend)
+    return WaveformSeparator.live(
+        backend, choose_schedule(backend.spec, run_s, read_ahead=read_ahead)
+    )
 
 
 def _has_time_for_long_windows(spec: ModelSpec, run_s: float) -> bool:
