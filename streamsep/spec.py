@@ -18,7 +18,9 @@ input's spectra are multiplied by ``feature_gain``, the output's divided by it.
 ``waveform``, as feature and output together, takes sound as it is: one input float32 (C, N) for
 N = ``samples_per_run`` and one output float32 (S, C, N), both with or without a first axis of
 size 1. Its frames are ``hop_length`` samples, T of them fit into N, and n_fft - hop_length samples
-are what a run is faded into the next over.
+are what a run is faded into the next over. With ``spectrum_n_fft`` it is Demucs' network alone,
+and the transform around it is ours (`separation.window_spectrum`): another input float32
+(1, 2C, F, T') takes spectra, another output (1, S, 2C, F, T') gives some, whose sound is added.
 
 Ports of both may be float16.
 
@@ -164,6 +166,8 @@ class ModelSpec(SeparatorSpec):
         ``rms``, it is brought to ``level_db``; ``standard``, to mean 0 and deviation 1.
     level_db
         In dBFS.
+    spectrum_n_fft
+        Samples a frame of the spectra that a ``waveform`` graph takes besides; 0 for none.
     """
 
     stems: tuple[str, ...]
@@ -196,6 +200,7 @@ class ModelSpec(SeparatorSpec):
     padding: str = "silence"
     normalise: str = "none"
     level_db: float = -12.0
+    spectrum_n_fft: int = 0
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -246,6 +251,12 @@ class ModelSpec(SeparatorSpec):
             return (len(self.stems), *self.features_shape)
         planes = 2 * self.channels if self.output == "complex" else self.channels
         return (len(self.stems), planes, *self.features_shape[1:])
+
+    @property
+    def spectrum_shape(self) -> tuple[int, int, int]:
+        """Shape of the spectra that go in besides, (planes, bins, frames)."""
+        frames = -(-self.samples_per_run * 4 // self.spectrum_n_fft)
+        return (2 * self.channels, self.spectrum_n_fft // 2, frames)
 
     @property
     def lag_frames(self) -> int:
@@ -456,6 +467,7 @@ def _check_waveform(spec: ModelSpec) -> None:
     if spec.feature != "waveform":
         _check_range(spec, "samples_per_run", 0, 0)
         _check_range(spec, "padding_frames", 0, 0)
+        _check_range(spec, "spectrum_n_fft", 0, 0)
         return
     _check_range(spec, "stride_frames", 1, 1)
     if spec.any_frames:
@@ -465,6 +477,9 @@ def _check_waveform(spec: ModelSpec) -> None:
     _check_range(
         spec, "samples_per_run", frames * spec.hop_length, (frames + 1) * spec.hop_length - 1
     )
+    _check_range(spec, "spectrum_n_fft", 0, min(MAX_N_FFT, spec.samples_per_run))
+    if spec.spectrum_n_fft % 8:
+        raise _bad("spectrum_n_fft", spec.spectrum_n_fft, "a multiple of 8")
     # A frame to give, and one to fade into the next.
     _check_range(spec, "padding_frames", 0, frames - 2)
     _check_range(spec, "lookahead_frames", 0, frames - spec.padding_frames - 2)

@@ -124,6 +124,50 @@ def spectrum(
     return save(path, nodes, weights, [("input", kind, planes)], [("output", kind, outs)])
 
 
+def hybrid(
+    path: Path,
+    *,
+    samples: int,
+    gains: Sequence[tuple[float, float]],
+    n_fft: int = 4_096,
+    channels: int = 2,
+    order: int = 1,
+) -> Path:
+    """Write a graph with the contract of Demucs' network, without the transform around it.
+
+    Parameters
+    ----------
+    gains
+        Of each stem: what its sound is of the input's sound, and its spectra of the input's.
+    order
+        -1 to have spectra before the sound, as some exports do.
+    """
+    count = len(gains)
+    of_sound, of_spectra = np.array(gains, np.float32).T
+    nodes = [
+        helper.make_node("Unsqueeze", ["mix", "axis"], ["one"]),
+        helper.make_node("Mul", ["one", "of_sound"], ["sound"]),
+        helper.make_node("Unsqueeze", ["mag", "axis"], ["one_mag"]),
+        helper.make_node("Mul", ["one_mag", "of_spectra"], ["spectra"]),
+    ]
+    weights = {
+        "axis": np.array([1]),
+        "of_sound": of_sound.reshape(1, count, 1, 1),
+        "of_spectra": of_spectra.reshape(1, count, 1, 1, 1),
+    }
+    float32, bins = TensorProto.FLOAT, n_fft // 2
+    frames = -(-samples * 4 // n_fft)
+    inputs: list[tuple[str, int, Shape | None]] = [
+        ("mix", float32, [1, channels, samples]),
+        ("mag", float32, [1, 2 * channels, bins, frames]),
+    ]
+    outputs: list[tuple[str, int, Shape | None]] = [
+        ("sound", float32, [1, count, channels, samples]),
+        ("spectra", float32, [1, count, 2 * channels, bins, frames]),
+    ]
+    return save(path, nodes, weights, inputs[::order], outputs[::order])
+
+
 def magnitudes(
     path: Path,
     *,

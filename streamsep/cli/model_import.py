@@ -32,7 +32,12 @@ from streamsep.models.contracts.spleeter import (
     joined_graphs,
     spleeter_spec,
 )
-from streamsep.models.contracts.waveform import WaveformParameters, is_waveform, waveform_spec
+from streamsep.models.contracts.waveform import (
+    WaveformParameters,
+    is_waveform,
+    n_fft_of_spectra,
+    waveform_spec,
+)
 from streamsep.models.external_data import as_one_file
 from streamsep.models.integrity import with_hash
 from streamsep.models.onnx_edit import Part
@@ -205,10 +210,17 @@ def _of_others(
             return _mdx(file, whole, metadata, name, options, inputs[0], outputs[0])
         if is_waveform(inputs[0].shape):
             return _waveform(file, whole, name, options, inputs[0], outputs[0])
+    ranks = [sorted(len(port.shape) for port in ports) for ports in (inputs, outputs)]
+    if ranks == [[3, 4], [4, 5]]:  # Demucs' network without the transform around it
+        (sound, spectrum), (stems, _) = (
+            sorted(ports, key=lambda port: len(port.shape)) for ports in (inputs, outputs)
+        )
+        n_fft = n_fft_of_spectra(spectrum.shape)
+        return _waveform(file, whole, name, options, sound, stems, spectrum_n_fft=n_fft)
     raise ModelError(
         f"{file} takes {describe_ports(inputs)} and gives {describe_ports(outputs)}",
-        expected="one input and one output: spectra [batch, 4, bins, frames] or sound "
-        "[batch, channels, samples]",
+        expected="one input and one output, spectra [batch, 4, bins, frames] or sound "
+        "[batch, channels, samples], or both of both, as Demucs' network has",
         remedy="other kinds of models can't be taken in; ask its maker for one of those",
     )
 
@@ -271,6 +283,8 @@ def _waveform(
     options: ImportOptions,
     taken: GraphPort,
     given: GraphPort,
+    *,
+    spectrum_n_fft: int = 0,
 ) -> ModelSpec:
     said: dict[str, Any] = {
         "stems": options.stem,
@@ -296,6 +310,7 @@ def _waveform(
         parameters,
         origin=f"{file.name}, parameters from its shapes and options",
         licence=options.licence,
+        spectrum_n_fft=spectrum_n_fft,
     )
 
 

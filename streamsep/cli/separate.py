@@ -19,7 +19,7 @@ from streamsep.audio.files.encoding import CODECS, Encoding
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.part_files import remove_leftovers
 from streamsep.audio.files.pipe_input import is_pipe
-from streamsep.audio.files.sound_file import DEPTHS
+from streamsep.audio.files.sound_writer import DEPTHS
 from streamsep.cli.echo import echo
 from streamsep.cli.names import Names
 from streamsep.cli.options import Decibels, device_option, several_models_option
@@ -38,8 +38,9 @@ from streamsep.offline.made_from import MadeFrom, StemRecords, facts_of, mark_of
 from streamsep.offline.parallel import Stopped, run_parallel
 from streamsep.offline.song_search import find_input_files
 from streamsep.offline.stem_writer import write_stems
-from streamsep.separation import Separator, load_separator, stem_gains
+from streamsep.separation import load_separator, stem_gains
 from streamsep.separation.combination import BLENDS, combined
+from streamsep.separation.per_pair import LAYOUT_WAYS, PairSeparators
 
 TO_DO, DONE, TAKEN = "to do", "done", "taken"
 TRACEBACK = "STREAMSEP_TRACEBACK"  # in the environment: shows where foreign errors come from
@@ -78,6 +79,13 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
     "--codec",
     type=click.Choice(CODECS),
     help="Of m4a and stem.m4a; alac is lossless.  [default: aac in m4a, alac in stem.m4a]",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUT_WAYS),
+    default=LAYOUT_WAYS[0],
+    show_default=True,
+    help="Of more than two channels: mixed to stereo, or kept and each pair separated.",
 )
 @click.option(
     "--gain",
@@ -125,6 +133,7 @@ def command(
     form: str | None,
     bits: str | None,
     codec: str | None,
+    layout: str,
     gain: float,
     parallel: int,
     overwrite: bool,
@@ -167,6 +176,8 @@ def command(
     jobs = plan(songs, template, stems, separator.stems)
     stem_gains([*{stem for job in jobs for stem in job.targets}], separator.stems)
     mark, options = mark_of_all(model), {"gain_db": gain, **encoding.facts}
+    keeps_layout = layout == "keep"
+    options |= {"layout": layout} if keeps_layout else {}
     facts = {job.song.path: facts_of(job.song.path, mark, options) for job in jobs}
     records = StemRecords()
     states = {
@@ -175,9 +186,9 @@ def command(
     }
     todo = [job for job in jobs if states[job.song.path] == TO_DO]
     remove_leftovers({target.parent for job in jobs for target in job.targets.values()})
-    separators: list[Separator] = [separator]
+    separators = [PairSeparators(separator, load)]
     while len(separators) < min(parallel, len(todo)):
-        separators.append(load())
+        separators.append(PairSeparators(load(), load))
     report = Report(
         len(jobs),
         states=Counter(states.values()),
@@ -190,7 +201,7 @@ def command(
     work = partial(write_stems, encoding=encoding, gain=10 ** (gain / 20))
     with report.closing(), ProgressBars(len(todo)) as bars:
 
-        def separate(separator: Separator, job: Job, check: Callable[[], None]) -> None:
+        def separate(separators: PairSeparators, job: Job, check: Callable[[], None]) -> None:
             with bars.of(job.song.path) as show, report.failure_of(job):
 
                 def on_progress(share: float) -> None:
@@ -199,7 +210,12 @@ def command(
 
                 song, targets = job.song.path, job.targets
                 peaks = work(
-                    separator, song, targets, on_progress=on_progress, on_notice=report.note
+                    separators.first,
+                    song,
+                    targets,
+                    per_pair=separators if keeps_layout else None,
+                    on_progress=on_progress,
+                    on_notice=report.note,
                 )
                 if (made_from := facts[song]) is not None and not is_pipe(song):
                     note_made(job.files, made_from)

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamsep.audio.files.sound_file import FORMATS
+from streamsep.audio.files.sound_writer import FORMATS
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
 from streamsep.dsp.voice_channel import AUTO as AUTO_CHANNEL
 from streamsep.dsp.voice_channel import channel_number

@@ -12,7 +12,7 @@ from string import Formatter
 from streamsep.audio.files.encoding import M4A, STEM_FILE, sound_suffix
 from streamsep.audio.files.file_identity import file_identity
 from streamsep.audio.files.pipe_input import STDIN, is_pipe
-from streamsep.audio.files.sound_file import FORMATS
+from streamsep.audio.files.sound_writer import FORMATS
 from streamsep.audio.files.stem_file import check_stem_file
 from streamsep.audio.files.stream_copies import VIDEO_SUFFIXES, video_suffix
 from streamsep.errors import ArgumentError, OutputError

@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,8 @@ from streamsep.offline.stem_blocks import stem_blocks
 from streamsep.offline.stem_writer import write_stems
 from streamsep.separation.audio_array import check_sample_rate, check_sound
 from streamsep.separation.model import Model, Models, ModelSource, load
-from streamsep.separation.separator import stem_gains
+from streamsep.separation.per_pair import LAYOUT_WAYS, PairSeparators
+from streamsep.separation.separator import Separator, stem_gains
 from streamsep.separation.stream import StemDict, stem_list
 from streamsep.types import Float32
 
@@ -127,14 +128,16 @@ def separate_file(
     format: str | None = None,
     bits: int | None = None,
     codec: str | None = None,
+    layout: str = "stereo",
     gain_db: float = 0.0,
     progress: Progress | None = None,
 ) -> dict[str, Path]:
     """Separate a sound file or a video into a file for each stem.
 
     The stems have the file's sample rate and, to the sample, its length; mono stays mono, more
-    than two channels become two; tags and covers are kept. Each file is there whole or not at
-    all, and older ones are overwritten. What of the file can't be read is silence in them.
+    than two channels become two, unless ``layout`` keeps them; tags and covers are kept. Each file
+    is there whole or not at all, and older ones are overwritten. What of the file can't be read is
+    silence in them.
 
     Parameters
     ----------
@@ -159,6 +162,10 @@ def separate_file(
     codec
         ``"aac"`` or ``"alac"``, which is lossless, in m4a and stem.m4a.  [default: aac in m4a,
         alac in stem.m4a]
+    layout
+        Of more than two channels: ``"stereo"`` mixes them down, by ITU-R BS.775; ``"keep"``
+        separates each pair (front, side, back, …), and single ones such as the centre as mono, and
+        writes them as they came. The low-frequency effects stay in the beat.
     gain_db
         Makes all stems louder or quieter, in decibels.
     progress
@@ -182,8 +189,8 @@ def separate_file(
     OutputError
         If a stem can't be written; nothing is left under its name then.
     ArgumentError
-        If ``output`` is no template, ``gain_db`` no gain, ``codec`` none of the two, or a stem
-        file of some stems alone is asked for.
+        If ``output`` is no template, ``gain_db`` no gain, ``codec`` or ``layout`` none of the two,
+        or a stem file of some stems alone is asked for.
     ModelError
         If there is no such model, or it doesn't give such a stem.
     BackendError
@@ -204,12 +211,13 @@ def separate_file(
     template = Template(
         None if output is None else os.fspath(output), f".{format.lstrip('.')}" if format else None
     )
-    if codec is not None and codec not in CODECS:
-        raise ArgumentError(
-            f"the codec is {codec!r}",
-            expected=" or ".join(map(repr, CODECS)),
-            remedy="choose one of these, or leave it out",
-        )
+    for what, value, known in (("codec", codec, (None, *CODECS)), ("layout", layout, LAYOUT_WAYS)):
+        if value not in known:
+            raise ArgumentError(
+                f"the {what} is {value!r}",
+                expected=" or ".join(repr(word) for word in known if word),
+                remedy="choose one of these, or leave it out",
+            )
     encoding = Encoding(bits, codec)
     encoding.check(template.suffix_for(song))
     loaded = load(model, device=device, blend=blend, two_pass=two_pass)
@@ -217,12 +225,18 @@ def separate_file(
     (job,) = plan([song], template, names, loaded.stems)
     notices: list[Notice] = []
     remove_leftovers(target.parent for target in job.targets.values())
-    with loaded.separator(offline=True) as separator:
+    with ExitStack() as held:
+
+        def another() -> Separator:
+            return held.enter_context(loaded.separator(offline=True))
+
+        separator = another()
         peaks = write_stems(
             separator,
             song.path,
             job.targets,
             encoding=encoding,
+            per_pair=PairSeparators(separator, another) if layout == "keep" else None,
             gain=db_to_gain(gain_db),
             on_progress=progress or (lambda share: None),
             on_notice=notices.append,

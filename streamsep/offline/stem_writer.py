@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from streamsep.audio.files.sound_file import AudioReader
 from streamsep.audio.files.whole_files import written_whole
 from streamsep.offline.stem_blocks import stem_blocks
 from streamsep.separation import Separator, stem_gains
+from streamsep.separation.per_pair import PairSeparators
 
 AS_USUAL = Encoding()
 
@@ -24,6 +25,7 @@ def write_stems(
     targets: dict[str, Path],
     *,
     encoding: Encoding = AS_USUAL,
+    per_pair: PairSeparators | None = None,
     gain: float = 1.0,
     on_progress: Callable[[float], object],
     on_notice: OnNotice | None = None,
@@ -35,12 +37,15 @@ def write_stems(
     separator
         Of any state: it starts anew.
     path
-        Sound or video; its rate is kept, mono stays mono, more than two channels become two.
-        What can't be read of it is silence.
+        Sound or video; its rate is kept, mono stays mono, more than two channels become two
+        unless there is a separator for each pair. What can't be read of it is silence.
     targets
         File for each stem; its folder is made if missing. Of a stem file the same for each.
     encoding
         Of the files.
+    per_pair
+        Where given, each pair of more than two channels is separated by one of these, and as many
+        are written.
     gain
         Factor on every stem.
     on_progress
@@ -55,17 +60,25 @@ def write_stems(
     OutputError
         If a stem can't be written. Nothing is left under a stem's name in either case.
     ModelError
-        If the model doesn't give such a stem.
+        If the model doesn't give such a stem, or isn't one for pairs.
     """
     in_one_file = all(sound_suffix(target) == STEM_FILE for target in targets.values())
-    separator.reset()  # a file that failed leaves its sound inside
     mixer = gain * stem_gains(tuple(targets), separator.stems)
     peaks = np.zeros(len(targets))
     share = 0.0
-    with (
-        AudioReader(path, on_notice=on_notice, waiting=lambda: on_progress(share)) as reader,
-        written_whole(targets, reader, encoding) as writers,
-    ):
+    with ExitStack() as stack:
+        reader = stack.enter_context(
+            AudioReader(
+                path,
+                on_notice=on_notice,
+                waiting=lambda: on_progress(share),
+                keep_layout=per_pair is not None,
+            )
+        )
+        if per_pair is not None:
+            separator = per_pair.for_speakers(reader.speakers)
+        separator.reset()  # a file that failed leaves its sound inside
+        writers = stack.enter_context(written_whole(targets, reader, encoding))
         done = 0
         blocks = stem_blocks(
             separator,

@@ -16,6 +16,7 @@ import onnxruntime as ort
 from streamsep.errors import BackendError, ModelError, first_line
 from streamsep.onnx_file import read_metadata
 from streamsep.separation.graph_ports import FLOAT32, GraphPort, fitting_ports, ports_of
+from streamsep.separation.window_spectrum import WindowSpectrum
 from streamsep.spec import FREE_AXIS, ModelSpec
 from streamsep.types import Float32
 
@@ -134,33 +135,40 @@ class OnnxBackend:
         self._session = _open_session(path, device, _options(spec, self._cores), graphs=graphs)
         self.provider: str = self._session.get_providers()[0].removesuffix("ExecutionProvider")
         self.graphs = _has_graphs(self._session)
-        taken, given = fitting_ports(
+        ports = fitting_ports(
             ports_of(self._session.get_inputs()), ports_of(self._session.get_outputs()), spec
         )
-        names = taken.name, given.name
-        self._features, self._estimate = (
-            _Port(port.shape, self.provider, port.kind)  # type: ignore[arg-type]  # all are sizes
-            for port in (taken, given)
-        )
+        self._features, self._estimate = self._port(ports.features), self._port(ports.estimate)
         # Views, without an axis of batches.
         self.features: Float32 = self._features.array.reshape(spec.features_shape)
         self.estimate: Float32 = self._estimate.array.reshape(spec.estimate_shape)
+        self._taken = {ports.features.name: self._features}
+        self._given = {ports.estimate.name: self._estimate}
+        self._spectrum: WindowSpectrum | None = None
+        if ports.spectra:
+            taken, given = (self._port(port) for port in ports.spectra)
+            self._taken[ports.spectra[0].name], self._given[ports.spectra[1].name] = taken, given
+            self._spectrum = WindowSpectrum(spec, taken.array[0], given.array[0])
         self._states = [
             [[_Port(state.shape, self.provider) for state in spec.states] for _ in range(2)]
             for _ in range(spec.interleave)
         ]
         self._bindings = [
-            [self._bind(names, one, other), self._bind(names, other, one)]
-            for one, other in self._states
+            [self._bind(one, other), self._bind(other, one)] for one, other in self._states
         ]
         # A graph holds the addresses that it was captured with: one for each binding.
         self._run_options = [_run_options(1 + number) for number in range(2 * spec.interleave)]
         self._turns = [0] * spec.interleave
 
-    def _bind(self, names: tuple[str, str], states_in: list[_Port], states_out: list[_Port]) -> Any:
+    def _port(self, port: GraphPort) -> _Port:
+        return _Port(port.shape, self.provider, port.kind)  # type: ignore[arg-type]  # all are sizes
+
+    def _bind(self, states_in: list[_Port], states_out: list[_Port]) -> Any:
         binding, states = self._session.io_binding(), self.spec.states
-        binding.bind_ortvalue_input(names[0], self._features.tensor)
-        binding.bind_ortvalue_output(names[1], self._estimate.tensor)
+        for name, taken in self._taken.items():
+            binding.bind_ortvalue_input(name, taken.tensor)
+        for name, given in self._given.items():
+            binding.bind_ortvalue_output(name, given.tensor)
         for state, before, after in zip(states, states_in, states_out, strict=True):
             binding.bind_ortvalue_input(state.input, before.tensor)
             binding.bind_ortvalue_output(state.output, after.tensor)
@@ -203,11 +211,17 @@ class OnnxBackend:
     def _run(self, options: list[Any], stream: int) -> None:
         turn = self._turns[stream]
         try:
-            self._features.send()
+            if self._spectrum:
+                self._spectrum.analyse(self.features)
+            for taken in self._taken.values():
+                taken.send()
             self._session.run_with_iobinding(
                 self._bindings[stream][turn], options[2 * stream + turn]
             )
-            self._estimate.fetch()
+            for given in self._given.values():
+                given.fetch()
+            if self._spectrum:
+                self._spectrum.synthesise(self.estimate)
         except Exception as error:  # onnxruntime's errors share no narrower public base
             raise BackendError(
                 f"the model failed while running on {self.provider}: {first_line(error)}",
@@ -220,7 +234,8 @@ class OnnxBackend:
     def reset(self) -> None:
         """Zero all buffers."""
         self._turns = [0] * self.spec.interleave
-        for port in (self._features, self._estimate, *chain(*chain(*self._states))):
+        ports = *self._taken.values(), *self._given.values()
+        for port in (*ports, *chain(*chain(*self._states))):
             port.clear()
 
 

@@ -39,18 +39,44 @@ def ports_of(nodes: Sequence[Any]) -> list[GraphPort]:
     return [GraphPort(node.name, node.type, tuple(node.shape or ())) for node in nodes]
 
 
+@dataclass(frozen=True, slots=True)
+class FittingPorts:
+    """The ports of a spec's features and estimate, with the sizes that they will have.
+
+    Attributes
+    ----------
+    features, estimate
+        Of every graph.
+    spectra
+        Input and output of what Demucs' network takes and gives besides.
+    """
+
+    features: GraphPort
+    estimate: GraphPort
+    spectra: tuple[GraphPort, GraphPort] | None = None
+
+
 def fitting_ports(
     inputs: list[GraphPort], outputs: list[GraphPort], spec: ModelSpec
-) -> tuple[GraphPort, GraphPort]:
-    """Return the ports of a spec's features and estimate, with the sizes that they will have.
+) -> FittingPorts:
+    """Return which port is what.
 
     Raises
     ------
     ModelError
         If the graph isn't what the spec says.
     """
+    if spec.spectrum_n_fft:
+        sound_in, spectrum_in = (_of_rank(inputs, rank) for rank in (3, 4))
+        sound_out, spectrum_out = (_of_rank(outputs, rank) for rank in (4, 5))
+        planes = (1, *spec.spectrum_shape)
+        stems = (1, len(spec.stems), *spec.spectrum_shape)
+        return FittingPorts(
+            *_foreign_ports(sound_in, sound_out, spec),
+            (_fitting("input", spectrum_in, [planes]), _fitting("output", spectrum_out, [stems])),
+        )
     if spec.feature in OF_A_KIND:
-        return _foreign_ports(inputs, outputs, spec)
+        return FittingPorts(*_foreign_ports(inputs, outputs, spec))
     wanted_in = {FEATURES_INPUT: spec.features_shape} | {s.input: s.shape for s in spec.states}
     wanted_out = {ESTIMATE_OUTPUT: spec.estimate_shape} | {s.output: s.shape for s in spec.states}
     for kind, wanted, ports in (("inputs", wanted_in, inputs), ("outputs", wanted_out, outputs)):
@@ -61,10 +87,14 @@ def fitting_ports(
                 expected=f"float32 {', '.join(f'{n} {s}' for n, s in wanted.items())}",
                 remedy="export the model again with 'python -m export onnx'",
             )
-    return (
+    return FittingPorts(
         GraphPort(FEATURES_INPUT, FLOAT32, spec.features_shape),
         GraphPort(ESTIMATE_OUTPUT, FLOAT32, spec.estimate_shape),
     )
+
+
+def _of_rank(ports: list[GraphPort], rank: int) -> list[GraphPort]:
+    return [port for port in ports if len(port.shape) == rank]
 
 
 def _foreign_ports(

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamsep.audio.files.sound_file import FORMATS, AudioReader
+from streamsep.audio.files.sound_file import AudioReader
+from streamsep.audio.files.sound_writer import FORMATS
 from streamsep.dsp.channels import USUAL_SPEAKERS, fold_channels
 from streamsep.offline.made_from import RECORDS
 from streamsep.offline.stem_blocks import stem_blocks

@@ -127,6 +127,16 @@ class TestWaveforms:
         assert "times faster than it plays; live: runs in " in info
         assert command("models", "list").code == 0
 
+    def test_the_network_of_htdemucs_alone(self, command, tmp_path):
+        path = contract_graphs.hybrid(
+            tmp_path / "core.onnx", samples=343_980, gains=[(0.5, 0.5)] * 4
+        )
+        assert command("models", "import", path).code == 0
+        spec = spec_of("core")
+        assert (spec.spectrum_n_fft, spec.samples_per_run) == (4_096, 343_980)
+        assert spec.stems == ("drums", "bass", "other", "vocals")
+        assert command("models", "verify", "core").code == 0
+
     def test_options_say_what_the_graph_doesn_t(self, command, tmp_path):
         path = contract_graphs.waveform(tmp_path / "any.onnx", samples="n", stems=2, channels=1)
         arguments = ("--window", 1_280, "--stem", "vocals, instrumental", "--hop", 256)

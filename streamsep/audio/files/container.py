@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from streamsep.audio.files.media import load_av, told
-from streamsep.audio.files.sound_track import SoundTrack
+from streamsep.audio.files.sound_track import SoundTrack, held_speakers
 from streamsep.audio.files.stream_copies import FORM_OF, StreamCopies
 from streamsep.errors import OutputError
 from streamsep.types import Float32
@@ -75,7 +75,10 @@ class MediaWriter:
         self.path = path
         self._av = load_av(path, OutputError)
         self._errors = (self._av.FFmpegError, OSError, ValueError)
-        self._rate = sample_rate
+        self._rate, usual = sample_rate, ENCODERS[path.suffix.lower()]
+        held = held_speakers(encoder or usual[0], speakers)
+        if held != speakers:
+            say(f"its side speakers are written as back ones: {encoder or usual[0]} has no others")
         self._copies: StreamCopies | None = None
         try:
             # FFmpeg's own M4A takes no cover here, its MP4 under M4A's name does; and its end is
@@ -89,14 +92,13 @@ class MediaWriter:
                 options=options if suffix == ".m4a" else {},
                 metadata_errors="surrogateescape",
             )
-            usual = ENCODERS[suffix]
             self._tracks = [
                 SoundTrack(
                     self._av,
                     self._container,
                     usual if encoder in (None, usual[0]) else (encoder, 0),
                     sample_rate,
-                    speakers=speakers,
+                    speakers=held,
                     bits=bits or 24,
                     start=round(start_s * sample_rate),
                     title=title,

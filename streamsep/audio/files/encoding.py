@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamsep.audio.files.sound_file import subtype_for
+from streamsep.audio.files.sound_writer import subtype_for
 from streamsep.errors import OutputError
 
 M4A, STEM_FILE = ".m4a", ".stem.m4a"

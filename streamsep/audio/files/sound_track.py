@@ -7,11 +7,42 @@ from typing import Any
 
 import numpy as np
 
-from streamsep.dsp.channels import STEREO
+from streamsep.dsp.channels import LAYOUTS, STEREO
+from streamsep.errors import OutputError
 from streamsep.types import Float32
 
 # Encoders that keep every bit, and FFmpeg's names of samples of 16 and of 24 bits in them.
 LOSSLESS = {"flac": ("s16", "s32"), "alac": ("s16p", "s32p")}
+# Layouts of more than two channels that come back from an encoder as they were, each in its place;
+# of what isn't here all do, up to eight channels.
+HELD = {
+    "aac": ("2.1", "3.0", "3.0(back)", "4.0", "quad", "5.0", "5.1"),
+    "alac": ("3.0", "4.0", "5.0", "5.1"),
+    "libopus": ("3.0", "quad", "5.1"),
+}
+MOST_CHANNELS_HELD = 8
+SIDES_AS_BACKS = {"SL": "BL", "SR": "BR"}
+
+
+def held_speakers(encoder: str, speakers: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what speakers an encoder has for those of a sound: where it must, backs for sides.
+
+    Raises
+    ------
+    OutputError
+        If it has no such layout.
+    """
+    held = {LAYOUTS[name] for name in HELD.get(encoder, ())}
+    for names in (speakers, tuple(SIDES_AS_BACKS.get(name, name) for name in speakers)):
+        if len(names) <= 2 or " ".join(names) in held:
+            return names
+    if encoder not in HELD and len(speakers) <= MOST_CHANNELS_HELD:
+        return speakers
+    raise OutputError(
+        f"{encoder} holds no layout of {len(speakers)} channels, {' '.join(speakers)}",
+        expected="flac for at most 8 channels, or wav",
+        remedy="choose one of these formats, or have the sound mixed to stereo",
+    )
 
 
 class SoundTrack:

@@ -13,12 +13,14 @@ from streamsep.audio.files.encoding import STEM_FILE, Encoding, sound_suffix
 from streamsep.audio.files.media import installed
 from streamsep.audio.files.output_folder import make_folder
 from streamsep.audio.files.part_files import PartFile, one_at_a_time
-from streamsep.audio.files.sound_file import FORMATS, AudioReader, AudioWriter
+from streamsep.audio.files.sound_file import AudioReader
+from streamsep.audio.files.sound_writer import FORMATS, AudioWriter
 from streamsep.audio.files.stem_file import StemFileWriter
 from streamsep.audio.files.tags import Kept
-from streamsep.dsp.channels import USUAL_SPEAKERS
 from streamsep.errors import OutputError
 
+# Ogg has an order of its own, and no names for channels.
+STEREO_ALONE = (".mp3", ".ogg", STEM_FILE)
 Writer = AudioWriter | MediaWriter | StemFileWriter
 
 
@@ -43,12 +45,12 @@ def written_whole(
     OutputError
         If a file can't be written. Nothing is left then.
     """
-    channels = min(reader.channels, 2)
     parts: list[PartFile] = []
     try:
         # Read while the stems are made: that takes a while, and they take the time anyway.
         with ThreadPoolExecutor() as beside, ExitStack() as stack:
             for target in dict.fromkeys(targets.values()):
+                _check_channels(target, reader)
                 make_folder(target.parent)
                 _check_name(target)
                 parts.append(PartFile(target))
@@ -60,7 +62,7 @@ def written_whole(
                 if sound_suffix(part.target) == STEM_FILE:
                     writer = _open_stem_file(part.path, tuple(targets), reader, encoding)
                 else:
-                    writer = _open_writer(part.path, reader, channels, encoding)
+                    writer = _open_writer(part.path, reader, encoding)
                 stack.push(writer)
                 writers.append(writer)
             yield writers
@@ -83,6 +85,17 @@ def written_whole(
     finally:
         for part in parts:
             part.discard()
+
+
+def _check_channels(target: Path, reader: AudioReader) -> None:
+    """Refuse more channels than a format holds, or holds in a way that tells what they are."""
+    suffix = sound_suffix(target)
+    if reader.channels > 2 and suffix in STEREO_ALONE:
+        raise OutputError(
+            f"{suffix} files hold two channels here, and {reader.path} has {reader.channels}",
+            expected="another format, such as wav or flac, to keep them",
+            remedy="choose one, or have them mixed to stereo",
+        )
 
 
 def _check_name(target: Path) -> None:
@@ -120,16 +133,14 @@ def _open_stem_file(
     )
 
 
-def _open_writer(
-    part: Path, reader: AudioReader, channels: int, encoding: Encoding
-) -> AudioWriter | MediaWriter:
+def _open_writer(part: Path, reader: AudioReader, encoding: Encoding) -> AudioWriter | MediaWriter:
     """Choose who writes: PyAV where it can carry a cover or a picture along."""
     suffix, rate = part.suffix.lower(), reader.sample_rate
     if suffix in ENCODERS and (suffix not in FORMATS or installed()):
         return MediaWriter(
             part,
             rate,
-            USUAL_SPEAKERS[channels],
+            reader.speakers,
             source=None if reader.is_pipe else reader.path,
             tags=reader.tags,
             say=reader.notices.say_once,
@@ -137,4 +148,11 @@ def _open_writer(
             bits=encoding.depth_for(suffix),
             encoder=encoding.codec_for(suffix),
         )
-    return AudioWriter(part, rate, channels, bits=encoding.bits, tags=reader.tags)
+    return AudioWriter(
+        part,
+        rate,
+        reader.channels,
+        speakers=reader.speakers,
+        bits=encoding.bits,
+        tags=reader.tags,
+    )

@@ -66,6 +66,24 @@ def is_waveform(shape: Sequence[object]) -> bool:
     return len(shape) in (2, 3) and shape[-2] in (*range(1, MOST_CHANNELS + 1), *_free(shape[-2]))
 
 
+def n_fft_of_spectra(shape: Sequence[object]) -> int:
+    """Return n_fft of the spectra that Demucs' network takes, [1, 4, n_fft / 2, frames].
+
+    Raises
+    ------
+    ModelError
+        If it isn't said.
+    """
+    bins = shape[-2]
+    if not isinstance(bins, int):
+        raise ModelError(
+            f"the graph takes spectra of any size, {_told(shape)}",
+            expected="how many bins there are",
+            remedy="export it again with fixed sizes",
+        )
+    return 2 * bins
+
+
 def waveform_spec(
     name: str,
     taken: tuple[str, Sequence[object]],
@@ -74,6 +92,7 @@ def waveform_spec(
     *,
     origin: str,
     licence: str,
+    spectrum_n_fft: int = 0,
 ) -> ModelSpec:
     """Return the spec of a graph from sound to stems.
 
@@ -87,7 +106,7 @@ def waveform_spec(
         Shape of its output, [1, S, C, N] or [S, C, N]; empty if it isn't known.
     given
         What was said of it, which goes before what is known of such graphs.
-    origin, licence
+    origin, licence, spectrum_n_fft
         As in the spec.
 
     Raises
@@ -139,12 +158,14 @@ def waveform_spec(
             mode="sliding",
             frames_per_run=samples // hop,
             stride_frames=1,
-            lookahead_frames=0,
+            # The newest sound that isn't covered by all frames of the spectra.
+            lookahead_frames=-(-3 * spectrum_n_fft // (8 * hop)),
             samples_per_run=samples,
             padding_frames=padding,
             padding=known.padding,
             normalise=known.normalise,
             level_db=known.level_db,
+            spectrum_n_fft=spectrum_n_fft,
             licence=licence,
             origin=origin,
         )
