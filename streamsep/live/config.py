@@ -51,7 +51,8 @@ class LiveConfig:
     ----------
     input
         A device by name or number, ``mic`` for the system's default, ``loopback`` for what other
-        programs play, or a sound file.
+        programs play, or a sound file. Several files play one after the other; with none, ``()``,
+        there is silence until `LivePlayer.play` brings a song, and between songs.
     capture
         With ``loopback``: the running player that is moved there, by name, program or number.
     output
@@ -107,7 +108,7 @@ class LiveConfig:
         If a value is out of its range, or two don't go together.
     """
 
-    input: str = "mic"
+    input: str | tuple[str, ...] = "mic"
     capture: str | None = None
     output: str = "speakers"
     record: Path | None = None
@@ -137,9 +138,20 @@ class LiveConfig:
 
     def __post_init__(self) -> None:
         """Take paths for names and names for paths, and refuse what can't be."""
-        for name in ("input", "output", "mic"):
+        for name in ("output", "mic"):
             if isinstance(getattr(self, name), Path):
                 object.__setattr__(self, name, str(getattr(self, name)))
+        given = self.input
+        several = given if isinstance(given, list | tuple) else (given,)
+        names = tuple(str(name) for name in several)
+        object.__setattr__(self, "input", names[0] if len(names) == 1 else names)
+        if len(names) > 1 and (devices := [n for n in names if not is_file_name(n)]):
+            raise ArgumentError(
+                f"{devices[0]!r} can't be one of several inputs",
+                expected="sound files, or one device",
+                remedy="leave the others out, or give the path of a file as ./NAME",
+                settings=("input",),
+            )
         for name in ("record", "lyrics"):
             if isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, Path(getattr(self, name)))
@@ -212,9 +224,14 @@ class LiveConfig:
     @property
     def listening(self) -> Listening:
         """What kind of input it is."""
-        if is_file_name(self.input):
+        if all(map(is_file_name, self.inputs)):
             return "file"
         return "loopback" if self.input == LOOPBACK else "mic"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What ``input`` holds, one by one; several are files."""
+        return self.input if isinstance(self.input, tuple) else (self.input,)
 
     @property
     def output_file(self) -> Path | None:
