@@ -35,11 +35,14 @@ DEFAULTS = LiveConfig()
 @profile_option
 @click.option(
     "--input",
-    default=DEFAULTS.input,
+    default=DEFAULTS.inputs,
+    multiple=True,
+    callback=lambda context, option, given: given[0] if len(given) == 1 else given,
     show_default=True,
     metavar="DEVICE|loopback|FILE",
     help="What to listen to: a device by name or number, 'mic', 'loopback' for what "
-    "other programs play, or a sound file.",
+    "other programs play, a sound file, '-' for standard input, or a playlist (.m3u, .m3u8, .pls). "
+    "Files play one after the other where it is given again.",
 )
 @click.option(
     "--capture",

@@ -106,7 +106,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     StreamsepError
         Every one that sound, files, effects and models can give.
     """
-    songs = songs_of(config)
+    songs = songs_of(config, events)
     files = _files_to_write(config, songs)
     lyrics = _lyrics(config, events)
     models = open_run_models(config)

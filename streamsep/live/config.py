@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamsep.audio.files.playlist import is_playlist
 from streamsep.audio.files.sound_writer import FORMATS
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
 from streamsep.dsp.voice_channel import AUTO as AUTO_CHANNEL
@@ -37,8 +38,8 @@ RANGES: dict[str, tuple[float, float]] = {
 
 
 def is_file_name(name: str) -> bool:
-    """Say whether ``name`` means a sound file, there or not, and no device."""
-    known = Path(name).suffix.lower() in FORMATS
+    """Say whether ``name`` means a sound file or a playlist, there or not, and no device."""
+    known = Path(name).suffix.lower() in FORMATS or is_playlist(name)
     there = os.path.exists(name) and not os.path.isdir(name)  # a FIFO may be called anything
     return name == "-" or known or "/" in name or there
 
@@ -51,8 +52,8 @@ class LiveConfig:
     ----------
     input
         A device by name or number, ``mic`` for the system's default, ``loopback`` for what other
-        programs play, or a sound file. Several files play one after the other; with none, ``()``,
-        there is silence until `LivePlayer.play` brings a song, and between songs.
+        programs play, or a sound file or a playlist. Several files play one after the other; with
+        none, ``()``, there is silence until `LivePlayer.play` brings a song, and between songs.
     capture
         With ``loopback``: the running player that is moved there, by name, program or number.
     output
