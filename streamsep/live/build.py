@@ -18,7 +18,7 @@ from streamsep.dsp.decibels import to_db
 from streamsep.effects.effect_plugins import load_effect
 from streamsep.effects.voice import voice_board
 from streamsep.events import EventLog
-from streamsep.live.config import LiveConfig, is_file_name
+from streamsep.live.config import NO_LYRICS, LiveConfig, is_file_name
 from streamsep.live.endpoints import (
     LoopbackDevices,
     loopback,
@@ -32,7 +32,7 @@ from streamsep.live.model_switcher import ModelSwitcher
 from streamsep.live.prompter import Prompter
 from streamsep.live.recording import recorded_files, recording, refuse_overwriting
 from streamsep.live.singers_score import scoring
-from streamsep.lyrics import Lyrics, load_lyrics
+from streamsep.lyrics import Lyrics, find_lyrics, load_lyrics
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.guards import GuardWatch
@@ -164,10 +164,17 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
 
 
 def _lyrics(config: LiveConfig, events: EventLog) -> Lyrics | None:
-    if config.lyrics is None:
+    say = partial(events.add, kind="warning", settings=("lyrics", "lyrics_encoding"))
+    encoding = config.lyrics_encoding
+    if config.lyrics == NO_LYRICS or (config.lyrics is None and config.listening != "file"):
         return None
-    say = partial(events.add, kind="warning", settings=("lyrics_encoding",))
-    return load_lyrics(config.lyrics, encoding=config.lyrics_encoding, say=say)
+    if config.lyrics is not None:
+        return load_lyrics(config.lyrics, encoding=encoding, say=say)
+    found = find_lyrics(Path(config.input), encoding=encoding, say=say)
+    if found is None:
+        return None
+    events.add(f"lyrics: {found.origin}", kind="report", settings=("lyrics",))
+    return found.lyrics
 
 
 def _files_to_write(config: LiveConfig) -> dict[Path, str]:
