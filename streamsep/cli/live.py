@@ -193,8 +193,9 @@ DEFAULTS = LiveConfig()
 @click.option(
     "--lyrics",
     type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Show these lyrics (LRC or UltraStar): in time with an input file, else from a key press.",
+    metavar="FILE|none",
+    help="Show these lyrics (LRC or UltraStar): in time with an input file, else from a key press. "
+    " [default: those beside an input file or in its tags]",
 )
 @click.option(
     "--lyrics-encoding",

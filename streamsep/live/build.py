@@ -20,7 +20,7 @@ from streamsep.dsp.decibels import to_db
 from streamsep.effects.effect_plugins import load_effect
 from streamsep.effects.voice import voice_board
 from streamsep.events import EventLog
-from streamsep.live.config import LOOPBACK, LiveConfig, is_file_name
+from streamsep.live.config import LOOPBACK, NO_LYRICS, LiveConfig, is_file_name
 from streamsep.live.endpoints import (
     LoopbackDevices,
     loopback,
@@ -36,7 +36,7 @@ from streamsep.live.recording import recorded_files, recording, refuse_overwriti
 from streamsep.live.singers_score import scoring
 from streamsep.live.song_files import open_first, song_opener, songs_of
 from streamsep.live.transport import Transport
-from streamsep.lyrics import Lyrics, load_lyrics
+from streamsep.lyrics import Lyrics, find_lyrics, load_lyrics
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.guards import GuardWatch
@@ -108,7 +108,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     """
     songs = songs_of(config, events)
     files = _files_to_write(config, songs)
-    lyrics = _lyrics(config, events)
+    lyrics = _lyrics(config, songs, events)
     models = open_run_models(config)
     for model in models.models[1:]:
         if isinstance(model, Path):
@@ -184,11 +184,18 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     return parts
 
 
-def _lyrics(config: LiveConfig, events: EventLog) -> Lyrics | None:
-    if config.lyrics is None:
+def _lyrics(config: LiveConfig, songs: list[Song], events: EventLog) -> Lyrics | None:
+    say = partial(events.add, kind="warning", settings=("lyrics", "lyrics_encoding"))
+    encoding = config.lyrics_encoding
+    if config.lyrics == NO_LYRICS or (config.lyrics is None and not songs):
         return None
-    say = partial(events.add, kind="warning", settings=("lyrics_encoding",))
-    return load_lyrics(config.lyrics, encoding=config.lyrics_encoding, say=say)
+    if config.lyrics is not None:
+        return load_lyrics(config.lyrics, encoding=encoding, say=say)
+    found = find_lyrics(songs[0].path, encoding=encoding, say=say)
+    if found is None:
+        return None
+    events.add(f"lyrics: {found.origin}", kind="report", settings=("lyrics",))
+    return found.lyrics
 
 
 def _note(notices: list[Notice], events: EventLog, notice: Notice) -> None:

@@ -20,6 +20,7 @@ from streamsep.models import FoundModel
 from streamsep.models.quality import AUTO, place_of_auto
 from streamsep.realtime.latency import DEFAULT_SLACK
 
+NO_LYRICS = Path("none")
 LOOPBACK = "loopback"  # the input that is what other programs play
 # The lowest and the highest that a setting may be.
 BLOCK_RANGE = (32, 8_192)
@@ -95,7 +96,8 @@ class LiveConfig:
     score
         Whether to compare who sings along with the vocals.
     lyrics
-        A file of them, LRC or UltraStar, for the prompter.
+        A file of them, LRC or UltraStar, for the prompter; `NO_LYRICS` for none. None for those
+        that go with an input file, see `streamsep.lyrics.find_lyrics`.
     lyrics_encoding
         Of their text, by a name that Python knows; None to find it out.
     tune_process
