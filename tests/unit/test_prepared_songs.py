@@ -131,10 +131,10 @@ def test_a_place_that_cant_be_written_is_said_once(songs, tmp_path):
 
 @pytest.mark.slow
 def test_the_real_process_gives_the_vocals_of_the_songs_length(tmp_path):
-    from testing.signals import noise
+    from testing.signals import music
 
     song = tmp_path / "song.wav"
-    sound = 0.1 * noise(2, 44_100)
+    sound = music(1.0)
     soundfile.write(song, sound.T, 44_100)
     cache = PreparedSongs(tmp_path / "cache", limit=10**9, say=print)
     cache.start()

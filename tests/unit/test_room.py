@@ -11,7 +11,7 @@ from streamsep.remote.room import Room
 from streamsep.remote.singers_queue import SingersQueue
 from streamsep.remote.song_library import SongLibrary
 from streamsep.remote.song_words import words_of
-from tests.support.remote_stage import NoStems, Stage
+from tests.support.silent_player import NoStems, SilentPlayer
 
 HOST, ANN, BOB = Client("host", "host"), Client("guest", "ann"), Client("guest", "bob")
 
@@ -27,7 +27,7 @@ def music(tmp_path):
 
 @pytest.fixture
 def stage():
-    return Stage()
+    return SilentPlayer()
 
 
 @pytest.fixture

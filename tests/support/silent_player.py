@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from streamsep.errors import AudioFileError
 
 
-class Stage:
+class SilentPlayer:
     """Has the names of `LivePlayer` that a remote uses; a song ends when `end` is called."""
 
     has_microphone = from_file = True
