@@ -20,7 +20,7 @@ from streamsep.dsp.decibels import to_db
 from streamsep.effects.effect_plugins import load_effect
 from streamsep.effects.voice import voice_board
 from streamsep.events import EventLog
-from streamsep.live.config import LOOPBACK, LiveConfig, is_file_name
+from streamsep.live.config import LOOPBACK, NO_LYRICS, LiveConfig, is_file_name
 from streamsep.live.endpoints import (
     LoopbackDevices,
     loopback,
@@ -33,14 +33,16 @@ from streamsep.live.model_probe import RunModels, open_run_models
 from streamsep.live.model_switcher import ModelSwitcher
 from streamsep.live.prompter import Prompter
 from streamsep.live.recording import recorded_files, recording, refuse_overwriting
+from streamsep.live.singers_score import scoring
 from streamsep.live.song_files import open_first, song_opener, songs_of
 from streamsep.live.transport import Transport
-from streamsep.lyrics import Lyrics, load_lyrics
+from streamsep.lyrics import Lyrics, find_lyrics, load_lyrics
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.guards import GuardWatch
 from streamsep.realtime.interpreter import low_latency_interpreter
 from streamsep.realtime.spectrum import Spectrum
+from streamsep.scoring import LiveScore
 from streamsep.separation import Separator, gains_for
 from streamsep.spec import SeparatorSpec
 
@@ -69,6 +71,8 @@ class LiveParts:
         What of the files that are read isn't played as it is in them, so far.
     guards
         Tell what was silenced and turned down.
+    score
+        Of who sings along, if that was asked for.
     """
 
     session: Session
@@ -81,6 +85,7 @@ class LiveParts:
     prompter: Prompter | None
     notices: Callable[[], list[Notice]]
     guards: GuardWatch
+    score: LiveScore | None
 
 
 def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
@@ -101,9 +106,9 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     StreamsepError
         Every one that sound, files, effects and models can give.
     """
-    songs = songs_of(config)
+    songs = songs_of(config, events)
     files = _files_to_write(config, songs)
-    lyrics = _lyrics(config, events)
+    lyrics = _lyrics(config, songs, events)
     models = open_run_models(config)
     for model in models.models[1:]:
         if isinstance(model, Path):
@@ -134,6 +139,13 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         session = _session(config, loaded, pump, microphone, events)
         records = recording(files, session, source, spec, block, overwrite=config.overwrite)
         recorders = stack.enter_context(records)
+        from_start = isinstance(source, SongSource)
+        prompter = Prompter(lyrics, from_start=from_start) if lyrics else None
+        score = None
+        if config.score and microphone is not None:
+            score = stack.enter_context(
+                scoring(loaded.separator, session, {"mic": microphone}, prompter, block)
+            )
         stack.enter_context(_listening(microphone, events))
         stack.enter_context(session)
         if config.tune_process:
@@ -160,9 +172,10 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         microphone=microphone,
         recorders=recorders,
         spectrum=_spectrum(session, loaded.separator, block),
-        prompter=Prompter(lyrics, from_start=transport is not None) if lyrics else None,
+        prompter=prompter,
         notices=lambda: notices + sung,
         guards=_guards(session, source, microphone, block, events),
+        score=score,
     )
     for device in dict.fromkeys((source, microphone, sink)):
         if in_use := getattr(device, "in_use", ""):
@@ -171,11 +184,18 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     return parts
 
 
-def _lyrics(config: LiveConfig, events: EventLog) -> Lyrics | None:
-    if config.lyrics is None:
+def _lyrics(config: LiveConfig, songs: list[Song], events: EventLog) -> Lyrics | None:
+    say = partial(events.add, kind="warning", settings=("lyrics", "lyrics_encoding"))
+    encoding = config.lyrics_encoding
+    if config.lyrics == NO_LYRICS or (config.lyrics is None and not songs):
         return None
-    say = partial(events.add, kind="warning", settings=("lyrics_encoding",))
-    return load_lyrics(config.lyrics, encoding=config.lyrics_encoding, say=say)
+    if config.lyrics is not None:
+        return load_lyrics(config.lyrics, encoding=encoding, say=say)
+    found = find_lyrics(songs[0].path, encoding=encoding, say=say)
+    if found is None:
+        return None
+    events.add(f"lyrics: {found.origin}", kind="report", settings=("lyrics",))
+    return found.lyrics
 
 
 def _note(notices: list[Notice], events: EventLog, notice: Notice) -> None:

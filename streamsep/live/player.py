@@ -22,6 +22,7 @@ from streamsep.live.song_controls import SongControls
 from streamsep.priority import OTHERS, promoted
 from streamsep.realtime import LatencyReport, Session, SessionStats
 from streamsep.realtime.spectrum import Spectrum
+from streamsep.scoring import ScoreSnapshot
 
 # Between two looks at how the run is going.
 WATCH_S = 0.1
@@ -331,6 +332,17 @@ class LivePlayer(SongControls):
     def prompter(self) -> Prompter | None:
         """The lyrics in time with the music, if there are any."""
         return self._parts.prompter
+
+    @property
+    def score(self) -> ScoreSnapshot | None:
+        """How the song's score stands, where that was asked for; any thread may ask."""
+        score = self._parts.score
+        return None if score is None else score.snapshot()
+
+    def restart_score(self) -> ScoreSnapshot | None:
+        """Begin the score anew, as with another song; return how it stood."""
+        score = self._parts.score
+        return None if score is None else score.next_song()
 
     @property
     def recorded_s(self) -> float | None:

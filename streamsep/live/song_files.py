@@ -9,6 +9,7 @@ from pathlib import Path
 from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.pipe_input import STDIN
+from streamsep.audio.files.playlist import is_playlist, read_playlist
 from streamsep.audio.files.song_source import Song
 from streamsep.errors import AudioFileError, StreamsepError
 from streamsep.events import EventLog
@@ -21,11 +22,24 @@ class _Ended(Exception):  # noqa: N818  # no error: the end of a wait that isn't
     pass
 
 
-def songs_of(config: LiveConfig) -> list[Song]:
-    """Return the songs that a run's input names, in order; none where it is a device."""
+def songs_of(config: LiveConfig, events: EventLog) -> list[Song]:
+    """Return the songs that a run's input names, in order; none where it is a device.
+
+    Raises
+    ------
+    AudioFileError
+        If a playlist can't be read, or has no file that is there.
+    """
     if config.listening != "file":
         return []
-    return [Song(STDIN if name == "-" else Path(name)) for name in config.inputs]
+    say = partial(events.add, kind="warning")
+    songs = []
+    for name in config.inputs:
+        if is_playlist(name):
+            songs += [Song(path) for path in read_playlist(Path(name), say)]
+        else:
+            songs.append(Song(STDIN if name == "-" else Path(name)))
+    return songs
 
 
 def song_opener(

@@ -49,7 +49,7 @@ class Stage:
         self.source = SongSource(RATE, self.spec.channels)
         self.notices, self.stop = [], threading.Event()
         open_song = song_opener(self.spec, self.notices.append, self.stop.is_set)
-        songs = songs_of(self.config)
+        songs = songs_of(self.config, self.events)
         first = open_first(songs, open_song, self.events)
         self.transport = Transport(
             self.session,
