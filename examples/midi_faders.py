@@ -7,7 +7,7 @@ PORT a MIDI input of this machine, which needs python-rtmidi, or a file of MIDI 
 import json
 import socket
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 import mido
@@ -35,11 +35,12 @@ def request(message: Any) -> dict[str, Any] | None:
     return None
 
 
-def events(source: str | None) -> Iterable[Any]:
-    """Return the messages of a MIDI input, or of a file in its time."""
+def events(source: str | None) -> Iterator[Any]:
+    """Yield the messages of a MIDI input, or of a file in its time."""
     if source is not None and source.endswith(".mid"):
-        return mido.MidiFile(source).play()
-    return mido.open_input(source)
+        yield from mido.MidiFile(source).play()
+    else:
+        yield from mido.open_input(source)
 
 
 def main(path: str, source: str | None = None) -> None:
