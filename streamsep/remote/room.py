@@ -231,7 +231,7 @@ class Room:
         if now - self._scored_at >= SCORE_EVERY_S:
             snapshot = None if self._song is None else self._player.score()
             told = {} if snapshot is None else told_score(snapshot, self._player.position_s)
-            nothing = {"type": "score", "singers": [], "trace": [], "result": self._result}
+            nothing: Message = {"type": "score", "singers": [], "trace": [], "result": self._result}
             self._scored_at, self._told_score = now, nothing | told
         return self._told_score
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from testing.browser import PHONE, WALL, page
+from testing.party import PartyRun
 from testing.servers import wait_until
 from tests.integration.conftest import RATE
-from tests.support.browser import PHONE, WALL, page
-from tests.support.party import PartyRun
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 WORDS = "".join(

@@ -53,6 +53,11 @@ class Page:
         field.send_keys(Keys.CONTROL, "a")
         field.send_keys(text)
 
+    def clear(self, css):
+        field = self.find(css)
+        field.send_keys(Keys.CONTROL, "a")
+        field.send_keys(Keys.DELETE)
+
     def press(self, css, *, nth=0):
         wait_until(lambda: self._pressed(css, nth), f"{css} to be pressed")
 
