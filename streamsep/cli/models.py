@@ -33,7 +33,7 @@ from streamsep.separation.backend import OnnxBackend
 from streamsep.separation.schedule import choose_schedule, measure_run
 from streamsep.separation.self_test import agree, run_self_test
 from streamsep.separation.two_speed import TwoSpeedSeparator
-from streamsep.spec import OF_A_KIND, ModelSpec
+from streamsep.spec import ModelSpec
 
 TIMED_BLOCKS = 50
 NO_SCORES = "none kept; 'streamsep evaluate' finds them"
@@ -253,7 +253,7 @@ def _speed(backend: OnnxBackend) -> str:
     spec, run_s = backend.spec, measure_run(backend)
     hop_s = spec.hop_length / spec.sample_rate
     line = f"{1_000 * run_s:.1f} ms a run on {backend.provider}"
-    if spec.output not in OF_A_KIND:
+    if not spec.looks_both_ways or spec.any_frames:
         return f"{line}, every {1_000 * spec.stride_frames * hop_s:.0f} ms"
     frames = 1 if spec.padding_frames else spec.frames_per_run - spec.frames_per_run // 4
     line += f"; over files {frames * hop_s / run_s:.1f} times faster than it plays; live: "

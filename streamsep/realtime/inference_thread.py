@@ -42,7 +42,7 @@ class InferenceThread:
         self._valid_from = 0
         self._done = source.read_position
         self._lead = sink.write_position - source.write_position
-        self._stopping = False
+        self._stopping = self._restart = False
         self._warm_up = 0
         self._ready = threading.Event()
         # A bare lock as a binary semaphore: releasing it never waits, unlike an Event, whose
@@ -74,6 +74,19 @@ class InferenceThread:
             with suppress(RuntimeError):  # another thread has just done it, which is as good
                 self._semaphore.release()
 
+    def restart(self) -> None:
+        """Have the separator start anew, with the next block that is fed; returns at once.
+
+        Whoever feeds the ring, and reads the other one, does neither until `restarted`.
+        """
+        self._restart = True
+        self.wake()
+
+    @property
+    def restarted(self) -> bool:
+        """Whether that has happened, or never will."""
+        return not self._restart or self.fault is not None
+
     def stop(self) -> None:
         """End the thread and wait for it."""
         self._stopping = True
@@ -104,6 +117,8 @@ class InferenceThread:
 
     def _work(self) -> None:
         while not self._stopping:
+            if self._restart:
+                self._start_anew()
             if self._source.overrun:
                 self._jump()
             if self._source.available < self._block.shape[-1]:
@@ -129,6 +144,13 @@ class InferenceThread:
         if self._sink.write_position != start:
             self._sink.skip_to(start)
         self._sink.write(self._stems)
+
+    def _start_anew(self) -> None:
+        self._source.advance(self._source.available)
+        self._done = self._source.read_position
+        self._separator.reset()
+        self._valid_from = 0  # what it gives first is the silence before a song, as at the start
+        self._restart = False
 
     def _jump(self) -> None:
         size = self._block.shape[-1]

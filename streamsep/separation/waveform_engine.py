@@ -74,6 +74,7 @@ class WaveformSeparator:
         self._rise = (np.sin(np.pi / 2 * (np.arange(fade) + 0.5) / max(fade, 1)) ** 2).astype("f4")
         padded = spec.samples_per_run - self._end
         self._hold = (1 - np.exp(-HOLD * np.arange(padded) / max(padded, 1))).astype("f4")
+        self._mirrored = np.zeros((channels, spec.hop_length), np.float32)
         self._change = np.zeros((channels, padded), np.float32)
         self._mixture = DelayLine(channels, self.delay, block_size)
         self._sanitizer = Sanitizer(self._made.shape)
@@ -153,17 +154,21 @@ class WaveformSeparator:
 
     def _run(self) -> None:
         """Make ``self._made`` of the window."""
-        if not self._window.any():  # silence for silence, whatever the network believes
+        # Silence for silence, whatever the network believes.
+        if self._window.min() == self._window.max() == 0.0:
             self._made.fill(0.0)
             return
         features = self._backend.features
         shift, gain = self._level()
         sound = features[:, : self._end]
-        np.subtract(self._window, shift, out=sound)
+        np.copyto(sound, self._window)
+        np.subtract(sound, shift, out=sound)
         np.multiply(sound, gain, out=sound)
         self._pad(features)
         self._backend.run()
-        np.divide(self._backend.estimate[..., self._used], gain, out=self._made)
+        # numpy divides in place what is contiguous; of parts of rows it would make copies.
+        np.copyto(self._made, self._backend.estimate[..., self._used])
+        np.divide(self._made, gain, out=self._made)
         np.add(self._made, shift, out=self._made)
 
     def _level(self) -> tuple[np.float32, np.float32]:
@@ -173,7 +178,7 @@ class WaveformSeparator:
             return np.float32(shift), np.float32(gain)
         square = float(np.vdot(self._window, self._window)) / self._window.size
         if self.spec.normalise == "standard":
-            shift = float(self._window.mean(dtype=np.float64))
+            shift = float(self._window.mean())
             gain = 1.0 / (LEAST_DEVIATION + math.sqrt(max(square - shift**2, 0.0)))
         elif square >= QUIETEST_RMS**2:
             gain = min(10 ** (self.spec.level_db / 20) / math.sqrt(square), LARGEST_GAIN)
@@ -186,14 +191,16 @@ class WaveformSeparator:
         if padding == "silence" or not after.size:
             after.fill(0.0)
             return
-        newest = features[:, end - hop : end]
+        np.copyto(self._mirrored, features[:, end - hop : end][:, ::-1])
         for start in range(0, after.shape[-1], hop):
             part = after[:, start : start + hop]
-            np.copyto(part, newest[:, ::-1][:, : part.shape[-1]])
+            np.copyto(part, self._mirrored[:, : part.shape[-1]])
         if padding == "mirror_hold":
-            np.subtract(features[:, end - 1 : end], after, out=self._change)
-            np.multiply(self._change, self._hold, out=self._change)
-            np.add(after, self._change, out=after)
+            # Channel by channel, or numpy would broadcast by way of buffers.
+            for last, row, change in zip(features[:, end - 1], after, self._change, strict=True):
+                np.subtract(last, row, out=change)
+                np.multiply(change, self._hold, out=change)
+                np.add(row, change, out=row)
 
     def reset(self) -> None:
         """Start anew."""

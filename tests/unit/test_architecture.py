@@ -25,6 +25,7 @@ ALLOWED = {
     "app_folder": set(),
     "models": {"errors", "spec", "stem_names", "onnx_file", "app_folder"},
     "lyrics": {"errors"},
+    "scoring": BASE | {"dsp"},
     "dsp": BASE,
     "separation": BASE | {"dsp", "models"},
     "audio": BASE | {"dsp"},
@@ -32,11 +33,15 @@ ALLOWED = {
     "realtime": BASE | {"dsp", "separation", "models"},
     "offline": BASE | {"dsp", "separation", "models", "audio"},
     "evaluation": BASE | {"dsp", "separation", "realtime", "audio"},
-    "live": BASE | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models"},
-    "tui": BASE | {"dsp", "realtime", "lyrics", "live"},
+    "live": BASE
+    | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models", "scoring"},
+    "remote": BASE
+    | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models", "offline"}
+    | {"live", "scoring"},
+    "tui": BASE | {"dsp", "realtime", "lyrics", "scoring", "live"},
     "cli": BASE
     | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models"}
-    | {"offline", "live", "evaluation", "tui"},
+    | {"offline", "live", "remote", "evaluation", "tui"},
 }
 # Options of pulseaudio, systemctl, mpv and vlc, which whoever needs them has to type; and pip's.
 OTHER_PROGRAMS = {"--start", "--user", "--audio-delay", "--audio-desync"}

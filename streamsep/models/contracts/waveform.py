@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from streamsep.errors import ModelError
 from streamsep.spec import ModelSpec
@@ -40,12 +41,16 @@ class WaveformParameters:
     window: int | None = None
     hop_length: int | None = None
     context: int | None = None
-    padding: str = "silence"
-    normalise: str = "none"
-    level_db: float = -12.0
-    sample_rate: int = 44_100
+    padding: str | None = None
+    normalise: str | None = None
+    level_db: float | None = None
+    sample_rate: int | None = None
 
 
+AS_SAID = ("padding", "normalise", "level_db", "sample_rate")  # what a spec calls alike
+DEFAULT = WaveformParameters(
+    padding="silence", normalise="none", level_db=-12.0, sample_rate=44_100
+)
 FOUR = ("drums", "bass", "other", "vocals")
 # By the input's name, where it tells something, its samples, and how many stems there are.
 KNOWN_WAVEFORMS = {
@@ -131,7 +136,7 @@ def waveform_spec(
             remedy="leave the window out",
             settings=("window",),
         )
-    known = _filled(given, _known(port, samples, count))
+    known = _filled(given, _known(port, samples, count) or DEFAULT, DEFAULT)
     stems = known.stems or (("vocals",) if count in (None, 1) else None)
     if stems is None or count not in (None, len(stems)):
         raise ModelError(
@@ -142,11 +147,11 @@ def waveform_spec(
         )
     hop = known.hop_length or (LONG_HOP if samples >= LONG_WINDOW else max(1, samples // 4))
     padding = _padding_frames(samples, hop, known.context)
+    as_said: dict[str, Any] = {name: getattr(known, name) for name in AS_SAID}
     channels = shape[-2] if isinstance(shape[-2], int) else MOST_CHANNELS
     try:
         return ModelSpec(
             name=name,
-            sample_rate=known.sample_rate,
             channels=channels,
             stems=tuple(map(canonical_stem, stems)),
             # A frame to fade over; a window with an end that is made up has its own way.
@@ -162,10 +167,8 @@ def waveform_spec(
             lookahead_frames=-(-3 * spectrum_n_fft // (8 * hop)),
             samples_per_run=samples,
             padding_frames=padding,
-            padding=known.padding,
-            normalise=known.normalise,
-            level_db=known.level_db,
             spectrum_n_fft=spectrum_n_fft,
+            **as_said,
             licence=licence,
             origin=origin,
         )
@@ -195,17 +198,14 @@ def _known(port: str, samples: int, count: int | None) -> WaveformParameters | N
     return None
 
 
-def _filled(given: WaveformParameters, known: WaveformParameters | None) -> WaveformParameters:
-    """Return what was given, and what is known for what was left as it is."""
-    if known is None:
-        return given
-    default = WaveformParameters()
-    said = {
-        name: value
-        for name in WaveformParameters.__dataclass_fields__
-        if (value := getattr(given, name)) != getattr(default, name)
-    }
-    return replace(known, **said)
+def _filled(*sources: WaveformParameters) -> WaveformParameters:
+    """Return parameters that are each the first one's that has it."""
+    return WaveformParameters(
+        **{
+            name: next((v for s in sources if (v := getattr(s, name)) is not None), None)
+            for name in WaveformParameters.__dataclass_fields__
+        }
+    )
 
 
 def _padding_frames(samples: int, hop: int, context: int | None) -> int:
