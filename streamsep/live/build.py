@@ -31,6 +31,7 @@ from streamsep.live.endpoints import (
 from streamsep.live.model_loader import ModelLoader
 from streamsep.live.model_probe import RunModels, open_run_models
 from streamsep.live.model_switcher import ModelSwitcher
+from streamsep.live.prepared_stems import PreparedStems
 from streamsep.live.prompter import Prompter
 from streamsep.live.recording import recorded_files, recording, refuse_overwriting
 from streamsep.live.singers_score import scoring
@@ -114,7 +115,14 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         if isinstance(model, Path):
             read_metadata(model)  # else a wrong name is found out in the middle of a song
     say = partial(_say_of, "the beat", events)
-    loader = ModelLoader(config, {*models.models, *models.lighter.values()}, say)
+    played: list[SongSource] = []  # one at most, as soon as its model is known
+
+    def prepared(separator: Separator) -> Separator:
+        if config.listening != "file":
+            return separator
+        return PreparedStems(separator, lambda index, count: played[0].spans(index, count))
+
+    loader = ModelLoader(config, {*models.models, *models.lighter.values()}, say, prepared)
     loaded = loader.load(models.models[0], config.key, models.separator)
     spec, block = loaded.separator.spec, config.block
     wanted = LOOPBACK if config.listening == "loopback" else ""
@@ -128,7 +136,8 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
             first = open_first(songs, open_song, events)
             if first is not None:
                 opened.callback(first.close)
-            source: Source = SongSource(spec.sample_rate, spec.channels)
+            played.append(SongSource(spec.sample_rate, spec.channels))
+            source: Source = played[0]
         else:
             source = _open_device(config, spec, devices, events, watch)
         opened.callback(source.close)
@@ -153,9 +162,16 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         opened.pop_all()
     sung = microphone.notices.all if isinstance(microphone, FileSource) else []
     transport = None
-    if isinstance(source, SongSource):
+    if played:
         transport = Transport(
-            session, source, songs, first, open_song, stays=not config.inputs, events=events
+            session,
+            played[0],
+            songs,
+            first,
+            open_song,
+            stems=models.separator.stems,
+            stays=not config.inputs,
+            events=events,
         )
         stack.callback(transport.close)
         stack.callback(stopping.set)
