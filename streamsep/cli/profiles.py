@@ -148,7 +148,7 @@ def _checked(option: click.Option, value: Any, where: str) -> Any:
     if option.multiple and isinstance(value, list):
         return [_checked_one(option, item, where) for item in value]
     if option.multiple:
-        raise _wrong(where, value, 'a list like ["a", "b"]')
+        return [_checked_one(option, value, where)]  # one is a list of one
     return _checked_one(option, value, where)
 
 
@@ -199,6 +199,8 @@ def _example(option: click.Option) -> Any:
     """Return the default, or something of the right type where there is none."""
     if isinstance(option.default, str | int | float):  # click marks "none" by an object
         return option.default
+    if isinstance(option.default, tuple) and option.default:
+        return list(option.default)
     kind = option.type
     example: Any = option.metavar or option.human_readable_name
     if isinstance(kind, click.types.BoolParamType):
