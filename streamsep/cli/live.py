@@ -100,24 +100,28 @@ DEFAULTS = LiveConfig()
 )
 @click.option(
     "--mic",
-    metavar="DEVICE|FILE",
+    multiple=True,
+    metavar="DEVICE|FILE[:left|:right|:N]",
     help="A microphone to sing along: a device by name or number, 'mic', or a sound "
-    "file. It never goes through the model.",
+    "file, and which of its channels. It never goes through the model. May be given again: two "
+    "voices of one device open it once.",
 )
 @click.option(
     "--mic-channel",
     default=DEFAULTS.mic_channel,
     show_default=True,
     metavar="auto|mix|left|right|N",
-    help="Which of its channels the voice is on; auto takes those that hold sound.",
+    help="Which of its channels the voice is on, where --mic doesn't say; auto takes those that "
+    "hold sound.",
 )
 @click.option(
     "--voice-effects",
     type=click.Choice(VOICE_EFFECTS),
-    default=DEFAULTS.voice_effects,
+    multiple=True,
+    default=(DEFAULTS.voice_effects,),
     show_default=True,
     help="What the microphone's voice gets: high-pass and compressor (dry), with reverb "
-    "(room, hall), with echo too (stage), or nothing (off).",
+    "(room, hall), with echo too (stage), or nothing (off). Once for all, or for each --mic.",
 )
 @click.option(
     "--effect",
@@ -135,10 +139,11 @@ DEFAULTS = LiveConfig()
 @click.option(
     "--mic-gain",
     type=Decibels(),
-    default=DEFAULTS.mic_gain,
+    multiple=True,
+    default=(DEFAULTS.mic_gain,),
     show_default=True,
     metavar="DB",
-    help="Level of the microphone.",
+    help="Level of the microphone. Once for all, or for each --mic.",
 )
 @click.option(
     "--beat-gain",
@@ -229,11 +234,11 @@ def command(
     End it with Ctrl-C; a recording is finished and plays. With a file as input and a file as
     output the two line up to the sample.
     """
-    if "mic" in settings["record_stems"] and settings["mic"] is None:
+    if "mic" in settings["record_stems"] and not settings["mic"]:
         raise click.UsageError("there is no microphone to record; expected --mic")
-    if settings["mic_effect"] and settings["mic"] is None:
+    if settings["mic_effect"] and not settings["mic"]:
         raise click.UsageError("there is no microphone for an effect; expected --mic")
-    if settings["score"] and settings["mic"] is None:
+    if settings["score"] and not settings["mic"]:
         raise click.UsageError("there is nobody to score; expected --mic")
     if settings["capture"] is not None and settings["input"] != LOOPBACK:
         raise click.UsageError(f"--capture needs --input {LOOPBACK}")

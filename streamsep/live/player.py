@@ -285,7 +285,7 @@ class LivePlayer(SongControls):
         ----------
         fader
             ``vocals`` (or ``guide``: what is heard of them), ``beat`` (the song, by any of its
-            names), ``mic`` or ``master``.
+            names), ``mic``, ``mic 2`` or ``master``.
         db
             Its gain.
 
@@ -316,7 +316,7 @@ class LivePlayer(SongControls):
     @property
     def has_microphone(self) -> bool:
         """Whether somebody may sing along."""
-        return self._parts.microphone is not None
+        return bool(self._parts.microphones)
 
     @property
     def from_file(self) -> bool:

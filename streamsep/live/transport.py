@@ -10,8 +10,10 @@ from pathlib import Path
 
 from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.song_source import Place, Song, SongSource
+from streamsep.audio.files.stem_files import StemFiles
 from streamsep.errors import ArgumentError, StreamsepError, as_streamsep_error, first_line
 from streamsep.events import EventLog
+from streamsep.live.prepared_stems import check_stems
 from streamsep.realtime import Session
 from streamsep.realtime.stats import SongPosition
 from streamsep.types import Float32
@@ -20,6 +22,7 @@ from streamsep.types import Float32
 LOOK_S = 0.02
 # From here on "previous" means this song's beginning.
 BACK_S = 3.0
+STEMS_AHEAD_S = 0.2  # of what is read, when their files come in
 LEAST_LOOP_S = 0.5  # a shorter one could end before its beginning has been decoded again
 
 OpenSong = Callable[[Path, int], FileSource]  # the file, and the sample to begin with
@@ -60,6 +63,8 @@ class Transport:
         The file of the first one.
     open_song
         Opens a file.
+    stems
+        What the model gives.
     stays
         Whether the run goes on without a song, as silence, until there is one.
     events
@@ -79,11 +84,14 @@ class Transport:
         first: FileSource | None,
         open_song: OpenSong,
         *,
+        stems: tuple[str, ...],
         stays: bool,
         events: EventLog,
     ) -> None:
         self._session, self._source, self._events = session, source, events
-        self._open_file, self._stays = open_song, stays
+        self._open_file, self._stays, self._stems = open_song, stays, stems
+        self._stems_due: Song | None = None  # whose stems are to be opened
+        self._retired: list[StemFiles] = []
         self._songs, self._first = list(songs), first
         self._rate = source.sample_rate
         self.on_song_end: Callable[[Path], object] = lambda song: None
@@ -226,7 +234,11 @@ class Transport:
         ------
         AudioFileError
             If it can't be read; all goes on as it was then.
+        ArgumentError
+            If its stems aren't those of the model.
         """
+        if song.stems:
+            song.stems = check_stems(song.stems, self._stems)
         file = self._open(song, 0)
         with self._lock:
             if self._stays:
@@ -244,13 +256,18 @@ class Transport:
         Raises
         ------
         ArgumentError
-            If nothing plays.
+            If nothing plays, or these aren't the stems of the model.
+        AudioFileError
+            If a file isn't there.
         """
+        files = check_stems(stems, self._stems)
         with self._lock:
             song = self.place().song
             if song is None:
                 raise _nothing_plays()
-            song.stems = dict(stems)
+            song.stems = files
+            self._stems_due = song
+            self._asked.set()
 
     def _song_to_move(self) -> Song:
         song = self.place().song
@@ -301,6 +318,10 @@ class Transport:
         if self._thread.ident is not None:
             self._thread.join()
             self._look()  # the last song may have ended since
+        for song in (*self._songs, self._heard):
+            if song is not None:
+                self._retire(song)
+        self._reap()
 
     def _run(self) -> None:
         try:
@@ -310,7 +331,8 @@ class Transport:
                 self._look()
                 self._move()
                 self._prepare()
-                self._source.reap()
+                self._bring_stems()
+                self._reap()
         except Exception as error:  # told by whoever watches
             self.fault = error
 
@@ -332,6 +354,7 @@ class Transport:
             if song is not None:
                 self._events.add(f"{song.path} plays now")
             if ended is not None:
+                self._retire(ended)
                 self._tell_end(ended)
 
     def _tell_end(self, song: Song) -> None:
@@ -365,10 +388,15 @@ class Transport:
         except StreamsepError as error:
             self._leave_out(jump.song, error)
             return True
+        stems = self._open_stems(jump.song, file.begins_at)
         if self._abort.is_set() or not self._session.stand_still(self._closing):
             file.close()
+            self._retired += [] if stems is None else [stems]
             return False
         self._source.play(jump.song, file)
+        if self._heard is not None:
+            self._retire(self._heard)
+        jump.song.readers = () if stems is None else (stems,)
         with self._lock:
             changed, self._heard = self._heard is not jump.song, jump.song
         if changed and self.several:
@@ -412,6 +440,9 @@ class Transport:
         except StreamsepError as error:
             self._leave_out(song, error)
             return
+        if song is here and (stems := self._open_stems(song, file.begins_at)) is not None:
+            self._retired += song.readers[:-2]
+            song.readers = (*song.readers[-2:], stems)
         source.follow(song, file, loop.end if loop is not None and song is loop.song else None)
         source.more = True
 
@@ -422,6 +453,51 @@ class Transport:
             return None
         after = self._songs[self._songs.index(here) + 1 :]
         return (after[0], 0) if after else None
+
+    def _open_stems(self, song: Song, sample: int) -> StemFiles | None:
+        """Open the stems of a song from a sample on, if it has some."""
+        if not song.stems:
+            return None
+        rate, channels = self._rate, self._source.channels
+        try:
+            return StemFiles(
+                song.stems, self._open_file, sample, sample_rate=rate, channels=channels
+            )
+        except Exception as error:  # of a library too
+            song.stems = {}
+            ours = as_streamsep_error(error, str(song.path))
+            self._events.add(f"{song.path} is separated live: {ours}", kind="warning")
+            return None
+
+    def _bring_stems(self) -> None:
+        """Open the stems of the song that plays, a moment ahead of what is read of it."""
+        with self._lock:
+            song, self._stems_due = self._stems_due, None
+        place = self._source.reading
+        if song is None or place.song is not song:
+            return  # it is over, or a jump brings them
+        stems = self._open_stems(song, place.sample)
+        if stems is None:
+            return
+        while not self._closing.is_set():
+            place = self._source.reading
+            due = place.sample + round(STEMS_AHEAD_S * self._rate)
+            if place.song is not song or stems.at >= place.sample:
+                break
+            stems.pass_to(due)
+        self._retired += song.readers
+        song.readers = (stems,)
+
+    def _retire(self, song: Song) -> None:
+        self._retired += song.readers
+        song.readers = ()
+
+    def _reap(self) -> None:
+        """Close what nobody reads any more."""
+        self._source.reap()
+        retired, self._retired = self._retired, []
+        for stems in retired:
+            stems.close()
 
     def _open(self, song: Song, sample: int) -> FileSource:
         try:

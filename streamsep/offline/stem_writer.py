@@ -32,6 +32,8 @@ def write_stems(
 ) -> dict[str, float]:
     """Write stems of a file and return the peak of each, where 1.0 is full scale.
 
+    In a stem file that of the mixture counts for all.
+
     Parameters
     ----------
     separator
@@ -95,6 +97,8 @@ def write_stems(
                     writer.write(sound)
                 if mixed.size:
                     peaks = np.maximum(peaks, np.abs(mixed).max(axis=(1, 2)))
+                    if in_one_file:  # the mixture is in it too
+                        peaks = np.maximum(peaks, np.abs(mixed.sum(axis=0)).max())
                 done += stems.shape[-1]
                 share = min(done / reader.frames, 1.0) if reader.frames else 0.0
                 on_progress(share)

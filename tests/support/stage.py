@@ -11,6 +11,7 @@ from streamsep.audio.files.song_source import Place, SongSource
 from streamsep.events import EventLog
 from streamsep.live.config import LiveConfig
 from streamsep.live.model_loader import ModelLoader
+from streamsep.live.prepared_stems import PreparedStems
 from streamsep.live.song_files import open_first, song_opener, songs_of
 from streamsep.live.transport import Transport
 from streamsep.realtime import Session
@@ -36,7 +37,15 @@ class Stage:
         self.config = LiveConfig(
             input=tuple(songs), model=model, device="cpu", block=frames, slack=slack
         )
-        loaded = ModelLoader(self.config, [model]).load(model, None)
+        loader = ModelLoader(
+            self.config,
+            [model],
+            prepared=lambda separator: PreparedStems(
+                separator, lambda index, count: self.source.spans(index, count)
+            ),
+        )
+        loaded = loader.load(model, None)
+        self.separator = loaded.separator
         self.spec, self.frames = loaded.separator.spec, frames
         self.events = EventLog()
         self.session = Session(
@@ -57,6 +66,7 @@ class Stage:
             songs,
             first,
             open_song,
+            stems=loaded.separator.stems,
             stays=not songs,
             events=self.events,
         )
@@ -134,3 +144,14 @@ class Stage:
                 raise self.transport.fault
         assert not self._plan
         return np.concatenate(self._blocks, axis=-1)
+
+
+def ending(out, count):
+    """Return the last samples of what isn't silent."""
+    end = np.flatnonzero(out.any(axis=0))[-1] + 1
+    return out[:, end - count : end]
+
+
+def settled(stage):
+    """Say whether every jump that was asked for has been made."""
+    return lambda: stage.transport._wanted is None and stage.transport._doing is None

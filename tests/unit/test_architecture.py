@@ -43,8 +43,10 @@ ALLOWED = {
     | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models"}
     | {"offline", "live", "remote", "evaluation", "tui"},
 }
-# Options of pulseaudio, systemctl, mpv and vlc, which whoever needs them has to type.
+# Options of pulseaudio, systemctl, mpv and vlc, which whoever needs them has to type; and pip's.
 OTHER_PROGRAMS = {"--start", "--user", "--audio-delay", "--audio-desync"}
+OTHER_PROGRAMS |= {"--no-deps", "--only-binary", "--require-hashes", "--no-input", "--hash"}
+OTHER_PROGRAMS |= {"--dest", "--requirement"}
 # A command and the engine behind it are called alike; no other two modules are.
 SAME_NAMES = {"config.py", "separate.py"}
 # Not even inside a function; the other heavy ones may be, where a command says it needs them.

@@ -11,6 +11,7 @@ import soundfile as sf
 import stempeg
 
 import streamsep
+from streamsep.audio.files.mp4_boxes import add_user_data
 from streamsep.audio.files.stem_file import places_of
 from streamsep.errors import ArgumentError, OutputError
 from testing.signals import music
@@ -161,6 +162,29 @@ def test_mono_goes_to_both_sides_and_is_said(tmp_path):
 def test_what_is_cut_at_full_scale_is_said(song):
     with pytest.warns(UserWarning, match="beyond full scale"):
         make(song, gain_db=20.0)
+
+
+def test_a_mixture_beyond_full_scale_is_said_though_its_stems_aren_t(tmp_path, half_model):
+    song = tmp_path / "loud.wav"
+    sf.write(song, 3 * music(0.5).T, RATE, subtype="FLOAT")
+    with pytest.warns(UserWarning, match=r"up to 3\.5 dB beyond full scale"):
+        make(song, model=half_model)
+
+
+def test_a_box_goes_into_what_is_there_and_other_files_are_refused(tmp_path):
+    path = tmp_path / "x.mp4"
+    with_none = b"\0\0\0\x0cfreexxxx" + b"\0\0\0\x10moov" + b"\0\0\0\x08mvhd"
+    path.write_bytes(with_none)
+    for number, told in enumerate((b"one", b"two"), 1):
+        add_user_data(path, b"stem", told)
+        content = box(path.read_bytes(), b"moov", b"udta")
+        assert content.count(b"stem") == number
+        assert content.endswith(b"\0\0\0\x0bstem" + told)
+    for other in (b"", b"\0\0\0\x10moov", with_none + b"\0\0\0\x08free", b"no boxes at all"):
+        path.write_bytes(other)
+        with pytest.raises(ValueError, match="index"):
+            add_user_data(path, b"stem", b"x")
+        assert path.read_bytes() == other
 
 
 def test_a_stem_file_is_read_as_its_mixture(command, tmp_path, song):

@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 
 HEADER = 8  # bytes: a size of 32 bits, itself included, and four letters
 LONG_HEADER = 16  # with a size of 64 bits behind the letters
-MOST_INDEX = 2**30  # bytes that an index may be held in memory with
+MOST_BYTES = 2**32  # of a box with the shorter header
 
 
 class Box(NamedTuple):
@@ -34,10 +34,12 @@ def add_user_data(path: Path, kind: bytes, content: bytes) -> None:
     with path.open("r+b") as file:
         whole = os.fstat(file.fileno()).st_size
         (*_, moov) = list(_boxes(file, 0, whole)) or [Box(b"", 0, 0)]
-        if moov.kind != b"moov" or moov.start + moov.size != whole or moov.size > MOST_INDEX:
-            raise ValueError("its index isn't at its end")
-        inside = list(_boxes(file, moov.start + HEADER, whole))
         added = _box(kind, content)
+        if moov.kind != b"moov" or moov.start + moov.size != whole:
+            raise ValueError("its index isn't at its end")
+        if moov.size + len(added) + HEADER >= MOST_BYTES:
+            raise ValueError("its index is too large")
+        inside = list(_boxes(file, moov.start + HEADER, whole))
         if inside and inside[-1].kind == b"udta":
             _resize(file, inside[-1], len(added))
         else:
