@@ -41,7 +41,9 @@ from streamsep.live.prepared_stems import PreparedStems
 from streamsep.live.prompter import Prompter
 from streamsep.live.recording import recorded_files, recording, refuse_overwriting
 from streamsep.live.singers_score import scoring
-from streamsep.live.song_files import open_first, song_opener, songs_of
+from streamsep.live.song_files import song_opener, songs_of
+from streamsep.live.song_list import SongList
+from streamsep.live.song_mover import SongMover
 from streamsep.live.transport import Transport
 from streamsep.lyrics import Lyrics, find_lyrics, load_lyrics
 from streamsep.onnx_file import read_metadata
@@ -63,8 +65,8 @@ class LiveParts:
     ----------
     session
         Warmed up; ``pump`` calls it for every block.
-    transport
-        Moves within the songs and from one to the next, where the input is files.
+    transport, mover
+        Where the input is files: what moves within them and from one to the next, and its thread.
     switcher
         Knows the models.
     microphones
@@ -86,6 +88,7 @@ class LiveParts:
     session: Session
     pump: DuplexPump
     transport: Transport | None
+    mover: SongMover | None
     switcher: ModelSwitcher
     microphones: Mapping[str, MicrophoneSource]
     recorders: list[Recorder]
@@ -140,7 +143,8 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     watch = stack.enter_context(StreamWatch(events))
     with ExitStack() as opened:
         if config.listening == "file":
-            first = open_first(songs, open_song, events)
+            playable = SongList(songs, open_song, events)
+            first = playable.open_first()
             if first is not None:
                 opened.callback(first.close)
             played.append(SongSource(spec.sample_rate, spec.channels))
@@ -178,24 +182,20 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
             stack.enter_context(low_latency_interpreter())
         opened.pop_all()
     sung = [file for file in microphones.values() if isinstance(file, FileSource)]
-    transport = None
+    transport, mover = None, None
     if played:
-        transport = Transport(
-            session,
-            played[0],
-            songs,
-            first,
-            open_song,
-            stems=models.separator.stems,
-            stays=not config.inputs,
-            events=events,
+        stays, names = not config.inputs, models.separator.stems
+        mover = SongMover(
+            session, played[0], playable, first, open_song, stays=stays, events=events
         )
-        stack.callback(transport.close)
+        transport = Transport(mover, session, played[0], playable, stems=names, stays=stays)
+        stack.callback(mover.close)
         stack.callback(stopping.set)
     parts = LiveParts(
         session=session,
         pump=pump,
         transport=transport,
+        mover=mover,
         switcher=ModelSwitcher(
             models.models,
             lambda model: loader.load(model, session.key),

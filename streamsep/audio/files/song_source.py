@@ -59,7 +59,7 @@ class Span(NamedTuple):
 
     song: Song | None
     sample: int
-    count: int
+    length: int
 
 
 class _Mark(NamedTuple):
@@ -152,7 +152,7 @@ class SongSource:
             first, last = max(mark.at, index), min(until, end)
             if first < last:
                 spans.append(Span(mark.song, mark.sample + first - mark.at, last - first))
-        known = sum(span.count for span in spans)
+        known = sum(span.length for span in spans)
         return [Span(None, 0, count - known), *spans] if known < count else spans
 
     def begun(self, after: int, last: int) -> list[Song | None]:
