@@ -208,6 +208,12 @@ DEFAULTS = LiveConfig()
     help="Encoding of their text, e.g. gb18030 or cp1250.  [default: found out, and said]",
 )
 @click.option(
+    "--control",
+    metavar="SOCKET|PORT",
+    help="Let other programs pause, seek and move faders, by a Unix socket or a port of this "
+    "machine; docs/control.md has the protocol.",
+)
+@click.option(
     "--plain", is_flag=True, help="Print one line a second and no screen, as without a terminal."
 )
 @click.option(
@@ -217,7 +223,11 @@ DEFAULTS = LiveConfig()
     help="Print one JSON object a second; docs/usage.md says what is in it.",
 )
 def command(
-    models: tuple[str | FoundModel, ...], plain: bool, as_json: bool, **settings: Any
+    models: tuple[str | FoundModel, ...],
+    plain: bool,
+    as_json: bool,
+    control: str | None,
+    **settings: Any,
 ) -> None:
     """Take the voice out of what plays now, and play the rest.
 
@@ -240,7 +250,8 @@ def command(
     never_wait_for_readers()
     config = LiveConfig(model=models, tune_process=True, **settings)
     player = LivePlayer(config, events=EventLog(partial(_say, as_json=as_json)))
-    with player, ended_by_signals(player):
+    controlled = _controlled(player, control, as_json=as_json)
+    with player, ended_by_signals(player), controlled:
         player.run(choose_display(player, plain=plain, as_json=as_json))
     for notice in player.notices:  # once more, where the screen is gone
         echo(notice, err=True)
@@ -250,6 +261,19 @@ def command(
             expected="whole files",
             remedy="the lines above say what was silence, and where",
         )
+
+
+@contextmanager
+def _controlled(player: LivePlayer, control: str | None, *, as_json: bool) -> Iterator[None]:
+    """Let other programs command the player, if that is asked for."""
+    if control is None:
+        yield
+        return
+    from streamsep.remote.player_control import PlayerControl, where_of
+
+    with PlayerControl(player, where_of(control), player.events.add) as remote:
+        echo(f"control: {remote.address}", err=as_json)
+        yield
 
 
 def _say(event: Event, *, as_json: bool) -> None:

@@ -186,6 +186,7 @@ class SongLibrary:
         by title.
         """
         words = _words(query)
+        values: tuple[str, ...] = ()
         if words:
             statement = (
                 f"SELECT {COLUMNS} FROM songs WHERE id IN "
@@ -195,7 +196,6 @@ class SongLibrary:
             values: tuple[str, ...] = (" ".join(f'"{word}"*' for word in words),)
         else:
             statement = f"SELECT {COLUMNS} FROM songs ORDER BY title COLLATE NOCASE LIMIT {FOUND}"
-            values = ()
         with self._lock:
             rows = self._reading.execute(statement, values).fetchall()
         return [_song(row) for row in rows]
