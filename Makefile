@@ -8,7 +8,7 @@ FAST_PACKAGES = libportaudio2 ffmpeg
 SERVER_PACKAGES = libasound2-plugins pulseaudio pulseaudio-utils pipewire pipewire-pulse wireplumber \
     dbus-daemon jackd2 tmux fluidsynth timgm6mb-soundfont gcc libc6-dev
 
-.PHONY: demo check lint fast test wheels clean
+.PHONY: demo check lint fast test fuzz wheels clean
 
 # The light install: no torch, no compiler.
 demo: .venv-demo/.installed
@@ -34,6 +34,11 @@ test: .venv/.installed
 	@sh tools/debian.sh required $(FAST_PACKAGES) $(SERVER_PACKAGES)
 	$(ALONG) -m 'not server and not hardware'
 	$(PYTEST) -m server
+
+# Five minutes of inputs that nobody would write, for all that reads what others wrote.
+fuzz: .venv/.installed
+	@.venv/bin/python -c 'import atheris' 2>/dev/null || .venv/bin/python -m pip install -qq --editable '.[fuzz]'
+	@OMP_NUM_THREADS=1 .venv/bin/python tools/fuzz.py --minutes 5
 
 # dist/, and what is in it tried in an empty environment.
 wheels: .venv/.installed
