@@ -41,7 +41,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     ModelError
         If it is missing, isn't ONNX, or wants more than to be data.
     """
-    content = _mapped(path)
+    content = mapped_file(path)
     try:
         return _read_model(content)
     except ValueError as error:
@@ -60,7 +60,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise ModelError(
             f"{path} {error}",
             expected="one file that holds the whole model and nothing but onnxruntime's operators",
-            remedy=error.remedy.format(path=path),
+            remedy=error.remedy,
         ) from error
 
 
@@ -71,7 +71,25 @@ def metadata_entry(key: str, value: str) -> bytes:
     be parsed to be given metadata.
     """
     entry = _text(1, key) + _text(2, value)
-    return _varint_bytes(METADATA << 3 | BYTES) + _varint_bytes(len(entry)) + entry
+    return varint_bytes(METADATA << 3 | BYTES) + varint_bytes(len(entry)) + entry
+
+
+def metadata_start(path: Path) -> int:
+    """Return how long a model file is without the ``metadata_props`` at its end.
+
+    Raises
+    ------
+    ModelError
+        If it is missing, isn't ONNX, or wants more than to be data.
+    """
+    read_metadata(path)
+    content = mapped_file(path)
+    position = end = 0
+    while position < len(content):
+        number, _, position = message_field(content, position)
+        if number != METADATA:
+            end = position
+    return end
 
 
 class _UnfitError(Exception):
@@ -83,13 +101,17 @@ class _UnfitError(Exception):
 class _ScatteredError(_UnfitError):
     """A model that isn't in one file."""
 
-    remedy = (
-        "with its other files beside it, merge them: pip install onnx; python -c "
-        "\"import onnx; onnx.save(onnx.load('{path}'), 'merged.onnx')\""
-    )
+    remedy = "with its other files beside it, take it in with 'streamsep models import'"
 
 
-def _mapped(path: Path) -> Message:
+def mapped_file(path: Path) -> Message:
+    """Return a model file's content, not read yet.
+
+    Raises
+    ------
+    ModelError
+        If it is missing, unreadable, empty or too large.
+    """
     if not os.path.isfile(path):
         raise ModelError(
             f"no model file at {path}",
@@ -155,15 +177,45 @@ def _check_node(node: Message, depth: int) -> None:
 
 
 def _check_tensor(tensor: Message) -> None:
-    dims: list[int] = []
     for number, value in _fields(tensor):
         if number == EXTERNAL_DATA or (number == DATA_LOCATION and value != 0):
             raise _ScatteredError("keeps weights in other files")
-        if number == DIMS:
-            dims += [value] if isinstance(value, int) else _varints(value)
+    dims = tensor_dims(tensor)
     # Negative ones are huge here.
     if math.prod(dims) > MAX_TENSOR_ELEMENTS or max(dims, default=0) > MAX_TENSOR_ELEMENTS:
         raise _UnfitError(f"has a tensor of {' x '.join(map(str, dims[:8]))} numbers")
+
+
+def tensor_dims(tensor: Message) -> list[int]:
+    """Return a tensor's sizes as they are written: negative ones are huge.
+
+    Raises
+    ------
+    ValueError
+        If it isn't protobuf.
+    """
+    dims: list[int] = []
+    for number, value in _fields(tensor):
+        if number == DIMS:
+            dims += [value] if isinstance(value, int) else _varints(value)
+    return dims
+
+
+def keeps_weights_elsewhere(model: Message) -> bool:
+    """Say whether a model that is fit otherwise has weights in other files.
+
+    Raises
+    ------
+    ValueError
+        If it isn't ONNX.
+    """
+    try:
+        _read_model(model)
+    except _ScatteredError:
+        return True
+    except _UnfitError:
+        return False
+    return False
 
 
 def _messages(message: Message) -> Iterator[tuple[int, Message]]:
@@ -174,25 +226,32 @@ def _messages(message: Message) -> Iterator[tuple[int, Message]]:
 
 
 def _fields(message: Message) -> Iterator[tuple[int, Message | int]]:
-    position, end = 0, len(message)
-    while position < end:
-        key, position = _varint(message, position)
-        number, wire = key >> 3, key & 7
-        if wire == VARINT:
-            value, position = _varint(message, position)
+    position = 0
+    while position < len(message):
+        number, value, position = message_field(message, position)
+        if value is not None:
             yield number, value
-            continue
-        if wire == BYTES:
-            size, position = _varint(message, position)
-        elif wire in (FIXED64, FIXED32):
-            size = 8 if wire == FIXED64 else 4
-        else:
-            raise ValueError("not protobuf")
-        if position + size > end:
-            raise ValueError("it ends too soon")
-        if wire == BYTES:
-            yield number, message[position : position + size]
-        position += size
+
+
+def message_field(message: Message, position: int) -> tuple[int, Message | int | None, int]:
+    """Return number and value of the field that begins at a position, and where it ends.
+
+    Values of fixed length are left out: None.
+    """
+    key, position = _varint(message, position)
+    number, wire = key >> 3, key & 7
+    if wire == VARINT:
+        return number, *_varint(message, position)
+    if wire == BYTES:
+        size, position = _varint(message, position)
+    elif wire in (FIXED64, FIXED32):
+        size = 8 if wire == FIXED64 else 4
+    else:
+        raise ValueError("not protobuf")
+    if position + size > len(message):
+        raise ValueError("it ends too soon")
+    end = position + size
+    return number, message[position:end] if wire == BYTES else None, end
 
 
 def _varints(message: Message) -> Iterator[int]:
@@ -215,7 +274,8 @@ def _varint(message: Message, position: int) -> tuple[int, int]:
     raise ValueError("not protobuf")
 
 
-def _varint_bytes(value: int) -> bytes:
+def varint_bytes(value: int) -> bytes:
+    """Return an integer of 0 or more as protobuf writes it."""
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -225,4 +285,4 @@ def _varint_bytes(value: int) -> bytes:
 
 def _text(number: int, text: str) -> bytes:
     data = text.encode()
-    return _varint_bytes(number << 3 | BYTES) + _varint_bytes(len(data)) + data
+    return varint_bytes(number << 3 | BYTES) + varint_bytes(len(data)) + data

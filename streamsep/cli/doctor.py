@@ -114,7 +114,7 @@ def _sound() -> Iterator[Finding]:
 def _opened(config: LiveConfig) -> Iterator[Finding]:
     """Open what live would open, and let it play silence for a moment."""
     devices = list_devices()
-    wanted = {"output": config.output, "input": config.input, "microphone": config.mic}
+    wanted = {"output": config.output, "input": config.inputs[0], "microphone": config.mic}
     sizes = {"sample_rate": RATE, "channels": 2, "device_frames": config.block}
     with ExitStack() as stack:
         opened: dict[str, Any] = {}

@@ -35,11 +35,14 @@ DEFAULTS = LiveConfig()
 @profile_option
 @click.option(
     "--input",
-    default=DEFAULTS.input,
+    default=DEFAULTS.inputs,
+    multiple=True,
+    callback=lambda context, option, given: given[0] if len(given) == 1 else given,
     show_default=True,
     metavar="DEVICE|loopback|FILE",
     help="What to listen to: a device by name or number, 'mic', 'loopback' for what "
-    "other programs play, or a sound file.",
+    "other programs play, a sound file, '-' for standard input, or a playlist (.m3u, .m3u8, .pls). "
+    "Files play one after the other where it is given again.",
 )
 @click.option(
     "--capture",
@@ -183,10 +186,16 @@ DEFAULTS = LiveConfig()
     help="Stop after S seconds.  [default: at the file's end or Ctrl-C]",
 )
 @click.option(
+    "--score",
+    is_flag=True,
+    help="Give who sings at --mic points for the pitch of the vocals, whatever the octave.",
+)
+@click.option(
     "--lyrics",
     type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Show these lyrics (LRC or UltraStar): in time with an input file, else from a key press.",
+    metavar="FILE|none",
+    help="Show these lyrics (LRC or UltraStar): in time with an input file, else from a key press. "
+    " [default: those beside an input file or in its tags]",
 )
 @click.option(
     "--lyrics-encoding",
@@ -214,6 +223,8 @@ def command(
         raise click.UsageError("there is no microphone to record; expected --mic")
     if settings["mic_effect"] and settings["mic"] is None:
         raise click.UsageError("there is no microphone for an effect; expected --mic")
+    if settings["score"] and settings["mic"] is None:
+        raise click.UsageError("there is nobody to score; expected --mic")
     if settings["capture"] is not None and settings["input"] != LOOPBACK:
         raise click.UsageError(f"--capture needs --input {LOOPBACK}")
     if settings["low_latency"] and place_of_auto(models) is None:
@@ -224,7 +235,7 @@ def command(
     never_wait_for_readers()
     config = LiveConfig(model=models, tune_process=True, **settings)
     player = LivePlayer(config, events=EventLog(partial(_say, as_json=as_json)))
-    with player, _ended_by_signals(player):
+    with player, ended_by_signals(player):
         player.run(choose_display(player, plain=plain, as_json=as_json))
     for notice in player.notices:  # once more, where the screen is gone
         echo(notice, err=True)
@@ -244,7 +255,7 @@ def _say(event: Event, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _ended_by_signals(player: LivePlayer) -> Iterator[None]:
+def ended_by_signals(player: LivePlayer) -> Iterator[None]:
     """Have Ctrl-C, SIGTERM and a lost terminal end the music, so that all is closed in order."""
 
     def handler(signum: int, frame: FrameType | None) -> None:

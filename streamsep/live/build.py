@@ -13,12 +13,14 @@ from streamsep.audio.devices.microphone import MicrophoneSource
 from streamsep.audio.devices.stream_watch import StreamWatch
 from streamsep.audio.endpoint import DuplexPump, Sink, Source
 from streamsep.audio.files.file_source import FileSource
+from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.recorder import Recorder
+from streamsep.audio.files.song_source import Song, SongSource
 from streamsep.dsp.decibels import to_db
 from streamsep.effects.effect_plugins import load_effect
 from streamsep.effects.voice import voice_board
 from streamsep.events import EventLog
-from streamsep.live.config import LiveConfig, is_file_name
+from streamsep.live.config import LOOPBACK, NO_LYRICS, LiveConfig, is_file_name
 from streamsep.live.endpoints import (
     LoopbackDevices,
     loopback,
@@ -29,17 +31,21 @@ from streamsep.live.endpoints import (
 from streamsep.live.model_loader import ModelLoader
 from streamsep.live.model_probe import RunModels, open_run_models
 from streamsep.live.model_switcher import ModelSwitcher
+from streamsep.live.prepared_stems import PreparedStems
 from streamsep.live.prompter import Prompter
 from streamsep.live.recording import recorded_files, recording, refuse_overwriting
-from streamsep.lyrics import Lyrics, load_lyrics
+from streamsep.live.singers_score import scoring
+from streamsep.live.song_files import open_first, song_opener, songs_of
+from streamsep.live.transport import Transport
+from streamsep.lyrics import Lyrics, find_lyrics, load_lyrics
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.guards import GuardWatch
 from streamsep.realtime.interpreter import low_latency_interpreter
 from streamsep.realtime.spectrum import Spectrum
+from streamsep.scoring import LiveScore
 from streamsep.separation import Separator, gains_for
 from streamsep.spec import SeparatorSpec
-from streamsep.types import Float32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +56,8 @@ class LiveParts:
     ----------
     session
         Warmed up; ``pump`` calls it for every block.
-    read_ahead
-        To be called by the pump; see `DuplexPump.run`. The event ends it early.
+    transport
+        Moves within the songs and from one to the next, where the input is files.
     switcher
         Knows the models.
     microphone
@@ -62,25 +68,25 @@ class LiveParts:
         Tap on the vocals, where the model tells them apart.
     prompter
         Of the lyrics, if there are any.
-    from_file
-        Whether the input is a file.
-    files
-        Those that are read, the input's and the microphone's.
+    notices
+        What of the files that are read isn't played as it is in them, so far.
     guards
         Tell what was silenced and turned down.
+    score
+        Of who sings along, if that was asked for.
     """
 
     session: Session
     pump: DuplexPump
-    read_ahead: Callable[[threading.Event], int]
+    transport: Transport | None
     switcher: ModelSwitcher
     microphone: MicrophoneSource | None
     recorders: list[Recorder]
     spectrum: Spectrum | None
     prompter: Prompter | None
-    from_file: bool
-    files: list[FileSource]
+    notices: Callable[[], list[Notice]]
     guards: GuardWatch
+    score: LiveScore | None
 
 
 def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
@@ -101,35 +107,78 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     StreamsepError
         Every one that sound, files, effects and models can give.
     """
-    files = _files_to_write(config)
-    lyrics = _lyrics(config, events)
+    songs = songs_of(config, events)
+    files = _files_to_write(config, songs)
+    lyrics = _lyrics(config, songs, events)
     models = open_run_models(config)
     for model in models.models[1:]:
         if isinstance(model, Path):
             read_metadata(model)  # else a wrong name is found out in the middle of a song
     say = partial(_say_of, "the beat", events)
-    loader = ModelLoader(config, {*models.models, *models.lighter.values()}, say)
+    played: list[SongSource] = []  # one at most, as soon as its model is known
+
+    def prepared(separator: Separator) -> Separator:
+        if config.listening != "file":
+            return separator
+        return PreparedStems(separator, lambda index, count: played[0].spans(index, count))
+
+    loader = ModelLoader(config, {*models.models, *models.lighter.values()}, say, prepared)
     loaded = loader.load(models.models[0], config.key, models.separator)
     spec, block = loaded.separator.spec, config.block
-    devices = stack.enter_context(loopback(config.input, config.capture, spec, events))
+    wanted = LOOPBACK if config.listening == "loopback" else ""
+    devices = stack.enter_context(loopback(wanted, config.capture, spec, events))
+    notices: list[Notice] = []
+    stopping = threading.Event()
+    open_song = song_opener(spec, partial(_note, notices, events), stopping.is_set)
     watch = stack.enter_context(StreamWatch(events))
     with ExitStack() as opened:
-        source, sink = _open_ends(config, spec, devices, events, watch, opened)
+        if config.listening == "file":
+            first = open_first(songs, open_song, events)
+            if first is not None:
+                opened.callback(first.close)
+            played.append(SongSource(spec.sample_rate, spec.channels))
+            source: Source = played[0]
+        else:
+            source = _open_device(config, spec, devices, events, watch)
+        opened.callback(source.close)
+        sink = _open_sink(config, source, spec, devices, events)
+        opened.callback(sink.close)
         pump = DuplexPump(source, sink, device_frames=block, channels=spec.channels)
         microphone = _open_microphone(config, spec, devices, events, watch)
         session = _session(config, loaded, pump, microphone, events)
         records = recording(files, session, source, spec, block, overwrite=config.overwrite)
         recorders = stack.enter_context(records)
+        from_start = isinstance(source, SongSource)
+        prompter = Prompter(lyrics, from_start=from_start) if lyrics else None
+        score = None
+        if config.score and microphone is not None:
+            score = stack.enter_context(
+                scoring(loaded.separator, session, {"mic": microphone}, prompter, block)
+            )
         stack.enter_context(_listening(microphone, events))
         stack.enter_context(session)
         if config.tune_process:
             stack.enter_context(low_latency_interpreter())
         opened.pop_all()
-    from_file = isinstance(source, FileSource)
+    sung = microphone.notices.all if isinstance(microphone, FileSource) else []
+    transport = None
+    if played:
+        transport = Transport(
+            session,
+            played[0],
+            songs,
+            first,
+            open_song,
+            stems=models.separator.stems,
+            stays=not config.inputs,
+            events=events,
+        )
+        stack.callback(transport.close)
+        stack.callback(stopping.set)
     parts = LiveParts(
         session=session,
         pump=pump,
-        read_ahead=partial(_read_ahead, session, source),
+        transport=transport,
         switcher=ModelSwitcher(
             models.models,
             lambda model: loader.load(model, session.key),
@@ -139,10 +188,10 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         microphone=microphone,
         recorders=recorders,
         spectrum=_spectrum(session, loaded.separator, block),
-        prompter=Prompter(lyrics, from_start=from_file) if lyrics else None,
-        from_file=from_file,
-        files=[source for source in (source, microphone) if isinstance(source, FileSource)],
+        prompter=prompter,
+        notices=lambda: notices + sung,
         guards=_guards(session, source, microphone, block, events),
+        score=score,
     )
     for device in dict.fromkeys((source, microphone, sink)):
         if in_use := getattr(device, "in_use", ""):
@@ -151,40 +200,62 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     return parts
 
 
-def _lyrics(config: LiveConfig, events: EventLog) -> Lyrics | None:
-    if config.lyrics is None:
+def _lyrics(config: LiveConfig, songs: list[Song], events: EventLog) -> Lyrics | None:
+    say = partial(events.add, kind="warning", settings=("lyrics", "lyrics_encoding"))
+    encoding = config.lyrics_encoding
+    if config.lyrics == NO_LYRICS or (config.lyrics is None and not songs):
         return None
-    say = partial(events.add, kind="warning", settings=("lyrics_encoding",))
-    return load_lyrics(config.lyrics, encoding=config.lyrics_encoding, say=say)
+    if config.lyrics is not None:
+        return load_lyrics(config.lyrics, encoding=encoding, say=say)
+    found = find_lyrics(songs[0].path, encoding=encoding, say=say)
+    if found is None:
+        return None
+    events.add(f"lyrics: {found.origin}", kind="report", settings=("lyrics",))
+    return found.lyrics
 
 
-def _files_to_write(config: LiveConfig) -> dict[Path, str]:
+def _note(notices: list[Notice], events: EventLog, notice: Notice) -> None:
+    """Say at once what of a song isn't played as it is in its file, and once only."""
+    if notice not in notices:
+        notices.append(notice)
+        events.add(str(notice))
+
+
+def _files_to_write(config: LiveConfig, songs: list[Song]) -> dict[Path, str]:
     """Return what is to be written, each file with its bus; none of it is what is played."""
     played = {config.output_file: "mix"} if config.output_file else {}
     recorded = recorded_files(config.record, config.record_stems) if config.record else {}
-    inputs = [name for name in (config.input, config.mic) if name and is_file_name(name)]
-    refuse_overwriting([*played, *recorded], [Path(name) for name in inputs])
+    inputs = [song.path for song in songs]
+    if config.mic is not None and is_file_name(config.mic):
+        inputs.append(Path(config.mic))
+    refuse_overwriting([*played, *recorded], inputs)
     return played | recorded
 
 
-def _open_ends(
+def _open_device(
     config: LiveConfig,
     spec: SeparatorSpec,
     devices: LoopbackDevices | None,
     events: EventLog,
     watch: StreamWatch,
-    opened: ExitStack,
-) -> tuple[Source, Sink]:
-    """Open the input and the output; a file as output is written beside the music."""
-    output = "null" if config.output_file else config.output
-    block = config.block
-    source = open_source(
-        config.input, spec, block, devices, output=output, events=events, watch=watch
-    )
-    opened.callback(source.close)
-    sink = open_sink(output, source, spec, block, devices, events=events)
-    opened.callback(sink.close)
-    return source, sink
+) -> Source:
+    output, name = _output(config), config.inputs[0]
+    return open_source(name, spec, config.block, devices, output=output, events=events, watch=watch)
+
+
+def _open_sink(
+    config: LiveConfig,
+    source: Source,
+    spec: SeparatorSpec,
+    devices: LoopbackDevices | None,
+    events: EventLog,
+) -> Sink:
+    return open_sink(_output(config), source, spec, config.block, devices, events=events)
+
+
+def _output(config: LiveConfig) -> str:
+    """Return the output's name; a file as output is written beside the music."""
+    return "null" if config.output_file else config.output
 
 
 def _session(
@@ -214,23 +285,6 @@ def _session(
     return session
 
 
-def _read_ahead(session: Session, source: Source, stop: threading.Event) -> int:
-    """Feed the session so much of a file that no latency is heard; a device has nothing ahead.
-
-    Returns the samples of silence that followed a file shorter than that.
-    """
-    if not isinstance(source, FileSource):
-        return 0
-    file = source
-
-    def read(out: Float32) -> None:
-        file.wait_for(len(out), stop)
-        file.read(out)
-
-    session.read_ahead(read, stop)
-    return session.latency.ahead - file.samples
-
-
 def _open_microphone(
     config: LiveConfig,
     spec: SeparatorSpec,
@@ -251,7 +305,7 @@ def _open_microphone(
         effect,
         effect_delay=delay,
         channel=config.mic_channel,
-        output="null" if config.output_file else config.output,
+        output=_output(config),
         devices=devices,
         events=events,
         watch=watch,

@@ -7,7 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamsep.audio.files.sound_file import FORMATS
+from streamsep.audio.files.playlist import is_playlist
+from streamsep.audio.files.sound_writer import FORMATS
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
 from streamsep.dsp.voice_channel import AUTO as AUTO_CHANNEL
 from streamsep.dsp.voice_channel import channel_number
@@ -19,6 +20,7 @@ from streamsep.models import FoundModel
 from streamsep.models.quality import AUTO, place_of_auto
 from streamsep.realtime.latency import DEFAULT_SLACK
 
+NO_LYRICS = Path("none")
 LOOPBACK = "loopback"  # the input that is what other programs play
 # The lowest and the highest that a setting may be.
 BLOCK_RANGE = (32, 8_192)
@@ -37,8 +39,8 @@ RANGES: dict[str, tuple[float, float]] = {
 
 
 def is_file_name(name: str) -> bool:
-    """Say whether ``name`` means a sound file, there or not, and no device."""
-    known = Path(name).suffix.lower() in FORMATS
+    """Say whether ``name`` means a sound file or a playlist, there or not, and no device."""
+    known = Path(name).suffix.lower() in FORMATS or is_playlist(name)
     there = os.path.exists(name) and not os.path.isdir(name)  # a FIFO may be called anything
     return name == "-" or known or "/" in name or there
 
@@ -51,7 +53,8 @@ class LiveConfig:
     ----------
     input
         A device by name or number, ``mic`` for the system's default, ``loopback`` for what other
-        programs play, or a sound file.
+        programs play, or a sound file or a playlist. Several files play one after the other; with
+        none, ``()``, there is silence until `LivePlayer.play` brings a song, and between songs.
     capture
         With ``loopback``: the running player that is moved there, by name, program or number.
     output
@@ -90,8 +93,11 @@ class LiveConfig:
         Samples of a device block, and those that inference may be late.
     seconds
         Length after which it ends; None for the file's end, or never.
+    score
+        Whether to compare who sings along with the vocals.
     lyrics
-        A file of them, LRC or UltraStar, for the prompter.
+        A file of them, LRC or UltraStar, for the prompter; `NO_LYRICS` for none. None for those
+        that go with an input file, see `streamsep.lyrics.find_lyrics`.
     lyrics_encoding
         Of their text, by a name that Python knows; None to find it out.
     tune_process
@@ -105,7 +111,7 @@ class LiveConfig:
         If a value is out of its range, or two don't go together.
     """
 
-    input: str = "mic"
+    input: str | tuple[str, ...] = "mic"
     capture: str | None = None
     output: str = "speakers"
     record: Path | None = None
@@ -128,15 +134,27 @@ class LiveConfig:
     block: int = 512
     slack: int = DEFAULT_SLACK
     seconds: float | None = None
+    score: bool = False
     lyrics: Path | None = None
     lyrics_encoding: str | None = None
     tune_process: bool = False
 
     def __post_init__(self) -> None:
         """Take paths for names and names for paths, and refuse what can't be."""
-        for name in ("input", "output", "mic"):
+        for name in ("output", "mic"):
             if isinstance(getattr(self, name), Path):
                 object.__setattr__(self, name, str(getattr(self, name)))
+        given = self.input
+        several = given if isinstance(given, list | tuple) else (given,)
+        names = tuple(str(name) for name in several)
+        object.__setattr__(self, "input", names[0] if len(names) == 1 else names)
+        if len(names) > 1 and (devices := [n for n in names if not is_file_name(n)]):
+            raise ArgumentError(
+                f"{devices[0]!r} can't be one of several inputs",
+                expected="sound files, or one device",
+                remedy="leave the others out, or give the path of a file as ./NAME",
+                settings=("input",),
+            )
         for name in ("record", "lyrics"):
             if isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, Path(getattr(self, name)))
@@ -189,17 +207,17 @@ class LiveConfig:
                 remedy="choose that, or capture nothing",
                 settings=("input", "capture"),
             )
-        sung = [n for n in ("record_stems", "mic_effect") if self._wants_microphone(n)]
+        sung = [n for n in ("record_stems", "mic_effect", "score") if self._wants_microphone(n)]
         if sung and self.mic is None:
             raise ArgumentError(
-                "there is no microphone to record or to send through effects",
+                "there is no microphone to record, to send through effects or to score",
                 expected="one",
                 remedy="name it, or leave that out",
                 settings=("mic", *sung),
             )
 
     def _wants_microphone(self, name: str) -> bool:
-        return "mic" in self.record_stems if name == "record_stems" else bool(self.mic_effect)
+        return "mic" in self.record_stems if name == "record_stems" else bool(getattr(self, name))
 
     @property
     def named_models(self) -> tuple[str | FoundModel, ...]:
@@ -209,9 +227,14 @@ class LiveConfig:
     @property
     def listening(self) -> Listening:
         """What kind of input it is."""
-        if is_file_name(self.input):
+        if all(map(is_file_name, self.inputs)):
             return "file"
         return "loopback" if self.input == LOOPBACK else "mic"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What ``input`` holds, one by one; several are files."""
+        return self.input if isinstance(self.input, tuple) else (self.input,)
 
     @property
     def output_file(self) -> Path | None:

@@ -74,20 +74,13 @@ def open_source(
     events: EventLog,
     watch: StreamWatch,
 ) -> Source:
-    """Open the input of a name, or the loopback's own device, for an output device or null.
+    """Open the input device of a name, or the loopback's own, for an output device or null.
 
     Raises
     ------
-    AudioFileError, DeviceError
+    DeviceError
         If it isn't there or can't be used.
     """
-    if is_file_name(name):
-        return FileSource(
-            STDIN if name == "-" else Path(name),
-            sample_rate=spec.sample_rate,
-            channels=spec.channels,
-            on_notice=partial(_tell, events),
-        )
     device = devices.input if devices else find_device(name, "input")
     if output != "null" and not devices:
         refuse_hearing_ourselves(

@@ -20,6 +20,7 @@ from typing import Any
 
 from streamsep.audio.files.part_files import one_at_a_time
 from streamsep.models.integrity import model_files
+from streamsep.separation.combination import Combination, Source
 
 RECORDS = ".streamsep.jsonl"
 # Other file systems keep times in whole seconds, FAT in every other one: a song copied there is
@@ -74,6 +75,18 @@ def model_mark(model: Path | EntryPoint) -> str:
                 content.update(hashlib.file_digest(file, "sha256").digest())
         return f"{model.stem}-{content.hexdigest()[:16]}"
     return f"{model.name}-{model.dist.version if model.dist else model.value}"
+
+
+def mark_of_all(model: Source | Combination) -> str:
+    """Return what tells a model, or several that separate together, from others.
+
+    Of a function it is what no other run has.
+    """
+    if isinstance(model, Combination):
+        marks = "+".join(map(mark_of_all, model.models))
+        second = f", then {mark_of_all(model.second)}" if model.second is not None else ""
+        return f"{model.blend or ''}({marks}){second}"
+    return model_mark(model) if isinstance(model, Path | EntryPoint) else repr(model)
 
 
 class StemRecords:

@@ -73,8 +73,6 @@ class MixBus:
     ----------
     dry
         (C, N): the delayed original of the present block is to be written here.
-    listening
-        Whether the microphone is read.
     limiter
         Of the mix.
     mic_lost, mic_bad
@@ -117,7 +115,7 @@ class MixBus:
         self._song_mixer = RampedMixer(channels, block_size, song)
         self._out_mixer = RampedMixer(channels, block_size, np.array([1.0, 0.0, 1.0], np.float32))
         self._faders = dict.fromkeys(FADERS, 0.0) | {"guide": to_db(gains.get("vocals", 0.0))}
-        self._bypass, self.listening = False, True
+        self._bypass = False
         # Replaced as a whole: the audio thread may be walking through the old ones.
         self._stem_taps: tuple[_StemTap, ...] = ()
         self._taps: dict[str, tuple[Tap, ...]] = dict.fromkeys(OWN_BUSES, ())
@@ -172,6 +170,11 @@ class MixBus:
         self._out_mixer.set_gain(1, song * master if self._bypass else 0.0)
         self._out_mixer.set_gain(2, mic * master)
 
+    def settle(self) -> None:
+        """Have the faders at once where they are to be: before anything is heard."""
+        self._song_mixer.settle()
+        self._out_mixer.settle()
+
     def add_tap(self, bus: str, tap: Tap) -> None:
         """Let ``tap`` listen to a stem, the beat or one of OWN_BUSES from the next block on.
 
@@ -213,7 +216,7 @@ class MixBus:
         return self._out
 
     def _listen(self) -> Float32:
-        if self._microphone is None or not self.listening:
+        if self._microphone is None:
             return self._silence
         self.mic_lost += self._microphone.read(self._mic.T) != 0
         self.mic_bad += self._sanitizer.clean(self._mic)
