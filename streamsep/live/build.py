@@ -43,9 +43,10 @@ from streamsep.live.recording import recorded_files, recording, refuse_overwriti
 from streamsep.live.singers_score import scoring
 from streamsep.live.song_files import song_opener, songs_of
 from streamsep.live.song_list import SongList
+from streamsep.live.song_lyrics import SongLyrics
 from streamsep.live.song_mover import SongMover
 from streamsep.live.transport import Transport
-from streamsep.lyrics import Lyrics, find_lyrics, load_lyrics
+from streamsep.lyrics import load_lyrics
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.guards import GuardWatch
@@ -119,7 +120,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     """
     songs = songs_of(config, events)
     files = _files_to_write(config, songs)
-    lyrics = _lyrics(config, songs, events)
+    prompter = _prompter(config, songs, events)
     models = open_run_models(config)
     for model in models.models[1:]:
         if isinstance(model, Path):
@@ -168,8 +169,6 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         session = _session(config, loaded, pump, microphones, events)
         records = recording(files, session, source, spec, block, overwrite=config.overwrite)
         recorders = stack.enter_context(records)
-        from_start = isinstance(source, SongSource)
-        prompter = Prompter(lyrics, from_start=from_start) if lyrics else None
         score = None
         if config.score:
             score = stack.enter_context(
@@ -217,18 +216,19 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     return parts
 
 
-def _lyrics(config: LiveConfig, songs: list[Song], events: EventLog) -> Lyrics | None:
-    say = partial(events.add, kind="warning", settings=("lyrics", "lyrics_encoding"))
-    encoding = config.lyrics_encoding
-    if config.lyrics == NO_LYRICS or (config.lyrics is None and not songs):
+def _prompter(config: LiveConfig, songs: list[Song], events: EventLog) -> Prompter | None:
+    """Return what shows lyrics, None where there can be none."""
+    from_files = config.listening == "file"
+    if config.lyrics == NO_LYRICS or (config.lyrics is None and not from_files):
         return None
     if config.lyrics is not None:
-        return load_lyrics(config.lyrics, encoding=encoding, say=say)
-    found = find_lyrics(songs[0].path, encoding=encoding, say=say)
-    if found is None:
+        say = partial(events.add, kind="warning", settings=("lyrics_encoding",))
+        lyrics = load_lyrics(config.lyrics, encoding=config.lyrics_encoding, say=say)
+        return Prompter(lyrics, from_start=from_files)
+    lyrics_of = SongLyrics(config.lyrics_encoding, events)
+    if len(songs) == 1 and lyrics_of(songs[0].path) is None:
         return None
-    events.add(f"lyrics: {found.origin}", kind="report", settings=("lyrics",))
-    return found.lyrics
+    return Prompter(lyrics_of, from_start=True)
 
 
 def _note(notices: list[Notice], events: EventLog, notice: Notice) -> None:

@@ -193,7 +193,7 @@ class SongLibrary:
                 f"(SELECT rowid FROM words WHERE words MATCH ? LIMIT {CONSIDERED}) "
                 f"ORDER BY artist, title LIMIT {FOUND}"
             )
-            values: tuple[str, ...] = (" ".join(f'"{word}"*' for word in words),)
+            values = (" ".join(f'"{word}"*' for word in words),)
         else:
             statement = f"SELECT {COLUMNS} FROM songs ORDER BY title COLLATE NOCASE LIMIT {FOUND}"
         with self._lock:
