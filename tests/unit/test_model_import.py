@@ -190,6 +190,16 @@ class TestWaveforms:
         assert not imported_path("model").exists()
 
 
+def test_absurd_metadata_of_a_copy_are_refused_by_name(command, tmp_path):
+    path = models.mdx(tmp_path / "copy.onnx", spec=False)
+    own = {"model_type": "UVR", "n_fft": "-6144", "hop_length": "0", "dim_f": "2048"}
+    entries = b"".join(metadata_entry(key, value) for key, value in (own | {"dim_t": "32"}).items())
+    path.write_bytes(path.read_bytes() + entries)
+    done = command("models", "import", path)
+    assert (done.code, done.stdout) == (MODEL, "")
+    assert "model n_fft is -6144" in done.stderr.splitlines()[-1]
+
+
 class TestSpectraOfSeveralStems:
     def test_options_say_what_the_graph_doesn_t(self, command, tmp_path):
         path = contract_graphs.spectrum(tmp_path / "mdx23c.onnx", dim_f=1_024, frames=32, stems=2)
