@@ -2,25 +2,41 @@
 """Small graphs with the contracts of models that people own, and what streamsep makes of them.
 
     python tools/contract_graphs.py FOLDER
+    python tools/contract_graphs.py --model NAME
 
-writes a graph for each contract into FOLDER, imports it and separates noise with it, live and over
-files. Each graph gives back what it takes, so all of the sound must come out, sample for sample:
-the errors are printed. `tests/contract/` builds others with the functions here: convolutions whose
-result can be computed otherwise.
+The first writes a graph for each contract into FOLDER, imports it there (not among your models)
+and separates a sound with it, live and over files. Each graph gives back a known part of what it
+takes: the largest error of a sample is printed. Nothing of any maker's weights is in them: what
+they show is that streamsep feeds a graph what its contract says, and puts together what comes out.
 
-Nothing of any maker's weights is in them: what they show is that streamsep feeds a graph what its
-contract says, and puts together what comes out.
+The second takes a model of yours and prints what holds for any: by how much its stems don't sum to
+the sound, what it gives for silence, and how far live and files are apart, which depends on the
+model.
+
+`tests/contract/` builds others with the functions here: convolutions whose result can be computed
+otherwise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from streamsep.cli import cli
+from streamsep.models import find_model, imported_path
+from streamsep.separation import ChunkedSeparator, Separator, load_separator
+from streamsep.types import Float32
+from testing.signals import music
 
 OPSET, IR_VERSION = 17, 8
 Shape = Sequence[int | str]
@@ -222,3 +238,122 @@ def scatter(path: Path) -> Path:
     data = f"{path.name}.data"
     onnx.save(model, path, save_as_external_data=True, location=data, size_threshold=0)
     return path
+
+
+def _mdx(dim_f: int, frames: int, stems: int | None = None) -> Callable[[Path], list[Path]]:
+    return lambda path: [spectrum(path, dim_f=dim_f, frames=frames, stems=stems)]
+
+
+def _sound(**graph: object) -> Callable[[Path], list[Path]]:
+    return lambda path: [waveform(path, **graph)]  # type: ignore[arg-type]
+
+
+def _spleeter(path: Path) -> list[Path]:
+    halves = np.full(1_024, 0.5, np.float32)
+    names = ("vocals", "accompaniment")
+    return [magnitudes(path.with_name(f"{path.stem}-{n}.onnx"), gains=halves) for n in names]
+
+
+# A file, what is said of it, and which part of the sound its first stem is.
+CONTRACTS: dict[str, tuple[Callable[[Path], list[Path]], str, float]] = {
+    "mdx-6144": (_mdx(3_072, 256), "--n-fft 6144", 1.0),
+    "mdx-5120": (_mdx(2_560, 256), "--n-fft 5120", 1.0),
+    "dttnet": (_mdx(2_048, 256), "--n-fft 6144", 1.0),
+    "mdx23c": (_mdx(4_096, 256, 2), "--n-fft 8192 --stem vocals,instrumental", 1.0),
+    "mdx23c-512": (_mdx(1_024, 256, 2), "--n-fft 2048 --hop 512 --stem vocals,instrumental", 1.0),
+    "spleeter": (_spleeter, "", 0.5),
+    "htdemucs": (_sound(samples=343_980), "", 1.0),
+    "htdemucs-6s-fp16": (_sound(samples=343_980, stems=6, half=True), "", 1.0),
+    "htdemucs-network": (
+        lambda path: [hybrid(path, samples=343_980, gains=[(0.5, 0.5)] * 4)],
+        "",
+        1.0,
+    ),
+    "roformer": (_sound(samples=352_800, stems=2), "--stem vocals,instrumental", 1.0),
+    "stemgen-rt": (
+        lambda path: [scatter(waveform(path, samples=2_560, ports=("audio", "separated")))],
+        "",
+        1.0,
+    ),
+}
+
+
+def check_contracts(folder: Path) -> None:
+    """Write, import and try a graph of each contract."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["XDG_CONFIG_HOME"] = str(folder / "config")
+    sound = _without_treble(music(12.0))
+    print(f"{'':18}{'over files':>12}{'live':>12}   largest error of a sample")
+    for name, (build, said, part) in CONTRACTS.items():
+        files = build(folder / f"{name}.onnx")
+        cli(
+            ["models", "import", *map(str, files), *said.split(), "--name", name],
+            standalone_mode=False,
+        )
+        errors = [
+            np.abs(stems_of(separator, sound)[0] - part * sound).max()
+            for separator in _engines(imported_path(name))
+        ]
+        print(f"{name:18}{errors[0]:12.1e}{errors[1]:12.1e}", flush=True)
+
+
+def check_model(name: str) -> None:
+    """Print what holds for any model."""
+    model = find_model(name)
+    sound = music(12.0)
+    both = []
+    for kind, separator in zip(("over files", "live"), _engines(model), strict=True):
+        stems = stems_of(separator, sound)
+        both.append(stems)
+        silence = np.abs(stems_of(separator, np.zeros_like(sound))).max()
+        error = np.abs(stems.sum(axis=0) - sound).max()
+        print(
+            f"{kind}: stems are {error:.1e} off the sound in their sum, {silence:.1e} for silence"
+        )
+    for stem, offline, live in zip(separator.stems, *both, strict=True):
+        apart = np.square(offline - live).mean() / max(np.square(offline).mean(), 1e-20)
+        print(f"{stem}: live is {10 * np.log10(max(apart, 1e-20)):.1f} dB of it away from files")
+
+
+def stems_of(separator: Separator, sound: Float32) -> Float32:
+    """Return (S, C, N) of all of a sound (C, N)."""
+    chunked = ChunkedSeparator(separator)
+    return np.concatenate([chunked.feed(sound), chunked.finish()], axis=-1)
+
+
+def _engines(model: object) -> list[Separator]:
+    """Return the engine for files, and the live one as often as a slow machine would run it."""
+    kinds: list[dict[str, object]] = [{"offline": True}, {"stride_blocks": _stride(model)}]
+    return [load_separator(model, device="cpu", **kind) for kind in kinds]  # type: ignore[arg-type]
+
+
+def _stride(model: object) -> int:
+    """Return half a second of strides, or one where each has to be run."""
+    spec = load_separator(model, device="cpu", offline=True).spec  # type: ignore[arg-type]
+    both_ways = getattr(spec, "looks_both_ways", False)
+    return 16 if both_ways and not getattr(spec, "padding_frames", 0) else 1
+
+
+def _without_treble(sound: Float32, hertz: float = 10_000) -> Float32:
+    """Take out what graphs of spectra don't see; a sudden start would reach everywhere."""
+    ramp = np.sin(np.pi / 2 * np.clip(np.arange(sound.shape[-1]) / 4_096, 0.0, 1.0)) ** 2
+    spectra = np.fft.rfft(sound * ramp * ramp[::-1])
+    spectra[:, round(hertz / 44_100 * sound.shape[-1]) :] = 0.0
+    return np.fft.irfft(spectra, sound.shape[-1]).astype(np.float32)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("folder", nargs="?", type=Path, help="where graphs are written")
+    parser.add_argument("--model", metavar="NAME", help="check a model of your own instead")
+    arguments = parser.parse_args()
+    if (arguments.folder is None) == (arguments.model is None):
+        parser.error("name a folder, or --model")
+    if arguments.model:
+        check_model(arguments.model)
+    else:
+        check_contracts(arguments.folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -63,6 +63,7 @@ class ImportOptions:
     window: int | None
     context: int | None
     padding: str | None
+    lookahead: int | None
     normalise: str | None
     level: float | None
     rate: int | None
@@ -110,6 +111,13 @@ class ImportOptions:
     help="Of waveforms whose window has an end that is made up: samples before the new ones.",
 )
 @click.option("--padding", type=click.Choice(PADDINGS), help="What that end is made of.")
+@click.option(
+    "--lookahead",
+    type=click.IntRange(0, 4_194_304),
+    metavar="SAMPLES",
+    help="Of waveforms: newest samples that are left out live, at the least.  [default: a quarter "
+    "of the new ones]",
+)
 @click.option(
     "--normalise",
     type=click.Choice(NORMALISATIONS),
@@ -292,6 +300,7 @@ def _waveform(
         "hop_length": options.hop,
         "context": options.context,
         "padding": options.padding,
+        "lookahead": options.lookahead,
         "normalise": options.normalise,
         "level_db": options.level,
         "sample_rate": options.rate,

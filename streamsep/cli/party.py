@@ -78,6 +78,12 @@ DEFAULTS = LiveConfig()
     help="Level of the microphone at first.",
 )
 @click.option(
+    "--score/--no-score",
+    default=True,
+    show_default=True,
+    help="With a microphone: compare who sings with the song's own vocals.",
+)
+@click.option(
     "--guide",
     type=Finite(*GUIDE_RANGE),
     metavar="PERCENT",
@@ -113,6 +119,7 @@ def command(
     mic: str | None,
     voice_effects: str,
     mic_gain: float,
+    score: bool,
     guide: float | None,
     key: bool,
     device: str,
@@ -139,6 +146,7 @@ def command(
         key=0 if key else None,
         model=models,
         device=device,
+        score=mic is not None and score,
         tune_process=True,
     )
     party = PartyConfig(

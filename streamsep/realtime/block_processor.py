@@ -115,6 +115,7 @@ class BlockProcessor:
         """
         self._take_in(indata)
         for pipeline in self.pipelines:
+            self._tell_origin(pipeline)
             pipeline.pass_over(self._in)
         self.offset -= len(indata)
 
@@ -129,6 +130,7 @@ class BlockProcessor:
         self.dropouts += stems is None
         np.copyto(dry, pipeline.dry)
         if crossfade is not None:
+            self._tell_origin(crossfade.new)
             crossfade.feed(self._in)
             if crossfade.mix(self._in, stems, pipeline.dry):
                 stems = crossfade.stems
@@ -136,6 +138,10 @@ class BlockProcessor:
             if crossfade.complete:
                 self.pipeline, self.crossfade = crossfade.new, None
         return stems
+
+    def _tell_origin(self, pipeline: Pipeline) -> None:
+        if not pipeline.fed:
+            pipeline.inference.origin = self.clock - self.offset
 
     def _peak(self, block: Float32) -> float:
         np.abs(block, out=self._scratch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
@@ -36,6 +37,9 @@ class InferenceThread:
         channels, size = separator.spec.channels, separator.block_size
         self._block = np.zeros((channels, size), np.float32)
         self._stems = np.zeros((len(separator.stems), channels, size), np.float32)
+        # A separator may ask to be told where it is: as the sample of all that was fed.
+        self._locate: Callable[[int], None] | None = getattr(separator, "locate", None)
+        self.origin = 0  # which of these the ring's first one is
         self.hop_times = HopTimes()
         self.fault: Exception | None = None
         self.jumps = 0
@@ -127,6 +131,8 @@ class InferenceThread:
             self._source.read(self._block)
             if self._source.write_position - position > self._source.capacity:
                 continue  # overwritten while it was being copied
+            if self._locate is not None:
+                self._locate(self.origin + position)
             started = time.perf_counter_ns()
             self._separator.process(self._block, self._stems)
             self.hop_times.add(time.perf_counter_ns() - started)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from streamsep.app_folder import app_folder
-from streamsep.errors import ArgumentError, StreamsepError
+from streamsep.errors import ArgumentError
 from streamsep.live.player import LivePlayer
 from streamsep.remote.access import lan_address, load_tokens
 from streamsep.remote.player_commands import PlayerCommands
@@ -82,28 +82,24 @@ class PartyHost:
     ) -> None:
         state = config.state or app_folder() / "party"
         own = state / _name_of(config.folders)
-        self._where, self._say = config.where, say
+        self._where = config.where
         self.tokens = load_tokens(state / "tokens.json", fresh=config.fresh_tokens)
-        self.library = SongLibrary(config.folders, own / "library.db", self._tell)
+        self.library = SongLibrary(config.folders, own / "library.db", say)
         self.stems = PreparedSongs(
-            config.cache or state / "songs", limit=int(config.cache_gb * GB), say=self._tell
+            config.cache or state / "songs", limit=int(config.cache_gb * GB), say=say
         )
         self._prepares = config.cache_gb > 0.0
-        transport: Any = player  # its part for files
         self.room = Room(
             PlayerCommands(player),
-            play=transport.play,
-            use_stems=transport.use_stems,
-            stop=lambda: _end_song(transport),
-            idle=lambda: bool(transport.idle),
-            words=words_of,
+            words=partial(words_of, say=say),
             library=self.library,
-            queue=SingersQueue(own / "queue.json", self._tell),
+            queue=SingersQueue(own / "queue.json", say),
             stems=self.stems,
+            say=say,
         )
-        self._service = Service(self.room, self._tell)
+        self._service = Service(self.room, say)
         self._server = RemoteServer(
-            self._service, self.tokens, config.where, welcome=self._welcome, say=self._tell
+            self._service, self.tokens, config.where, welcome=self._welcome, say=say
         )
         self._opened = ExitStack()
 
@@ -123,11 +119,6 @@ class PartyHost:
 
     def __exit__(self, *exception: object) -> None:
         self._opened.close()
-
-    def _tell(self, line: str) -> None:
-        self._say(line)
-        if (room := getattr(self, "room", None)) is not None:  # not while it is made
-            room.say(line)
 
     def address(self, token: str, page: str = "") -> str:
         """Return where a page is opened with a token."""
@@ -196,13 +187,3 @@ def _name_of(folders: Sequence[Path]) -> str:
     """Return a name for what belongs to these folders: their songs' numbers hold for them alone."""
     real = sorted(os.path.realpath(folder) for folder in folders)
     return hashlib.sha256(repr(real).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _end_song(transport: Any) -> None:
-    """Have the present song be over."""
-    try:
-        transport.loop(None)
-        transport.seek(transport.duration_s or math.nextafter(24 * 3_600.0, 0.0))
-        transport.resume()
-    except StreamsepError:  # it was over before
-        return

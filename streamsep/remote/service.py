@@ -138,7 +138,8 @@ class Service:
         except StreamsepError as error:
             done.set_exception(error)
         except Exception as error:  # a request never ends the service
-            done.set_exception(as_streamsep_error(error, f"the request {request.type}"))
+            self._say(str(as_streamsep_error(error, f"the request {request.type}")))
+            done.set_exception(_failed(request))  # details are the host's
 
     def _guarded(self, action: Callable[[], object]) -> None:
         try:
@@ -153,3 +154,11 @@ class Service:
                     self._told[name] = message
                     for listener in self._listeners:
                         listener(message)
+
+
+def _failed(request: Request) -> ArgumentError:
+    return ArgumentError(
+        f"{request.type} has failed",
+        expected="no such error",
+        remedy="see the lines that the program prints",
+    )

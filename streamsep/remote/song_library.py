@@ -186,16 +186,16 @@ class SongLibrary:
         by title.
         """
         words = _words(query)
+        values: tuple[str, ...] = ()
         if words:
             statement = (
                 f"SELECT {COLUMNS} FROM songs WHERE id IN "
                 f"(SELECT rowid FROM words WHERE words MATCH ? LIMIT {CONSIDERED}) "
                 f"ORDER BY artist, title LIMIT {FOUND}"
             )
-            values = (" ".join(f'"{word}"*' for word in words),)
+            values: tuple[str, ...] = (" ".join(f'"{word}"*' for word in words),)
         else:
             statement = f"SELECT {COLUMNS} FROM songs ORDER BY title COLLATE NOCASE LIMIT {FOUND}"
-            values = ()
         with self._lock:
             rows = self._reading.execute(statement, values).fetchall()
         return [_song(row) for row in rows]

@@ -36,8 +36,8 @@ def imported(path, **known):
 
 @pytest.mark.parametrize(
     ("n_fft", "hop", "dim_f", "frames"),
-    [(8_192, 1_024, 4_096, 32), (2_048, 512, 1_024, 32)],
-    ids=["as UVR has it", "as Intel has it"],
+    [(8_192, 1_024, 4_096, 32), (2_048, 512, 1_024, 32), (2_048, 441, 1_024, 32)],
+    ids=["as UVR has it", "as Intel has it", "a RoFormer's core"],
 )
 @pytest.mark.parametrize("normalised", [False, True])
 def test_each_stem_is_its_part_of_the_spectrum(tmp_path, n_fft, hop, dim_f, frames, normalised):

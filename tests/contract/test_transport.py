@@ -8,7 +8,7 @@ from streamsep.audio.files.song_source import Song
 from streamsep.errors import ArgumentError, AudioFileError
 from testing.signals import music
 from tests.support import models
-from tests.support.stage import RATE, Stage
+from tests.support.stage import RATE, Stage, ending, settled
 
 FRAMES = 512
 EXACT = 1e-6  # an STFT there and back
@@ -30,17 +30,6 @@ def write(tmp_path):
         return tmp_path / name, sound
 
     return write
-
-
-def ending(out, count):
-    """Return the last samples of what isn't silent."""
-    end = np.flatnonzero(out.any(axis=0))[-1] + 1
-    return out[:, end - count : end]
-
-
-def settled(stage):
-    """Say whether every jump that was asked for has been made."""
-    return lambda: stage.transport._wanted is None and stage.transport._doing is None
 
 
 def check_places(stage, out, sounds, *, but):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from testing.browser import PHONE, WALL, page
+from testing.party import PartyRun
 from testing.servers import wait_until
 from tests.integration.conftest import RATE
-from tests.support.browser import PHONE, WALL, page
-from tests.support.party import PartyRun
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 WORDS = "".join(
@@ -79,7 +79,7 @@ def find_and_add(phone, singer, query):
     phone.press("[data-view=songs]")
     phone.type("#singer", singer)
     phone.type("#query", query)
-    wait_until(lambda: len(phone.text("#results .title")) > 3, "what was found")
+    wait_until(lambda: phone.count("#results li") == 1, f"the one song called {query!r}")
     phone.shows("#results", query)
     phone.press("#results button")
     phone.shows("#notice", f"queue for {singer}")
@@ -96,11 +96,12 @@ def test_an_evening(server, party, songs):
     ):
         # The wall invites; a phone without the code is told so.
         wall.open(first.address("screen"))
-        wall.shows("#address", first.address("guests"))
-        bob.open(first.address("guests").replace("#", "#wrong"))
+        guests = first.address("guests")
+        wall.shows("#address", guests)
+        bob.open(guests.replace("#", "#wrong"))
         bob.shows("#connection", "Not let in")
         bob.open("about:blank")
-        bob.open(first.address("guests"))
+        bob.open(guests)
         bob.shows("#connection", "Connected")
         ann.open(first.address("host"))
         ann.shows("#connection", "Connected as host")
@@ -150,7 +151,7 @@ def test_an_evening(server, party, songs):
         assert first.end() == 0, first.stderr
         bob.shows("#connection", "Connection lost")
         second = party()
-        assert second.address("guests") == first.address("guests")
+        assert second.address("guests") == guests
         bob.shows("#connection", "Connected")
         ann.shows("#connection", "Connected as host")
         hears(take, 1_100)

@@ -149,6 +149,23 @@ class TestWaveforms:
         assert (spec.frames_per_run, spec.padding_frames, spec.padding) == (5, 2, "mirror")
         assert (spec.normalise, spec.level_db) == ("rms", -20.0)
 
+    def test_what_is_said_goes_before_what_is_known(self, command, tmp_path):
+        path = contract_graphs.waveform(
+            tmp_path / "hs.onnx", samples=2_560, ports=("audio", "separated")
+        )
+        arguments = ("--normalise", "none", "--stem", "bass,drums,other,vocals")
+        assert command("models", "import", path, *arguments).code == 0
+        spec = spec_of("hs")
+        assert (spec.normalise, spec.padding) == ("none", "mirror_hold")
+        assert spec.stems == ("bass", "drums", "other", "vocals")
+
+    def test_newest_samples_may_be_left_out_live(self, command, tmp_path):
+        path = contract_graphs.waveform(tmp_path / "model.onnx", samples=44_100, stems=1)
+        assert command("models", "import", path, "--lookahead", 4_000).code == 0
+        live = load_separator(imported_path("model"), device="cpu")
+        # Four hops of 1,024 at the least, and one that is faded over.
+        assert live.delay >= 5 * 1_024
+
     @pytest.mark.parametrize(
         ("graph", "arguments", "says"),
         [

@@ -21,7 +21,7 @@ FOLDERS = {
     "export": ("train", "eval"),
     "testing": ("dev",),
     "tests": ("dev",),
-    "tools": ("dev", "bench"),
+    "tools": ("dev", "bench", "fuzz"),
     "packaging": ("dev",),
 }
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streamsep.audio.files.file_source import FileSource
+from streamsep.audio.files.stem_files import StemFiles
 from streamsep.errors import StreamsepError
 from streamsep.types import Float32
 
@@ -30,7 +31,9 @@ class Song:
     path
         Its file.
     stems
-        Files of its stems, separated before, by their names; replaced as a whole.
+        Files of its stems, separated before, by their names.
+    readers
+        What reads them, each from some place on; replaced as a whole.
     duration_s
         How long it is, None where nothing tells or it hasn't been opened yet.
     is_pipe
@@ -39,6 +42,7 @@ class Song:
 
     path: Path
     stems: Mapping[str, Path] = field(default_factory=dict)
+    readers: tuple[StemFiles, ...] = ()
     duration_s: float | None = None
     is_pipe: bool = False
 
@@ -48,6 +52,14 @@ class Place(NamedTuple):
 
     song: Song | None
     sample: int
+
+
+class Span(NamedTuple):
+    """So many samples of a song from one on; None where nothing plays."""
+
+    song: Song | None
+    sample: int
+    length: int
 
 
 class _Mark(NamedTuple):
@@ -131,6 +143,17 @@ class SongSource:
             if mark.at <= index:
                 return Place(mark.song, mark.sample + index - mark.at)
         return Place(None, 0)
+
+    def spans(self, index: int, count: int) -> list[Span]:
+        """Return what so many samples from ``index`` on are, in order."""
+        spans, marks, end = [], self._marks, index + count
+        for number, mark in enumerate(marks):
+            until = marks[number + 1].at if number + 1 < len(marks) else end
+            first, last = max(mark.at, index), min(until, end)
+            if first < last:
+                spans.append(Span(mark.song, mark.sample + first - mark.at, last - first))
+        known = sum(span.length for span in spans)
+        return [Span(None, 0, count - known), *spans] if known < count else spans
 
     def begun(self, after: int, last: int) -> list[Song | None]:
         """Return what began with the samples that follow ``after``, up to ``last``; in order."""
@@ -237,6 +260,8 @@ class SongSource:
         return True
 
     def _begin(self, song: Song | None, sample: int, count: int = 0) -> None:
+        if song is None and self._song is None:
+            return  # the last one's end stays where it was
         self._song, self._sample = song, sample
         self.last = song or self.last
         self._add(_Mark(self._given + count, song, sample))

@@ -31,6 +31,8 @@ class WaveformParameters:
         ones.
     padding
         What that end is made of: see `ModelSpec`.
+    lookahead
+        Newest samples of a window that are left out live, at the least.
     normalise, level_db
         See `ModelSpec`.
     sample_rate
@@ -42,6 +44,7 @@ class WaveformParameters:
     hop_length: int | None = None
     context: int | None = None
     padding: str | None = None
+    lookahead: int | None = None
     normalise: str | None = None
     level_db: float | None = None
     sample_rate: int | None = None
@@ -163,8 +166,8 @@ def waveform_spec(
             mode="sliding",
             frames_per_run=samples // hop,
             stride_frames=1,
-            # The newest sound that isn't covered by all frames of the spectra.
-            lookahead_frames=-(-3 * spectrum_n_fft // (8 * hop)),
+            # At least the newest sound that isn't covered by all frames of the spectra.
+            lookahead_frames=-(-max(known.lookahead or 0, 3 * spectrum_n_fft // 8) // hop),
             samples_per_run=samples,
             padding_frames=padding,
             spectrum_n_fft=spectrum_n_fft,
