@@ -16,7 +16,15 @@ from click.core import ParameterSource
 from streamsep.cli.echo import echo
 from streamsep.cli.lasting_output import never_wait_for_readers
 from streamsep.cli.names import Names
-from streamsep.cli.options import Decibels, Finite, device_option, models_option, with_options
+from streamsep.cli.options import (
+    Decibels,
+    Finite,
+    channel_option,
+    device_option,
+    models_option,
+    track_option,
+    with_options,
+)
 from streamsep.cli.profiles import profile_option
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
@@ -41,6 +49,8 @@ DEFAULTS = LiveConfig()
     help="What to listen to: a device by name or number, 'mic', 'loopback' for what "
     "other programs play, or a sound file.",
 )
+@track_option
+@channel_option
 @click.option(
     "--capture",
     metavar="APP",

@@ -12,16 +12,24 @@ from contextlib import contextmanager
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import click
 
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.part_files import remove_leftovers
 from streamsep.audio.files.pipe_input import is_pipe
+from streamsep.audio.files.sound_choice import WHOLE, SoundChoice
 from streamsep.audio.files.sound_file import DEPTHS, subtype_for
 from streamsep.cli.echo import echo
 from streamsep.cli.names import Names
-from streamsep.cli.options import Decibels, device_option, model_option
+from streamsep.cli.options import (
+    Decibels,
+    channel_option,
+    device_option,
+    model_option,
+    track_option,
+)
 from streamsep.cli.progress import ProgressBars
 from streamsep.dsp.decibels import to_db
 from streamsep.errors import (
@@ -88,6 +96,8 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
     metavar="N",
     help="Files at a time; each takes a core or two and a model's memory.",
 )
+@track_option
+@channel_option
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
 @click.option(
     "--json",
@@ -105,6 +115,8 @@ def command(
     bits: str | None,
     gain: float,
     parallel: int,
+    track: str | None,
+    channel: str,
     overwrite: bool,
     as_json: bool,
     model: FoundModel,
@@ -142,7 +154,11 @@ def command(
     separator = load()
     jobs = plan(songs, template, stems, separator.stems)
     stem_gains([*{stem for job in jobs for stem in job.targets}], separator.stems)
-    mark, options = model_mark(model), {"gain_db": gain, "bits": depth}
+    choice = SoundChoice(track, channel)
+    mark = model_mark(model)
+    options: dict[str, Any] = {"gain_db": gain, "bits": depth}
+    if choice != WHOLE:  # records of before it don't have it
+        options |= {"track": track, "channel": channel}
     facts = {job.song.path: facts_of(job.song.path, mark, options) for job in jobs}
     records = StemRecords()
     states = {
@@ -163,7 +179,7 @@ def command(
     )
     for line in found.left_out_lines:
         report.say(line)
-    work = partial(write_stems, bits=depth, gain=10 ** (gain / 20))
+    work = partial(write_stems, choice=choice, bits=depth, gain=10 ** (gain / 20))
     with report.closing(), ProgressBars(len(todo)) as bars:
 
         def separate(separator: Separator, job: Job, check: Callable[[], None]) -> None:

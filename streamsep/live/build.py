@@ -216,7 +216,14 @@ def _open_ends(
     output = "null" if config.output_file else config.output
     block = config.block
     source = open_source(
-        config.input, spec, block, devices, output=output, events=events, watch=watch
+        config.input,
+        spec,
+        block,
+        devices,
+        output=output,
+        events=events,
+        watch=watch,
+        choice=config.sound_choice,
     )
     opened.callback(source.close)
     sink = open_sink(output, source, spec, block, devices, events=events)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.part_files import remove_leftovers
 from streamsep.audio.files.pipe_input import STDIN
+from streamsep.audio.files.sound_choice import BOTH, SoundChoice
 from streamsep.audio.files.sound_file import CHUNK_S, subtype_for
 from streamsep.dsp.decibels import db_to_gain, to_db
 from streamsep.errors import ArgumentError
@@ -120,6 +121,8 @@ def separate_file(
     format: str | None = None,
     bits: int | None = None,
     gain_db: float = 0.0,
+    track: str | int | None = None,
+    channel: str = BOTH,
     progress: Progress | None = None,
 ) -> dict[str, Path]:
     """Separate a sound file or a video into a file for each stem.
@@ -149,6 +152,11 @@ def separate_file(
         Per sample, 16, 24, or 32 for floating point, in wav and flac.  [default: 24]
     gain_db
         Makes all stems louder or quieter, in decibels.
+    track
+        Of a file with several tracks of sound: number from 1, language or title.
+        [default: the one that players take]
+    channel
+        ``"left"`` or ``"right"``: one side alone, as of karaoke discs; the stems are mono.
     progress
         Called with the share done, 0 to 1.
 
@@ -170,7 +178,7 @@ def separate_file(
     OutputError
         If a stem can't be written; nothing is left under its name then.
     ArgumentError
-        If ``output`` is no template, or ``gain_db`` no gain.
+        If ``output`` is no template, ``gain_db`` no gain, or ``channel`` no side.
     ModelError
         If there is no such model, or it doesn't give such a stem.
     BackendError
@@ -187,6 +195,7 @@ def separate_file(
             expected="a number of decibels, or -inf for silence",
             remedy="leave it out for stems as loud as in the song",
         )
+    choice = SoundChoice(None if track is None else str(track), channel)
     song = InputFile(STDIN if os.fspath(path) == "-" else Path(path))
     template = Template(
         None if output is None else os.fspath(output), f".{format.lstrip('.')}" if format else None
@@ -203,6 +212,7 @@ def separate_file(
             separator,
             song.path,
             job.targets,
+            choice=choice,
             bits=bits,
             gain=db_to_gain(gain_db),
             on_progress=progress or (lambda share: None),

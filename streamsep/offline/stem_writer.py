@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from streamsep.audio.files.notices import OnNotice
+from streamsep.audio.files.sound_choice import WHOLE, SoundChoice
 from streamsep.audio.files.sound_file import AudioReader
 from streamsep.audio.files.whole_files import written_whole
 from streamsep.offline.stem_blocks import stem_blocks
@@ -20,6 +21,7 @@ def write_stems(
     path: Path,
     targets: dict[str, Path],
     *,
+    choice: SoundChoice = WHOLE,
     bits: int | None = None,
     gain: float = 1.0,
     on_progress: Callable[[float], object],
@@ -36,6 +38,8 @@ def write_stems(
         What can't be read of it is silence.
     targets
         File for each stem; its folder is made if missing.
+    choice
+        Which of its tracks, and of its channels.
     bits
         See `AudioWriter`.
     gain
@@ -59,7 +63,9 @@ def write_stems(
     peaks = np.zeros(len(targets))
     share = 0.0
     with (
-        AudioReader(path, on_notice=on_notice, waiting=lambda: on_progress(share)) as reader,
+        AudioReader(
+            path, choice=choice, on_notice=on_notice, waiting=lambda: on_progress(share)
+        ) as reader,
         written_whole(targets, reader, bits) as writers,
     ):
         done = 0

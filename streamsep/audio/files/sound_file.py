@@ -15,6 +15,7 @@ from streamsep.audio.files.notices import Notices, OnNotice
 from streamsep.audio.files.open_decoder import open_decoder
 from streamsep.audio.files.pipe_input import is_pipe
 from streamsep.audio.files.sndfile_decoder import TAG_NAMES
+from streamsep.audio.files.sound_choice import WHOLE, SoundChoice
 from streamsep.dsp.channels import fold_channels, folded_text, match_channels
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.sanitize import MAX_AMPLITUDE
@@ -57,6 +58,8 @@ class AudioReader:
     path
         A WAV, FLAC, OGG or MP3 file; with the extra ``media`` anything that FFmpeg reads. May be
         a pipe.
+    choice
+        Which of its tracks, and of its channels.
     on_notice
         Told at once what isn't in what comes out as it was in the file; see also `notices`.
     waiting
@@ -81,13 +84,14 @@ class AudioReader:
         self,
         path: Path,
         *,
+        choice: SoundChoice = WHOLE,
         on_notice: OnNotice | None = None,
         waiting: Callable[[], object] = lambda: None,
     ) -> None:
-        self.path = path
+        self.path, self._choice = path, choice
         self.notices = Notices(path, on_notice)
         self.is_pipe = is_pipe(path)
-        self._decoder = open_decoder(path, waiting if self.is_pipe else None)
+        self._decoder = open_decoder(path, waiting if self.is_pipe else None, choice.track)
         self._items = self._decoder.decoded()
         self._first: list[Piece | Gap | Remark] = []
         try:
@@ -97,7 +101,7 @@ class AudioReader:
         except BaseException:
             self._decoder.close()
             raise
-        self.channels: int = min(len(self._form[1]), 2)
+        self.channels: int = min(len(self._form[1]), 2) if choice.side is None else 1
         self.frames: int = round(self._decoder.length_s * self.sample_rate)
 
     @property
@@ -178,6 +182,10 @@ class AudioReader:
         position, form = 0, self._form
         sounds: Iterable[Float32]
         self._say_folded(form[1])
+        if self._choice.side is not None:
+            mono = len(form[1]) == 1
+            side = self._choice.channel
+            self.notices.add(f"it is mono: no {side} side" if mono else f"its {side} side is taken")
         resampler = StreamResampler(self.sample_rate, self.sample_rate, self.channels)
         nothing = np.zeros((self.channels, 0), np.float32)
         for item in self._items_to_the_end():
@@ -188,7 +196,10 @@ class AudioReader:
                     self._say_changed(item, position / self.sample_rate)
                     ended = resampler.process(nothing, last=True)
                     resampler = StreamResampler(item.sample_rate, self.sample_rate, self.channels)
-                sound = match_channels(fold_channels(item.sound, item.speakers), self.channels)
+                sound = fold_channels(item.sound, item.speakers)
+                if self._choice.side is not None:
+                    sound = sound[self._choice.side :][:1] if len(sound) > 1 else sound
+                sound = match_channels(sound, self.channels)
                 self._mend(sound, position)  # what is no number would spread through a filter
                 sounds = (ended, resampler.process(sound))
             else:
@@ -242,7 +253,8 @@ class AudioReader:
         count, sides = len(item.speakers), {1: "mono", 2: "stereo"}
         text = f"from {at_s:.3f} s on it is {sides.get(count, f'{count} channels')}"
         text += f" at {item.sample_rate} Hz"
-        if (count, item.sample_rate) != (self.channels, self.sample_rate):
+        whole = self._choice.side is None
+        if (count, item.sample_rate) != (self.channels if whole else count, self.sample_rate):
             text += f", and goes on as {sides[self.channels]} at {self.sample_rate} Hz"
         self.notices.add(text, at_s=at_s)
         self._say_folded(item.speakers)
