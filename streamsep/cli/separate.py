@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,10 +20,17 @@ from streamsep.audio.files.encoding import CODECS, Encoding
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.part_files import remove_leftovers
 from streamsep.audio.files.pipe_input import is_pipe
+from streamsep.audio.files.sound_choice import WHOLE, SoundChoice
 from streamsep.audio.files.sound_writer import DEPTHS
 from streamsep.cli.echo import echo
 from streamsep.cli.names import Names
-from streamsep.cli.options import Decibels, device_option, several_models_option
+from streamsep.cli.options import (
+    Decibels,
+    channel_option,
+    device_option,
+    several_models_option,
+    track_option,
+)
 from streamsep.cli.progress import ProgressBars
 from streamsep.dsp.decibels import to_db
 from streamsep.errors import (
@@ -104,6 +112,8 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
     metavar="N",
     help="Files at a time; each takes a core or two and a model's memory.",
 )
+@track_option
+@channel_option
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
 @click.option(
     "--json",
@@ -136,6 +146,8 @@ def command(
     layout: str,
     gain: float,
     parallel: int,
+    track: str | None,
+    channel: str,
     overwrite: bool,
     as_json: bool,
     models: tuple[FoundModel, ...],
@@ -175,9 +187,13 @@ def command(
     separator = load()
     jobs = plan(songs, template, stems, separator.stems)
     stem_gains([*{stem for job in jobs for stem in job.targets}], separator.stems)
-    mark, options = mark_of_all(model), {"gain_db": gain, **encoding.facts}
+    choice = SoundChoice(track, channel)
+    mark = mark_of_all(model)
+    options: dict[str, Any] = {"gain_db": gain, **encoding.facts}
     keeps_layout = layout == "keep"
     options |= {"layout": layout} if keeps_layout else {}
+    if choice != WHOLE:  # records of before it don't have it
+        options |= {"track": track, "channel": channel}
     facts = {job.song.path: facts_of(job.song.path, mark, options) for job in jobs}
     records = StemRecords()
     states = {
@@ -198,7 +214,7 @@ def command(
     )
     for line in found.left_out_lines:
         report.say(line)
-    work = partial(write_stems, encoding=encoding, gain=10 ** (gain / 20))
+    work = partial(write_stems, choice=choice, encoding=encoding, gain=10 ** (gain / 20))
     with report.closing(), ProgressBars(len(todo)) as bars:
 
         def separate(separators: PairSeparators, job: Job, check: Callable[[], None]) -> None:

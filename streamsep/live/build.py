@@ -140,7 +140,9 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     devices = stack.enter_context(loopback(wanted, config.capture, spec, events))
     notices: list[Notice] = []
     stopping = threading.Event()
-    open_song = song_opener(spec, partial(_note, notices, events), stopping.is_set)
+    open_song = song_opener(
+        spec, config.sound_choice, partial(_note, notices, events), stopping.is_set
+    )
     watch = stack.enter_context(StreamWatch(events))
     with ExitStack() as opened:
         if config.listening == "file":
