@@ -114,8 +114,8 @@ OPTIONS: list[Callable[[Any], Any]] = [
         "--lookahead",
         type=click.IntRange(0, 4_194_304),
         metavar="SAMPLES",
-        help="Of waveforms: newest samples that are left out live, at the least.  [default: a quarter "
-        "of the new ones]",
+        help="Of waveforms: newest samples that are left out live, at the least.  "
+        "[default: a quarter of the new ones]",
     ),
     click.option(
         "--normalise",
