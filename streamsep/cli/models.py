@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from streamsep.cli.echo import echo
+from streamsep.cli.model_get import get
 from streamsep.cli.model_import import import_
 from streamsep.errors import BackendError, ModelError, OutputError, StreamsepError
 from streamsep.models import (
@@ -40,7 +41,7 @@ NO_SCORES = "none kept; 'streamsep evaluate' finds them"
 
 @click.group()
 def command() -> None:
-    """List, describe, import, check and remove models.
+    """List, describe, fetch, import, check and remove models.
 
     A model is one ONNX file that holds all that is known about it, or a separator that an
     installed package brings. Each is called by its name, as in: streamsep live --model NAME
@@ -48,6 +49,7 @@ def command() -> None:
 
 
 command.add_command(import_)
+command.add_command(get)
 
 
 @command.command("list")

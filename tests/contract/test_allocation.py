@@ -60,7 +60,9 @@ def test_no_array_is_allocated_after_warm_up(name, tmp_path, monkeypatch):
     gate.set()
     voice = Voice(2, RATE, FRAMES)
     session = Session(
-        SlowBackend.separator(find_model(name), gate.wait), device_frames=FRAMES, microphone=voice
+        SlowBackend.separator(find_model(name), gate.wait),
+        device_frames=FRAMES,
+        microphones=[voice],
     )
     session.add_tap("vocals", Spectrum(RATE, 2, FRAMES))
     recorders = [

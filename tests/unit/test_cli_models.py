@@ -163,8 +163,7 @@ class TestImport:
         model = onnx.load(published)
         model.graph.node[0].domain = "my.ops"
         published.write_bytes(model.SerializeToString())
-        line = one_line(command("models", "import", published, "--n-fft", 4096))
-        assert "has operators of the domain 'my.ops'" in line
+        assert "my.ops" in one_line(command("models", "import", published, "--n-fft", 4096))
 
     def test_a_model_that_gives_nan_leaves_nothing(self, command, tmp_path):
         kernel = np.full((4, 4, 3), 3e38, np.float32)
