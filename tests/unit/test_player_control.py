@@ -157,3 +157,19 @@ def test_no_thread_of_control_stays(player, tmp_path):
     with PlayerControl(player, Where(socket=tmp_path / "control"), print):
         pass
     assert {thread.name for thread in threading.enumerate()} <= before
+
+
+def test_the_voices_effects_change_while_it_plays(tmp_path, identity_model):
+    for name in ("song", "voice"):
+        sf.write(tmp_path / f"{name}.wav", music(30.0).T, 44_100)
+    config = dict(input=tmp_path / "song.wav", mic=tmp_path / "voice.wav", output="null")
+    with (
+        LivePlayer(model=str(identity_model), voice_effects="off", **config) as player,
+        PlayerControl(player, Where(socket=tmp_path / "control"), print),
+        Script(tmp_path / "control") as script,
+    ):
+        assert script.ask(type="voice", preset="hall")["type"] == "reply"
+        assert script.ask(type="state")["player"]["voice"] == player.voice_effects == "hall"
+        assert script.ask(type="voice", preset="cave")["type"] == "error"
+        script.ask(type="gain", fader="mic", db=-3)
+        assert player.session.faders["mic"] == -3.0
