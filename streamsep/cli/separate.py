@@ -23,6 +23,7 @@ from streamsep.cli.echo import echo
 from streamsep.cli.names import Names
 from streamsep.cli.options import Decibels, device_option, model_option
 from streamsep.cli.progress import ProgressBars
+from streamsep.cli.ray_options import RayOptions, ray_options
 from streamsep.dsp.decibels import to_db
 from streamsep.errors import (
     ArgumentError,
@@ -36,10 +37,10 @@ from streamsep.offline.jobs import SOUND_FORMATS, Job, Template, plan
 from streamsep.offline.made_from import MadeFrom, StemRecords, facts_of, model_mark, note_made
 from streamsep.offline.parallel import Stopped, run_parallel
 from streamsep.offline.song_search import find_input_files
+from streamsep.offline.song_states import DONE, TAKEN, TO_DO, song_state
 from streamsep.offline.stem_writer import write_stems
 from streamsep.separation import Separator, load_separator, stem_gains
 
-TO_DO, DONE, TAKEN = "to do", "done", "taken"
 TRACEBACK = "STREAMSEP_TRACEBACK"  # in the environment: shows where foreign errors come from
 ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
 
@@ -97,6 +98,7 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
 )
 @model_option
 @device_option
+@ray_options
 def command(
     names: tuple[str, ...],
     output: str | None,
@@ -109,6 +111,7 @@ def command(
     as_json: bool,
     model: FoundModel,
     device: str,
+    cluster: RayOptions,
 ) -> None:
     """Split sound files and videos into stems, faster than they play.
 
@@ -127,6 +130,13 @@ def command(
     except ArgumentError as error:
         raise click.UsageError(f"-o or --format: {error}") from error
     depth = int(bits) if bits else None
+    if cluster.address is not None:
+        from streamsep.cli.separate_on_ray import Wanted, separate_on_ray
+
+        wanted = Wanted(stems, depth, gain, overwrite, as_json, model, device)
+        separate_on_ray(names, output, form, wanted, cluster)
+        return
+    cluster.refuse_alone()
     found = find_input_files(names)
     songs = found.files
     if depth is not None:
@@ -185,15 +195,9 @@ def command(
 
 
 def _state(job: Job, facts: MadeFrom | None, records: StemRecords) -> str:
-    """Say whether a song is to be done, is done, or its stems' names are taken by other files."""
-    if facts is None or is_pipe(job.song.path):
+    if is_pipe(job.song.path):
         return TO_DO
-    known = [records.of(target) for target in job.targets.values()]
-    if all(record is not None and record.is_same(facts) for record in known):
-        return DONE
-    pairs = zip(job.targets.values(), known, strict=True)
-    taken = any(record is None and os.path.isfile(target) for target, record in pairs)
-    return TAKEN if taken else TO_DO
+    return song_state(facts, ((os.path.isfile(t), records.of(t)) for t in job.targets.values()))
 
 
 class Report:

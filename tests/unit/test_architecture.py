@@ -31,12 +31,13 @@ ALLOWED = {
     "effects": BASE | {"dsp"},
     "realtime": BASE | {"dsp", "separation", "models"},
     "offline": BASE | {"dsp", "separation", "models", "audio"},
+    "cluster": BASE | {"dsp", "separation", "models", "audio", "offline"},
     "evaluation": BASE | {"dsp", "separation", "realtime", "audio"},
     "live": BASE | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models"},
     "tui": BASE | {"dsp", "realtime", "lyrics", "live"},
     "cli": BASE
     | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models"}
-    | {"offline", "live", "evaluation", "tui"},
+    | {"offline", "live", "evaluation", "tui", "cluster"},
 }
 # Options of pulseaudio, systemctl, mpv and vlc, which whoever needs them has to type.
 OTHER_PROGRAMS = {"--start", "--user", "--audio-delay", "--audio-desync"}
@@ -54,6 +55,9 @@ HEAVY = [
     "scipy",
     "pedalboard",
     "export",
+    "fsspec",
+    "pyarrow",
+    "ray",
 ]
 
 
