@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from streamsep.cluster.extra import load_for_cluster
 from streamsep.cluster.worker import Outcome, SeparationTask, SongOrder, SongWorker
 from streamsep.errors import BackendError, StreamsepError, first_line
+
+Ended = Generator[tuple[SongOrder, Outcome], None, None]
 
 LOOK_S = 1.0  # how often the machines are counted
 # The second worker that a song gets is started for it alone; it gets no third.
@@ -96,7 +98,7 @@ class RayWorkers:
             )
         return self._capacity
 
-    def run(self, orders: Iterable[SongOrder]) -> Iterator[tuple[SongOrder, Outcome]]:
+    def run(self, orders: Iterable[SongOrder]) -> Ended:
         """Yield what becomes of each song, as it comes; to be closed by whoever stops early.
 
         Raises
@@ -130,7 +132,7 @@ class RayWorkers:
             actor = self._class.remote(self._task)
             self._running[actor.load.remote()] = _Running(actor, first=first)
 
-    def _ended(self, ref: Any) -> Iterator[tuple[SongOrder, Outcome]]:
+    def _ended(self, ref: Any) -> Ended:
         """Take what a worker has to say, and give it its next song."""
         running = self._running.pop(ref)
         try:
@@ -173,9 +175,7 @@ class RayWorkers:
                 remedy="look at Ray's logs, or try it on one of them alone",
             ) from error
 
-    def _died(
-        self, running: _Running, order: SongOrder, error: Exception
-    ) -> Iterator[tuple[SongOrder, Outcome]]:
+    def _died(self, running: _Running, order: SongOrder, error: Exception) -> Ended:
         """Put a song whose worker is gone aside for one of its own, or give it up."""
         self._ray.kill(running.actor)  # of a machine that can't be reached it may live on
         order = replace(order, deaths=order.deaths + 1)

@@ -72,7 +72,7 @@ class Throughput:
         """Return the totals in Prometheus' text format."""
         text = _metric("songs", "gauge", "Songs that this run has to do", [("", self._songs)])
         text += _metric("workers", "gauge", "Workers there are now", [("", workers)])
-        columns = {
+        columns: dict[str, tuple[str, Callable[[NodeTotals], float]]] = {
             "songs_done_total": ("Songs separated", lambda node: node.songs),
             "songs_failed_total": ("Songs that couldn't be separated", lambda node: node.failed),
             "sound_seconds_total": ("Sound separated", lambda node: node.sound_s),

@@ -85,8 +85,5 @@ def bucket(store):
 def hashes(folder):
     """Return the content of every stem in a local folder by its name there."""
     return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*.wav"))
+        str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*.wav"))
     }
-
-
