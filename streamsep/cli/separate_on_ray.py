@@ -141,7 +141,7 @@ def _videos(todo: list[PlannedSong], template: Template) -> list[str]:
         return []
     return [
         f"of {len(videos)} videos in a store, such as {videos[0]}, the stems are sound alone; "
-        "--format mp4 keeps the picture"
+        "an output that ends in .mp4 keeps the picture"
     ]
 
 

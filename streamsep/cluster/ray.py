@@ -17,7 +17,7 @@ Ended = Generator[tuple[SongOrder, Outcome], None, None]
 LOOK_S = 1.0  # how often the machines are counted
 # The second worker that a song gets is started for it alone; it gets no third.
 MOST_DEATHS = 2
-MOST_FAILED_STARTS = 5  # on end
+MOST_FAILED_STARTS = 10  # on end
 
 
 @dataclass(slots=True)

@@ -1,12 +1,8 @@
 """A catalogue over a real Ray cluster of two nodes, with a real object store, whatever dies."""
 
 import os
-import shutil
 import signal
 import subprocess
-import tempfile
-import threading
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -17,65 +13,25 @@ from streamsep.cluster.worker import ModelBundle, SeparationTask, SongOrder, Son
 from streamsep.errors import ModelError
 from streamsep.offline.separate import separate_file
 from streamsep.offline.song_states import DONE
+from testing.cluster import RAY_ENVIRONMENT, Nodes, song_bytes, workers_now
 from testing.servers import wait_until
 from tests.support.commands import COMMAND
-from tests.unit.cluster.conftest import song_bytes
 
 pytestmark = pytest.mark.slow
 
-# Of loopback, and not 127.0.0.1, which Ray takes for the machine's address in the network.
-NODES = ("127.0.0.2", "127.0.0.3")
-STORE_BYTES = 80 * 2**20  # the least that Ray takes is 75 MB
 STEMS = ("vocals", "beat")
 SONGS = 12
-
-
-class Nodes:
-    """A cluster of two nodes with a core each."""
-
-    def __init__(self, folder):
-        from ray.cluster_utils import Cluster
-
-        self._options = dict(num_cpus=1, object_store_memory=STORE_BYTES, include_dashboard=False)
-        head = dict(self._options, node_ip_address=NODES[0], temp_dir=folder)
-        self._cluster = Cluster(initialize_head=True, head_node_args=head)
-        self.address = self._cluster.address
-        self.add()
-
-    def add(self):
-        self._second = self._cluster.add_node(**self._options, node_ip_address=NODES[1])
-
-    def lose(self):
-        """End a node as a power cut would."""
-        self._cluster.remove_node(self._second, allow_graceful=False)
-
-    def stop(self):
-        self._cluster.shutdown()
 
 
 @pytest.fixture(scope="module")
 def nodes(store):
     """After the store: whoever works on a node finds its address in the environment."""
-    import ray
-
-    folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")  # a socket's path may be 100 long
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_AUTH_MODE", "disabled")  # else a key is written to the home folder
-        patch.setenv("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        nodes = Nodes(folder)
-        try:
-            ray.init(
-                nodes.address,
-                _node_ip_address=NODES[0],
-                log_to_driver=False,
-                logging_level="ERROR",
-            )
-            yield nodes
-        finally:
-            ray.shutdown()
-            nodes.stop()
-            shutil.rmtree(folder, ignore_errors=True)
+        for name, value in RAY_ENVIRONMENT.items():
+            patch.setenv(name, value)
+        nodes = Nodes()
+        yield nodes
+        nodes.stop()
 
 
 @pytest.fixture(scope="module")
@@ -127,45 +83,18 @@ def states(catalogue):
     return {Path(song).name: row.state for song, row in rows.items()}
 
 
-def workers_now():
-    """Return the numbers of the processes that separate."""
-    found = []
-    for folder in Path("/proc").iterdir():
-        with suppress(OSError, ValueError):
-            if (folder / "cmdline").read_bytes().startswith(b"ray::SongWorker"):
-                found.append(int(folder.name))
-    return found
-
-
-@contextmanager
-def chaos(every_s):
-    """Kill a worker every so many seconds, meanwhile; gives the list of those killed."""
-    killed, stop = [], threading.Event()
-
-    def run():
-        while not stop.wait(every_s):
-            for number in workers_now()[:1]:
-                with suppress(ProcessLookupError):
-                    os.kill(number, signal.SIGKILL)
-                    killed.append(number)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield killed
-    finally:
-        stop.set()
-        thread.join()
-
-
-def test_stems_are_those_of_one_machine_and_are_made_once(command, catalogue, half, alone):
+def test_stems_are_those_of_one_machine_and_are_made_once(
+    command, catalogue, half, alone, tmp_path
+):
     catalogue.put("in/bad.wav", b"no sound")
-    first = separate(command, catalogue, half)
+    totals = tmp_path / "streamsep.prom"
+    first = separate(command, catalogue, half, "--prometheus", totals)
     assert first.code == 3, first.stderr
     assert stems(catalogue) == alone
     assert states(catalogue) == {f"s{n:02}.wav": DONE for n in range(SONGS)} | {"bad.wav": FAILED}
     assert f"{SONGS} separated, 1 failed" in first.stderr
     assert "times real time a worker" in first.stderr
+    assert f"}} {SONGS}\n" in totals.read_text()
     catalogue.fs.rm_file("songs/in/bad.wav")
     catalogue.fs.rm_file("songs/out/s03.beat.wav")
     again = separate(command, catalogue, half)
@@ -183,26 +112,15 @@ def test_a_dry_run_measures_and_keeps_nothing(command, catalogue, half):
     assert catalogue.names("out") == []
 
 
-def test_totals_are_kept_for_prometheus(command, catalogue, half, tmp_path):
-    place = tmp_path / "streamsep.prom"
-    assert separate(command, catalogue, half, "--prometheus", place).code == 0
-    assert "} 12" in place.read_text()
-
-
-def test_killed_workers_cost_no_song(command, catalogue, half, alone):
-    with chaos(every_s=1.0) as killed:
-        first = separate(command, catalogue, half)
-        # Enough of them that it isn't by chance.
-        wait_until(lambda: killed or first.code == 0, "a worker to be killed")
-    done = {name for name, state in states(catalogue).items() if state == DONE}
-    assert {name: content for name, content in stems(catalogue).items()}.keys() >= {
-        f"{Path(name).stem}.{stem}.wav" for name in done for stem in STEMS
-    }
-    if first.code:
-        assert separate(command, catalogue, half).code == 0
-    assert killed
+def test_a_killed_worker_costs_no_song(catalogue, half, alone):
+    workers = RayWorkers(SeparationTask(ModelBundle.of(half)))
+    outcomes = workers.run(orders(catalogue))
+    ended = [next(outcomes)]
+    os.kill(workers_now()[0], signal.SIGKILL)
+    ended += list(outcomes)
+    assert len(ended) == SONGS
+    assert all(outcome.error is None for _, outcome in ended)
     assert stems(catalogue) == alone
-    assert set(states(catalogue).values()) == {DONE}
 
 
 class Fragile(SongWorker):
@@ -255,9 +173,9 @@ def test_a_poison_song_takes_one_worker_and_one_of_its_own(catalogue, half, alon
     # And in a later run it gets one try of its own, and no worker that others need.
     (again,) = [o for o in orders(catalogue) if "poison" in o.song]
     again = SongOrder(again.song, again.targets, again.stems, deaths=2)
-    ((_, outcome),) = RayWorkers(
-        SeparationTask(ModelBundle.of(half)), worker_class=Here
-    ).run([again])
+    ((_, outcome),) = RayWorkers(SeparationTask(ModelBundle.of(half)), worker_class=Here).run(
+        [again]
+    )
     assert outcome.deaths == 3
 
 
@@ -307,5 +225,3 @@ def test_an_address_without_a_cluster_is_said():
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2
     assert "no address" in done.stderr
-
-

@@ -13,7 +13,7 @@ from streamsep.cluster.catalogue import find_catalogue
 from streamsep.cluster.retries import with_retries
 from streamsep.cluster.store import PARTS, as_path, fetch, is_uri, names_under, put
 from streamsep.errors import AudioFileError, ModelError, OutputError
-from tests.unit.cluster.conftest import song_bytes
+from testing.cluster import song_bytes
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket/a b/c.d.wav", "https://host:80/x.mp3", "gs://b/k"])
