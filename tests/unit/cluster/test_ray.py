@@ -218,10 +218,3 @@ def test_a_node_that_is_lost_costs_no_song(catalogue, half, alone, nodes):
     assert len(ended) == SONGS
     assert all(outcome.error is None for _, outcome in ended)
     assert stems(catalogue) == alone
-
-
-def test_an_address_without_a_cluster_is_said():
-    command = [*COMMAND, "separate", "x.wav", "-o", "out", "--ray", "no address"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "no address" in done.stderr
