@@ -24,6 +24,7 @@ from streamsep.cli.echo import echo
 from streamsep.cli.ray_options import RayOptions
 from streamsep.cli.separate import Report
 from streamsep.cluster.catalogue import Catalogue, find_catalogue
+from streamsep.cluster.dashboard import RayMetrics
 from streamsep.cluster.extra import load_for_cluster
 from streamsep.cluster.manifest import Manifest
 from streamsep.cluster.plan import PlannedSong, folder_of, place_of, plan_run
@@ -155,11 +156,12 @@ def _run(
     planned = {song.row.song: song for song in todo}
     with connected(cluster.address or ""), _bar(len(todo)) as bar:
         workers = RayWorkers(wanted.task, gpus_per_worker=cluster.gpus_per_worker)
-        totals, written_s = Throughput(len(todo)), 0.0
+        totals, metrics, written_s = Throughput(len(todo)), RayMetrics(), 0.0
         with closing(workers.run([song.order for song in todo])) as outcomes:
             for order, outcome in outcomes:
                 song = planned[order.song]
                 totals.add(outcome)
+                metrics.add(outcome)
                 manifest.note(song.ended(outcome))
                 with report.failure_of(song.job):
                     for notice in outcome.notices:

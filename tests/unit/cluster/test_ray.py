@@ -1,6 +1,7 @@
 """A catalogue over a real Ray cluster of two nodes, with a real object store, whatever dies."""
 
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -84,7 +85,7 @@ def states(catalogue):
 
 
 def test_stems_are_those_of_one_machine_and_are_made_once(
-    command, catalogue, half, alone, tmp_path
+    command, catalogue, half, alone, nodes, tmp_path
 ):
     catalogue.put("in/bad.wav", b"no sound")
     totals = tmp_path / "streamsep.prom"
@@ -95,6 +96,8 @@ def test_stems_are_those_of_one_machine_and_are_made_once(
     assert f"{SONGS} separated, 1 failed" in first.stderr
     assert "times real time a worker" in first.stderr
     assert f"}} {SONGS}\n" in totals.read_text()
+    done = r'ray_streamsep_songs\w*{[^}]*state="done"[^}]*} 12.0'
+    wait_until(lambda: re.search(done, nodes.metrics()), "the songs among Ray's metrics")
     catalogue.fs.rm_file("songs/in/bad.wav")
     catalogue.fs.rm_file("songs/out/s03.beat.wav")
     again = separate(command, catalogue, half)
