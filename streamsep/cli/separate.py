@@ -20,7 +20,7 @@ from streamsep.audio.files.encoding import CODECS, Encoding
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.part_files import remove_leftovers
 from streamsep.audio.files.pipe_input import is_pipe
-from streamsep.audio.files.sound_choice import WHOLE, SoundChoice
+from streamsep.audio.files.sound_choice import SoundChoice
 from streamsep.audio.files.sound_writer import DEPTHS
 from streamsep.cli.echo import echo
 from streamsep.cli.names import Names
@@ -32,6 +32,7 @@ from streamsep.cli.options import (
     track_option,
 )
 from streamsep.cli.progress import ProgressBars
+from streamsep.cli.ray_options import RayOptions, ray_options
 from streamsep.dsp.decibels import to_db
 from streamsep.errors import (
     ArgumentError,
@@ -45,12 +46,12 @@ from streamsep.offline.jobs import SOUND_FORMATS, Job, Template, plan
 from streamsep.offline.made_from import MadeFrom, StemRecords, facts_of, mark_of_all, note_made
 from streamsep.offline.parallel import Stopped, run_parallel
 from streamsep.offline.song_search import find_input_files
+from streamsep.offline.song_states import DONE, TAKEN, TO_DO, song_state
 from streamsep.offline.stem_writer import write_stems
 from streamsep.separation import load_separator, stem_gains
 from streamsep.separation.combination import BLENDS, combined
 from streamsep.separation.per_pair import LAYOUT_WAYS, PairSeparators
 
-TO_DO, DONE, TAKEN = "to do", "done", "taken"
 TRACEBACK = "STREAMSEP_TRACEBACK"  # in the environment: shows where foreign errors come from
 ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
 
@@ -136,6 +137,7 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
     help="A second model, over the first one's beat: the vocals left there go with the others.",
 )
 @device_option
+@ray_options
 def command(
     names: tuple[str, ...],
     output: str | None,
@@ -154,6 +156,7 @@ def command(
     blend: str | None,
     second: FoundModel | None,
     device: str,
+    cluster: RayOptions,
 ) -> None:
     """Split sound files and videos into stems, faster than they play.
 
@@ -172,6 +175,20 @@ def command(
     except ArgumentError as error:
         raise click.UsageError(f"-o or --format: {error}") from error
     encoding = Encoding(int(bits) if bits else None, codec)
+    choice = SoundChoice(track, channel)
+    if cluster.address is not None:
+        from streamsep.cli.separate_on_ray import Wanted, separate_on_ray
+
+        alone = {
+            "several models": len(models) > 1 or second is not None,
+            "--layout keep": layout == "keep",
+            "--format stem.m4a": form == "stem.m4a",
+        }
+        cluster.refuse_with([what for what, asked in alone.items() if asked])
+        wanted = Wanted(stems, encoding, choice, gain, overwrite, as_json, models[0], device)
+        separate_on_ray(names, output, form, wanted, cluster)
+        return
+    cluster.refuse_alone()
     found = find_input_files(names)
     songs = found.files
     for suffix in {template.suffix_for(song) for song in songs}:
@@ -187,13 +204,10 @@ def command(
     separator = load()
     jobs = plan(songs, template, stems, separator.stems)
     stem_gains([*{stem for job in jobs for stem in job.targets}], separator.stems)
-    choice = SoundChoice(track, channel)
     mark = mark_of_all(model)
-    options: dict[str, Any] = {"gain_db": gain, **encoding.facts}
+    options: dict[str, Any] = {"gain_db": gain, **encoding.facts, **choice.facts}
     keeps_layout = layout == "keep"
     options |= {"layout": layout} if keeps_layout else {}
-    if choice != WHOLE:  # records of before it don't have it
-        options |= {"track": track, "channel": channel}
     facts = {job.song.path: facts_of(job.song.path, mark, options) for job in jobs}
     records = StemRecords()
     states = {
@@ -241,15 +255,9 @@ def command(
 
 
 def _state(job: Job, facts: MadeFrom | None, records: StemRecords) -> str:
-    """Say whether a song is to be done, is done, or its stems' names are taken by other files."""
-    if facts is None or is_pipe(job.song.path):
+    if is_pipe(job.song.path):
         return TO_DO
-    known = [records.of(target) for target in job.targets.values()]
-    if all(record is not None and record.is_same(facts) for record in known):
-        return DONE
-    pairs = zip(job.targets.values(), known, strict=True)
-    taken = any(record is None and os.path.isfile(target) for target, record in pairs)
-    return TAKEN if taken else TO_DO
+    return song_state(facts, ((os.path.isfile(t), records.of(t)) for t in job.targets.values()))
 
 
 class Report:
