@@ -22,8 +22,8 @@ from streamsep.remote.hosting import (
     DEFAULT_PORT,
     PartyConfig,
     PartyHost,
-    code_text,
 )
+from streamsep.remote.invitation import code_text
 from streamsep.remote.server import Where
 
 DEFAULTS = LiveConfig()

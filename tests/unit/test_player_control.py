@@ -1,10 +1,13 @@
 """A real player under control of programs: by a socket, by a port, and by the bridges."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import mido
 import pytest
@@ -99,6 +102,41 @@ def test_the_music_goes_on_when_control_ends(player, tmp_path):
         pass
     before = player.position_s
     wait_until(lambda: player.position_s > before + 0.2, "the music to go on")
+
+
+def test_a_server_that_is_killed_is_started_again_and_the_music_goes_on(player, tmp_path):
+    said = []
+    with PlayerControl(player, Where(socket=tmp_path / "control"), said.append):
+        for process in servers():
+            os.kill(process, signal.SIGKILL)
+        wait_until(lambda: said, "the line about it")
+        before = player.position_s
+        wait_until(lambda: player.position_s > before + 0.2, "the music to go on")
+        wait_until(lambda: answers(tmp_path / "control"), "the server again")
+        assert len(said) == 1
+    assert servers() == []
+
+
+def servers():
+    """The processes of servers that this one has started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            command = (path.parent / "cmdline").read_bytes()
+        except (OSError, IndexError):  # it has just ended
+            continue
+        if parent == os.getpid() and b"server_main" in command:
+            found.append(int(path.parent.name))
+    return found
+
+
+def answers(path):
+    try:
+        with Script(path) as script:
+            return script.ask(type="state")["type"] == "reply"
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize(
