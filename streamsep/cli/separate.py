@@ -131,6 +131,8 @@ def command(
         raise click.UsageError(f"-o or --format: {error}") from error
     depth = int(bits) if bits else None
     if cluster.address is not None:
+        if parallel > 1:
+            raise click.UsageError("--jobs is of one machine, --ray of many: leave one out")
         from streamsep.cli.separate_on_ray import Wanted, separate_on_ray
 
         wanted = Wanted(stems, depth, gain, overwrite, as_json, model, device)

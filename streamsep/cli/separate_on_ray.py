@@ -25,10 +25,10 @@ from streamsep.cli.ray_options import RayOptions
 from streamsep.cli.separate import Report
 from streamsep.cluster.catalogue import Catalogue, find_catalogue
 from streamsep.cluster.dashboard import RayMetrics
-from streamsep.cluster.extra import load_for_cluster
 from streamsep.cluster.manifest import Manifest
 from streamsep.cluster.plan import PlannedSong, folder_of, place_of, plan_run
 from streamsep.cluster.ray import RayWorkers
+from streamsep.cluster.ray_extra import load_for_cluster
 from streamsep.cluster.store import StorePath, is_uri
 from streamsep.cluster.throughput import Throughput
 from streamsep.cluster.worker import ModelBundle, SeparationTask, SongOrder

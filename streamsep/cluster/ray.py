@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from streamsep.cluster.extra import load_for_cluster
+from streamsep.cluster.ray_extra import load_for_cluster
 from streamsep.cluster.worker import Outcome, SeparationTask, SongOrder, SongWorker
 from streamsep.errors import BackendError, StreamsepError, first_line
 

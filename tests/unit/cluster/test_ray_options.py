@@ -24,6 +24,7 @@ def song(tmp_path):
         ("--dry-run",),
         ("--prometheus", "x"),
         ("--ray",),  # without -o
+        ("-o", "out", "--jobs", "2", "--ray"),
         ("-o", "out", "--ray", "a.wav"),  # a file for an address
         ("-o", "out", "--ray", "http://host/x"),
     ],
