@@ -10,6 +10,7 @@ import pytest
 
 from streamsep.cluster.manifest import FAILED, Manifest
 from streamsep.cluster.ray import RayWorkers
+from streamsep.cluster.store import PARTS
 from streamsep.cluster.worker import ModelBundle, SeparationTask, SongOrder, SongWorker
 from streamsep.errors import BackendError, ModelError
 from streamsep.offline.separate import separate_file
@@ -88,6 +89,7 @@ def test_stems_are_those_of_one_machine_and_are_made_once(
     command, catalogue, half, alone, nodes, tmp_path
 ):
     catalogue.put("in/bad.wav", b"no sound")
+    catalogue.put(f"out/{PARTS}/0123.wav", b"left by a killed worker")
     totals = tmp_path / "streamsep.prom"
     first = separate(command, catalogue, half, "--prometheus", totals)
     assert first.code == 3, first.stderr
