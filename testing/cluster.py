@@ -81,7 +81,10 @@ class Nodes:
         from ray.cluster_utils import Cluster
 
         self._folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")  # a socket's path may be 100 long
-        options = dict(num_cpus=cores, object_store_memory=STORE_BYTES, include_dashboard=False)
+        # Ray takes our word for the GPUs, of which there are none.
+        options = dict(
+            num_cpus=cores, num_gpus=1, object_store_memory=STORE_BYTES, include_dashboard=False
+        )
         head = dict(options, node_ip_address=HEAD, temp_dir=self._folder)
         self._cluster = Cluster(initialize_head=True, head_node_args=head)
         self.address = self._cluster.address

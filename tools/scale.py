@@ -4,7 +4,8 @@
     python tools/scale.py overhead --songs 10000 --nodes 4   # the driver's share of a song
     python tools/scale.py chaos --songs 300 --every 5        # workers killed all the while
 
-`speed` tells start-up from the time of a song by runs over a quarter of the songs and over all.
+`speed` tells the start from the time of a song by runs over a quarter of the songs and over all; on
+a machine that does other things too its processor times hold, and the times that passed don't.
 `overhead` has workers that do nothing: what is left is Ray, the driver and the manifest. `chaos`
 exits with 1 unless every stem is, byte by byte, that of one machine. Other programs that run
 meanwhile make every time longer: each figure comes with the load of the machine.
@@ -18,7 +19,9 @@ import resource
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
@@ -33,23 +36,56 @@ COMMAND = [sys.executable, "-m", "streamsep", "separate"]
 SOURCE = "s3://songs/in"
 
 
-def timed(*arguments) -> float:
-    """Run a command and return how many seconds it took."""
-    started = time.monotonic()
+class ProcessorTime:
+    """Processor seconds of all that this process has started, whoever reaps it; by sampling."""
+
+    def __init__(self, every_s: float = 0.1) -> None:
+        self._every_s = every_s
+        self._seen: dict[int, float] = {}
+        threading.Thread(target=self._sample, daemon=True).start()
+
+    def __call__(self) -> float:
+        return sum(self._seen.copy().values())
+
+    def _sample(self) -> None:
+        tick = os.sysconf("SC_CLK_TCK")
+        while True:
+            parents, times = {}, {}
+            for folder in Path("/proc").glob("[0-9]*"):
+                with suppress(OSError):
+                    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                    number = int(folder.name)
+                    parents[number] = int(fields[1])
+                    times[number] = (int(fields[11]) + int(fields[12])) / tick
+            for number, seconds in times.items():
+                above = parents[number]
+                while above > 1 and above != os.getpid():
+                    above = parents.get(above, 0)
+                if above > 1:
+                    self._seen[number] = seconds
+            time.sleep(self._every_s)
+
+
+def run_command(*arguments) -> None:
     subprocess.run([*COMMAND, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
-    return time.monotonic() - started
 
 
-def measured(songs: list[Path], model: str, *how) -> tuple[float, float]:
-    """Return the seconds of a song and of the start, from a run over some and one over all."""
-    few = songs[: max(1, len(songs) // 4)]
+def measured(songs: list[Path], model: str, *how) -> list[tuple[float, float]]:
+    """Return seconds of a song and of the start: those that passed, and the processor's.
+
+    From a run over some of the songs and one over all.
+    """
+    few, processor_s = songs[: max(1, len(songs) // 4)], ProcessorTime()
+    times = [(time.monotonic(), 0.0)]
     with tempfile.TemporaryDirectory() as folder:
-        times = [
-            timed(*some, "-o", f"{folder}/{number}", "--model", model, *how)
-            for number, some in enumerate((few, songs))
-        ]
-    each_s = (times[1] - times[0]) / (len(songs) - len(few))
-    return each_s, times[0] - len(few) * each_s
+        for number, some in enumerate((few, songs)):
+            run_command(*some, "-o", f"{folder}/{number}", "--model", model, *how)
+            times.append((time.monotonic(), processor_s()))
+    found = []
+    for start, between, end in zip(*times, strict=True):
+        each_s = ((end - between) - (between - start)) / (len(songs) - len(few))
+        found.append((each_s, between - start - len(few) * each_s))
+    return found
 
 
 def speed(asked: argparse.Namespace) -> int:
@@ -57,16 +93,17 @@ def speed(asked: argparse.Namespace) -> int:
         songs = [Path(folder) / f"s{number:04}.wav" for number in range(asked.songs)]
         for number, song in enumerate(songs):
             song.write_bytes(song_bytes(asked.seconds, seed=number))
-        jobs_s, jobs_start_s = measured(songs, asked.model, "--jobs", 2)
+        alone = measured(songs, asked.model, "--jobs", 2)
         nodes = Nodes(count=2, cores=1)
         try:
-            ray_s, ray_start_s = measured(songs, asked.model, "--ray", nodes.address)
+            cluster = measured(songs, asked.model, "--ray", nodes.address)
         finally:
             nodes.stop()
     print(f"{asked.songs} songs of {asked.seconds:g} s, model {asked.model}")
-    print(f"--jobs 2   {1_000 * jobs_s:7.0f} ms a song, start {jobs_start_s:5.1f} s")
-    print(f"two nodes  {1_000 * ray_s:7.0f} ms a song, start {ray_start_s:5.1f} s")
-    print(f"two nodes have {jobs_s / ray_s:.2f} of the speed of --jobs 2, the start aside")
+    for what, *pair in zip(("passed", "of the processor"), alone, cluster, strict=True):
+        for name, (each_s, start_s) in zip(("--jobs 2", "two nodes"), pair, strict=True):
+            print(f"{name:10} {1_000 * each_s:6.0f} ms a song, start {start_s:5.1f} s {what}")
+        print(f"two nodes have {pair[0][0] / pair[1][0]:.2f} of the speed, the start aside")
     return 0
 
 
@@ -125,7 +162,7 @@ def killed_all_the_while(asked: argparse.Namespace) -> int:
             content = song_bytes(asked.seconds, seed=number)
             (here / "in" / f"s{number:04}.wav").write_bytes(content)
             store.put(f"in/s{number:04}.wav", content)
-        timed(here / "in", "-o", here / "out", "--model", asked.model)
+        run_command(here / "in", "-o", here / "out", "--model", asked.model)
         nodes = Nodes(count=2, cores=1)
         try:
             arguments = [SOURCE, "-o", "s3://songs/out", "--model", asked.model]

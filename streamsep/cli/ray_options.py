@@ -54,10 +54,10 @@ class RayOptions:
 
 
 def _address(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
-    if value in (None, OWN, "auto", "local") or re.fullmatch(r"(ray://)?[^/\s]+:\d+", value or ""):
+    if value in (None, OWN, "auto", "local") or re.fullmatch(r"[^/\s]+:\d+", value or ""):
         return value
     raise click.BadParameter(
-        f"{value!r} is no address; expected HOST:PORT, ray://HOST:PORT, auto or local; "
+        f"{value!r} is no address; expected HOST:PORT, auto or local; "
         "without an address, give --ray at the end",
         ctx=context,
         param=option,

@@ -177,6 +177,8 @@ def command(
     encoding = Encoding(int(bits) if bits else None, codec)
     choice = SoundChoice(track, channel)
     if cluster.address is not None:
+        if parallel > 1:
+            raise click.UsageError("--jobs is of one machine, --ray of many: leave one out")
         from streamsep.cli.separate_on_ray import Wanted, separate_on_ray
 
         alone = {

@@ -26,11 +26,11 @@ from streamsep.cli.ray_options import RayOptions
 from streamsep.cli.separate import Report
 from streamsep.cluster.catalogue import Catalogue, find_catalogue
 from streamsep.cluster.dashboard import RayMetrics
-from streamsep.cluster.extra import load_for_cluster
 from streamsep.cluster.manifest import Manifest
 from streamsep.cluster.plan import PlannedSong, folder_of, place_of, plan_run
 from streamsep.cluster.ray import RayWorkers
-from streamsep.cluster.store import StorePath, is_uri
+from streamsep.cluster.ray_extra import load_for_cluster
+from streamsep.cluster.store import PARTS, StorePath, is_uri, names_under, remove_files
 from streamsep.cluster.throughput import Throughput
 from streamsep.cluster.worker import ModelBundle, SeparationTask, SongOrder
 from streamsep.errors import BackendError, first_line
@@ -80,11 +80,14 @@ def separate_on_ray(
     folder = folder_of(output)
     manifest = Manifest(place_of(cluster.manifest or f"{folder}/{MANIFEST}"))
     catalogue = find_catalogue(names)
-    songs = _planned(catalogue, template, folder, manifest, wanted)
+    there = names_under(folder) if is_uri(folder) else set()
+    songs = _planned(catalogue, template, there, manifest, wanted)
     todo = [song for song in songs if song.state == TO_DO]
     if cluster.dry_run:
         _tell_cost(todo, len(songs), wanted, cluster)
         return
+    remove_files(name for name in there if f"/{PARTS}/" in name)  # of killed workers
+    remove_leftovers(target.parent for song in songs for target in song.local_targets)
     for song in songs:
         manifest.note(song.row)
     manifest.save()
@@ -107,7 +110,7 @@ def separate_on_ray(
 
 
 def _planned(
-    catalogue: Catalogue, template: Template, folder: str, manifest: Manifest, wanted: Wanted
+    catalogue: Catalogue, template: Template, there: set[str], manifest: Manifest, wanted: Wanted
 ) -> list[PlannedSong]:
     """Return what is to be done, as one machine would plan it."""
     files = catalogue.found.files
@@ -117,14 +120,11 @@ def _planned(
     stems = load_separator(wanted.model, device="cpu", offline=True).stems
     jobs = plan(files, template, wanted.stems, stems)
     stem_gains([*{stem for job in jobs for stem in job.targets}], stems)
-    local = {target.parent for job in jobs for target in job.targets.values()}
-    if not is_uri(folder):
-        remove_leftovers(local)
     return plan_run(
         jobs,
         catalogue,
         manifest.rows,
-        folder=folder,
+        there=there,
         model=model_mark(wanted.model),
         options={"gain_db": wanted.gain_db, **wanted.encoding.facts, **wanted.choice.facts},
         overwrite=wanted.overwrite,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streamsep.cluster.extra import load_for_cluster
+from streamsep.cluster.ray_extra import load_for_cluster
 from streamsep.cluster.worker import Outcome
 
 

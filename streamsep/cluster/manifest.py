@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from streamsep.cluster.extra import load_for_cluster
-from streamsep.cluster.store import is_uri, names_under, put, read_bytes, remove
+from streamsep.cluster.ray_extra import load_for_cluster
+from streamsep.cluster.store import is_uri, names_under, put, read_bytes, remove_files
 from streamsep.errors import ArgumentError, OutputError
 from streamsep.offline.made_from import MadeFrom
 from streamsep.offline.song_states import TO_DO
@@ -162,7 +162,7 @@ class Manifest:
         """
         self._write(self.uri, self.rows)
         self._news = {}
-        remove(self._parts())
+        remove_files(self._parts())
         if not is_uri(self.uri):
             with suppress(OSError):
                 os.rmdir(self._folder)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from streamsep.cluster.catalogue import Catalogue
 from streamsep.cluster.manifest import FAILED, ManifestRow
-from streamsep.cluster.store import StorePath, as_path, is_uri, names_under
+from streamsep.cluster.store import StorePath, as_path, is_uri
 from streamsep.cluster.worker import Outcome, SongOrder
 from streamsep.offline.jobs import Job
 from streamsep.offline.made_from import MadeFrom, StemRecords
@@ -34,6 +34,11 @@ class PlannedSong:
         """What a worker is told."""
         targets = {stem: str(target) for stem, target in self.job.targets.items()}
         return SongOrder(self.row.song, targets, tuple(targets), self.facts, self.row.deaths)
+
+    @property
+    def local_targets(self) -> list[Path]:
+        """Those of the targets that are on this machine."""
+        return [t for t in self.job.targets.values() if not isinstance(t, StorePath)]
 
     def ended(self, outcome: Outcome) -> ManifestRow:
         """Return the row once the song has come to an end."""
@@ -70,7 +75,7 @@ def plan_run(
     catalogue: Catalogue,
     rows: dict[str, ManifestRow],
     *,
-    folder: str,
+    there: Set[str],
     model: str,
     options: dict[str, Any],
     overwrite: bool,
@@ -83,14 +88,13 @@ def plan_run(
         What there is.
     rows
         Of the manifest, by song.
-    folder
-        See `folder_of`; of a store it is listed once.
+    there
+        URIs of all that is under the folder of the stems, if that is in a store.
     model, options
         See `MadeFrom`.
     overwrite
         Whether all is to be done again.
     """
-    there = names_under(folder) if is_uri(folder) else set()
     records = StemRecords()
     songs = []
     for job in jobs:
@@ -103,7 +107,7 @@ def plan_run(
     return songs
 
 
-def _is_there(target: Path, there: set[str]) -> bool:
+def _is_there(target: Path, there: Set[str]) -> bool:
     return str(target) in there if isinstance(target, StorePath) else os.path.isfile(target)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from streamsep.cluster.extra import load_for_cluster
+from streamsep.cluster.ray_extra import load_for_cluster
 from streamsep.cluster.worker import Outcome, SeparationTask, SongOrder, SongWorker
 from streamsep.errors import BackendError, StreamsepError, first_line
 
@@ -18,6 +18,15 @@ LOOK_S = 1.0  # how often the machines are counted
 # The second worker that a song gets is started for it alone; it gets no third.
 MOST_DEATHS = 2
 MOST_FAILED_STARTS = 10  # on end
+
+
+def workers_that_fit(node: Mapping[str, float], gpus_per_worker: float) -> int:
+    """Return how many workers a machine with these resources has room for, a core each."""
+    cores = node.get("CPU", 0.0)
+    if not gpus_per_worker:
+        return int(cores)
+    # (A tenth fits ten times, whatever binary fractions say.)
+    return int(min(cores, node.get("GPU", 0.0) / gpus_per_worker + 1e-9))
 
 
 @dataclass(slots=True)
@@ -83,16 +92,15 @@ class RayWorkers:
         """
         if time.monotonic() - self._counted_s < LOOK_S:
             return self._capacity
-        there = self._ray.cluster_resources()
-        room = there.get("CPU", 0.0)
-        if self._gpus:
-            room = min(room, there.get("GPU", 0.0) / self._gpus)
-        self._capacity, self._counted_s = int(room), time.monotonic()
+        nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+        # Node by node: what is left of each is of no use to a worker.
+        self._capacity = sum(workers_that_fit(node, self._gpus) for node in nodes)
+        self._counted_s = time.monotonic()
         if not self._capacity and not self._running:
+            cores, gpus = (sum(node.get(name, 0.0) for node in nodes) for name in ("CPU", "GPU"))
             raise BackendError(
-                f"the cluster has {there.get('CPU', 0.0):g} cores and {there.get('GPU', 0.0):g} "
-                "GPUs",
-                expected="room for a worker",
+                f"the cluster's {len(nodes)} machines have {cores:g} cores and {gpus:g} GPUs",
+                expected="one with room for a worker",
                 remedy="add machines, or ask for less of a GPU",
                 settings=("gpus_per_worker",),
             )
@@ -109,7 +117,7 @@ class RayWorkers:
         for order in orders:
             (self._suspects if order.deaths else self._waiting).append(order)
         try:
-            while self._waiting or self._suspects or self._running:
+            while self._waiting or self._suspects or self._is_busy():
                 self._start_workers()
                 refs = list(self._running)
                 done, _ = self._ray.wait(refs, num_returns=1, timeout=LOOK_S)
@@ -121,6 +129,9 @@ class RayWorkers:
             for running in self._running.values():
                 self._ray.kill(running.actor)
             self._running.clear()
+
+    def _is_busy(self) -> bool:
+        return any(r.order is not None or r.first is not None for r in self._running.values())
 
     def _start_workers(self) -> None:
         capacity = self.capacity()

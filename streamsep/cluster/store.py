@@ -16,7 +16,7 @@ from typing import Any
 
 from streamsep.audio.files.output_folder import make_folder
 from streamsep.audio.files.part_files import whole_file
-from streamsep.cluster.extra import load_for_cluster
+from streamsep.cluster.ray_extra import load_for_cluster
 from streamsep.cluster.retries import with_retries
 from streamsep.errors import AudioFileError, OutputError, StreamsepError, first_line
 
@@ -182,7 +182,7 @@ def names_under(folder: str) -> set[str]:
     return {str(as_path(fs.unstrip_protocol(name))) for name in found}
 
 
-def remove(uris: Iterable[str]) -> None:
+def remove_files(uris: Iterable[str]) -> None:
     """Remove files, if they are there."""
     for uri in uris:
         fs, path = file_system(uri)

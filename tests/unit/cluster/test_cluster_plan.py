@@ -5,6 +5,7 @@ import pytest
 from streamsep.cluster.catalogue import find_catalogue
 from streamsep.cluster.manifest import FAILED
 from streamsep.cluster.plan import folder_of, place_of, plan_run
+from streamsep.cluster.store import is_uri, names_under
 from streamsep.cluster.worker import Outcome
 from streamsep.errors import AudioFileError
 from streamsep.offline.jobs import Template, plan
@@ -23,11 +24,12 @@ class Run:
     def plan(self, model="m", overwrite=False):
         catalogue = find_catalogue([self.top])
         jobs = plan(catalogue.found.files, Template(place_of(self.output), None), None, STEMS)
+        folder = folder_of(self.output)
         songs = plan_run(
             jobs,
             catalogue,
             self.rows,
-            folder=folder_of(self.output),
+            there=names_under(folder) if is_uri(folder) else set(),
             model=model,
             options={"gain_db": 0.0},
             overwrite=overwrite,

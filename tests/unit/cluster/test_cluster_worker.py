@@ -13,6 +13,7 @@ from streamsep.errors import AudioFileError, BackendError, ModelError, OutputErr
 from streamsep.offline.made_from import MadeFrom, StemRecords
 from streamsep.offline.separate import separate_file
 from testing.cluster import song_bytes
+from tests.support.commands import limit_files
 
 STEMS = ("vocals", "beat")
 
@@ -121,3 +122,24 @@ def test_folders_of_killed_workers_are_removed(half, tmp_path, monkeypatch):
     worker.load()
     assert not left.exists()
     assert len(list(top.iterdir())) == 1
+
+
+def test_a_disk_that_gets_full_is_an_outcome(half, tmp_path):
+    song = tmp_path / "a.wav"
+    song.write_bytes(song_bytes())
+    code = (
+        "import sys; from streamsep.cluster.worker import *\n"
+        "w = SongWorker(SeparationTask(ModelBundle.of(Path(sys.argv[1])))); w.load()\n"
+        "order = SongOrder(sys.argv[2], {'vocals': sys.argv[3]}, ('vocals',))\n"
+        "print(type(w.separate(order).error).__name__)"
+    )
+    target = tmp_path / "out" / "a.vocals.wav"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(half), str(song), str(target)],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        preexec_fn=limit_files(100_000),
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "OutputError\n", done.stderr
+    assert [*target.parent.iterdir()] == []

@@ -10,8 +10,9 @@ import pytest
 
 from streamsep.cluster.manifest import FAILED, Manifest
 from streamsep.cluster.ray import RayWorkers
+from streamsep.cluster.store import PARTS
 from streamsep.cluster.worker import ModelBundle, SeparationTask, SongOrder, SongWorker
-from streamsep.errors import ModelError
+from streamsep.errors import BackendError, ModelError
 from streamsep.offline.separate import separate_file
 from streamsep.offline.song_states import DONE
 from testing.cluster import RAY_ENVIRONMENT, Nodes, song_bytes, workers_now
@@ -88,6 +89,7 @@ def test_stems_are_those_of_one_machine_and_are_made_once(
     command, catalogue, half, alone, nodes, tmp_path
 ):
     catalogue.put("in/bad.wav", b"no sound")
+    catalogue.put(f"out/{PARTS}/0123.wav", b"left by a killed worker")
     totals = tmp_path / "streamsep.prom"
     first = separate(command, catalogue, half, "--prometheus", totals)
     assert first.code == 3, first.stderr
@@ -116,7 +118,8 @@ def test_a_dry_run_measures_and_keeps_nothing(command, catalogue, half):
 
 
 def test_a_killed_worker_costs_no_song(catalogue, half, alone):
-    workers = RayWorkers(SeparationTask(ModelBundle.of(half)))
+    """Workers that have a share of a GPU, of which their models make no use here."""
+    workers = RayWorkers(SeparationTask(ModelBundle.of(half), "cpu"), gpus_per_worker=0.5)
     outcomes = workers.run(orders(catalogue))
     ended = [next(outcomes)]
     os.kill(workers_now()[0], signal.SIGKILL)
@@ -180,6 +183,12 @@ def test_a_poison_song_takes_one_worker_and_one_of_its_own(catalogue, half, alon
         [again]
     )
     assert outcome.deaths == 3
+
+
+def test_a_share_that_no_node_has_is_refused(nodes):
+    workers = RayWorkers(SeparationTask(ModelBundle("none")), gpus_per_worker=2.0)
+    with pytest.raises(BackendError, match="2 GPUs"):
+        list(workers.run([SongOrder("a.wav", {}, STEMS)]))
 
 
 def test_a_model_that_workers_can_not_load_is_said(nodes):

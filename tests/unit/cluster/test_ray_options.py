@@ -24,8 +24,10 @@ def song(tmp_path):
         ("--dry-run",),
         ("--prometheus", "x"),
         ("--ray",),  # without -o
+        ("-o", "out", "--jobs", "2", "--ray"),
         ("-o", "out", "--ray", "a.wav"),  # a file for an address
         ("-o", "out", "--ray", "http://host/x"),
+        ("-o", "out", "--ray", "ray://head:10001"),  # whose drivers are no part of the cluster
     ],
 )
 def test_options_that_do_not_go_together_are_refused(command, song, options):
@@ -34,7 +36,7 @@ def test_options_that_do_not_go_together_are_refused(command, song, options):
     assert "--" in done.stderr
 
 
-@pytest.mark.parametrize("address", ["local", "auto", "head:6379", "ray://head:10001", "[::1]:1"])
+@pytest.mark.parametrize("address", ["local", "auto", "head:6379", "[::1]:1"])
 def test_addresses_are_passed_on(command, tmp_path, half, address):
     (tmp_path / "empty").mkdir()
     done = command("separate", tmp_path / "empty", "-o", tmp_path, "--ray", address)

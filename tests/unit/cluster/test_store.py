@@ -3,6 +3,8 @@
 import pickle
 import random
 import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import fsspec
@@ -104,6 +106,25 @@ def test_where_writing_is_not_whole_a_temporary_name_comes_first(tmp_path, monke
     assert len(seen) == 2
     assert all(PARTS in path for path in seen)
     assert not list((tmp_path / "store/a" / PARTS).iterdir())
+
+
+def test_a_song_comes_from_a_web_server(tmp_path):
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "a b.wav").write_bytes(b"content")
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path / "web")
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        uri = f"http://127.0.0.1:{server.server_port}/a%20b.wav"
+        try:
+            found = find_catalogue([uri])
+            (song,) = found.found.files
+            assert str(song.path) == uri
+            assert found.facts(song.path, "model", {}).size == len(b"content")
+            assert fetch(uri, tmp_path).read_bytes() == b"content"
+            with pytest.raises(AudioFileError):
+                find_catalogue([f"http://127.0.0.1:{server.server_port}/none.wav"])
+        finally:
+            server.shutdown()
 
 
 def test_a_store_that_comes_back_is_waited_for(bucket, tmp_path, monkeypatch):

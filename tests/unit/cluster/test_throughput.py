@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from streamsep.cluster.ray import workers_that_fit
 from streamsep.cluster.throughput import Throughput
 from streamsep.cluster.worker import Outcome
 from streamsep.errors import AudioFileError
@@ -37,3 +38,19 @@ def test_prometheus_reads_it(totals):
     assert "streamsep_workers 3" in text
     assert 'streamsep_songs_done_total{node="a"} 2' in text
     assert 'streamsep_sound_seconds_total{node="b\\"\\n\\\\"} 20' in text
+
+
+@pytest.mark.parametrize(
+    ("node", "share", "count"),
+    [
+        ({"CPU": 8.0}, 0.0, 8),
+        ({"CPU": 8.0, "GPU": 1.0}, 0.25, 4),
+        ({"CPU": 16.0, "GPU": 1.0}, 0.1, 10),
+        ({"CPU": 8.0, "GPU": 1.0}, 0.75, 1),  # what is left of a GPU is of no use
+        ({"CPU": 2.0, "GPU": 4.0}, 1.0, 2),
+        ({"CPU": 8.0}, 1.0, 0),
+        ({"memory": 1.0}, 0.0, 0),
+    ],
+)
+def test_workers_fit_a_machine_by_its_cores_and_gpus(node, share, count):
+    assert workers_that_fit(node, share) == count
