@@ -33,6 +33,7 @@ from streamsep.cli.options import (
 )
 from streamsep.cli.progress import ProgressBars
 from streamsep.cli.ray_options import RayOptions, ray_options
+from streamsep.cli.sandbox import OPTION, SandboxedCommand, note_progress
 from streamsep.dsp.decibels import to_db
 from streamsep.errors import (
     ArgumentError,
@@ -56,7 +57,7 @@ TRACEBACK = "STREAMSEP_TRACEBACK"  # in the environment: shows where foreign err
 ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
 
 
-@click.command()
+@click.command(cls=SandboxedCommand)
 @click.argument("names", nargs=-1, required=True, metavar="FILE|FOLDER|GLOB…")
 @click.option(
     "-o",
@@ -121,6 +122,13 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
     "as_json",
     is_flag=True,
     help="Print one JSON object for each file and for each thing to be said of it.",
+)
+@click.option(
+    OPTION,
+    is_flag=True,
+    expose_value=False,
+    help="For a model of strangers: run it in a process of its own, with limits of memory and "
+    "time, and without network where the system allows that.  (Linux)",
 )
 @several_models_option
 @click.option(
@@ -238,6 +246,7 @@ def command(
 
                 def on_progress(share: float) -> None:
                     check()
+                    note_progress()
                     show(share)
 
                 song, targets = job.song.path, job.targets
