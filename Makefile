@@ -8,7 +8,7 @@ FAST_PACKAGES = libportaudio2 ffmpeg
 SERVER_PACKAGES = libasound2-plugins pulseaudio pulseaudio-utils pipewire pipewire-pulse wireplumber \
     dbus-daemon jackd2 tmux fluidsynth timgm6mb-soundfont gcc libc6-dev
 
-.PHONY: demo check lint fast test test-server test-rest wheels clean
+.PHONY: demo check lint fast test test-server test-rest fuzz wheels clean
 
 # The light install: no torch, no compiler.
 demo: .venv-demo/.installed
@@ -39,6 +39,11 @@ test-server:
 
 test-rest:
 	nice -n 19 $(ALONG) -m 'not server and not hardware'
+
+# Five minutes of inputs that nobody would write, for all that reads what others wrote.
+fuzz: .venv/.installed
+	@.venv/bin/python -c 'import atheris' 2>/dev/null || .venv/bin/python -m pip install -qq --editable '.[fuzz]'
+	@OMP_NUM_THREADS=1 .venv/bin/python tools/fuzz.py --minutes 5
 
 # dist/, and what is in it tried in an empty environment.
 wheels: .venv/.installed

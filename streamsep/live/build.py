@@ -41,9 +41,12 @@ from streamsep.live.prepared_stems import PreparedStems
 from streamsep.live.prompter import Prompter
 from streamsep.live.recording import recorded_files, recording, refuse_overwriting
 from streamsep.live.singers_score import scoring
-from streamsep.live.song_files import open_first, song_opener, songs_of
+from streamsep.live.song_files import song_opener, songs_of
+from streamsep.live.song_list import SongList
+from streamsep.live.song_lyrics import SongLyrics
+from streamsep.live.song_mover import SongMover
 from streamsep.live.transport import Transport
-from streamsep.lyrics import Lyrics, find_lyrics, load_lyrics
+from streamsep.lyrics import load_lyrics
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.guards import GuardWatch
@@ -63,8 +66,8 @@ class LiveParts:
     ----------
     session
         Warmed up; ``pump`` calls it for every block.
-    transport
-        Moves within the songs and from one to the next, where the input is files.
+    transport, mover
+        Where the input is files: what moves within them and from one to the next, and its thread.
     switcher
         Knows the models.
     microphones
@@ -86,6 +89,7 @@ class LiveParts:
     session: Session
     pump: DuplexPump
     transport: Transport | None
+    mover: SongMover | None
     switcher: ModelSwitcher
     microphones: Mapping[str, MicrophoneSource]
     voice_effects: list[VoiceChain]
@@ -117,7 +121,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     """
     songs = songs_of(config, events)
     files = _files_to_write(config, songs)
-    lyrics = _lyrics(config, songs, events)
+    prompter = _prompter(config, songs, events)
     models = open_run_models(config)
     for model in models.models[1:]:
         if isinstance(model, Path):
@@ -137,11 +141,14 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     devices = stack.enter_context(loopback(wanted, config.capture, spec, events))
     notices: list[Notice] = []
     stopping = threading.Event()
-    open_song = song_opener(spec, partial(_note, notices, events), stopping.is_set)
+    open_song = song_opener(
+        spec, config.sound_choice, partial(_note, notices, events), stopping.is_set
+    )
     watch = stack.enter_context(StreamWatch(events))
     with ExitStack() as opened:
         if config.listening == "file":
-            first = open_first(songs, open_song, events)
+            playable = SongList(songs, open_song, events)
+            first = playable.open_first()
             if first is not None:
                 opened.callback(first.close)
             played.append(SongSource(spec.sample_rate, spec.channels))
@@ -167,8 +174,6 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         session = _session(config, loaded, pump, microphones, events)
         records = recording(files, session, source, spec, block, overwrite=config.overwrite)
         recorders = stack.enter_context(records)
-        from_start = isinstance(source, SongSource)
-        prompter = Prompter(lyrics, from_start=from_start) if lyrics else None
         score = None
         if config.score:
             score = stack.enter_context(
@@ -181,24 +186,20 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
             stack.enter_context(low_latency_interpreter())
         opened.pop_all()
     sung = [file for file in microphones.values() if isinstance(file, FileSource)]
-    transport = None
+    transport, mover = None, None
     if played:
-        transport = Transport(
-            session,
-            played[0],
-            songs,
-            first,
-            open_song,
-            stems=models.separator.stems,
-            stays=not config.inputs,
-            events=events,
+        stays, names = not config.inputs, models.separator.stems
+        mover = SongMover(
+            session, played[0], playable, first, open_song, stays=stays, events=events
         )
-        stack.callback(transport.close)
+        transport = Transport(mover, session, played[0], playable, stems=names, stays=stays)
+        stack.callback(mover.close)
         stack.callback(stopping.set)
     parts = LiveParts(
         session=session,
         pump=pump,
         transport=transport,
+        mover=mover,
         switcher=ModelSwitcher(
             models.models,
             lambda model: loader.load(model, session.key),
@@ -221,18 +222,19 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     return parts
 
 
-def _lyrics(config: LiveConfig, songs: list[Song], events: EventLog) -> Lyrics | None:
-    say = partial(events.add, kind="warning", settings=("lyrics", "lyrics_encoding"))
-    encoding = config.lyrics_encoding
-    if config.lyrics == NO_LYRICS or (config.lyrics is None and not songs):
+def _prompter(config: LiveConfig, songs: list[Song], events: EventLog) -> Prompter | None:
+    """Return what shows lyrics, None where there can be none."""
+    from_files = config.listening == "file"
+    if config.lyrics == NO_LYRICS or (config.lyrics is None and not from_files):
         return None
     if config.lyrics is not None:
-        return load_lyrics(config.lyrics, encoding=encoding, say=say)
-    found = find_lyrics(songs[0].path, encoding=encoding, say=say)
-    if found is None:
+        say = partial(events.add, kind="warning", settings=("lyrics_encoding",))
+        lyrics = load_lyrics(config.lyrics, encoding=config.lyrics_encoding, say=say)
+        return Prompter(lyrics, from_start=from_files)
+    lyrics_of = SongLyrics(config.lyrics_encoding, events)
+    if len(songs) == 1 and lyrics_of(songs[0].path) is None:
         return None
-    events.add(f"lyrics: {found.origin}", kind="report", settings=("lyrics",))
-    return found.lyrics
+    return Prompter(lyrics_of, from_start=True)
 
 
 def _note(notices: list[Notice], events: EventLog, notice: Notice) -> None:

@@ -209,12 +209,12 @@ class LivePlayer(SongControls):
 
     def _pump(self) -> None:
         parts = self._parts
-        session, transport = parts.session, parts.transport
+        session, mover = parts.session, parts.mover
         try:
             parts.pump.run(
                 session.process_block,
                 self._stopping,
-                tail=session.latency.session if transport is None else 0,
+                tail=session.latency.session if mover is None else 0,
                 read_ahead=self._begin,
                 held=lambda: session.held,
             )
@@ -225,9 +225,9 @@ class LivePlayer(SongControls):
             self._begun.set()
 
     def _begin(self) -> None:
-        if (transport := self._parts.transport) is not None:
-            transport.on_song_end = lambda song: self.on_song_end(song)
-            transport.begin(self._stopping)
+        if (mover := self._parts.mover) is not None:
+            mover.on_song_end = lambda song: self.on_song_end(song)
+            mover.begin(self._stopping)
         self._begun.set()
 
     def _watch(self) -> None:
@@ -237,8 +237,8 @@ class LivePlayer(SongControls):
         try:
             while not wait_for([self._running], WATCH_S).done:
                 session.check()
-                if parts.transport is not None and parts.transport.fault is not None:
-                    raise parts.transport.fault
+                if parts.mover is not None and parts.mover.fault is not None:
+                    raise parts.mover.fault
                 if seconds is not None and session.seconds >= seconds:
                     self._stopping.set()
                 parts.switcher.watch(session)

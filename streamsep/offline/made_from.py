@@ -140,8 +140,8 @@ def _read(path: Path) -> dict[str, MadeFrom]:
     records = {}
     with suppress(OSError):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with suppress(ValueError, TypeError, KeyError):
-                fields = json.loads(line)
+            with suppress(ValueError, TypeError, KeyError, RecursionError):
+                fields = dict(json.loads(line))  # or anything else that is JSON
                 name = fields.pop("stem")
                 made_from = MadeFrom(**fields)
                 if math.isfinite(made_from.time_s):  # what it isn't of a number raises

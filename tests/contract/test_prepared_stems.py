@@ -65,7 +65,7 @@ def test_files_that_say_the_same_as_the_model_come_in_without_a_trace(model, wri
     stage, runs = Stage(model, path), []
     counted = runs_of(stage)
     stage.at(RATE, lambda: stage.transport.use_stems(stems))
-    stage.until(lambda: stage.transport._songs[0].readers)
+    stage.until(lambda: stage.transport.place().song.readers)
     # The files come in a little after what is read, and fade for a tenth of a second.
     for later in (RATE, RATE + 10_000):
         stage.at(later, lambda: runs.append(len(counted)))

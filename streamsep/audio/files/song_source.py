@@ -59,7 +59,7 @@ class Span(NamedTuple):
 
     song: Song | None
     sample: int
-    count: int
+    length: int
 
 
 class _Mark(NamedTuple):
@@ -113,6 +113,7 @@ class SongSource:
         self._marks: tuple[_Mark, ...] = (_Mark(0, None, 0),)
         self._done: deque[FileSource] = deque()
         self._leaving: list[FileSource] = []
+        self._closed = False
         self._ramp = (np.arange(1, SEAM_SAMPLES + 1) / SEAM_SAMPLES).astype(np.float32)[:, None]
 
     @property
@@ -152,7 +153,7 @@ class SongSource:
             first, last = max(mark.at, index), min(until, end)
             if first < last:
                 spans.append(Span(mark.song, mark.sample + first - mark.at, last - first))
-        known = sum(span.count for span in spans)
+        known = sum(span.length for span in spans)
         return [Span(None, 0, count - known), *spans] if known < count else spans
 
     def begun(self, after: int, last: int) -> list[Song | None]:
@@ -282,7 +283,10 @@ class SongSource:
         self._leaving = [self._done.popleft() for _ in range(len(self._done))]
 
     def close(self) -> None:
-        """Close all files."""
-        self.play(None, None)
+        """Close all files; what is known of where it was stays."""
+        self.drop_next()
+        if self._file is not None and not self._closed:
+            self._file.close()
+        self._closed = True
         self.reap()
         self.reap()
