@@ -86,7 +86,7 @@ def main() -> None:
         make_songs(songs)
         sf.write(folder / "singer.wav", 0.5 * voice(99), RATE)
         options = ["--output", "null", "--port", "0", "--cache-size", "0", "--model", "live"]
-        options += ["--mic", folder / "singer.wav", "--voice-effects", "off"]
+        options += ["--mic", str(folder / "singer.wav"), "--voice-effects", "off"]
         with (
             PartyRun(folder, songs, *options) as party,
             page(PHONE) as phone,
