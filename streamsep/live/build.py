@@ -23,7 +23,7 @@ from streamsep.audio.files.recorder import Recorder
 from streamsep.audio.files.song_source import Song, SongSource
 from streamsep.dsp.decibels import to_db
 from streamsep.effects.effect_plugins import load_effect
-from streamsep.effects.voice import voice_board
+from streamsep.effects.voice_chain import VoiceChain
 from streamsep.events import EventLog
 from streamsep.live.config import LOOPBACK, NO_LYRICS, LiveConfig, is_file_name
 from streamsep.live.endpoints import (
@@ -92,6 +92,7 @@ class LiveParts:
     mover: SongMover | None
     switcher: ModelSwitcher
     microphones: Mapping[str, MicrophoneSource]
+    voice_effects: list[VoiceChain]
     recorders: list[Recorder]
     spectrum: Spectrum | None
     prompter: Prompter | None
@@ -140,7 +141,9 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     devices = stack.enter_context(loopback(wanted, config.capture, spec, events))
     notices: list[Notice] = []
     stopping = threading.Event()
-    open_song = song_opener(spec, partial(_note, notices, events), stopping.is_set)
+    open_song = song_opener(
+        spec, config.sound_choice, partial(_note, notices, events), stopping.is_set
+    )
     watch = stack.enter_context(StreamWatch(events))
     with ExitStack() as opened:
         if config.listening == "file":
@@ -165,7 +168,9 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
             events=events,
             watch=watch,
         )
-        microphones = _open_microphones(config, stack.enter_context(streams), spec, events)
+        microphones, voice_effects = _open_microphones(
+            config, stack.enter_context(streams), spec, events
+        )
         session = _session(config, loaded, pump, microphones, events)
         records = recording(files, session, source, spec, block, overwrite=config.overwrite)
         recorders = stack.enter_context(records)
@@ -202,6 +207,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
             lighter=models.lighter,
         ),
         microphones=microphones,
+        voice_effects=voice_effects,
         recorders=recorders,
         spectrum=_spectrum(session, loaded.separator, block),
         prompter=prompter,
@@ -308,18 +314,20 @@ def _open_microphones(
     streams: Mapping[str, MicrophoneStream],
     spec: SeparatorSpec,
     events: EventLog,
-) -> dict[str, MicrophoneSource]:
-    """Open the microphones, each with effects of its own, by their faders' names."""
+) -> tuple[dict[str, MicrophoneSource], list[VoiceChain]]:
+    """Open the microphones, by their faders' names, and return their effects too."""
     found: dict[str, MicrophoneSource] = {}
+    effects: list[VoiceChain] = []
     for index, choice in enumerate(config.microphones):
         more = [load_effect(wish) for wish in config.mic_effect]
         say = partial(_say_of, role_name(index), events)
-        effect = voice_board(choice.voice_effects, spec.sample_rate, *more, say=say)
-        delay = effect.settle(spec.channels, config.block) if effect and more else 0
+        effect = VoiceChain(choice.voice_effects, spec.sample_rate, *more, say=say)
+        delay = effect.settle(spec.channels, config.block)
+        effects.append(effect)
         found[mic_name(index)] = open_microphone(
             choice, streams, spec, config.block, effect, effect_delay=delay, events=events
         )
-    return found
+    return found, effects
 
 
 def _streams_of(microphones: Mapping[str, MicrophoneSource]) -> list[MicrophoneStream]:
