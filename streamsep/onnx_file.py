@@ -11,6 +11,7 @@ import math
 import mmap
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from streamsep.errors import ModelError
@@ -18,6 +19,11 @@ from streamsep.errors import ModelError
 MAX_FILE_BYTES = 2**30
 MAX_TENSOR_ELEMENTS = 2**28
 MAX_DEPTH = 16
+MAX_AXES = 64
+# Fields of all messages together, which take about two seconds to look at. A graph of 10,000
+# nodes, many for a model, has some hundred thousand.
+MAX_FIELDS = 2_000_000
+MAX_TEXT_BYTES = 2**24  # of an entry of the metadata
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 
 # Field numbers of onnx.proto3.
@@ -134,13 +140,15 @@ def mapped_file(path: Path) -> Message:
 
 
 def _read_model(model: Message) -> dict[str, str]:
-    metadata, graphs = {}, 0
-    for number, value in _messages(model):
+    metadata, graphs, effort = {}, 0, _Effort()
+    for number, value in _messages(model, effort):
         if number == GRAPH:
-            _check_graph(value, 0)
+            _check_graph(value, 0, effort)
             graphs += 1
         elif number == METADATA:
-            texts = {n: bytes(text).decode() for n, text in _messages(value)}
+            if len(value) > MAX_TEXT_BYTES:
+                raise _UnfitError(f"has an entry of {len(value)} bytes in its metadata")
+            texts = {n: bytes(text).decode() for n, text in _messages(value, effort)}
             metadata[texts.get(1, "")] = texts.get(2, "")
         elif number == FUNCTIONS:
             raise _UnfitError("has functions of its own")
@@ -149,35 +157,47 @@ def _read_model(model: Message) -> dict[str, str]:
     return metadata
 
 
-def _check_graph(graph: Message, depth: int) -> None:
+class _Effort:
+    """How much of a file was looked at: a small one may be all fields, and a large one endless."""
+
+    def __init__(self) -> None:
+        self._fields = 0
+
+    def spend(self) -> None:
+        self._fields += 1
+        if self._fields > MAX_FIELDS:
+            raise _UnfitError(f"has more than {MAX_FIELDS} parts")
+
+
+def _check_graph(graph: Message, depth: int, effort: _Effort) -> None:
     if depth > MAX_DEPTH:
         raise _UnfitError(f"has graphs more than {MAX_DEPTH} deep")
-    for number, value in _messages(graph):
+    for number, value in _messages(graph, effort):
         if number == NODES:
-            _check_node(value, depth)
+            _check_node(value, depth, effort)
         elif number == INITIALIZERS:
-            _check_tensor(value)
+            _check_tensor(value, effort)
         elif number == SPARSE_INITIALIZERS:
             raise _UnfitError("has sparse weights")
 
 
-def _check_node(node: Message, depth: int) -> None:
-    for number, value in _messages(node):
+def _check_node(node: Message, depth: int, effort: _Effort) -> None:
+    for number, value in _messages(node, effort):
         if number == DOMAIN and bytes(value).decode() not in DOMAINS:
             raise _UnfitError(f"has operators of the domain {bytes(value[:80]).decode()!r}")
         if number != ATTRIBUTES:
             continue
-        for kind, attribute in _messages(value):
+        for kind, attribute in _messages(value, effort):
             if kind in TENSOR_VALUES:
-                _check_tensor(attribute)
+                _check_tensor(attribute, effort)
             elif kind in GRAPH_VALUES:
-                _check_graph(attribute, depth + 1)
+                _check_graph(attribute, depth + 1, effort)
             elif kind in SPARSE_VALUES:
                 raise _UnfitError("has sparse weights")
 
 
-def _check_tensor(tensor: Message) -> None:
-    for number, value in _fields(tensor):
+def _check_tensor(tensor: Message, effort: _Effort) -> None:
+    for number, value in _fields(tensor, effort):
         if number == EXTERNAL_DATA or (number == DATA_LOCATION and value != 0):
             raise _ScatteredError("keeps weights in other files")
     dims = tensor_dims(tensor)
@@ -192,12 +212,14 @@ def tensor_dims(tensor: Message) -> list[int]:
     Raises
     ------
     ValueError
-        If it isn't protobuf.
+        If it isn't protobuf, or has more axes than any tensor.
     """
     dims: list[int] = []
-    for number, value in _fields(tensor):
+    for number, value in _fields(tensor, None):
         if number == DIMS:
-            dims += [value] if isinstance(value, int) else _varints(value)
+            dims += [value] if isinstance(value, int) else islice(_varints(value), MAX_AXES + 1)
+            if len(dims) > MAX_AXES:  # whose product would take minutes
+                raise ValueError(f"a tensor of more than {MAX_AXES} axes")
     return dims
 
 
@@ -218,16 +240,18 @@ def keeps_weights_elsewhere(model: Message) -> bool:
     return False
 
 
-def _messages(message: Message) -> Iterator[tuple[int, Message]]:
+def _messages(message: Message, effort: _Effort) -> Iterator[tuple[int, Message]]:
     """Yield the fields that are texts, bytes or messages."""
-    for number, value in _fields(message):
+    for number, value in _fields(message, effort):
         if not isinstance(value, int):
             yield number, value
 
 
-def _fields(message: Message) -> Iterator[tuple[int, Message | int]]:
+def _fields(message: Message, effort: _Effort | None) -> Iterator[tuple[int, Message | int]]:
     position = 0
     while position < len(message):
+        if effort is not None:
+            effort.spend()
         number, value, position = message_field(message, position)
         if value is not None:
             yield number, value

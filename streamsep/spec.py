@@ -220,7 +220,10 @@ class ModelSpec(SeparatorSpec):
 
     @property
     def transform_delay(self) -> int:
-        """What the transform there and back delays by, in samples; see `StreamingSTFT`."""
+        """What the transform there and back delays by, in samples; see `StreamingSTFT`.
+
+        Of a ``waveform`` graph: the fade from run to run.
+        """
         return self.hop_length if self.window == "asymmetric" else self.n_fft - self.hop_length
 
     @property
@@ -414,7 +417,13 @@ def _check(spec: ModelSpec) -> None:
     _check_mode(spec)
     _check_complex(spec)
     _check_waveform(spec)
-    for name, shape in (("input", spec.features_shape), ("output", spec.estimate_shape)):
+    shapes: list[tuple[str, tuple[int, ...]]] = [
+        ("input", spec.features_shape),
+        ("output", spec.estimate_shape),
+    ]
+    if spec.spectrum_n_fft:
+        shapes.append(("spectra", (len(spec.stems), *spec.spectrum_shape)))
+    for name, shape in shapes:
         if math.prod(shape) > MAX_WINDOW_ELEMENTS:
             raise _bad(f"{name} shape", shape, f"at most {MAX_WINDOW_ELEMENTS} numbers")
     if not isinstance(spec.scores, Mapping) or not all(

@@ -16,7 +16,15 @@ from click.core import ParameterSource
 from streamsep.cli.echo import echo
 from streamsep.cli.lasting_output import never_wait_for_readers
 from streamsep.cli.names import Names
-from streamsep.cli.options import Decibels, Finite, device_option, models_option, with_options
+from streamsep.cli.options import (
+    Decibels,
+    Finite,
+    channel_option,
+    device_option,
+    models_option,
+    track_option,
+    with_options,
+)
 from streamsep.cli.profiles import profile_option
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
@@ -44,6 +52,8 @@ DEFAULTS = LiveConfig()
     "other programs play, a sound file, '-' for standard input, or a playlist (.m3u, .m3u8, .pls). "
     "Files play one after the other where it is given again.",
 )
+@track_option
+@channel_option
 @click.option(
     "--capture",
     metavar="APP",

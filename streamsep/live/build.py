@@ -23,7 +23,7 @@ from streamsep.audio.files.recorder import Recorder
 from streamsep.audio.files.song_source import Song, SongSource
 from streamsep.dsp.decibels import to_db
 from streamsep.effects.effect_plugins import load_effect
-from streamsep.effects.voice import voice_board
+from streamsep.effects.voice_chain import VoiceChain
 from streamsep.events import EventLog
 from streamsep.live.config import LOOPBACK, NO_LYRICS, LiveConfig, is_file_name
 from streamsep.live.endpoints import (
@@ -43,9 +43,10 @@ from streamsep.live.recording import recorded_files, recording, refuse_overwriti
 from streamsep.live.singers_score import scoring
 from streamsep.live.song_files import song_opener, songs_of
 from streamsep.live.song_list import SongList
+from streamsep.live.song_lyrics import SongLyrics
 from streamsep.live.song_mover import SongMover
 from streamsep.live.transport import Transport
-from streamsep.lyrics import Lyrics, find_lyrics, load_lyrics
+from streamsep.lyrics import load_lyrics
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.guards import GuardWatch
@@ -91,6 +92,7 @@ class LiveParts:
     mover: SongMover | None
     switcher: ModelSwitcher
     microphones: Mapping[str, MicrophoneSource]
+    voice_effects: list[VoiceChain]
     recorders: list[Recorder]
     spectrum: Spectrum | None
     prompter: Prompter | None
@@ -119,7 +121,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     """
     songs = songs_of(config, events)
     files = _files_to_write(config, songs)
-    lyrics = _lyrics(config, songs, events)
+    prompter = _prompter(config, songs, events)
     models = open_run_models(config)
     for model in models.models[1:]:
         if isinstance(model, Path):
@@ -139,7 +141,9 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     devices = stack.enter_context(loopback(wanted, config.capture, spec, events))
     notices: list[Notice] = []
     stopping = threading.Event()
-    open_song = song_opener(spec, partial(_note, notices, events), stopping.is_set)
+    open_song = song_opener(
+        spec, config.sound_choice, partial(_note, notices, events), stopping.is_set
+    )
     watch = stack.enter_context(StreamWatch(events))
     with ExitStack() as opened:
         if config.listening == "file":
@@ -164,12 +168,12 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
             events=events,
             watch=watch,
         )
-        microphones = _open_microphones(config, stack.enter_context(streams), spec, events)
+        microphones, voice_effects = _open_microphones(
+            config, stack.enter_context(streams), spec, events
+        )
         session = _session(config, loaded, pump, microphones, events)
         records = recording(files, session, source, spec, block, overwrite=config.overwrite)
         recorders = stack.enter_context(records)
-        from_start = isinstance(source, SongSource)
-        prompter = Prompter(lyrics, from_start=from_start) if lyrics else None
         score = None
         if config.score:
             score = stack.enter_context(
@@ -203,6 +207,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
             lighter=models.lighter,
         ),
         microphones=microphones,
+        voice_effects=voice_effects,
         recorders=recorders,
         spectrum=_spectrum(session, loaded.separator, block),
         prompter=prompter,
@@ -217,18 +222,19 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     return parts
 
 
-def _lyrics(config: LiveConfig, songs: list[Song], events: EventLog) -> Lyrics | None:
-    say = partial(events.add, kind="warning", settings=("lyrics", "lyrics_encoding"))
-    encoding = config.lyrics_encoding
-    if config.lyrics == NO_LYRICS or (config.lyrics is None and not songs):
+def _prompter(config: LiveConfig, songs: list[Song], events: EventLog) -> Prompter | None:
+    """Return what shows lyrics, None where there can be none."""
+    from_files = config.listening == "file"
+    if config.lyrics == NO_LYRICS or (config.lyrics is None and not from_files):
         return None
     if config.lyrics is not None:
-        return load_lyrics(config.lyrics, encoding=encoding, say=say)
-    found = find_lyrics(songs[0].path, encoding=encoding, say=say)
-    if found is None:
+        say = partial(events.add, kind="warning", settings=("lyrics_encoding",))
+        lyrics = load_lyrics(config.lyrics, encoding=config.lyrics_encoding, say=say)
+        return Prompter(lyrics, from_start=from_files)
+    lyrics_of = SongLyrics(config.lyrics_encoding, events)
+    if len(songs) == 1 and lyrics_of(songs[0].path) is None:
         return None
-    events.add(f"lyrics: {found.origin}", kind="report", settings=("lyrics",))
-    return found.lyrics
+    return Prompter(lyrics_of, from_start=True)
 
 
 def _note(notices: list[Notice], events: EventLog, notice: Notice) -> None:
@@ -308,18 +314,20 @@ def _open_microphones(
     streams: Mapping[str, MicrophoneStream],
     spec: SeparatorSpec,
     events: EventLog,
-) -> dict[str, MicrophoneSource]:
-    """Open the microphones, each with effects of its own, by their faders' names."""
+) -> tuple[dict[str, MicrophoneSource], list[VoiceChain]]:
+    """Open the microphones, by their faders' names, and return their effects too."""
     found: dict[str, MicrophoneSource] = {}
+    effects: list[VoiceChain] = []
     for index, choice in enumerate(config.microphones):
         more = [load_effect(wish) for wish in config.mic_effect]
         say = partial(_say_of, role_name(index), events)
-        effect = voice_board(choice.voice_effects, spec.sample_rate, *more, say=say)
-        delay = effect.settle(spec.channels, config.block) if effect and more else 0
+        effect = VoiceChain(choice.voice_effects, spec.sample_rate, *more, say=say)
+        delay = effect.settle(spec.channels, config.block)
+        effects.append(effect)
         found[mic_name(index)] = open_microphone(
             choice, streams, spec, config.block, effect, effect_delay=delay, events=events
         )
-    return found
+    return found, effects
 
 
 def _streams_of(microphones: Mapping[str, MicrophoneSource]) -> list[MicrophoneStream]:

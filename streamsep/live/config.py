@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from streamsep.audio.files.playlist import is_playlist
+from streamsep.audio.files.sound_choice import BOTH, WHOLE, SoundChoice
 from streamsep.audio.files.sound_writer import FORMATS
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
 from streamsep.dsp.voice_channel import AUTO as AUTO_CHANNEL
@@ -62,6 +63,9 @@ class LiveConfig:
         A device by name or number, ``mic`` for the system's default, ``loopback`` for what other
         programs play, or a sound file or a playlist. Several files play one after the other; with
         none, ``()``, there is silence until `LivePlayer.play` brings a song, and between songs.
+    track, channel
+        Of input files: which of their tracks of sound, by number, language or title, and whether
+        their ``left`` or ``right`` side alone, as of karaoke discs.
     capture
         With ``loopback``: the running player that is moved there, by name, program or number.
     output
@@ -122,6 +126,8 @@ class LiveConfig:
     """
 
     input: str | tuple[str, ...] = "mic"
+    track: str | None = None
+    channel: str = BOTH
     capture: str | None = None
     output: str = "speakers"
     record: Path | None = None
@@ -151,6 +157,8 @@ class LiveConfig:
 
     def __post_init__(self) -> None:
         """Take paths for names and names for paths, and refuse what can't be."""
+        if isinstance(self.track, int):
+            object.__setattr__(self, "track", str(self.track))
         for name in ("output", "mic"):
             if isinstance(getattr(self, name), Path):
                 object.__setattr__(self, name, str(getattr(self, name)))
@@ -223,6 +231,14 @@ class LiveConfig:
                 remedy="choose that, or capture nothing",
                 settings=("input", "capture"),
             )
+        chosen = [n for n in ("track", "channel") if getattr(self, n) not in (None, BOTH)]
+        if self.sound_choice != WHOLE and self.listening != "file":
+            raise ArgumentError(
+                f"the input {self.input!r} has no tracks or sides to choose from",
+                expected="a file as input",
+                remedy="name one, or leave that out",
+                settings=("input", *chosen),
+            )
         there = len(self.microphones)  # which raises what is wrong with them
         sung = [n for n in ("record_stems", "mic_effect", "score") if self._voices(n) > there]
         if sung:
@@ -252,6 +268,11 @@ class LiveConfig:
     def named_models(self) -> tuple[str | FoundModel, ...]:
         """What ``model`` holds, one by one; the first one plays."""
         return self.model if isinstance(self.model, tuple) else (self.model,)
+
+    @property
+    def sound_choice(self) -> SoundChoice:
+        """Of ``track`` and ``channel``."""
+        return SoundChoice(self.track, self.channel)
 
     @property
     def listening(self) -> Listening:

@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from streamsep.audio.files.notices import Notice
-from streamsep.errors import first_line
+from streamsep.effects.voice import VOICE_EFFECTS
+from streamsep.errors import ArgumentError, first_line
 from streamsep.events import EventLog
 from streamsep.live.build import LiveParts, build
 from streamsep.live.config import LiveConfig
@@ -317,6 +318,36 @@ class LivePlayer(SongControls):
     def has_microphone(self) -> bool:
         """Whether somebody may sing along."""
         return bool(self._parts.microphones)
+
+    @property
+    def voice_effects(self) -> str | None:
+        """What the first microphone's voice gets; None without one."""
+        effects = self._parts.voice_effects
+        return effects[0].preset if effects else None
+
+    def set_voice_effects(self, preset: str) -> None:
+        """Give the voices of all microphones other effects, faded in; plugins stay.
+
+        Parameters
+        ----------
+        preset
+            See `LiveConfig.voice_effects`.
+
+        Raises
+        ------
+        ArgumentError
+            If there are none of this name.
+        EffectError
+            If the extra that effects need is missing.
+        """
+        if preset not in VOICE_EFFECTS:
+            raise ArgumentError(
+                f"no voice effects are called {preset!r}",
+                expected=", ".join(VOICE_EFFECTS),
+                remedy="choose one of these",
+            )
+        for effects in self._parts.voice_effects:
+            effects.choose(preset)
 
     @property
     def from_file(self) -> bool:

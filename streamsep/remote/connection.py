@@ -16,7 +16,7 @@ from streamsep.remote.protocol import (
     number_of,
     parse_object,
 )
-from streamsep.remote.service import Message, Service
+from streamsep.remote.service import Clerk, Message
 
 # Requests of one client: so many at once, then so many a second; a fader that is drawn sends ten.
 REQUESTS_PER_S, BURST = 20.0, 40
@@ -45,7 +45,7 @@ class Connection:
 
     def __init__(
         self,
-        service: Service,
+        service: Clerk,
         client: Client,
         send: Send,
         wanted: Collection[str] | None = None,

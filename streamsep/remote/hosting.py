@@ -9,17 +9,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from streamsep.app_folder import app_folder
-from streamsep.errors import ArgumentError
 from streamsep.live.player import LivePlayer
-from streamsep.remote.access import lan_address, load_tokens
+from streamsep.remote.access import load_tokens
+from streamsep.remote.invitation import address_of
 from streamsep.remote.player_commands import PlayerCommands
 from streamsep.remote.prepared_songs import PreparedSongs
 from streamsep.remote.room import Room
-from streamsep.remote.server import RemoteServer, Where
-from streamsep.remote.service import Message, Service
+from streamsep.remote.server import Where
+from streamsep.remote.server_process import ServerProcess
+from streamsep.remote.service import Service
 from streamsep.remote.singers_queue import SingersQueue
 from streamsep.remote.song_library import SongLibrary
 from streamsep.remote.song_words import words_of
@@ -98,8 +98,8 @@ class PartyHost:
             say=say,
         )
         self._service = Service(self.room, say)
-        self._server = RemoteServer(
-            self._service, self.tokens, config.where, welcome=self._welcome, say=say
+        self._server = ServerProcess(
+            self._service, self.tokens, config.where, library=own / "library.db", say=say
         )
         self._opened = ExitStack()
 
@@ -120,67 +120,23 @@ class PartyHost:
     def __exit__(self, *exception: object) -> None:
         self._opened.close()
 
-    def address(self, token: str, page: str = "") -> str:
-        """Return where a page is opened with a token."""
-        name = (lan_address() if self._where.lan else None) or "127.0.0.1"
-        return f"http://{name}:{self._server.port}/{page}#{token}"
+    def _address(self, token: str, page: str = "") -> str:
+        return address_of(self._server.port, token, page, lan=self._where.lan)
 
     @property
     def join_address(self) -> str:
         """Where guests come in."""
-        return self.address(self.tokens.guest)
+        return self._address(self.tokens.guest)
 
     @property
     def host_address(self) -> str:
         """Where the host does."""
-        return self.address(self.tokens.host)
+        return self._address(self.tokens.host)
 
     @property
     def screen_address(self) -> str:
         """The page for the wall."""
-        return self.address(self.tokens.guest, "screen")
-
-    def _welcome(self) -> Message:
-        address = self.join_address
-        return {"join": {"address": address, "code": code_rows(address)}}
-
-
-def code_rows(text: str) -> list[str]:
-    """Return the modules of a QR code, row by row, ``1`` for dark ones.
-
-    Raises
-    ------
-    ArgumentError
-        If the package that makes it is missing.
-    """
-    return ["".join(str(min(module, 1)) for module in row) for row in _code(text).matrix]
-
-
-def code_text(text: str) -> str:
-    """Return a QR code for a terminal, two rows of modules a line; see `code_rows`."""
-    rows = code_rows(text)
-    width, quiet = len(rows[0]) + 4, 2
-    padded = ["0" * width] * quiet + [f"00{row}00" for row in rows] + ["0" * width] * quiet
-    if len(padded) % 2:
-        padded.append("0" * width)
-    # Light on dark is what most terminals show; scanners want dark modules on light.
-    cells = {"00": "█", "01": "▀", "10": "▄", "11": " "}
-    return "\n".join(
-        "".join(cells[a + b] for a, b in zip(upper, lower, strict=True))
-        for upper, lower in zip(padded[::2], padded[1::2], strict=True)
-    )
-
-
-def _code(text: str) -> Any:
-    try:
-        import segno
-    except ImportError as error:
-        raise ArgumentError(
-            f"a QR code needs segno, and it can't be loaded ({error})",
-            expected="the extra 'party' to be installed",
-            remedy="pip install 'streamsep[party]'",
-        ) from error
-    return segno.make(text, error="m", micro=False)
+        return self._address(self.tokens.guest, "screen")
 
 
 def _name_of(folders: Sequence[Path]) -> str:

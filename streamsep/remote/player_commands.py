@@ -113,12 +113,6 @@ class PlayerCommands:
         self._player.set_bypass(on)
 
     def _do_voice(self, preset: str) -> None:
-        if preset not in VOICE_EFFECTS:
-            raise ArgumentError(
-                f"no voice effects are called {preset!r}",
-                expected=", ".join(VOICE_EFFECTS),
-                remedy="choose one of these",
-            )
         self._player.set_voice_effects(preset)
 
     def _do_loop(self, start: float | None = None, end: float | None = None) -> None:

@@ -10,7 +10,8 @@ from streamsep.errors import ArgumentError
 from streamsep.live.player import LivePlayer
 from streamsep.remote.access import Tokens
 from streamsep.remote.player_commands import PlayerCommands
-from streamsep.remote.server import RemoteServer, Where
+from streamsep.remote.server import Where
+from streamsep.remote.server_process import ServerProcess
 from streamsep.remote.service import Service
 
 
@@ -55,7 +56,7 @@ class PlayerControl:
     def __init__(self, player: LivePlayer, where: Where, say: Callable[[str], object]) -> None:
         self._where, self._tokens = where, Tokens.fresh()
         self._service = Service(PlayerCommands(player), say)
-        self._server = RemoteServer(self._service, self._tokens, where, pages=False, say=say)
+        self._server = ServerProcess(self._service, self._tokens, where, say=say)
         self._opened = ExitStack()
 
     def __enter__(self) -> PlayerControl:

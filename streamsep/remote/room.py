@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from streamsep.errors import ArgumentError, StreamsepError
+from streamsep.remote.library_search import LibrarySong
 from streamsep.remote.player_commands import PlayerCommands
 from streamsep.remote.protocol import PARTY_COMMANDS, Client, Command, Request
 from streamsep.remote.service import Message
 from streamsep.remote.singers_queue import Entry, SingersQueue
 from streamsep.remote.singers_score_news import told_score, told_singers
-from streamsep.remote.song_library import LibrarySong, SongLibrary
+from streamsep.remote.song_library import SongLibrary
 
 NOTICES = 5  # of the latest that everybody is told
 SCORE_EVERY_S = 0.25
@@ -104,17 +105,7 @@ class Room:
         )
 
     def _do_search(self, client: Client, query: str) -> Message:
-        songs = [
-            {
-                "id": song.id,
-                "title": song.title,
-                "artist": song.artist,
-                "folder": song.folder,
-                "seconds": song.seconds,
-            }
-            for song in self._library.search(query)
-        ]
-        return {"songs": songs}
+        return {"songs": [song.told() for song in self._library.search(query)]}
 
     def _do_add(self, client: Client, song: int, singer: str) -> Message:
         found = self._library.song(song)

@@ -23,11 +23,11 @@ from streamsep.remote.access import Tokens, is_own_host, is_own_origin, public_i
 from streamsep.remote.connection import Connection, refusal
 from streamsep.remote.protocol import MAX_MESSAGE, VERSION, Client, Text, encode, parse_object
 from streamsep.remote.script_socket import ScriptSocket
-from streamsep.remote.service import Message, Service
+from streamsep.remote.service import Clerk, Message
 
 JOIN_WITHIN_S = 5.0
 MAX_CLIENTS = 100
-MAX_STRANGERS = 20  # connections that haven't shown a token yet
+MAX_STRANGERS = 100  # that haven't shown a token yet: a room of phones comes back at once
 TOKEN = Text(64)
 SECRET = Text(64)
 PAGES = {
@@ -102,7 +102,7 @@ class RemoteServer:
 
     def __init__(
         self,
-        service: Service,
+        service: Clerk,
         tokens: Tokens,
         where: Where,
         *,

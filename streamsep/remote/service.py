@@ -38,6 +38,18 @@ class Handler(Protocol):
         """Return the present messages for everybody, by type."""
 
 
+class Clerk(Protocol):
+    """What a server needs of a service, in this process or another."""
+
+    commands: Mapping[str, Command]
+
+    def submit(self, request: Request, client: Client) -> Future[Message]:
+        """Have a request handled; its result is the reply."""
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Have a listener told of all that is new; what is returned ends it."""
+
+
 class Service:
     """Runs a handler on a thread of its own, ten times a second and for each request.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,14 +17,12 @@ from pathlib import Path
 from streamsep.audio.files.output_folder import make_folder
 from streamsep.audio.files.part_files import is_part_file
 from streamsep.audio.files.song_tags import SongTags, read_song_tags, tags_of_name
-from streamsep.errors import ArgumentError, AudioFileError, OutputError, first_line
+from streamsep.errors import AudioFileError, OutputError, first_line
 from streamsep.offline.song_search import SUFFIXES, is_hidden
+from streamsep.remote.library_search import LibrarySearch, LibrarySong, spaced
 from streamsep.remote.protocol import clean_text
 
 SCHEMA = 1
-FOUND = 50  # songs, at most, that a search gives
-CONSIDERED = 2_000  # of which these are the first by name: what many words begin with takes long
-COLUMNS = "id, title, artist, folder, seconds, path"
 LONGEST = 200  # characters of a title that are kept; what is longer ends in …
 BATCH = 500  # songs between two commits: searches see them from then on
 TABLES = f"""
@@ -39,18 +36,6 @@ CREATE VIRTUAL TABLE words USING fts5 (
     title, artist, folder, prefix='1 2 3', tokenize='unicode61 remove_diacritics 2');
 PRAGMA user_version = {SCHEMA};
 """
-
-
-@dataclass(frozen=True, slots=True)
-class LibrarySong:
-    """One song; ``path`` never leaves this program."""
-
-    id: int
-    title: str
-    artist: str
-    folder: str
-    seconds: float | None
-    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +87,8 @@ class SongLibrary:
         self._thread = threading.Thread(target=self._scan, name="streamsep-library", daemon=True)
         self._progress = ScanProgress()
         make_folder(path.parent)
-        self._reading = self._open()
-        self._lock = threading.Lock()  # of the connection that reads
+        self._open().close()
+        self._found = LibrarySearch(path)
 
     def _check_folders(self, folders: Sequence[Path]) -> None:
         for folder, root in zip(folders, self._roots, strict=True):
@@ -166,8 +151,7 @@ class SongLibrary:
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join()
-        with self._lock:
-            self._reading.close()
+        self._found.close()
 
     @property
     def progress(self) -> ScanProgress:
@@ -175,30 +159,11 @@ class SongLibrary:
         return self._progress
 
     def __len__(self) -> int:
-        with self._lock:
-            (count,) = self._reading.execute("SELECT count(*) FROM songs").fetchone()
-        return int(count)
+        return len(self._found)
 
     def search(self, query: str) -> list[LibrarySong]:
-        """Return songs whose title, artist or folder have words that begin so, at most FOUND.
-
-        Case, accents and order of the words don't matter; an empty query gives the first songs
-        by title.
-        """
-        words = _words(query)
-        values: tuple[str, ...] = ()
-        if words:
-            statement = (
-                f"SELECT {COLUMNS} FROM songs WHERE id IN "
-                f"(SELECT rowid FROM words WHERE words MATCH ? LIMIT {CONSIDERED}) "
-                f"ORDER BY artist, title LIMIT {FOUND}"
-            )
-            values: tuple[str, ...] = (" ".join(f'"{word}"*' for word in words),)
-        else:
-            statement = f"SELECT {COLUMNS} FROM songs ORDER BY title COLLATE NOCASE LIMIT {FOUND}"
-        with self._lock:
-            rows = self._reading.execute(statement, values).fetchall()
-        return [_song(row) for row in rows]
+        """Return the songs that a query means; see `LibrarySearch.search`."""
+        return self._found.search(query)
 
     def song(self, song_id: int) -> LibrarySong:
         """Return a song by its number; its file may have gone meanwhile.
@@ -208,16 +173,7 @@ class SongLibrary:
         ArgumentError
             If there is none.
         """
-        query = f"SELECT {COLUMNS} FROM songs WHERE id = ?"
-        with self._lock:
-            row = self._reading.execute(query, (song_id,)).fetchone()
-        if row is None:
-            raise ArgumentError(
-                f"no song has the number {song_id}",
-                expected="one that a search gave",
-                remedy="search again",
-            )
-        return _song(row)
+        return self._found.song(song_id)
 
     def is_within(self, path: Path) -> bool:
         """Say whether a file is there, and where it really lies is in these folders."""
@@ -344,7 +300,7 @@ def _write(
     )
     connection.execute(
         "INSERT OR REPLACE INTO words (rowid, title, artist, folder) VALUES (?, ?, ?, ?)",
-        (song_id, _spaced(title), _spaced(artist), _spaced(folder)),
+        (song_id, spaced(title), spaced(artist), spaced(folder)),
     )
 
 
@@ -355,21 +311,3 @@ def _folder(root: bytes, path: bytes) -> str:
 def _shown(text: str) -> str:
     text = clean_text(text)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-
-
-def _spaced(text: str) -> str:
-    """Put each letter of writing without spaces between spaces: it is found by any of them."""
-    return "".join(f" {c} " if _stands_alone(c) else c for c in text)
-
-
-def _stands_alone(character: str) -> bool:
-    return character >= "\u2e80" and unicodedata.category(character) == "Lo"
-
-
-def _words(query: str) -> list[str]:
-    letters = (c if unicodedata.category(c)[0] in "LNM" else " " for c in _spaced(query))
-    return "".join(letters).split()
-
-
-def _song(row: tuple[int, str, str, str, float | None, bytes]) -> LibrarySong:
-    return LibrarySong(*row[:5], Path(os.fsdecode(row[5])))

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 import onnxruntime as ort
 
-from streamsep.errors import BackendError, ModelError, first_line
+from streamsep.errors import BackendError, ModelError
 from streamsep.onnx_file import read_metadata
 from streamsep.separation.graph_ports import FLOAT32, GraphPort, fitting_ports, ports_of
+from streamsep.separation.run_limits import TimeLimit, limit_memory
 from streamsep.separation.window_spectrum import WindowSpectrum
 from streamsep.spec import FREE_AXIS, ModelSpec
 from streamsep.types import Float32
@@ -159,6 +160,7 @@ class OnnxBackend:
         # A graph holds the addresses that it was captured with: one for each binding.
         self._run_options = [_run_options(1 + number) for number in range(2 * spec.interleave)]
         self._turns = [0] * spec.interleave
+        self._limit = TimeLimit()
 
     def _port(self, port: GraphPort) -> _Port:
         return _Port(port.shape, self.provider, port.kind)  # type: ignore[arg-type]  # all are sizes
@@ -210,6 +212,7 @@ class OnnxBackend:
 
     def _run(self, options: list[Any], stream: int) -> None:
         turn = self._turns[stream]
+        self._limit.begin(options)
         try:
             if self._spectrum:
                 self._spectrum.analyse(self.features)
@@ -224,11 +227,14 @@ class OnnxBackend:
                 self._spectrum.synthesise(self.estimate)
         except Exception as error:  # onnxruntime's errors share no narrower public base
             raise BackendError(
-                f"the model failed while running on {self.provider}: {first_line(error)}",
+                f"the model {self.spec.name} failed while running on {self.provider}: "
+                f"{self._limit.why(error)}",
                 expected="a run without errors",
                 remedy="try the device cpu, or another model",
                 settings=("device", "model"),
             ) from error
+        finally:
+            self._limit.end()
         self._turns[stream] = 1 - turn
 
     def reset(self) -> None:
@@ -272,15 +278,19 @@ def output_shapes(path: Path, inputs: dict[str, tuple[int, ...]]) -> list[tuple[
         name: np.zeros(shape, np.float32 if kinds[name] == FLOAT32 else np.float16)
         for name, shape in inputs.items()
     }
+    limit, options = TimeLimit(), _run_options(NO_GRAPH)
+    limit.begin([options])
     try:
-        outputs = session.run(None, silence, _run_options(NO_GRAPH))
+        outputs = session.run(None, silence, options)
     except Exception as error:  # onnxruntime's errors share no narrower public base
         raise ModelError(
-            f"{path} doesn't run on {inputs} ({first_line(error)})",
+            f"{path} doesn't run on {inputs} ({limit.why(error)})",
             expected="a graph that takes windows of that size",
             remedy="give the window that it was trained with",
             settings=("window",),
         ) from error
+    finally:
+        limit.end()
     return [np.shape(output) for output in outputs]
 
 
@@ -368,6 +378,9 @@ def _quiet(options: Any) -> Iterator[None]:
 
 
 def _create(path: Path, providers: Sequence[str | tuple[str, Any]], options: Any) -> Any:
+    limit_memory(options)
+    limit = TimeLimit()
+    limit.begin([options])
     try:
         # It takes no name that is no text.
         model = str(path) if str(path).isprintable() else path.read_bytes()
@@ -375,7 +388,9 @@ def _create(path: Path, providers: Sequence[str | tuple[str, Any]], options: Any
         return ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime's errors share no narrower public base
         raise ModelError(
-            f"{path} can't be loaded as a model ({first_line(error)})",
+            f"{path} can't be loaded as a model ({limit.why(error)})",
             expected="an ONNX file exported for streamsep",
             remedy="check the path, or export it again with 'python -m export onnx'",
         ) from error
+    finally:
+        limit.end()

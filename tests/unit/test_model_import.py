@@ -178,6 +178,7 @@ class TestWaveforms:
                 ("--hop", 512, "--context", 1_000),
                 "1000 samples of context and 512 new ones leave 2584",
             ),
+            ({"samples": 4_096, "stems": 1}, ("--padding", "mirror"), "the padding is mirror, and"),
             ({"samples": 4_096, "stems": 1}, ("--hop", 4_096), "check stems, hop and context"),
             ({"samples": 4_096, "stems": 1}, ("--stem", "../x"), "model stems is ('../x',)"),
         ],
@@ -188,6 +189,16 @@ class TestWaveforms:
         assert says in line
         assert re.search(r"\(--[a-z, -]+\)$", line)  # the options that help
         assert not imported_path("model").exists()
+
+
+def test_absurd_metadata_of_a_copy_are_refused_by_name(command, tmp_path):
+    path = models.mdx(tmp_path / "copy.onnx", spec=False)
+    own = {"model_type": "UVR", "n_fft": "-6144", "hop_length": "0", "dim_f": "2048"}
+    entries = b"".join(metadata_entry(key, value) for key, value in (own | {"dim_t": "32"}).items())
+    path.write_bytes(path.read_bytes() + entries)
+    done = command("models", "import", path)
+    assert (done.code, done.stdout) == (MODEL, "")
+    assert "model n_fft is -6144" in done.stderr.splitlines()[-1]
 
 
 class TestSpectraOfSeveralStems:
@@ -205,6 +216,44 @@ class TestSpectraOfSeveralStems:
         line = refusal(command("models", "import", path, "--n-fft", 2_048))
         assert "estimates 2 stems, and the names given are vocals" in line
         assert line.endswith("(--stem)")
+
+
+class TestOptionsOfOtherKinds:
+    @pytest.mark.parametrize(
+        ("make", "arguments", "says"),
+        [
+            (
+                lambda path: models.mdx(path, spec=False),
+                ("--n-fft", 4_096, "--window", 4_096),
+                "--window can't be said of a graph of spectra",
+            ),
+            (
+                lambda path: contract_graphs.waveform(path, samples=4_096, stems=1),
+                ("--n-fft", 4_096, "--normalised-stft"),
+                "--n-fft, --normalised-stft can't be said of a graph from sound to stems",
+            ),
+            (
+                lambda path: contract_graphs.waveform(path, samples=4_096, stems=1),
+                ("--normalise", "standard", "--level", -12),
+                "--level goes with --normalise rms",
+            ),
+            (models.constant_mask, ("--stem", "beat"), "which says it all"),
+        ],
+    )
+    def test_are_refused(self, command, tmp_path, make, arguments, says):
+        done = command("models", "import", make(tmp_path / "model.onnx"), *arguments)
+        assert (done.code, done.stdout) == (2, "")
+        assert says in done.stderr
+        assert not imported_path("model").exists()
+
+    def test_n_fft_goes_before_a_table(self, command, tmp_path):
+        path = models.mdx(tmp_path / "model.onnx", spec=False)
+        entry = {"mdx_dim_f_set": 2048, "mdx_dim_t_set": 5, "mdx_n_fft_scale_set": 5120}
+        params = tmp_path / f"{hashlib.md5(path.read_bytes()).hexdigest()}.json"
+        params.write_text(json.dumps({**entry, "primary_stem": "Vocals"}))
+        arguments = ("--params", params, "--n-fft", 6_144)
+        assert command("models", "import", path, *arguments).code == 0
+        assert spec_of("model").n_fft == 6_144
 
 
 class TestTwoFiles:

@@ -1,10 +1,13 @@
 """A real player under control of programs: by a socket, by a port, and by the bridges."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import mido
 import pytest
@@ -101,6 +104,41 @@ def test_the_music_goes_on_when_control_ends(player, tmp_path):
     wait_until(lambda: player.position_s > before + 0.2, "the music to go on")
 
 
+def test_a_server_that_is_killed_is_started_again_and_the_music_goes_on(player, tmp_path):
+    said = []
+    with PlayerControl(player, Where(socket=tmp_path / "control"), said.append):
+        for process in servers():
+            os.kill(process, signal.SIGKILL)
+        wait_until(lambda: said, "the line about it")
+        before = player.position_s
+        wait_until(lambda: player.position_s > before + 0.2, "the music to go on")
+        wait_until(lambda: answers(tmp_path / "control"), "the server again")
+        assert len(said) == 1
+    assert servers() == []
+
+
+def servers():
+    """The processes of servers that this one has started."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(path.read_text().rpartition(")")[2].split()[1])
+            command = (path.parent / "cmdline").read_bytes()
+        except (OSError, IndexError):  # it has just ended
+            continue
+        if parent == os.getpid() and b"server_main" in command:
+            found.append(int(path.parent.name))
+    return found
+
+
+def answers(path):
+    try:
+        with Script(path) as script:
+            return script.ask(type="state")["type"] == "reply"
+    except OSError:
+        return False
+
+
 @pytest.mark.parametrize(
     ("control", "where"), [("8666", Where(port=8_666)), ("./s", Where(socket=SCRIPTS / "x"))]
 )
@@ -157,3 +195,19 @@ def test_no_thread_of_control_stays(player, tmp_path):
     with PlayerControl(player, Where(socket=tmp_path / "control"), print):
         pass
     assert {thread.name for thread in threading.enumerate()} <= before
+
+
+def test_the_voices_effects_change_while_it_plays(tmp_path, identity_model):
+    for name in ("song", "voice"):
+        sf.write(tmp_path / f"{name}.wav", music(30.0).T, 44_100)
+    config = dict(input=tmp_path / "song.wav", mic=tmp_path / "voice.wav", output="null")
+    with (
+        LivePlayer(model=str(identity_model), voice_effects="off", **config) as player,
+        PlayerControl(player, Where(socket=tmp_path / "control"), print),
+        Script(tmp_path / "control") as script,
+    ):
+        assert script.ask(type="voice", preset="hall")["type"] == "reply"
+        assert script.ask(type="state")["player"]["voice"] == player.voice_effects == "hall"
+        assert script.ask(type="voice", preset="cave")["type"] == "error"
+        script.ask(type="gain", fader="mic", db=-3)
+        assert player.session.faders["mic"] == -3.0

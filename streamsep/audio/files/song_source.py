@@ -113,6 +113,7 @@ class SongSource:
         self._marks: tuple[_Mark, ...] = (_Mark(0, None, 0),)
         self._done: deque[FileSource] = deque()
         self._leaving: list[FileSource] = []
+        self._closed = False
         self._ramp = (np.arange(1, SEAM_SAMPLES + 1) / SEAM_SAMPLES).astype(np.float32)[:, None]
 
     @property
@@ -282,7 +283,10 @@ class SongSource:
         self._leaving = [self._done.popleft() for _ in range(len(self._done))]
 
     def close(self) -> None:
-        """Close all files."""
-        self.play(None, None)
+        """Close all files; what is known of where it was stays."""
+        self.drop_next()
+        if self._file is not None and not self._closed:
+            self._file.close()
+        self._closed = True
         self.reap()
         self.reap()

@@ -150,6 +150,13 @@ def waveform_spec(
         )
     hop = known.hop_length or (LONG_HOP if samples >= LONG_WINDOW else max(1, samples // 4))
     padding = _padding_frames(samples, hop, known.context)
+    if known.padding != DEFAULT.padding and not padding:
+        raise ModelError(
+            f"the padding is {known.padding}, and the window has no end that is made up",
+            expected="how many samples come before the new ones in it",
+            remedy="give the context too, or no padding",
+            settings=("context",),
+        )
     as_said: dict[str, Any] = {name: getattr(known, name) for name in AS_SAID}
     channels = shape[-2] if isinstance(shape[-2], int) else MOST_CHANNELS
     try:

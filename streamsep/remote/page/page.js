@@ -213,7 +213,8 @@ function showKey() {
 const FADERS = { beat: "Beat", mic: "Microphone", master: "Everything" };
 
 function faderLabel(name) {
-  return FADERS[name] ?? name.replace(/^mic:/, "Microphone ");
+  const first = name === "mic" && "mic2" in player.faders ? "Microphone 1" : FADERS[name];
+  return first ?? name.replace(/^mic/, "Microphone ");
 }
 
 function faderText(value) {
