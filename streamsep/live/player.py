@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from streamsep.audio.files.notices import Notice
-from streamsep.errors import first_line
+from streamsep.effects.voice import VOICE_EFFECTS
+from streamsep.errors import ArgumentError, first_line
 from streamsep.events import EventLog
 from streamsep.live.build import LiveParts, build
 from streamsep.live.config import LiveConfig
@@ -22,6 +23,7 @@ from streamsep.live.song_controls import SongControls
 from streamsep.priority import OTHERS, promoted
 from streamsep.realtime import LatencyReport, Session, SessionStats
 from streamsep.realtime.spectrum import Spectrum
+from streamsep.scoring import ScoreSnapshot
 
 # Between two looks at how the run is going.
 WATCH_S = 0.1
@@ -284,7 +286,7 @@ class LivePlayer(SongControls):
         ----------
         fader
             ``vocals`` (or ``guide``: what is heard of them), ``beat`` (the song, by any of its
-            names), ``mic`` or ``master``.
+            names), ``mic``, ``mic 2`` or ``master``.
         db
             Its gain.
 
@@ -315,7 +317,37 @@ class LivePlayer(SongControls):
     @property
     def has_microphone(self) -> bool:
         """Whether somebody may sing along."""
-        return self._parts.microphone is not None
+        return bool(self._parts.microphones)
+
+    @property
+    def voice_effects(self) -> str | None:
+        """What the first microphone's voice gets; None without one."""
+        effects = self._parts.voice_effects
+        return effects[0].preset if effects else None
+
+    def set_voice_effects(self, preset: str) -> None:
+        """Give the voices of all microphones other effects, faded in; plugins stay.
+
+        Parameters
+        ----------
+        preset
+            See `LiveConfig.voice_effects`.
+
+        Raises
+        ------
+        ArgumentError
+            If there are none of this name.
+        EffectError
+            If the extra that effects need is missing.
+        """
+        if preset not in VOICE_EFFECTS:
+            raise ArgumentError(
+                f"no voice effects are called {preset!r}",
+                expected=", ".join(VOICE_EFFECTS),
+                remedy="choose one of these",
+            )
+        for effects in self._parts.voice_effects:
+            effects.choose(preset)
 
     @property
     def from_file(self) -> bool:
@@ -331,6 +363,17 @@ class LivePlayer(SongControls):
     def prompter(self) -> Prompter | None:
         """The lyrics in time with the music, if there are any."""
         return self._parts.prompter
+
+    @property
+    def score(self) -> ScoreSnapshot | None:
+        """How the song's score stands, where that was asked for; any thread may ask."""
+        score = self._parts.score
+        return None if score is None else score.snapshot()
+
+    def restart_score(self) -> ScoreSnapshot | None:
+        """Begin the score anew, as with another song; return how it stood."""
+        score = self._parts.score
+        return None if score is None else score.next_song()
 
     @property
     def recorded_s(self) -> float | None:

@@ -11,6 +11,7 @@ from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.pipe_input import STDIN
 from streamsep.audio.files.playlist import is_playlist, read_playlist
 from streamsep.audio.files.song_source import Song
+from streamsep.audio.files.sound_choice import SoundChoice
 from streamsep.events import EventLog
 from streamsep.live.config import LiveConfig
 from streamsep.live.song_list import OpenSong
@@ -42,7 +43,10 @@ def songs_of(config: LiveConfig, events: EventLog) -> list[Song]:
 
 
 def song_opener(
-    spec: SeparatorSpec, on_notice: Callable[[Notice], object], stopping: Callable[[], bool]
+    spec: SeparatorSpec,
+    choice: SoundChoice,
+    on_notice: Callable[[Notice], object],
+    stopping: Callable[[], bool],
 ) -> OpenSong:
     """Return what opens a file for a model, and gives up waiting for a pipe when it is to stop."""
 
@@ -55,6 +59,7 @@ def song_opener(
             path,
             sample_rate=spec.sample_rate,
             channels=spec.channels,
+            choice=choice,
             on_notice=on_notice,
             begin_at=start,
             waiting=go_on,

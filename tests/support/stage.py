@@ -59,7 +59,9 @@ class Stage:
         )
         self.source = SongSource(RATE, self.spec.channels)
         self.notices, self.stop = [], threading.Event()
-        open_song = song_opener(self.spec, self.notices.append, self.stop.is_set)
+        open_song = song_opener(
+            self.spec, self.config.sound_choice, self.notices.append, self.stop.is_set
+        )
         songs = SongList(songs_of(self.config, self.events), open_song, self.events)
         first = songs.open_first()
         stays = not self.config.inputs

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from streamsep.lyrics import LyricsMoment
+from streamsep.scoring import ScoreSnapshot, SingerScore
 from streamsep.tui.view import (
     Shown,
     ascii_only,
@@ -206,6 +207,7 @@ class TestLines:
             "recorded_s": 61.0,
             "lyric": "A line that is being sung",
             "next_lyric": "and the line after it",
+            "scores": None,
             "events": [],
             "final": False,
         }
@@ -223,3 +225,12 @@ class TestLines:
 
 def test_drift_is_shown_where_there_are_two_clocks():
     assert "dropouts 3  drift -12 ppm  CPU" in plain_line(Shown(replace(STATS, drift_ppm=-12.4)))
+
+
+def test_a_score_is_shown_for_each_singer_and_its_line():
+    singers = (SingerScore("mic", 87.4, 92.0, 60.0), SingerScore("mic 2", None, None, 0.0))
+    shown = replace(SHOWN, score=ScoreSnapshot(singers, (), ()))
+    for text in (screen(shown, 100, 24).plain, plain_line(shown)):
+        assert "score mic 87 (line 92)" in text
+        assert "score mic 2 … (line …)" in text
+    assert record(shown, final=False)["scores"] == {"mic": 87.4, "mic 2": None}

@@ -261,6 +261,8 @@ class SongSource:
         return True
 
     def _begin(self, song: Song | None, sample: int, count: int = 0) -> None:
+        if song is None and self._song is None:
+            return  # the last one's end stays where it was
         self._song, self._sample = song, sample
         self.last = song or self.last
         self._add(_Mark(self._given + count, song, sample))
