@@ -18,6 +18,8 @@ from streamsep.stem_names import canonical_stem
 from streamsep.types import Float32
 
 FADE_S = 0.1
+# Readers begin at what is read of a song, which is due later by a model's delay.
+SOON_S = 20.0
 
 # Given a sample of all that was fed, and a number: what these samples are, span by span.
 FindSpans = Callable[[int, int], list[Span]]
@@ -161,14 +163,17 @@ class PreparedStems:
     def _asks_the_model(self, spans: list[Span]) -> bool:
         """Say whether anything from what is due to what is new has to come from the model."""
         fading = self._by_model is not None and self._faded < self._fade
-        return any(
-            song is not None and ((fading and song is self._by_model) or not _reader(song, sample))
-            for song, sample, count in spans
-        )
+        asks = False
+        for song, sample, _ in spans:
+            if song is not None and self._reader(song, sample) is None:
+                song.asks = song.asks or self._lacks(song, sample)
+                asks = True
+            asks = asks or (fading and song is self._by_model)
+        return asks
 
     def _give(self, song: Song | None, sample: int, where: slice, out: Float32) -> None:
         """Put the stems of one span where they belong, over the model's."""
-        reader = None if song is None else _reader(song, sample)
+        reader = None if song is None else self._reader(song, sample)
         if song is None and not self._runs:  # silence, and the end of what was before it
             np.copyto(out[-1][:, where], self._mixture[:, where])
         elif reader is None:
@@ -196,7 +201,17 @@ class PreparedStems:
                 np.subtract(left, self._files[index][:, where], out=left)
         reader.step(where.stop - where.start)
 
+    def _reader(self, song: Song, sample: int) -> StemFiles | None:
+        """Return what reads the stems of a song from a sample on, if anything does."""
+        for reader in song.readers:
+            if reader.files is song.stems and reader.reaches(sample) and reader.claim(self):
+                return reader
+        return None
 
-def _reader(song: Song, sample: int) -> StemFiles | None:
-    """Return what reads the stems of a song from a sample on, if anything does."""
-    return next((reader for reader in song.readers if reader.reaches(sample)), None)
+    def _lacks(self, song: Song, sample: int) -> bool:
+        """Say whether a song has stems, and nothing that will read them soon."""
+        soon = sample + SOON_S * self.spec.sample_rate
+        return bool(song.stems) and not any(
+            reader.files is song.stems and sample <= reader.at < soon and reader.claim(self)
+            for reader in song.readers
+        )

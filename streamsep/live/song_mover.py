@@ -38,13 +38,6 @@ class Loop:
     end: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StemsDue:
-    """A song whose stems are to be opened while it plays."""
-
-    song: Song
-
-
 class SongMover:
     """Makes jumps: the one thread beside the audio thread that touches what is read.
 
@@ -77,8 +70,6 @@ class SongMover:
         Whether the song stands still because somebody said so, or because there is none.
     loop, reloop
         What is repeated, and whether that has changed.
-    stems_due
-        Whose stems have been named since it plays.
     on_song_end
         Called on this thread with the file of each song that was heard to its end.
     fault
@@ -103,7 +94,6 @@ class SongMover:
         self.paused, self.idle = False, not songs
         self.loop: Loop | None = None
         self.reloop = False
-        self.stems_due: StemsDue | None = None
         self.on_song_end: Callable[[Path], object] = lambda song: None
         self.fault: Exception | None = None
         self._wanted: Jump | None = None
@@ -299,11 +289,10 @@ class SongMover:
         return None if after is None else (after, 0)
 
     def _bring_stems(self) -> None:
-        due = self.stems_due
-        if due is not None:
-            self._song_stems.bring(due.song, self._closing)
-            with self.lock:
-                self.stems_due = None if self.stems_due is due else self.stems_due
+        song = self._source.reading.song
+        if song is not None and song.asks:
+            self._song_stems.bring(song, self._closing)
+            song.asks = False
 
     def _leave_out(self, song: Song, error: StreamsepError) -> None:
         with self.lock:

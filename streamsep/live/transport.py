@@ -10,7 +10,7 @@ from streamsep.audio.files.song_source import Place, Song, SongSource
 from streamsep.errors import ArgumentError
 from streamsep.live.prepared_stems import check_stems
 from streamsep.live.song_list import SongList
-from streamsep.live.song_mover import Jump, Loop, SongMover, StemsDue
+from streamsep.live.song_mover import Jump, Loop, SongMover
 from streamsep.realtime import Session
 from streamsep.realtime.stats import SongPosition
 
@@ -194,7 +194,6 @@ class Transport:
             if song is None:
                 raise _nothing_plays()
             song.stems = files
-            self._mover.stems_due = StemsDue(song)
 
     def _song_to_move(self) -> Song:
         song = self._mover.place().song

@@ -34,6 +34,8 @@ class Song:
         Files of its stems, separated before, by their names.
     readers
         What reads them, each from some place on; replaced as a whole.
+    asks
+        Whether somebody would read them here, and there is nothing to read them with.
     duration_s
         How long it is, None where nothing tells or it hasn't been opened yet.
     is_pipe
@@ -43,6 +45,7 @@ class Song:
     path: Path
     stems: Mapping[str, Path] = field(default_factory=dict)
     readers: tuple[StemFiles, ...] = ()
+    asks: bool = False
     duration_s: float | None = None
     is_pipe: bool = False
 
