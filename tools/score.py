@@ -94,9 +94,7 @@ def main(folder: Path, model: str, seconds: float) -> None:
         songs, size = {}, round(seconds * RATE)
         for path in find_reference_songs(folder):
             song = read_reference_song(path, sample_rate=RATE, channels=2)
-            songs[song.name] = [
-                part[:, : round(seconds * RATE)] for part in (song.vocals, song.beat)
-            ]
+            songs[song.name] = [part[:, :size] for part in (song.vocals, song.beat)]
         for name, (vocals, beat) in songs.items():
             found = streamsep.separate(vocals + beat, RATE, model=loaded)["vocals"].mean(axis=0)
             voice = vocals.mean(axis=0)
