@@ -18,9 +18,11 @@ input's spectra are multiplied by ``feature_gain``, the output's divided by it.
 ``waveform``, as feature and output together, takes sound as it is: one input float32 (C, N) for
 N = ``samples_per_run`` and one output float32 (S, C, N), both with or without a first axis of
 size 1. Its frames are ``hop_length`` samples, T of them fit into N, and n_fft - hop_length samples
-are what a run is faded into the next over. With ``spectrum_n_fft`` it is Demucs' network alone,
-and the transform around it is ours (`separation.window_spectrum`): another input float32
-(1, 2C, F, T') takes spectra, another output (1, S, 2C, F, T') gives some, whose sound is added.
+are what a run is faded into the next over. A *stateful* one takes N = ``hop_length`` new samples,
+with its states, and gives those of ``lookahead_frames`` runs before. With ``spectrum_n_fft`` it
+is Demucs' network alone, and the transform around it is ours (`separation.window_spectrum`):
+another input float32 (1, 2C, F, T') takes spectra, another output (1, S, 2C, F, T') gives some,
+whose sound is added.
 
 Ports of both may be float16.
 
@@ -457,8 +459,9 @@ def _check_stems(spec: ModelSpec) -> None:
 
 def _check_complex(spec: ModelSpec) -> None:
     for kind in OF_A_KIND:
-        kinds = (spec.feature == kind, spec.output == kind, spec.mode == "sliding")
-        if any(kinds[:2]) and not all(kinds):
+        kinds = spec.feature == kind, spec.output == kind
+        sliding = spec.mode == "sliding" or kind == "waveform"
+        if any(kinds) and not (all(kinds) and sliding):
             raise _bad(
                 "feature, output and mode",
                 f"{spec.feature}, {spec.output}, {spec.mode}",
@@ -489,6 +492,14 @@ def _check_waveform(spec: ModelSpec) -> None:
     _check_range(spec, "spectrum_n_fft", 0, min(MAX_N_FFT, spec.samples_per_run))
     if spec.spectrum_n_fft % 8:
         raise _bad("spectrum_n_fft", spec.spectrum_n_fft, "a multiple of 8")
+    if spec.mode == "stateful":
+        for name in ("padding_frames", "spectrum_n_fft"):
+            _check_range(spec, name, 0, 0)
+        _check_range(spec, "samples_per_run", spec.hop_length, spec.hop_length)
+        _check_range(spec, "n_fft", spec.hop_length, spec.hop_length)
+        if spec.normalise != "none":
+            raise _bad("normalise", repr(spec.normalise), "none where there are states")
+        return
     # A frame to give, and one to fade into the next.
     _check_range(spec, "padding_frames", 0, frames - 2)
     _check_range(spec, "lookahead_frames", 0, frames - spec.padding_frames - 2)

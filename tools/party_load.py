@@ -33,10 +33,18 @@ QUERIES = ("l", "love", "love night", "rain 77", "nobody", "")
 WORDS = ("love", "night", "blue", "rain", "river", "heart", "fire", "dance", "summer", "moon")
 
 
-def phones(address: str, token: str, count: int, ending: multiprocessing.synchronize.Event) -> None:
+class Signs:
+    """What tells the phones' process to end, and this one that they are there."""
+
+    def __init__(self) -> None:
+        self.ending = multiprocessing.Event()
+        self.joined = multiprocessing.Semaphore(0)
+
+
+def phones(address: str, token: str, count: int, signs: Signs) -> None:
     """Be so many phones, in a process of their own, until told to end."""
     threads = [
-        threading.Thread(target=phone, args=(address, token, n, ending)) for n in range(count)
+        threading.Thread(target=phone, args=(address, token, n, signs)) for n in range(count)
     ]
     for thread in threads:
         thread.start()
@@ -44,12 +52,14 @@ def phones(address: str, token: str, count: int, ending: multiprocessing.synchro
         thread.join()
 
 
-def phone(address: str, token: str, number: int, ending: multiprocessing.synchronize.Event) -> None:
+def phone(address: str, token: str, number: int, signs: Signs) -> None:
     """Search, ask and add without a pause, and hear all news."""
     with connect(address, close_timeout=0.2, open_timeout=60) as socket:
         socket.send(json.dumps({"type": "join", "token": token, "client": f"phone {number}"}))
+        socket.recv()
+        signs.joined.release()
         turn = 0
-        while not ending.wait(EVERY_S):
+        while not signs.ending.wait(EVERY_S):
             wish = {"type": "search", "query": QUERIES[turn % len(QUERIES)]}
             try:
                 socket.send(
@@ -70,7 +80,7 @@ def player_of(model: str) -> LivePlayer:
 
 def play(folder: Path, model: str, seconds: float, count: int) -> tuple[float, int, float]:
     """Play a song with so many phones: p99 of a hop in ms, dropouts, CPU seconds a second."""
-    ending = multiprocessing.Event()
+    signs = Signs()
     with ExitStack() as stack:
         player = stack.enter_context(player_of(model))
         where, state = Where(port=0), folder / "state"
@@ -79,15 +89,16 @@ def play(folder: Path, model: str, seconds: float, count: int) -> tuple[float, i
         address, _, token = host.host_address.partition("/#")
         player.play(folder / "song.flac")
         crowd = multiprocessing.Process(
-            target=phones, args=(address.replace("http", "ws") + "/ws", token, count, ending)
+            target=phones, args=(address.replace("http", "ws") + "/ws", token, count, signs)
         )
         crowd.start()
-        time.sleep(2.0)
+        for _ in range(count):
+            signs.joined.acquire()
         before, cpu, begun = player.stats().dropouts, time.process_time(), time.monotonic()
         time.sleep(seconds)
         share = (time.process_time() - cpu) / (time.monotonic() - begun)
         stats = player.stats()
-        ending.set()
+        signs.ending.set()
         crowd.join()
         assert crowd.exitcode == 0, "the phones have failed"
         return stats.hop_p99_ms, stats.dropouts - before, share

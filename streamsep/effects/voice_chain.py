@@ -46,8 +46,9 @@ class VoiceChain:
         self._rate, self._say = sample_rate, say
         self._after = voice_board("off", sample_rate, *more, say=say)
         self._board: Effect = voice_board(preset, sample_rate, say=say) or _nothing
-        self._wanted = self._board
-        self._before, self._faded = self._board, 0
+        self._wanted: Effect = self._board
+        self._before: Effect = self._board
+        self._faded = 0
         self._fade, self._tail = (max(1, round(s * sample_rate)) for s in (FADE_S, TAIL_S))
         self.preset = preset
 
@@ -76,10 +77,11 @@ class VoiceChain:
         return done if self._after is None else self._after(done)
 
     def _crossfaded(self, sound: Float32) -> Float32:
-        since = self._faded + np.arange(1, sound.shape[-1] + 1, dtype=np.float32)
-        share = np.minimum(since / self._fade, 1.0)
-        left = np.maximum(1.0 - since / self._tail, 0.0)
-        done: Float32 = left * self._before((1.0 - share) * sound) + self._board(share * sound)
+        since = self._faded + np.arange(1, sound.shape[-1] + 1)
+        share: Float32 = np.minimum(since / self._fade, 1.0).astype(np.float32)
+        left: Float32 = np.maximum(1.0 - since / self._tail, 0.0).astype(np.float32)
+        before, after = self._before((1 - share) * sound), self._board(share * sound)
+        done: Float32 = left * before + after
         self._faded += sound.shape[-1]
         if self._faded >= self._tail:
             self._before = self._board

@@ -21,7 +21,7 @@ from streamsep.remote.server import Where
 from streamsep.remote.server_process import ServerProcess
 from streamsep.remote.service import Service
 from streamsep.remote.singers_queue import SingersQueue
-from streamsep.remote.song_library import SongLibrary
+from streamsep.remote.song_library import SongLibrary, check_folders
 from streamsep.remote.song_words import words_of
 
 DEFAULT_PORT = 8666
@@ -47,6 +47,11 @@ class PartyConfig:
         How large that may become; 0 separates nothing ahead.
     fresh_tokens
         Whether all phones have to scan the code anew.
+
+    Raises
+    ------
+    AudioFileError
+        If a folder is missing, or none of them holds a song.
     """
 
     folders: tuple[Path, ...]
@@ -55,6 +60,10 @@ class PartyConfig:
     cache: Path | None = None
     cache_gb: float = DEFAULT_CACHE_GB
     fresh_tokens: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse folders without songs, before anything is opened."""
+        check_folders(self.folders)
 
 
 class PartyHost:

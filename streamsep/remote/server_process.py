@@ -114,7 +114,7 @@ class ServerProcess:
             self.port = told["port"] if self._where.port is not None else None
             return process
         process.kill()
-        with process:  # closes its pipes
+        with suppress(OSError), process:  # closes its pipes
             pass
         refused = told.get("refused")
         if refused is None:
@@ -147,7 +147,8 @@ class ServerProcess:
         writer = threading.Thread(target=_write_all, args=(process, lines), daemon=True)
         writer.start()
         end = self._service.listen(lambda message: _put(process, lines, encode({"news": message})))
-        with process:
+        # Closing the pipe of one that has ended, with something in it, is an error.
+        with suppress(OSError), process:
             with suppress(ValueError, OSError):
                 for line in process.stdout or ():
                     self._take(line, partial(_put, process, lines))

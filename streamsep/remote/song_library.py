@@ -81,30 +81,14 @@ class SongLibrary:
         self, folders: Sequence[Path], path: Path, say: Callable[[str], object] = lambda line: None
     ) -> None:
         self._say, self._path = say, path
-        self._roots = [os.fsencode(os.path.realpath(folder)) for folder in folders]
-        self._check_folders(folders)
+        check_folders(folders)
+        self._roots = _real(folders)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._scan, name="streamsep-library", daemon=True)
         self._progress = ScanProgress()
         make_folder(path.parent)
         self._open().close()
         self._found = LibrarySearch(path)
-
-    def _check_folders(self, folders: Sequence[Path]) -> None:
-        for folder, root in zip(folders, self._roots, strict=True):
-            if not os.path.isdir(root):
-                raise AudioFileError(
-                    f"there is no folder {folder}",
-                    expected="a folder of songs",
-                    remedy="check the path",
-                )
-        if not any(True for root in self._roots for _ in _songs_within(root)):
-            names = " and ".join(str(folder) for folder in folders)
-            raise AudioFileError(
-                f"{names} holds no sound files",
-                expected="songs whose names end as those of sound or video do",
-                remedy="check the path",
-            )
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -227,6 +211,28 @@ class SongLibrary:
             connection.commit()
             waiting -= len(rows)
             self._progress = ScanProgress(True, found, max(0, found - waiting))
+
+
+def check_folders(folders: Sequence[Path]) -> None:
+    """Raise AudioFileError if a folder is missing, or none of them holds a song."""
+    for folder, root in zip(folders, _real(folders), strict=True):
+        if not os.path.isdir(root):
+            raise AudioFileError(
+                f"there is no folder {folder}",
+                expected="a folder of songs",
+                remedy="check the path",
+            )
+    if not any(True for root in _real(folders) for _ in _songs_within(root)):
+        names = " and ".join(str(folder) for folder in folders)
+        raise AudioFileError(
+            f"{names} holds no sound files",
+            expected="songs whose names end as those of sound or video do",
+            remedy="check the path",
+        )
+
+
+def _real(folders: Sequence[Path]) -> list[bytes]:
+    return [os.fsencode(os.path.realpath(folder)) for folder in folders]
 
 
 def _songs_within(root: bytes) -> Iterator[tuple[bytes, str]]:

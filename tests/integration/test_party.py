@@ -45,12 +45,12 @@ def party(server, songs, port, identity_model, tmp_path):
     """Starts the party, the first time and again."""
     runs = []
 
-    def start():
+    def start(*arguments, model=identity_model):
         run = PartyRun(
             tmp_path,
             songs,
-            *("--output", "pulse", "--port", port, "--model", identity_model),
-            *("--cache-size", 0, "--control", tmp_path / "control"),
+            *("--output", "pulse", "--port", port, "--model", model),
+            *("--cache-size", 0, "--control", tmp_path / "control", *arguments),
             env=server.env(),
         )
         runs.append(run)
@@ -161,6 +161,39 @@ def test_an_evening(server, party, songs):
         for shown in (ann, bob, wall):
             assert shown.complaints() == []
         assert second.end() == 0, second.stderr
+
+
+@pytest.mark.slow
+def test_one_sings_and_the_wall_shows_it(server, party, half_model, tmp_path):
+    """The microphone's sound is heard, moved by its fader, and scored against the vocals."""
+    voice = tmp_path / "voice.wav"
+    time = np.arange(40 * RATE) / RATE
+    sf.write(voice, 0.3 * np.sin(2 * np.pi * 400 * time), RATE)
+    run = party("--mic", "A.monitor", "--voice-effects", "off", model=half_model)
+    with page(PHONE) as phone, page(WALL) as wall, server.recording("B.monitor") as take:
+        wall.open(run.address("screen"))
+        phone.open(run.address("host"))
+        find_and_add(phone, "Ann", "First")
+        with server.player(voice, "A"):
+            wall.shows("#scores", "Ann")
+            wait_until(lambda: points(wall) >= 80, "points for the right pitch")
+            assert wall.find("#trace").is_displayed()
+            phone.press("[data-view=playing]")
+            phone.press("#pause")
+            phone.shows("#pause", "Go on")
+            take.wait_for(RATE)
+            hears(take, 400)  # the voice alone: the song stands still
+            phone.slide("#fader-mic", -40)
+            wait_until(lambda: pitch(take.sound()) == 0, "silence")
+        phone.press("#skip")
+        wall.shows("#scores", "Ann")  # the result, until the next song
+    assert run.end() == 0, run.stderr
+
+
+def points(wall):
+    """What the wall shows for the one singer; 0 before any."""
+    last = wall.text("#scores").rpartition(" ")[2]
+    return int(last) if last.isdecimal() else 0
 
 
 @pytest.mark.slow
