@@ -132,7 +132,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     def prepared(separator: Separator) -> Separator:
         if config.listening != "file":
             return separator
-        return PreparedStems(separator, lambda index, count: played[0].spans(index, count))
+        return PreparedStems(separator, lambda: played[0])
 
     loader = ModelLoader(config, {*models.models, *models.lighter.values()}, say, prepared)
     loaded = loader.load(models.models[0], config.key, models.separator)
