@@ -114,7 +114,7 @@ def _sound() -> Iterator[Finding]:
 def _opened(config: LiveConfig) -> Iterator[Finding]:
     """Open what live would open, and let it play silence for a moment."""
     devices = list_devices()
-    wanted = {"output": config.output, "input": config.input} | {
+    wanted = {"output": config.output, "input": config.inputs[0]} | {
         role_name(index): name
         for index, name in enumerate(dict.fromkeys(c.device for c in config.microphones))
     }

@@ -43,11 +43,14 @@ DEFAULTS = LiveConfig()
 @profile_option
 @click.option(
     "--input",
-    default=DEFAULTS.input,
+    default=DEFAULTS.inputs,
+    multiple=True,
+    callback=lambda context, option, given: given[0] if len(given) == 1 else given,
     show_default=True,
     metavar="DEVICE|loopback|FILE",
     help="What to listen to: a device by name or number, 'mic', 'loopback' for what "
-    "other programs play, or a sound file.",
+    "other programs play, a sound file, '-' for standard input, or a playlist (.m3u, .m3u8, .pls). "
+    "Files play one after the other where it is given again.",
 )
 @track_option
 @channel_option
@@ -215,6 +218,12 @@ DEFAULTS = LiveConfig()
     help="Encoding of their text, e.g. gb18030 or cp1250.  [default: found out, and said]",
 )
 @click.option(
+    "--control",
+    metavar="SOCKET|PORT",
+    help="Let other programs pause, seek and move faders, by a Unix socket or a port of this "
+    "machine; docs/control.md has the protocol.",
+)
+@click.option(
     "--plain", is_flag=True, help="Print one line a second and no screen, as without a terminal."
 )
 @click.option(
@@ -224,7 +233,11 @@ DEFAULTS = LiveConfig()
     help="Print one JSON object a second; docs/usage.md says what is in it.",
 )
 def command(
-    models: tuple[str | FoundModel, ...], plain: bool, as_json: bool, **settings: Any
+    models: tuple[str | FoundModel, ...],
+    plain: bool,
+    as_json: bool,
+    control: str | None,
+    **settings: Any,
 ) -> None:
     """Take the voice out of what plays now, and play the rest.
 
@@ -247,7 +260,8 @@ def command(
     never_wait_for_readers()
     config = LiveConfig(model=models, tune_process=True, **settings)
     player = LivePlayer(config, events=EventLog(partial(_say, as_json=as_json)))
-    with player, _ended_by_signals(player):
+    controlled = _controlled(player, control, as_json=as_json)
+    with player, ended_by_signals(player), controlled:
         player.run(choose_display(player, plain=plain, as_json=as_json))
     for notice in player.notices:  # once more, where the screen is gone
         echo(notice, err=True)
@@ -259,6 +273,19 @@ def command(
         )
 
 
+@contextmanager
+def _controlled(player: LivePlayer, control: str | None, *, as_json: bool) -> Iterator[None]:
+    """Let other programs command the player, if that is asked for."""
+    if control is None:
+        yield
+        return
+    from streamsep.remote.player_control import PlayerControl, where_of
+
+    with PlayerControl(player, where_of(control), player.events.add) as remote:
+        echo(f"control: {remote.address}", err=as_json)
+        yield
+
+
 def _say(event: Event, *, as_json: bool) -> None:
     """Say what is said before and after the music; standard output is a program's, if it reads."""
     if event.kind != "event":
@@ -267,7 +294,7 @@ def _say(event: Event, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _ended_by_signals(player: LivePlayer) -> Iterator[None]:
+def ended_by_signals(player: LivePlayer) -> Iterator[None]:
     """Have Ctrl-C, SIGTERM and a lost terminal end the music, so that all is closed in order."""
 
     def handler(signum: int, frame: FrameType | None) -> None:

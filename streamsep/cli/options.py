@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import click
@@ -29,6 +30,23 @@ def _best_for_files(
     return model
 
 
+def _several_for_files(
+    context: click.Context, option: click.Parameter, names: str | None
+) -> tuple[FoundModel, ...]:
+    """Return the models of names with commas between them; a file's own name may have some."""
+    whole = names is None or os.path.isfile(names)
+    parts = [names] if whole else [part.strip() for part in (names or "").split(",")]
+    return tuple(_best_for_files(context, option, part or None) for part in parts)
+
+
+several_models_option = click.option(
+    "--model",
+    "models",
+    callback=_several_for_files,
+    metavar="NAME|FILE,…",
+    help=f"{ANY_MODEL}; several with commas between them are blended.  "
+    f"[default: {AUTO}, the best that is there]",
+)
 model_option = click.option(
     "--model",
     callback=_best_for_files,

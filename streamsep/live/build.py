@@ -18,12 +18,14 @@ from streamsep.audio.devices.microphone import (
 from streamsep.audio.devices.stream_watch import StreamWatch
 from streamsep.audio.endpoint import DuplexPump, Sink, Source
 from streamsep.audio.files.file_source import FileSource
+from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.recorder import Recorder
+from streamsep.audio.files.song_source import Song, SongSource
 from streamsep.dsp.decibels import to_db
 from streamsep.effects.effect_plugins import load_effect
-from streamsep.effects.voice import voice_board
+from streamsep.effects.voice_chain import VoiceChain
 from streamsep.events import EventLog
-from streamsep.live.config import NO_LYRICS, LiveConfig, is_file_name
+from streamsep.live.config import LOOPBACK, NO_LYRICS, LiveConfig, is_file_name
 from streamsep.live.endpoints import (
     LoopbackDevices,
     loopback,
@@ -35,10 +37,16 @@ from streamsep.live.endpoints import (
 from streamsep.live.model_loader import ModelLoader
 from streamsep.live.model_probe import RunModels, open_run_models
 from streamsep.live.model_switcher import ModelSwitcher
+from streamsep.live.prepared_stems import PreparedStems
 from streamsep.live.prompter import Prompter
 from streamsep.live.recording import recorded_files, recording, refuse_overwriting
 from streamsep.live.singers_score import scoring
-from streamsep.lyrics import Lyrics, find_lyrics, load_lyrics
+from streamsep.live.song_files import song_opener, songs_of
+from streamsep.live.song_list import SongList
+from streamsep.live.song_lyrics import SongLyrics
+from streamsep.live.song_mover import SongMover
+from streamsep.live.transport import Transport
+from streamsep.lyrics import load_lyrics
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.guards import GuardWatch
@@ -48,7 +56,6 @@ from streamsep.realtime.spectrum import Spectrum
 from streamsep.scoring import LiveScore
 from streamsep.separation import Separator, gains_for
 from streamsep.spec import SeparatorSpec
-from streamsep.types import Float32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +66,8 @@ class LiveParts:
     ----------
     session
         Warmed up; ``pump`` calls it for every block.
-    read_ahead
-        To be called by the pump; see `DuplexPump.run`. The event ends it early.
+    transport, mover
+        Where the input is files: what moves within them and from one to the next, and its thread.
     switcher
         Knows the models.
     microphones
@@ -71,10 +78,8 @@ class LiveParts:
         Tap on the vocals, where the model tells them apart.
     prompter
         Of the lyrics, if there are any.
-    from_file
-        Whether the input is a file.
-    files
-        Those that are read, the input's and the microphone's.
+    notices
+        What of the files that are read isn't played as it is in them, so far.
     guards
         Tell what was silenced and turned down.
     score
@@ -83,14 +88,15 @@ class LiveParts:
 
     session: Session
     pump: DuplexPump
-    read_ahead: Callable[[threading.Event], int]
+    transport: Transport | None
+    mover: SongMover | None
     switcher: ModelSwitcher
     microphones: Mapping[str, MicrophoneSource]
+    voice_effects: list[VoiceChain]
     recorders: list[Recorder]
     spectrum: Spectrum | None
     prompter: Prompter | None
-    from_file: bool
-    files: list[FileSource]
+    notices: Callable[[], list[Notice]]
     guards: GuardWatch
     score: LiveScore | None
 
@@ -113,20 +119,45 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     StreamsepError
         Every one that sound, files, effects and models can give.
     """
-    files = _files_to_write(config)
-    lyrics = _lyrics(config, events)
+    songs = songs_of(config, events)
+    files = _files_to_write(config, songs)
+    prompter = _prompter(config, songs, events)
     models = open_run_models(config)
     for model in models.models[1:]:
         if isinstance(model, Path):
             read_metadata(model)  # else a wrong name is found out in the middle of a song
     say = partial(_say_of, "the beat", events)
-    loader = ModelLoader(config, {*models.models, *models.lighter.values()}, say)
+    played: list[SongSource] = []  # one at most, as soon as its model is known
+
+    def prepared(separator: Separator) -> Separator:
+        if config.listening != "file":
+            return separator
+        return PreparedStems(separator, lambda index, count: played[0].spans(index, count))
+
+    loader = ModelLoader(config, {*models.models, *models.lighter.values()}, say, prepared)
     loaded = loader.load(models.models[0], config.key, models.separator)
     spec, block = loaded.separator.spec, config.block
-    devices = stack.enter_context(loopback(config.input, config.capture, spec, events))
+    wanted = LOOPBACK if config.listening == "loopback" else ""
+    devices = stack.enter_context(loopback(wanted, config.capture, spec, events))
+    notices: list[Notice] = []
+    stopping = threading.Event()
+    open_song = song_opener(
+        spec, config.sound_choice, partial(_note, notices, events), stopping.is_set
+    )
     watch = stack.enter_context(StreamWatch(events))
     with ExitStack() as opened:
-        source, sink = _open_ends(config, spec, devices, events, watch, opened)
+        if config.listening == "file":
+            playable = SongList(songs, open_song, events)
+            first = playable.open_first()
+            if first is not None:
+                opened.callback(first.close)
+            played.append(SongSource(spec.sample_rate, spec.channels))
+            source: Source = played[0]
+        else:
+            source = _open_device(config, spec, devices, events, watch)
+        opened.callback(source.close)
+        sink = _open_sink(config, source, spec, devices, events)
+        opened.callback(sink.close)
         pump = DuplexPump(source, sink, device_frames=block, channels=spec.channels)
         streams = microphone_streams(
             config.microphones,
@@ -137,12 +168,12 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
             events=events,
             watch=watch,
         )
-        microphones = _open_microphones(config, stack.enter_context(streams), spec, events)
+        microphones, voice_effects = _open_microphones(
+            config, stack.enter_context(streams), spec, events
+        )
         session = _session(config, loaded, pump, microphones, events)
         records = recording(files, session, source, spec, block, overwrite=config.overwrite)
         recorders = stack.enter_context(records)
-        from_file = isinstance(source, FileSource)
-        prompter = Prompter(lyrics, from_start=from_file) if lyrics else None
         score = None
         if config.score:
             score = stack.enter_context(
@@ -154,10 +185,21 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         if config.tune_process:
             stack.enter_context(low_latency_interpreter())
         opened.pop_all()
+    sung = [file for file in microphones.values() if isinstance(file, FileSource)]
+    transport, mover = None, None
+    if played:
+        stays, names = not config.inputs, models.separator.stems
+        mover = SongMover(
+            session, played[0], playable, first, open_song, stays=stays, events=events
+        )
+        transport = Transport(mover, session, played[0], playable, stems=names, stays=stays)
+        stack.callback(mover.close)
+        stack.callback(stopping.set)
     parts = LiveParts(
         session=session,
         pump=pump,
-        read_ahead=partial(_read_ahead, session, source),
+        transport=transport,
+        mover=mover,
         switcher=ModelSwitcher(
             models.models,
             lambda model: loader.load(model, session.key),
@@ -165,11 +207,11 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
             lighter=models.lighter,
         ),
         microphones=microphones,
+        voice_effects=voice_effects,
         recorders=recorders,
         spectrum=_spectrum(session, loaded.separator, block),
         prompter=prompter,
-        from_file=from_file,
-        files=[f for f in (source, *microphones.values()) if isinstance(f, FileSource)],
+        notices=lambda: notices + [notice for file in sung for notice in file.notices.all],
         guards=_guards(session, source, _streams_of(microphones), block, events),
         score=score,
     )
@@ -180,55 +222,62 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     return parts
 
 
-def _lyrics(config: LiveConfig, events: EventLog) -> Lyrics | None:
-    say = partial(events.add, kind="warning", settings=("lyrics", "lyrics_encoding"))
-    encoding = config.lyrics_encoding
-    if config.lyrics == NO_LYRICS or (config.lyrics is None and config.listening != "file"):
+def _prompter(config: LiveConfig, songs: list[Song], events: EventLog) -> Prompter | None:
+    """Return what shows lyrics, None where there can be none."""
+    from_files = config.listening == "file"
+    if config.lyrics == NO_LYRICS or (config.lyrics is None and not from_files):
         return None
     if config.lyrics is not None:
-        return load_lyrics(config.lyrics, encoding=encoding, say=say)
-    found = find_lyrics(Path(config.input), encoding=encoding, say=say)
-    if found is None:
+        say = partial(events.add, kind="warning", settings=("lyrics_encoding",))
+        lyrics = load_lyrics(config.lyrics, encoding=config.lyrics_encoding, say=say)
+        return Prompter(lyrics, from_start=from_files)
+    lyrics_of = SongLyrics(config.lyrics_encoding, events)
+    if len(songs) == 1 and lyrics_of(songs[0].path) is None:
         return None
-    events.add(f"lyrics: {found.origin}", kind="report", settings=("lyrics",))
-    return found.lyrics
+    return Prompter(lyrics_of, from_start=True)
 
 
-def _files_to_write(config: LiveConfig) -> dict[Path, str]:
+def _note(notices: list[Notice], events: EventLog, notice: Notice) -> None:
+    """Say at once what of a song isn't played as it is in its file, and once only."""
+    if notice not in notices:
+        notices.append(notice)
+        events.add(str(notice))
+
+
+def _files_to_write(config: LiveConfig, songs: list[Song]) -> dict[Path, str]:
     """Return what is to be written, each file with its bus; none of it is what is played."""
     played = {config.output_file: "mix"} if config.output_file else {}
     recorded = recorded_files(config.record, config.record_stems) if config.record else {}
-    names = [config.input, *(choice.device for choice in config.microphones)]
-    inputs = [Path(name) for name in names if is_file_name(name)]
+    names = [choice.device for choice in config.microphones]
+    inputs = [song.path for song in songs] + [Path(name) for name in names if is_file_name(name)]
     refuse_overwriting([*played, *recorded], inputs)
     return played | recorded
 
 
-def _open_ends(
+def _open_device(
     config: LiveConfig,
     spec: SeparatorSpec,
     devices: LoopbackDevices | None,
     events: EventLog,
     watch: StreamWatch,
-    opened: ExitStack,
-) -> tuple[Source, Sink]:
-    """Open the input and the output; a file as output is written beside the music."""
-    output = "null" if config.output_file else config.output
-    block = config.block
-    source = open_source(
-        config.input,
-        spec,
-        block,
-        devices,
-        output=output,
-        events=events,
-        watch=watch,
-        choice=config.sound_choice,
-    )
-    opened.callback(source.close)
-    sink = open_sink(output, source, spec, block, devices, events=events)
-    opened.callback(sink.close)
-    return source, sink
+) -> Source:
+    output, name = _output(config), config.inputs[0]
+    return open_source(name, spec, config.block, devices, output=output, events=events, watch=watch)
+
+
+def _open_sink(
+    config: LiveConfig,
+    source: Source,
+    spec: SeparatorSpec,
+    devices: LoopbackDevices | None,
+    events: EventLog,
+) -> Sink:
+    return open_sink(_output(config), source, spec, config.block, devices, events=events)
+
+
+def _output(config: LiveConfig) -> str:
+    """Return the output's name; a file as output is written beside the music."""
+    return "null" if config.output_file else config.output
 
 
 def _session(
@@ -260,40 +309,25 @@ def _session(
     return session
 
 
-def _read_ahead(session: Session, source: Source, stop: threading.Event) -> int:
-    """Feed the session so much of a file that no latency is heard; a device has nothing ahead.
-
-    Returns the samples of silence that followed a file shorter than that.
-    """
-    if not isinstance(source, FileSource):
-        return 0
-    file = source
-
-    def read(out: Float32) -> None:
-        file.wait_for(len(out), stop)
-        file.read(out)
-
-    session.read_ahead(read, stop)
-    return session.latency.ahead - file.samples
-
-
 def _open_microphones(
     config: LiveConfig,
     streams: Mapping[str, MicrophoneStream],
     spec: SeparatorSpec,
     events: EventLog,
-) -> dict[str, MicrophoneSource]:
-    """Open the microphones, each with effects of its own, by their faders' names."""
+) -> tuple[dict[str, MicrophoneSource], list[VoiceChain]]:
+    """Open the microphones, by their faders' names, and return their effects too."""
     found: dict[str, MicrophoneSource] = {}
+    effects: list[VoiceChain] = []
     for index, choice in enumerate(config.microphones):
         more = [load_effect(wish) for wish in config.mic_effect]
         say = partial(_say_of, role_name(index), events)
-        effect = voice_board(choice.voice_effects, spec.sample_rate, *more, say=say)
-        delay = effect.settle(spec.channels, config.block) if effect and more else 0
+        effect = VoiceChain(choice.voice_effects, spec.sample_rate, *more, say=say)
+        delay = effect.settle(spec.channels, config.block)
+        effects.append(effect)
         found[mic_name(index)] = open_microphone(
             choice, streams, spec, config.block, effect, effect_delay=delay, events=events
         )
-    return found
+    return found, effects
 
 
 def _streams_of(microphones: Mapping[str, MicrophoneSource]) -> list[MicrophoneStream]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from streamsep.audio.files.playlist import is_playlist
 from streamsep.audio.files.sound_choice import BOTH, WHOLE, SoundChoice
-from streamsep.audio.files.sound_file import FORMATS
+from streamsep.audio.files.sound_writer import FORMATS
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
 from streamsep.dsp.voice_channel import AUTO as AUTO_CHANNEL
 from streamsep.dsp.voice_channel import channel_number
@@ -42,8 +43,8 @@ RANGES: dict[str, tuple[float, float]] = {
 
 
 def is_file_name(name: str) -> bool:
-    """Say whether ``name`` means a sound file, there or not, and no device."""
-    known = Path(name).suffix.lower() in FORMATS
+    """Say whether ``name`` means a sound file or a playlist, there or not, and no device."""
+    known = Path(name).suffix.lower() in FORMATS or is_playlist(name)
     there = os.path.exists(name) and not os.path.isdir(name)  # a FIFO may be called anything
     return name == "-" or known or "/" in name or there
 
@@ -60,10 +61,11 @@ class LiveConfig:
     ----------
     input
         A device by name or number, ``mic`` for the system's default, ``loopback`` for what other
-        programs play, or a sound file.
+        programs play, or a sound file or a playlist. Several files play one after the other; with
+        none, ``()``, there is silence until `LivePlayer.play` brings a song, and between songs.
     track, channel
-        Of an input file: which of its tracks of sound, by number, language or title, and whether
-        its ``left`` or ``right`` side alone, as of karaoke discs.
+        Of input files: which of their tracks of sound, by number, language or title, and whether
+        their ``left`` or ``right`` side alone, as of karaoke discs.
     capture
         With ``loopback``: the running player that is moved there, by name, program or number.
     output
@@ -123,7 +125,7 @@ class LiveConfig:
         If a value is out of its range, or two don't go together.
     """
 
-    input: str = "mic"
+    input: str | tuple[str, ...] = "mic"
     track: str | None = None
     channel: str = BOTH
     capture: str | None = None
@@ -157,9 +159,20 @@ class LiveConfig:
         """Take paths for names and names for paths, and refuse what can't be."""
         if isinstance(self.track, int):
             object.__setattr__(self, "track", str(self.track))
-        for name in ("input", "output", "mic"):
+        for name in ("output", "mic"):
             if isinstance(getattr(self, name), Path):
                 object.__setattr__(self, name, str(getattr(self, name)))
+        given = self.input
+        several = given if isinstance(given, list | tuple) else (given,)
+        names = tuple(str(name) for name in several)
+        object.__setattr__(self, "input", names[0] if len(names) == 1 else names)
+        if len(names) > 1 and (devices := [n for n in names if not is_file_name(n)]):
+            raise ArgumentError(
+                f"{devices[0]!r} can't be one of several inputs",
+                expected="sound files, or one device",
+                remedy="leave the others out, or give the path of a file as ./NAME",
+                settings=("input",),
+            )
         if isinstance(self.mic, list | tuple):
             object.__setattr__(self, "mic", tuple(map(str, self.mic)) or None)
         for name in ("mic", "mic_gain", "voice_effects"):  # one for all is no list
@@ -264,9 +277,14 @@ class LiveConfig:
     @property
     def listening(self) -> Listening:
         """What kind of input it is."""
-        if is_file_name(self.input):
+        if all(map(is_file_name, self.inputs)):
             return "file"
         return "loopback" if self.input == LOOPBACK else "mic"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What ``input`` holds, one by one; several are files."""
+        return self.input if isinstance(self.input, tuple) else (self.input,)
 
     @property
     def output_file(self) -> Path | None:

@@ -24,7 +24,6 @@ from streamsep.audio.endpoint import Sink, Source, TimerSink
 from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.pipe_input import STDIN
-from streamsep.audio.files.sound_choice import WHOLE, SoundChoice
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.voice_channel import AUTO, VoiceChannel, channel_number
 from streamsep.errors import ArgumentError, DeviceError
@@ -81,23 +80,14 @@ def open_source(
     output: str,
     events: EventLog,
     watch: StreamWatch,
-    choice: SoundChoice = WHOLE,
 ) -> Source:
-    """Open the input of a name, or the loopback's own device, for an output device or null.
+    """Open the input device of a name, or the loopback's own, for an output device or null.
 
     Raises
     ------
-    AudioFileError, DeviceError
+    DeviceError
         If it isn't there or can't be used.
     """
-    if is_file_name(name):
-        return FileSource(
-            STDIN if name == "-" else Path(name),
-            sample_rate=spec.sample_rate,
-            channels=spec.channels,
-            choice=choice,
-            on_notice=partial(_tell, events),
-        )
     device = devices.input if devices else find_device(name, "input")
     if output != "null" and not devices:
         refuse_hearing_ourselves(

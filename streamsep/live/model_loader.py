@@ -35,6 +35,8 @@ class ModelLoader:
         this: VST3 plugins load on the main thread only.
     say
         Told, on the inference thread, what is wrong with effects.
+    prepared
+        Has each model replaced, before the effects, by what uses it.
 
     Raises
     ------
@@ -47,7 +49,9 @@ class ModelLoader:
         config: LiveConfig,
         models: Collection[FoundModel],
         say: Callable[[str], object] = lambda text: None,
+        prepared: Callable[[Separator], Separator] = lambda separator: separator,
     ) -> None:
+        self._prepared = prepared
         self._say = say
         self._config, self._read_ahead = config, config.listening == "file"
         self._latency = 0  # of a session with the latest model so far, in samples
@@ -74,7 +78,7 @@ class ModelLoader:
         ArgumentError
             If effects leave no stem that is to be played or recorded.
         """
-        separator = separator or open_model(model, self._config)
+        separator = self._prepared(separator or open_model(model, self._config))
         loaded = self._with_effects(separator, self._plugins[model], semitones)
         self._check_stems(separator, loaded.separator)
         return loaded

@@ -38,14 +38,14 @@ def scoring(
         )
 
     def line_at(seconds: float) -> LineAt | None:
-        return None if prompter is None else prompter.line_at(seconds, session.latency)
+        return None if prompter is None else prompter.line_at(seconds, session)
 
     rate = separator.spec.sample_rate
     judge = Judge(
         list(microphones),
         sample_rate=rate,
         delays=[_delay(session, microphone) for microphone in microphones.values()],
-        seconds_of=lambda samples: (samples - session.latency.ahead) / rate,
+        seconds_of=lambda samples: samples / rate,
         line_at=line_at,
     )
     score = LiveScore(

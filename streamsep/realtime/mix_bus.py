@@ -63,8 +63,6 @@ class MixBus:
     ----------
     dry
         (C, N): the delayed original of the present block is to be written here.
-    listening
-        Whether microphones are read.
     limiter
         Of the mix.
     lanes
@@ -109,7 +107,7 @@ class MixBus:
         self._out_mixer = RampedMixer(channels, block_size, mixed)
         names = [*FADERS[:-1], *(lane.name for lane in self.lanes[1:]), FADERS[-1]]
         self._faders = dict.fromkeys(names, 0.0) | {"guide": to_db(gains.get("vocals", 0.0))}
-        self._bypass, self.listening = False, True
+        self._bypass = False
         # Replaced as a whole: the audio thread may be walking through the old ones.
         self._stem_taps: tuple[_StemTap, ...] = ()
         self._mix_taps: tuple[Tap, ...] = ()
@@ -166,6 +164,11 @@ class MixBus:
         for index, lane in enumerate(self.lanes, 2):
             self._out_mixer.set_gain(index, db_to_gain(self._faders[lane.name]) * master)
 
+    def settle(self) -> None:
+        """Have the faders at once where they are to be: before anything is heard."""
+        self._song_mixer.settle()
+        self._out_mixer.settle()
+
     def add_tap(self, bus: str, tap: Tap) -> None:
         """Let ``tap`` listen to a stem, the beat or one of OWN_BUSES from the next block on.
 
@@ -200,7 +203,7 @@ class MixBus:
         """
         stems = self._switch.choose(stems, self._fallback)
         self._song_mixer.mix(stems, self._song)
-        voices = [lane.listen() if self.listening else lane.silence for lane in self.lanes]
+        voices = [lane.listen() for lane in self.lanes]
         self._out_mixer.mix((self._song, self.dry, *voices), self._out)
         self.limiter.process(self._out)
         for parts, tap in self._stem_taps:

@@ -8,7 +8,7 @@ from streamsep.dsp.decibels import to_db
 from streamsep.events import EventLog
 from streamsep.realtime.block_processor import BlockProcessor
 from streamsep.realtime.latency import LatencyReport
-from streamsep.realtime.stats import SessionStats
+from streamsep.realtime.stats import SessionStats, SongPosition
 
 MEASURE_EVERY_S = 1.0
 
@@ -34,7 +34,13 @@ class Monitor:
         self._measured = None
 
     def snapshot(
-        self, *, latency: LatencyReport, key: int | None, drift_ppm: float | None, bad_samples: int
+        self,
+        *,
+        latency: LatencyReport,
+        key: int | None,
+        drift_ppm: float | None,
+        bad_samples: int,
+        song: SongPosition | None,
     ) -> SessionStats:
         """Return the state of things now; at most 10 times a second."""
         processor, pipeline = self._processor, self._processor.pipeline
@@ -66,6 +72,7 @@ class Monitor:
             model=separator.spec.name,
             drift_ppm=drift_ppm,
             events=self._events.latest(),
+            song=song,
         )
 
     def _measure(self) -> None:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.events import Event
 from streamsep.realtime.latency import LatencyReport
+
+
+class SongPosition(NamedTuple):
+    """Where a session is in a song: what is heard at its output, in seconds."""
+
+    path: Path
+    position_s: float
+    duration_s: float | None  # None where nothing tells
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,7 @@ class SessionStats:
     model: str
     drift_ppm: float | None = None  # input clock against output clock; None: they are one
     events: tuple[Event, ...] = ()  # the latest, oldest first
+    song: SongPosition | None = None  # where its input is files, and one plays
     levels_mics_db: Mapping[str, float] = field(default_factory=dict)  # as level_mic_db, by name
 
 

@@ -98,7 +98,8 @@ def choose_schedule(spec: ModelSpec, run_s: float, *, read_ahead: bool = False) 
     Of long windows (MDX-Net's) the stride is the shortest that leaves the machine its headroom, and
     a quarter of it is trimmed, or as much as the spec asks for if that is more: what comes late
     anyhow may as well be good. Of short ones (``any_frames``) the stride is the shortest within
-    CORE_SHARE, and the trim what NEARLY_LIVE_S then leaves, at most ENOUGH_TRIM.
+    CORE_SHARE, and the trim what NEARLY_LIVE_S then leaves, at most ENOUGH_TRIM; a machine that
+    isn't fast enough for that trims one frame and is later.
 
     Parameters
     ----------
@@ -121,27 +122,24 @@ def choose_schedule(spec: ModelSpec, run_s: float, *, read_ahead: bool = False) 
     stride = max(shortest, math.ceil(run_s / (CORE_SHARE * hop_s)))
     slack = math.ceil(PACED * run_s * spec.sample_rate)
     left = int(NEARLY_LIVE_S * spec.sample_rate) - spec.n_fft - slack
-    trim = ENOUGH_TRIM if read_ahead else left // spec.hop_length - (stride - 1)
-    if trim < 1 or stride + trim > spec.frames_per_run:
-        allowed_s = _longest_run(spec)
-        raise _too_slow(spec, run_s, allowed_s)
-    return _schedule(spec, run_s, stride, min(trim, ENOUGH_TRIM), slack)
-
-
-def _longest_run(spec: ModelSpec) -> float:
-    """Return how long a run of a short window may take to be nearly live."""
-    hop_s = spec.hop_length / spec.sample_rate
-    # With one frame trimmed, run / CORE_SHARE of stride and PACED · run of slack fill the time.
-    return (NEARLY_LIVE_S - spec.n_fft / spec.sample_rate - hop_s) / (1 / CORE_SHARE + PACED)
+    trim = ENOUGH_TRIM if read_ahead else max(1, left // spec.hop_length - (stride - 1))
+    trim = min(trim, ENOUGH_TRIM)
+    if stride + trim > spec.frames_per_run:
+        raise _too_slow(spec, run_s, CORE_SHARE * hop_s * (spec.frames_per_run - trim))
+    return _schedule(spec, run_s, stride, trim, slack)
 
 
 def _of_long_windows(spec: ModelSpec, run_s: float) -> RunSchedule:
     hop_s = spec.hop_length / spec.sample_rate
-    longest = min(spec.frames_per_run // 2, int(LONGEST_STRIDE_S / hop_s))
+    frames = spec.frames_per_run - spec.padding_frames
+    if spec.feature == "waveform" and spec.transform_delay:
+        frames -= 1  # for the fade
+    # A window with an end that is made up was taught to give the newest frame.
+    longest = 1 if spec.padding_frames else min(frames // 2, int(LONGEST_STRIDE_S / hop_s))
     stride = max(1, math.ceil(HEADROOM * run_s / hop_s))
     if stride > longest:
         raise _too_slow(spec, run_s, longest * hop_s / HEADROOM)
-    trim = min(max(spec.lag_frames, stride // 4), spec.frames_per_run - longest)
+    trim = min(max(spec.lag_frames, stride // 4), frames - longest)
     slack = math.ceil(HEADROOM * run_s * spec.sample_rate)
     return _schedule(spec, run_s, stride, trim, slack)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
@@ -19,6 +19,8 @@ from streamsep.realtime.session import Session
 from streamsep.realtime.spectrum import Spectrum
 from streamsep.realtime.stats import SessionStats
 from streamsep.scoring import ScoreSnapshot
+from streamsep.tui.keys import Binding
+from streamsep.tui.song_keys import SongKeys
 from streamsep.tui.view import Shown, ascii_only, event_line, plain_line, record, video_settings
 
 
@@ -44,6 +46,8 @@ class Controls:
         Asked for the length of the recording; None without one.
     score
         Asked for that of who sings along; None without one.
+    songs
+        Keys for those that play.
     """
 
     quit: Callable[[], None]
@@ -54,6 +58,7 @@ class Controls:
     prompter: Prompter | None = None
     recorded_s: Callable[[], float | None] = lambda: None
     score: Callable[[], ScoreSnapshot | None] = lambda: None
+    songs: Sequence[Binding] = ()
 
 
 class Display(ABC):
@@ -170,6 +175,7 @@ def controls_of(player: LivePlayer) -> Controls:
         prompter=player.prompter,
         recorded_s=lambda: player.recorded_s,
         score=lambda: player.score,
+        songs=SongKeys(player, player.events).bindings() if player.from_file else (),
     )
 
 

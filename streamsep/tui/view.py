@@ -106,7 +106,7 @@ def _title(shown: Shown, width: int) -> Text:
     key = f"  key {stats.key:+}" if stats.key else ""
     left = f"{stats.model} on {stats.provider}{key}" + ("  BYPASS" if stats.bypass else "")
     recording = "" if shown.recorded_s is None else f"● {clock(shown.recorded_s)}  "
-    right = f"{recording}{clock(stats.seconds)}"
+    right = f"{recording}{place(stats)}"
     room = max(width - cell_len(right) - 1, 0)
     return _fit(f"{set_cell_size(left, room)} {right}", width, "bold")
 
@@ -252,6 +252,15 @@ def _flow(items: Sequence[str], width: int) -> list[Text]:
     return [_fit(line, width) for line in lines]
 
 
+def place(stats: SessionStats) -> str:
+    """Return where in the song a run is, or for how long it has run."""
+    if stats.song is None:
+        return clock(stats.seconds)
+    paused = "paused  " if stats.song.paused else ""
+    length = "" if stats.song.duration_s is None else f" / {clock(stats.song.duration_s)}"
+    return f"{paused}{clock(stats.song.position_s)}{length}"
+
+
 def clock(seconds: float) -> str:
     """Return m:ss, or h:mm:ss from an hour on."""
     minutes, rest = divmod(int(seconds), 60)
@@ -311,6 +320,10 @@ def record(shown: Shown, *, final: bool) -> dict[str, Any]:
         measured = latency.heard(measured)
     values = {
         "time_s": stats.seconds,
+        "song": stats.song and str(stats.song.path),
+        "position_s": stats.song and stats.song.position_s,
+        "duration_s": stats.song and stats.song.duration_s,
+        "paused": bool(stats.song and stats.song.paused),
         "level_in_db": stats.level_in_db,
         "level_out_db": stats.level_out_db,
         "level_mic_db": stats.level_mic_db,

@@ -20,6 +20,8 @@ from testing.signals import music
 from tests.support import models
 from tests.support.backends import SlowBackend
 
+pytestmark = pytest.mark.slow  # as a whole
+
 RATE, FRAMES = 44_100, 4_096
 # Views, numbers and argument tuples of Python are freed within a step, and come to 3 kB on both
 # threads together. The smallest array of sound here, a hop of one channel, is larger.

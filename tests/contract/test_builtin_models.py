@@ -1,5 +1,6 @@
 """The models that come along: they load, keep their promises, and take a voice out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,10 @@ from streamsep.evaluation.scores import score_song
 from streamsep.evaluation.songs import find_reference_songs, read_reference_song
 from streamsep.models import BUILTIN, find_model
 from streamsep.separation import ChunkedSeparator, load_separator
+from streamsep.separation.schedule import choose_schedule
 from testing.signals import music
+
+pytestmark = pytest.mark.slow  # as a whole
 
 # Algorithmic latency in samples: from a sample's way in to its way out on an infinitely fast
 # machine.
@@ -33,8 +37,9 @@ def test_it_is_found_by_name_and_says_what_it_is(name):
     assert separator.stems == ("vocals", "beat")
     if name in HOP_BY_HOP:
         assert separator.delay + separator.block_size == LATENCY[name]
-    else:
-        assert separator.schedule.latency < 0.3 * 44_100  # as late as it may be nearly live
+    else:  # on a machine that runs a window in 12 ms, which a busy one doesn't
+        schedule = choose_schedule(separator.spec, 0.012)
+        assert schedule.latency < 0.3 * 44_100  # as late as it may be nearly live
     assert f"`{name}`" in path.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
 
 
@@ -95,6 +100,8 @@ def test_the_voice_of_an_unheard_song_gets_quieter(name):
     separator = load_separator(find_model(name), device="cpu")
     path = next(p for p in find_reference_songs(SONGS) if p.name.startswith("eif_4"))
     song = read_reference_song(path, sample_rate=44_100, channels=2)
+    part = slice(0, 5 * 44_100)
+    song = replace(song, vocals=song.vocals[:, part], beat=song.beat[:, part])
     live, mixture = (
         score_song(song, m, *separate_song(m, song, separator), 44_100, museval=False)
         for m in ("model live", "mixture")

@@ -16,6 +16,7 @@ from tests.support.commands import Live, streamsep
 
 # Servers choose where nothing else is said, as on a desktop.
 UNTOLD = dict(source=None, sink=None)
+REMOVED = "removed the output 'streamsep' that a killed streamsep had left\n"
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_what_a_kill_leaves_is_named_by_doctor_and_put_back_at_the_next_start(
     told = streamsep("doctor", "--model", identity_model, env=server.env(**UNTOLD)).stdout
     assert "note  loopback: the output 'streamsep' was left by a killed streamsep" in told
     done = plain_run(server, short_song.path, identity_model)
-    assert done.stderr == "removed the output 'streamsep' that a killed streamsep had left\n"
+    assert done.stderr == REMOVED
     assert server.sink_of(player) == "A"
     assert "streamsep" not in server.sink_names()
     assert server.default_sink() == "B"
@@ -130,7 +131,7 @@ def test_two_at_once_leave_each_other_alone(
     wait_for_move(server, player, "streamsep2")
     first.end(signal.SIGKILL)
     done = plain_run(server, short_song.path, identity_model)
-    assert done.stderr == "removed the output 'streamsep' that a killed streamsep had left\n"
+    assert done.stderr == REMOVED
     assert server.sink_of(player) == "streamsep2"
     assert second.end() == 0, second.stderr
     assert server.sink_of(player) == "A"

@@ -9,7 +9,8 @@ from streamsep.audio.devices.reconnecting_stream import ReconnectingStream, Stre
 from streamsep.audio.devices.stream_watch import StreamWatch
 from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.recorder import Recorder
-from streamsep.audio.files.sound_file import AudioReader, AudioWriter
+from streamsep.audio.files.sound_file import AudioReader
+from streamsep.audio.files.sound_writer import AudioWriter
 from streamsep.errors import UnexpectedError
 from streamsep.events import EventLog
 from streamsep.live.config import LiveConfig
@@ -18,6 +19,7 @@ from testing.servers import wait_until
 from testing.signals import music
 
 RATE, BLOCK = 44_100, 512
+ASKED_ANEW = "the sound server is asked anew ("
 FOREIGN = [ValueError("odd\nlines"), OSError(5, "Input/output error"), MemoryError(), KeyError("x")]
 
 
@@ -28,7 +30,7 @@ def foreign(request):
 
 @pytest.fixture
 def song(tmp_path):
-    sf.write(tmp_path / "song.wav", music(3.0).T, RATE)
+    sf.write(tmp_path / "song.wav", music(1.0).T, RATE)
     return tmp_path / "song.wav"
 
 
@@ -144,7 +146,7 @@ def test_whatever_the_sound_server_s_library_raises_it_is_asked_anew(foreign, mo
     with StreamWatch(events):
         wait_until(lambda: server.looked, "the next look")
     assert server.connected == 1
-    assert texts(events)[0].startswith("the sound server is asked anew (")
+    assert texts(events)[0].startswith(ASKED_ANEW)
 
 
 def test_the_loopback_comes_back_whatever_was_raised(foreign):
@@ -161,7 +163,7 @@ def test_the_loopback_comes_back_whatever_was_raised(foreign):
     loopback._come_back = come_back
     loopback._follow()
     assert came_back == [1]
-    assert texts(events)[0].startswith("the sound server is asked anew (")
+    assert texts(events)[0].startswith(ASKED_ANEW)
 
 
 class BrokenDisplay:

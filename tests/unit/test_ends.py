@@ -16,6 +16,7 @@ from streamsep.audio.files.part_files import is_part_file, whole_file
 from streamsep.errors import OutputError
 from streamsep.models import imported_path
 from streamsep.models.integrity import is_intact
+from testing.servers import wait_until
 from testing.signals import music
 from tests.support import models
 from tests.support.commands import COMMAND, PATIENCE_S, limit_files, streamsep, without_sound
@@ -55,9 +56,9 @@ ENDS = [
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sounds")
-    sf.write(folder / "song.wav", np.tile(music(5.0).T, (60, 1)), RATE)
+    sf.write(folder / "song.wav", np.tile(music(5.0).T, (24, 1)), RATE)
     for name in ("vocals", "accompaniment"):
-        sf.write(folder / f"{name}.wav", np.tile(music(5.0).T, (4, 1)), RATE)
+        sf.write(folder / f"{name}.wav", np.tile(music(5.0).T, (2, 1)), RATE)
     return folder
 
 
@@ -105,7 +106,8 @@ def test_what_was_there_stays_or_is_replaced_by_a_whole_file(place, half_model, 
     )
     process.stdout.close()  # nobody reads
     if isinstance(end, signal.Signals):
-        time.sleep(1.5)
+        wait_until(lambda: parts_in(place) or process.poll() is not None, "what it writes")
+        time.sleep(0.1)
         process.send_signal(end)
     code = process.wait(PATIENCE_S)
     content = [(place / target).read_bytes() for target in targets]
@@ -123,7 +125,12 @@ def test_what_was_there_stays_or_is_replaced_by_a_whole_file(place, half_model, 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: getattr(end, "name", end))
 def test_a_model_is_taken_in_whole_or_not_at_all(tmp_path, half_model, end):
     big = tmp_path / "big.onnx"
-    big.write_bytes(models.filler(200_000_000) + half_model.read_bytes())  # so that it takes time
+    big.write_bytes(models.filler(100_000_000) + half_model.read_bytes())  # so that it takes time
+
+    def taken_in():
+        folder = imported_path("big").parent
+        return folder.exists() and any(folder.iterdir())
+
     largest = 1_000_000 if end == "a full disk" else None
     process = subprocess.Popen(
         [*COMMAND, "models", "import", big],
@@ -134,7 +141,7 @@ def test_a_model_is_taken_in_whole_or_not_at_all(tmp_path, half_model, end):
     )
     process.stdout.close()  # nobody reads
     if isinstance(end, signal.Signals):
-        time.sleep(1.0)
+        wait_until(lambda: taken_in() or process.poll() is not None, "the first of it")
         process.send_signal(end)
     code, path = process.wait(PATIENCE_S), imported_path("big")
     if path.exists():

@@ -21,7 +21,7 @@ JAPANESE = "[00:01.00]さくら さくら やよいの空は\n[00:05.00]見わ�
 
 
 def make_song(path):
-    sound = music(0.3)
+    sound = music(0.6)
     if path.suffix != ".m4a":
         sf.write(path, sound.T, 44_100)
         return path

@@ -1,6 +1,8 @@
 """A score while it plays: whose voice, which words, and what is said at the end."""
 
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from streamsep.errors import ArgumentError
 from streamsep.live.player import LivePlayer
 from streamsep.live.prompter import Prompter
 from streamsep.lyrics import parse_lyrics
+from streamsep.realtime.stats import SongPosition
 from streamsep.scoring import LineAt
 from testing.singing import sing
 from tests.support.shows import STATS
@@ -74,13 +77,22 @@ def test_a_player_without_a_score_has_none(song, half_model):
 
 def test_lines_are_those_that_are_heard():
     prompter = Prompter(parse_lyrics("[00:01.00]one\n[00:02.00]two", "song"), from_start=False)
-    latency = STATS.latency
-    assert prompter.line_at(5.0, latency) is None
+    latency, song = STATS.latency, None
+    session = SimpleNamespace(latency=latency, seconds=STATS.seconds + 3.0, song=lambda: song)
+    assert prompter.line_at(5.0, session) is None
     prompter.begin(STATS)
     heard = STATS.seconds - latency.ms(latency.device_out) / 1_000.0
-    assert prompter.line_at(heard + 0.99, latency) == LineAt(0, "")
-    assert prompter.line_at(heard + 1.01, latency) == LineAt(1, "one")
-    assert prompter.line_at(heard + 2.01, latency) == LineAt(2, "two")
+    assert prompter.line_at(heard + 0.99, session) == LineAt(0, "")
+    assert prompter.line_at(heard + 1.01, session) == LineAt(1, "one")
+    assert prompter.line_at(heard + 2.01, session) == LineAt(2, "two")
+
+
+def test_lines_of_a_file_are_those_of_its_place_wherever_it_was_moved_to():
+    prompter = Prompter(parse_lyrics("[00:01.00]one\n[00:02.00]two", "song"), from_start=True)
+    song = SongPosition(Path("song.wav"), 1.5, 60.0, False)
+    session = SimpleNamespace(latency=STATS.latency, seconds=100.0, song=lambda: song)
+    assert prompter.line_at(99.4, session) == LineAt(0, "")
+    assert prompter.line_at(100.0, session) == LineAt(1, "one")
 
 
 def test_the_voices_of_a_duet_have_their_singers():

@@ -61,26 +61,24 @@ def advice(known):
     return [event.text for event in events.latest()]
 
 
+# What is said of being late: where nothing lighter is known, and where there is something.
+NOTHING_LIGHTER = "late for three seconds: a larger slack may help, or closing other programs"
+LIGHTER = "late for three seconds: the model {} is lighter"
+CHANGE_OVER = LIGHTER + ": change over to it"
+
+
 def test_what_is_advised(files):
     heavy, small = files("heavy", 20_000_000), files("small", 10)
-    assert advice([heavy]) == ["late for three seconds: the model tutorial is lighter"]
-    assert advice([heavy, small]) == [
-        "late for three seconds: the model small is lighter: change over to it"
-    ]
-    assert advice([small, heavy]) == [
-        "late for three seconds: a larger slack may help, or closing other programs"
-    ]
+    assert advice([heavy]) == [LIGHTER.format("tutorial")]
+    assert advice([heavy, small]) == [CHANGE_OVER.format("small")]
+    assert advice([small, heavy]) == [NOTHING_LIGHTER]
 
 
 def test_a_plugin_is_never_weighed_against_a_file(files):
     small, heavy = files("small", 10), files("heavy", 20_000_000)
     cut = find_model("center-cut")
-    assert advice([cut, small]) == [
-        "late for three seconds: a larger slack may help, or closing other programs"
-    ]
-    assert advice([heavy, cut, small]) == [
-        "late for three seconds: the model small is lighter: change over to it"
-    ]
+    assert advice([cut, small]) == [NOTHING_LIGHTER]
+    assert advice([heavy, cut, small]) == [CHANGE_OVER.format("small")]
 
 
 def test_models_follow_each_other_in_a_circle(files):
@@ -148,8 +146,7 @@ def test_a_machine_that_doesn_t_keep_up_steps_down_by_itself_and_says_so():
     machine.go_on(switcher, 30)
     assert machine.played == ["live", "light"]
     assert [event.text for event in machine.events.latest()] == [
-        "late for three seconds: stepping down to the model live",
-        "late for three seconds: stepping down to the model light",
+        f"late for three seconds: stepping down to the model {name}" for name in ("live", "light")
     ]
 
 
@@ -189,6 +186,4 @@ def test_at_the_end_of_the_steps_there_is_advice(files):
     switcher = ModelSwitcher([small, heavy], lambda model: None, events, {heavy: small})
     for second in range(6):
         switcher.watch(SimpleNamespace(changing=False, seconds=second, dropouts=10 * second))
-    assert [event.text for event in events.latest()] == [
-        "late for three seconds: a larger slack may help, or closing other programs"
-    ]
+    assert [event.text for event in events.latest()] == [NOTHING_LIGHTER]

@@ -14,6 +14,9 @@ from streamsep.errors import ModelError
 from streamsep.onnx_file import metadata_entry, read_metadata
 from tests.support import models
 
+UNLOADED = "can't be loaded as a model"
+PICKLED = "is a pickle or an archive with one"
+
 
 @pytest.fixture
 def path(tmp_path):
@@ -115,21 +118,21 @@ def test_a_file_cut_short_anywhere_is_no_model(path):
     whole = path.read_bytes()
     for size in range(1, len(whole) - 8, 7):  # the opset's number comes after the graph
         path.write_bytes(whole[:size])
-        assert "can't be loaded as a model" in refused(path)
+        assert UNLOADED in refused(path)
 
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_pickles_are_never_loaded(path, protocol):
     path.write_bytes(pickle.dumps({"weight": 1.0}, protocol))
-    assert refused(path) == f"{path} is a pickle or an archive with one, as torch.save writes them"
+    assert refused(path) == f"{path} {PICKLED}, as torch.save writes them"
 
 
 @pytest.mark.parametrize("zipped", [True, False])
 def test_checkpoints_are_called_what_they_are(path, zipped):
     torch.save({"weight": torch.zeros(3)}, path, _use_new_zipfile_serialization=zipped)
-    assert " is a pickle or an archive with one" in refused(path)
+    assert PICKLED in refused(path)
 
 
 def test_a_file_too_large(path, monkeypatch):
     monkeypatch.setattr(onnx_file, "MAX_FILE_BYTES", 100)
-    assert refused(path) == f"{path} can't be loaded as a model ({path.stat().st_size} bytes)"
+    assert refused(path) == f"{path} {UNLOADED} ({path.stat().st_size} bytes)"

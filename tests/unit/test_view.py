@@ -179,6 +179,10 @@ class TestLines:
         quiet = replace(SHOWN, stats=stats, spectrum_db=(-12.345, -math.inf))
         assert json.loads(json.dumps(record(quiet, final=False), allow_nan=False)) == {
             "time_s": 83.4,
+            "song": None,
+            "position_s": None,
+            "duration_s": None,
+            "paused": False,
             "level_in_db": -6.02,
             "level_out_db": -14.5,
             "level_mic_db": -20.3,

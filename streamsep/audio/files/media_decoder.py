@@ -35,6 +35,7 @@ BARE = ("mp3", "aac", "ac3", "eac3", "dts")
 # Codecs with checksums: what these find is said to nobody, unless it is asked for.
 CHECKED = ("flac", "tta", "wavpack", "ac3", "eac3")
 MOST_ERRORS = 10_000  # in a row without any sound between them
+MOST_EMPTY = 100  # files in a row that are in one, and hold no sound
 DAMAGE = "it can't be decoded"
 TAG_AT_END = b"TAG"
 
@@ -171,8 +172,9 @@ class MediaDecoder:
     def _joined(self, place: int) -> Iterator[Piece | Gap | Remark]:
         """Decode what files begin in this one after a place."""
         form, cuts = self._container.format.name, [*self._cuts]
-        while True:
-            start = cuts.pop(0) if cuts else next_start(self._path, form, place)
+        empty = 0
+        while empty < MOST_EMPTY:
+            start = cuts.pop(0) if cuts else next_start(self._path, form, max(place, 1))
             if start is None:
                 return
             with closing(PartOfFile(self._path, start, cuts[0] if cuts else None)) as file:
@@ -188,6 +190,7 @@ class MediaDecoder:
                     part = _Part(self._av, container, stream)
                     yield from part.decoded()
                     yield from part.at_the_end(None)
+                    empty = 0 if part.position_s else empty + 1
                     place = start + max(part.end_byte, 1)
 
     def _other_tracks(self) -> Iterator[Remark]:

@@ -46,6 +46,11 @@ class SoundChoice:
             )
 
     @property
+    def facts(self) -> dict[str, object]:
+        """What a stem's content depends on, for `MadeFrom`; nothing where all is taken."""
+        return {} if self == WHOLE else {"track": self.track, "channel": self.channel}
+
+    @property
     def side(self) -> int | None:
         """Which channel alone is taken, from 0; None for both."""
         return SIDES.get(self.channel)
