@@ -2,13 +2,14 @@
 PYTHON ?= python3
 SONG ?=
 PYTEST = .venv/bin/python -m pytest
-# On all cores, each with its own thread; more at a time, since a third of the time they wait.
-ALONG = OMP_NUM_THREADS=1 $(PYTEST) -n $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2)))
+# On all cores, each with its own thread; more at a time, since half of the time they wait.
+ALONG = env OMP_NUM_THREADS=1 $(PYTEST) --dist worksteal -n $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 FAST_PACKAGES = libportaudio2 ffmpeg
 SERVER_PACKAGES = libasound2-plugins pulseaudio pulseaudio-utils pipewire pipewire-pulse wireplumber \
-    dbus-daemon jackd2 tmux fluidsynth timgm6mb-soundfont gcc libc6-dev
+    dbus-daemon jackd2 tmux fluidsynth timgm6mb-soundfont gcc libc6-dev \
+    chromium chromium-driver
 
-.PHONY: demo check lint fast test wheels clean
+.PHONY: demo check lint fast test test-server test-rest fuzz wheels clean
 
 # The light install: no torch, no compiler.
 demo: .venv-demo/.installed
@@ -28,12 +29,22 @@ fast: .venv/.installed
 	@sh tools/debian.sh required $(FAST_PACKAGES)
 	$(ALONG) -q -m 'not slow and not server and not hardware'
 
-# Everything but what needs hardware: on all cores, and then, by itself, what keeps time with a
-# sound server.
+# Everything but what needs hardware. What keeps time with a sound server goes one by one, and has
+# the cores whenever it wants them; the rest goes on in between.
 test: .venv/.installed
 	@sh tools/debian.sh required $(FAST_PACKAGES) $(SERVER_PACKAGES)
-	$(ALONG) -m 'not server and not hardware'
+	@$(MAKE) --no-print-directory --output-sync=target -j 2 test-server test-rest
+
+test-server:
 	$(PYTEST) -m server
+
+test-rest:
+	nice -n 19 $(ALONG) -m 'not server and not hardware'
+
+# Five minutes of inputs that nobody would write, for all that reads what others wrote.
+fuzz: .venv/.installed
+	@.venv/bin/python -c 'import atheris' 2>/dev/null || .venv/bin/python -m pip install -qq --editable '.[fuzz]'
+	@OMP_NUM_THREADS=1 .venv/bin/python tools/fuzz.py --minutes 5
 
 # dist/, and what is in it tried in an empty environment.
 wheels: .venv/.installed

@@ -11,6 +11,7 @@ import math
 import mmap
 import os
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from streamsep.errors import ModelError
@@ -18,6 +19,11 @@ from streamsep.errors import ModelError
 MAX_FILE_BYTES = 2**30
 MAX_TENSOR_ELEMENTS = 2**28
 MAX_DEPTH = 16
+MAX_AXES = 64
+# Fields of all messages together, which take about two seconds to look at. A graph of 10,000
+# nodes, many for a model, has some hundred thousand.
+MAX_FIELDS = 2_000_000
+MAX_TEXT_BYTES = 2**24  # of an entry of the metadata
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
 
 # Field numbers of onnx.proto3.
@@ -41,7 +47,7 @@ def read_metadata(path: Path) -> dict[str, str]:
     ModelError
         If it is missing, isn't ONNX, or wants more than to be data.
     """
-    content = _mapped(path)
+    content = mapped_file(path)
     try:
         return _read_model(content)
     except ValueError as error:
@@ -60,7 +66,7 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise ModelError(
             f"{path} {error}",
             expected="one file that holds the whole model and nothing but onnxruntime's operators",
-            remedy=error.remedy.format(path=path),
+            remedy=error.remedy,
         ) from error
 
 
@@ -71,7 +77,25 @@ def metadata_entry(key: str, value: str) -> bytes:
     be parsed to be given metadata.
     """
     entry = _text(1, key) + _text(2, value)
-    return _varint_bytes(METADATA << 3 | BYTES) + _varint_bytes(len(entry)) + entry
+    return varint_bytes(METADATA << 3 | BYTES) + varint_bytes(len(entry)) + entry
+
+
+def metadata_start(path: Path) -> int:
+    """Return how long a model file is without the ``metadata_props`` at its end.
+
+    Raises
+    ------
+    ModelError
+        If it is missing, isn't ONNX, or wants more than to be data.
+    """
+    read_metadata(path)
+    content = mapped_file(path)
+    position = end = 0
+    while position < len(content):
+        number, _, position = message_field(content, position)
+        if number != METADATA:
+            end = position
+    return end
 
 
 class _UnfitError(Exception):
@@ -83,13 +107,17 @@ class _UnfitError(Exception):
 class _ScatteredError(_UnfitError):
     """A model that isn't in one file."""
 
-    remedy = (
-        "with its other files beside it, merge them: pip install onnx; python -c "
-        "\"import onnx; onnx.save(onnx.load('{path}'), 'merged.onnx')\""
-    )
+    remedy = "with its other files beside it, take it in with 'streamsep models import'"
 
 
-def _mapped(path: Path) -> Message:
+def mapped_file(path: Path) -> Message:
+    """Return a model file's content, not read yet.
+
+    Raises
+    ------
+    ModelError
+        If it is missing, unreadable, empty or too large.
+    """
     if not os.path.isfile(path):
         raise ModelError(
             f"no model file at {path}",
@@ -112,13 +140,15 @@ def _mapped(path: Path) -> Message:
 
 
 def _read_model(model: Message) -> dict[str, str]:
-    metadata, graphs = {}, 0
-    for number, value in _messages(model):
+    metadata, graphs, effort = {}, 0, _Effort()
+    for number, value in _messages(model, effort):
         if number == GRAPH:
-            _check_graph(value, 0)
+            _check_graph(value, 0, effort)
             graphs += 1
         elif number == METADATA:
-            texts = {n: bytes(text).decode() for n, text in _messages(value)}
+            if len(value) > MAX_TEXT_BYTES:
+                raise _UnfitError(f"has an entry of {len(value)} bytes in its metadata")
+            texts = {n: bytes(text).decode() for n, text in _messages(value, effort)}
             metadata[texts.get(1, "")] = texts.get(2, "")
         elif number == FUNCTIONS:
             raise _UnfitError("has functions of its own")
@@ -127,72 +157,125 @@ def _read_model(model: Message) -> dict[str, str]:
     return metadata
 
 
-def _check_graph(graph: Message, depth: int) -> None:
+class _Effort:
+    """How much of a file was looked at: a small one may be all fields, and a large one endless."""
+
+    def __init__(self) -> None:
+        self._fields = 0
+
+    def spend(self) -> None:
+        self._fields += 1
+        if self._fields > MAX_FIELDS:
+            raise _UnfitError(f"has more than {MAX_FIELDS} parts")
+
+
+def _check_graph(graph: Message, depth: int, effort: _Effort) -> None:
     if depth > MAX_DEPTH:
         raise _UnfitError(f"has graphs more than {MAX_DEPTH} deep")
-    for number, value in _messages(graph):
+    for number, value in _messages(graph, effort):
         if number == NODES:
-            _check_node(value, depth)
+            _check_node(value, depth, effort)
         elif number == INITIALIZERS:
-            _check_tensor(value)
+            _check_tensor(value, effort)
         elif number == SPARSE_INITIALIZERS:
             raise _UnfitError("has sparse weights")
 
 
-def _check_node(node: Message, depth: int) -> None:
-    for number, value in _messages(node):
+def _check_node(node: Message, depth: int, effort: _Effort) -> None:
+    for number, value in _messages(node, effort):
         if number == DOMAIN and bytes(value).decode() not in DOMAINS:
             raise _UnfitError(f"has operators of the domain {bytes(value[:80]).decode()!r}")
         if number != ATTRIBUTES:
             continue
-        for kind, attribute in _messages(value):
+        for kind, attribute in _messages(value, effort):
             if kind in TENSOR_VALUES:
-                _check_tensor(attribute)
+                _check_tensor(attribute, effort)
             elif kind in GRAPH_VALUES:
-                _check_graph(attribute, depth + 1)
+                _check_graph(attribute, depth + 1, effort)
             elif kind in SPARSE_VALUES:
                 raise _UnfitError("has sparse weights")
 
 
-def _check_tensor(tensor: Message) -> None:
-    dims: list[int] = []
-    for number, value in _fields(tensor):
+def _check_tensor(tensor: Message, effort: _Effort) -> None:
+    for number, value in _fields(tensor, effort):
         if number == EXTERNAL_DATA or (number == DATA_LOCATION and value != 0):
             raise _ScatteredError("keeps weights in other files")
-        if number == DIMS:
-            dims += [value] if isinstance(value, int) else _varints(value)
+    dims = tensor_dims(tensor)
     # Negative ones are huge here.
     if math.prod(dims) > MAX_TENSOR_ELEMENTS or max(dims, default=0) > MAX_TENSOR_ELEMENTS:
         raise _UnfitError(f"has a tensor of {' x '.join(map(str, dims[:8]))} numbers")
 
 
-def _messages(message: Message) -> Iterator[tuple[int, Message]]:
+def tensor_dims(tensor: Message) -> list[int]:
+    """Return a tensor's sizes as they are written: negative ones are huge.
+
+    Raises
+    ------
+    ValueError
+        If it isn't protobuf, or has more axes than any tensor.
+    """
+    dims: list[int] = []
+    for number, value in _fields(tensor, None):
+        if number == DIMS:
+            dims += [value] if isinstance(value, int) else islice(_varints(value), MAX_AXES + 1)
+            if len(dims) > MAX_AXES:  # whose product would take minutes
+                raise ValueError(f"a tensor of more than {MAX_AXES} axes")
+    return dims
+
+
+def keeps_weights_elsewhere(model: Message) -> bool:
+    """Say whether a model that is fit otherwise has weights in other files.
+
+    Raises
+    ------
+    ValueError
+        If it isn't ONNX.
+    """
+    try:
+        _read_model(model)
+    except _ScatteredError:
+        return True
+    except _UnfitError:
+        return False
+    return False
+
+
+def _messages(message: Message, effort: _Effort) -> Iterator[tuple[int, Message]]:
     """Yield the fields that are texts, bytes or messages."""
-    for number, value in _fields(message):
+    for number, value in _fields(message, effort):
         if not isinstance(value, int):
             yield number, value
 
 
-def _fields(message: Message) -> Iterator[tuple[int, Message | int]]:
-    position, end = 0, len(message)
-    while position < end:
-        key, position = _varint(message, position)
-        number, wire = key >> 3, key & 7
-        if wire == VARINT:
-            value, position = _varint(message, position)
+def _fields(message: Message, effort: _Effort | None) -> Iterator[tuple[int, Message | int]]:
+    position = 0
+    while position < len(message):
+        if effort is not None:
+            effort.spend()
+        number, value, position = message_field(message, position)
+        if value is not None:
             yield number, value
-            continue
-        if wire == BYTES:
-            size, position = _varint(message, position)
-        elif wire in (FIXED64, FIXED32):
-            size = 8 if wire == FIXED64 else 4
-        else:
-            raise ValueError("not protobuf")
-        if position + size > end:
-            raise ValueError("it ends too soon")
-        if wire == BYTES:
-            yield number, message[position : position + size]
-        position += size
+
+
+def message_field(message: Message, position: int) -> tuple[int, Message | int | None, int]:
+    """Return number and value of the field that begins at a position, and where it ends.
+
+    Values of fixed length are left out: None.
+    """
+    key, position = _varint(message, position)
+    number, wire = key >> 3, key & 7
+    if wire == VARINT:
+        return number, *_varint(message, position)
+    if wire == BYTES:
+        size, position = _varint(message, position)
+    elif wire in (FIXED64, FIXED32):
+        size = 8 if wire == FIXED64 else 4
+    else:
+        raise ValueError("not protobuf")
+    if position + size > len(message):
+        raise ValueError("it ends too soon")
+    end = position + size
+    return number, message[position:end] if wire == BYTES else None, end
 
 
 def _varints(message: Message) -> Iterator[int]:
@@ -215,7 +298,8 @@ def _varint(message: Message, position: int) -> tuple[int, int]:
     raise ValueError("not protobuf")
 
 
-def _varint_bytes(value: int) -> bytes:
+def varint_bytes(value: int) -> bytes:
+    """Return an integer of 0 or more as protobuf writes it."""
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)
@@ -225,4 +309,4 @@ def _varint_bytes(value: int) -> bytes:
 
 def _text(number: int, text: str) -> bytes:
     data = text.encode()
-    return _varint_bytes(number << 3 | BYTES) + _varint_bytes(len(data)) + data
+    return varint_bytes(number << 3 | BYTES) + varint_bytes(len(data)) + data

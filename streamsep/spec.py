@@ -12,7 +12,19 @@ The graph's contract, for C channels, B = n_fft // 2 + 1 bins and T = ``frames_p
 ``complex`` is the contract of MDX-Net, as feature and output together, for F = ``dim_f`` bins
 from 0 on: one input float32 (1, 2C, F, T) and one output float32 (S, 2C, F, T) of any names,
 planes left real, left imaginary, right real, right imaginary; the output times ``compensate``
-is the stem's own spectrum.
+is the stem's own spectrum. With several stems in one graph the output is (1, S, 2C, F, T). The
+input's spectra are multiplied by ``feature_gain``, the output's divided by it.
+
+``waveform``, as feature and output together, takes sound as it is: one input float32 (C, N) for
+N = ``samples_per_run`` and one output float32 (S, C, N), both with or without a first axis of
+size 1. Its frames are ``hop_length`` samples, T of them fit into N, and n_fft - hop_length samples
+are what a run is faded into the next over. A *stateful* one takes N = ``hop_length`` new samples,
+with its states, and gives those of ``lookahead_frames`` runs before. With ``spectrum_n_fft`` it
+is Demucs' network alone, and the transform around it is ours (`separation.window_spectrum`):
+another input float32 (1, 2C, F, T') takes spectra, another output (1, S, 2C, F, T') gives some,
+whose sound is added.
+
+Ports of both may be float16.
 
 In a *stateful* graph the estimate at position j belongs to the frame ``lag_frames`` before the
 features at position j. In a *sliding* graph estimate j belongs to features j of the same window.
@@ -32,9 +44,9 @@ from typing import Any
 
 from streamsep.errors import ModelError
 
-SCHEMA = 5
-# 1 lacked any_frames, 2 interleave, 3 feature_gain, 4 prior and graph.
-READABLE = (1, 2, 3, 4, SCHEMA)
+SCHEMA = 6
+# 1 lacked any_frames, 2 interleave, 3 feature_gain, 4 prior and graph, 5 karaoke and waveforms.
+READABLE = (1, 2, 3, 4, 5, SCHEMA)
 METADATA_KEY = "streamsep"
 FEATURES_INPUT = "features"
 ESTIMATE_OUTPUT = "estimate"
@@ -47,8 +59,12 @@ FEATURES = (
     "log1p_magnitude_lrms",
     "log1p_magnitude_lrms_mid",
     "complex",
+    "waveform",
 )
-OUTPUTS = ("mask", "log1p_magnitude", "complex")
+OUTPUTS = ("mask", "log1p_magnitude", "complex", "waveform")
+OF_A_KIND = ("complex", "waveform")  # a feature that is the output too
+PADDINGS = ("silence", "mirror", "mirror_hold")
+NORMALISATIONS = ("none", "rms", "standard")
 MODES = ("stateful", "sliding")
 
 # Bounds against hostile or broken files: a spec decides how much memory we allocate.
@@ -124,7 +140,8 @@ class ModelSpec(SeparatorSpec):
         Streams that the frames are dealt out to in turn, each with states of its own: to a
         stateful graph frames are ``interleave`` hops apart.
     feature_gain
-        What magnitudes are multiplied by before 1 is added and the logarithm taken.
+        What magnitudes are multiplied by before 1 is added and the logarithm taken, or the
+        spectra of a ``complex`` graph.
     dim_f
         Bins that a ``complex`` graph sees, from 0 on; 0 for all. Stems have nothing above.
     compensate
@@ -137,6 +154,22 @@ class ModelSpec(SeparatorSpec):
     graph
         Name of the model whose graph this one runs, under this spec: its file is looked for beside
         this one, which holds no graph then. Empty for a graph of its own.
+    karaoke
+        Whether the vocals are the lead voice alone: a choir stays in the beat.
+    samples_per_run
+        N of a ``waveform`` graph; 0 for others.
+    padding_frames
+        How many of a ``waveform`` graph's frames come after the newest sample.
+    padding
+        What stands there: ``silence``; ``mirror``, the frame before, backwards; or
+        ``mirror_hold``, the same, going over into the newest sample's value.
+    normalise
+        What is done to a ``waveform`` graph's window, and undone to what comes out: ``none``;
+        ``rms``, it is brought to ``level_db``; ``standard``, to mean 0 and deviation 1.
+    level_db
+        In dBFS.
+    spectrum_n_fft
+        Samples a frame of the spectra that a ``waveform`` graph takes besides; 0 for none.
     """
 
     stems: tuple[str, ...]
@@ -163,6 +196,13 @@ class ModelSpec(SeparatorSpec):
     origin: str = ""
     prior: str = ""
     graph: str = ""
+    karaoke: bool = False
+    samples_per_run: int = 0
+    padding_frames: int = 0
+    padding: str = "silence"
+    normalise: str = "none"
+    level_db: float = -12.0
+    spectrum_n_fft: int = 0
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -182,7 +222,10 @@ class ModelSpec(SeparatorSpec):
 
     @property
     def transform_delay(self) -> int:
-        """What the transform there and back delays by, in samples; see `StreamingSTFT`."""
+        """What the transform there and back delays by, in samples; see `StreamingSTFT`.
+
+        Of a ``waveform`` graph: the fade from run to run.
+        """
         return self.hop_length if self.window == "asymmetric" else self.n_fft - self.hop_length
 
     @property
@@ -194,18 +237,31 @@ class ModelSpec(SeparatorSpec):
             "log1p_magnitude_lrms": 4,
             "log1p_magnitude_lrms_mid": 6,
             "complex": 2 * self.channels,
+            "waveform": self.channels,
         }[self.feature]
 
     @property
-    def features_shape(self) -> tuple[int, int, int]:
-        """Shape of what goes into the graph, (planes, bins, frames)."""
+    def features_shape(self) -> tuple[int, ...]:
+        """Shape of what goes into the graph, (planes, bins, frames) or (channels, samples)."""
+        if self.feature == "waveform":
+            return (self.channels, self.samples_per_run)
         return (self.planes, self.dim_f or self.bins, self.frames_per_run)
 
     @property
-    def estimate_shape(self) -> tuple[int, int, int, int]:
-        """Shape of what comes out of the graph, (stems, channels or planes, bins, frames)."""
+    def estimate_shape(self) -> tuple[int, ...]:
+        """Shape of what comes out of the graph: (stems, channels or planes, bins, frames), or
+        (stems, channels, samples).
+        """
+        if self.output == "waveform":
+            return (len(self.stems), *self.features_shape)
         planes = 2 * self.channels if self.output == "complex" else self.channels
         return (len(self.stems), planes, *self.features_shape[1:])
+
+    @property
+    def spectrum_shape(self) -> tuple[int, int, int]:
+        """Shape of the spectra that go in besides, (planes, bins, frames)."""
+        frames = -(-self.samples_per_run * 4 // self.spectrum_n_fft)
+        return (2 * self.channels, self.spectrum_n_fft // 2, frames)
 
     @property
     def lag_frames(self) -> int:
@@ -338,7 +394,8 @@ def _check(spec: ModelSpec) -> None:
     _check_range(spec, "sample_rate", MIN_SAMPLE_RATE, MAX_SAMPLE_RATE)
     _check_range(spec, "channels", 1, MAX_CHANNELS)
     _check_range(spec, "n_fft", 16, MAX_N_FFT)
-    _check_range(spec, "hop_length", 1, spec.n_fft // 2)
+    overlap = 1 if spec.feature == "waveform" else 2
+    _check_range(spec, "hop_length", 1, spec.n_fft // overlap)
     _check_range(spec, "frames_per_run", 1, MAX_FRAMES)
     _check_range(spec, "stride_frames", 1, spec.frames_per_run)
     _check_range(spec, "lookahead_frames", spec.stride_frames - 1, MAX_FRAMES)
@@ -349,17 +406,26 @@ def _check(spec: ModelSpec) -> None:
         ("feature", FEATURES),
         ("output", OUTPUTS),
         ("mode", MODES),
+        ("padding", PADDINGS),
+        ("normalise", NORMALISATIONS),
     ):
         if getattr(spec, name) not in allowed:
             raise _bad(name, repr(getattr(spec, name)), " or ".join(allowed))
-    if spec.n_fft % 2:
+    if spec.n_fft % 2 and spec.feature != "waveform":
         raise _bad("n_fft", spec.n_fft, "an even number")
     if spec.feature.startswith("log1p_magnitude_lrms") and spec.channels != 2:
         raise _bad("channels", spec.channels, f"2 for the feature {spec.feature}")
     _check_stems(spec)
     _check_mode(spec)
     _check_complex(spec)
-    for name, shape in (("input", spec.features_shape), ("output", spec.estimate_shape)):
+    _check_waveform(spec)
+    shapes: list[tuple[str, tuple[int, ...]]] = [
+        ("input", spec.features_shape),
+        ("output", spec.estimate_shape),
+    ]
+    if spec.spectrum_n_fft:
+        shapes.append(("spectra", (len(spec.stems), *spec.spectrum_shape)))
+    for name, shape in shapes:
         if math.prod(shape) > MAX_WINDOW_ELEMENTS:
             raise _bad(f"{name} shape", shape, f"at most {MAX_WINDOW_ELEMENTS} numbers")
     if not isinstance(spec.scores, Mapping) or not all(
@@ -392,16 +458,51 @@ def _check_stems(spec: ModelSpec) -> None:
 
 
 def _check_complex(spec: ModelSpec) -> None:
-    kinds = (spec.feature == "complex", spec.output == "complex", spec.mode == "sliding")
-    if any(kinds[:2]) and not all(kinds):
-        raise _bad(
-            "feature, output and mode",
-            f"{spec.feature}, {spec.output}, {spec.mode}",
-            "complex, complex and sliding together",
-        )
+    for kind in OF_A_KIND:
+        kinds = spec.feature == kind, spec.output == kind
+        sliding = spec.mode == "sliding" or kind == "waveform"
+        if any(kinds) and not (all(kinds) and sliding):
+            raise _bad(
+                "feature, output and mode",
+                f"{spec.feature}, {spec.output}, {spec.mode}",
+                f"{kind}, {kind} and sliding together",
+            )
     _check_range(spec, "dim_f", 0, spec.bins if spec.feature == "complex" else 0)
     _check_number(spec, "compensate", 0.5, 2.0)
     _check_number(spec, "feature_gain", MIN_FEATURE_GAIN, MAX_FEATURE_GAIN)
+
+
+def _check_waveform(spec: ModelSpec) -> None:
+    if type(spec.karaoke) is not bool:
+        raise _bad("karaoke", repr(spec.karaoke), "true or false")
+    _check_number(spec, "level_db", -60.0, 0.0)
+    if spec.feature != "waveform":
+        _check_range(spec, "samples_per_run", 0, 0)
+        _check_range(spec, "padding_frames", 0, 0)
+        _check_range(spec, "spectrum_n_fft", 0, 0)
+        return
+    _check_range(spec, "stride_frames", 1, 1)
+    if spec.any_frames:
+        raise _bad("any_frames", True, "false for waveforms, whose windows are of one size")
+    _check_range(spec, "n_fft", spec.hop_length, 2 * spec.hop_length)
+    frames = spec.frames_per_run
+    _check_range(
+        spec, "samples_per_run", frames * spec.hop_length, (frames + 1) * spec.hop_length - 1
+    )
+    _check_range(spec, "spectrum_n_fft", 0, min(MAX_N_FFT, spec.samples_per_run))
+    if spec.spectrum_n_fft % 8:
+        raise _bad("spectrum_n_fft", spec.spectrum_n_fft, "a multiple of 8")
+    if spec.mode == "stateful":
+        for name in ("padding_frames", "spectrum_n_fft"):
+            _check_range(spec, name, 0, 0)
+        _check_range(spec, "samples_per_run", spec.hop_length, spec.hop_length)
+        _check_range(spec, "n_fft", spec.hop_length, spec.hop_length)
+        if spec.normalise != "none":
+            raise _bad("normalise", repr(spec.normalise), "none where there are states")
+        return
+    # A frame to give, and one to fade into the next.
+    _check_range(spec, "padding_frames", 0, frames - 2)
+    _check_range(spec, "lookahead_frames", 0, frames - spec.padding_frames - 2)
 
 
 def _check_mode(spec: ModelSpec) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from streamsep.separation.run_limits import TimeLimit
 from tests.support import models
 
 INTEGRATION = Path(__file__).parent / "integration"
@@ -30,6 +31,12 @@ def config_home(tmp_path, monkeypatch):
     """Keep the configuration of whoever runs the tests out of them; commands run inherit it."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     return tmp_path / "config"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def model_limits():
+    """The thread that counts for all models goes on from test to test: tests count threads."""
+    return TimeLimit()
 
 
 @pytest.fixture(autouse=True, scope="session")

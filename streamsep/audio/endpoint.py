@@ -121,7 +121,8 @@ class DuplexPump:
         stop: threading.Event,
         *,
         tail: int = 0,
-        read_ahead: Callable[[], int] = lambda: 0,
+        read_ahead: Callable[[], object] = lambda: None,
+        held: Callable[[], bool] = lambda: False,
     ) -> None:
         """See `AudioEndpoint.run`.
 
@@ -130,8 +131,10 @@ class DuplexPump:
         process_block, stop, tail
             As there.
         read_ahead
-            Called before the sink starts, when the source has; returns how much of the tail it
-            has fed already.
+            Called before the sink starts, when the source has.
+        held
+            Asked before each block, whether it needs no input: nothing is read for it then, and
+            nothing ends.
 
         Raises
         ------
@@ -140,7 +143,8 @@ class DuplexPump:
         """
         # A device plays what it has buffered only while blocks go on coming, and so does the
         # sound server behind it, which keeps about as much again.
-        left = tail + 2 * self._sink.latency
+        after = tail + 2 * self._sink.latency
+        left = after
         ready = False  # once it was, time goes on whatever becomes of the source
 
         def render(outdata: Float32, lost: int, due: float | None = None) -> None:
@@ -149,16 +153,18 @@ class DuplexPump:
             if not ready:
                 outdata.fill(0.0)
                 return
+            if held():
+                process_block(self._indata, outdata, lost)
+                return
             ended = self._source.finished
             process_block(self._indata, outdata, self._source.read(self._indata, due) + lost)
-            if ended:
-                left -= self.device_frames
-                if left <= 0:
-                    stop.set()
+            left = left - self.device_frames if ended else after
+            if ended and left <= 0:
+                stop.set()
 
         try:
             self._source.start()
-            left -= read_ahead()
+            read_ahead()
             self._sink.run(render, stop)
         finally:
             self._sink.close()

@@ -19,6 +19,7 @@ from streamsep.errors import EXIT_INTERRUPTED, as_streamsep_error
 
 COMMANDS = {
     "live": "Take the voice out of what plays now, and play the rest.",
+    "party": "Sing together: a phone in every hand, words on the wall.",
     "separate": "Split sound files into stems, faster than they play.",
     "inspect": "Draw spectrograms and levels of a file, its beat and its vocals.",
     "evaluate": "Score a model on songs whose true stems are known.",

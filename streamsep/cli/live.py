@@ -16,7 +16,15 @@ from click.core import ParameterSource
 from streamsep.cli.echo import echo
 from streamsep.cli.lasting_output import never_wait_for_readers
 from streamsep.cli.names import Names
-from streamsep.cli.options import Decibels, Finite, device_option, models_option, with_options
+from streamsep.cli.options import (
+    Decibels,
+    Finite,
+    channel_option,
+    device_option,
+    models_option,
+    track_option,
+    with_options,
+)
 from streamsep.cli.profiles import profile_option
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
@@ -35,12 +43,17 @@ DEFAULTS = LiveConfig()
 @profile_option
 @click.option(
     "--input",
-    default=DEFAULTS.input,
+    default=DEFAULTS.inputs,
+    multiple=True,
+    callback=lambda context, option, given: given[0] if len(given) == 1 else given,
     show_default=True,
     metavar="DEVICE|loopback|FILE",
     help="What to listen to: a device by name or number, 'mic', 'loopback' for what "
-    "other programs play, or a sound file.",
+    "other programs play, a sound file, '-' for standard input, or a playlist (.m3u, .m3u8, .pls). "
+    "Files play one after the other where it is given again.",
 )
+@track_option
+@channel_option
 @click.option(
     "--capture",
     metavar="APP",
@@ -97,24 +110,28 @@ DEFAULTS = LiveConfig()
 )
 @click.option(
     "--mic",
-    metavar="DEVICE|FILE",
+    multiple=True,
+    metavar="DEVICE|FILE[:left|:right|:N]",
     help="A microphone to sing along: a device by name or number, 'mic', or a sound "
-    "file. It never goes through the model.",
+    "file, and which of its channels. It never goes through the model. May be given again: two "
+    "voices of one device open it once.",
 )
 @click.option(
     "--mic-channel",
     default=DEFAULTS.mic_channel,
     show_default=True,
     metavar="auto|mix|left|right|N",
-    help="Which of its channels the voice is on; auto takes those that hold sound.",
+    help="Which of its channels the voice is on, where --mic doesn't say; auto takes those that "
+    "hold sound.",
 )
 @click.option(
     "--voice-effects",
     type=click.Choice(VOICE_EFFECTS),
-    default=DEFAULTS.voice_effects,
+    multiple=True,
+    default=(DEFAULTS.voice_effects,),
     show_default=True,
     help="What the microphone's voice gets: high-pass and compressor (dry), with reverb "
-    "(room, hall), with echo too (stage), or nothing (off).",
+    "(room, hall), with echo too (stage), or nothing (off). Once for all, or for each --mic.",
 )
 @click.option(
     "--effect",
@@ -132,10 +149,11 @@ DEFAULTS = LiveConfig()
 @click.option(
     "--mic-gain",
     type=Decibels(),
-    default=DEFAULTS.mic_gain,
+    multiple=True,
+    default=(DEFAULTS.mic_gain,),
     show_default=True,
     metavar="DB",
-    help="Level of the microphone.",
+    help="Level of the microphone. Once for all, or for each --mic.",
 )
 @click.option(
     "--beat-gain",
@@ -183,15 +201,27 @@ DEFAULTS = LiveConfig()
     help="Stop after S seconds.  [default: at the file's end or Ctrl-C]",
 )
 @click.option(
+    "--score",
+    is_flag=True,
+    help="Give who sings at --mic points for the pitch of the vocals, whatever the octave.",
+)
+@click.option(
     "--lyrics",
     type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Show these lyrics (LRC or UltraStar): in time with an input file, else from a key press.",
+    metavar="FILE|none",
+    help="Show these lyrics (LRC or UltraStar): in time with an input file, else from a key press. "
+    " [default: those beside an input file or in its tags]",
 )
 @click.option(
     "--lyrics-encoding",
     metavar="NAME",
     help="Encoding of their text, e.g. gb18030 or cp1250.  [default: found out, and said]",
+)
+@click.option(
+    "--control",
+    metavar="SOCKET|PORT",
+    help="Let other programs pause, seek and move faders, by a Unix socket or a port of this "
+    "machine; docs/control.md has the protocol.",
 )
 @click.option(
     "--plain", is_flag=True, help="Print one line a second and no screen, as without a terminal."
@@ -203,17 +233,23 @@ DEFAULTS = LiveConfig()
     help="Print one JSON object a second; docs/usage.md says what is in it.",
 )
 def command(
-    models: tuple[str | FoundModel, ...], plain: bool, as_json: bool, **settings: Any
+    models: tuple[str | FoundModel, ...],
+    plain: bool,
+    as_json: bool,
+    control: str | None,
+    **settings: Any,
 ) -> None:
     """Take the voice out of what plays now, and play the rest.
 
     End it with Ctrl-C; a recording is finished and plays. With a file as input and a file as
     output the two line up to the sample.
     """
-    if "mic" in settings["record_stems"] and settings["mic"] is None:
+    if "mic" in settings["record_stems"] and not settings["mic"]:
         raise click.UsageError("there is no microphone to record; expected --mic")
-    if settings["mic_effect"] and settings["mic"] is None:
+    if settings["mic_effect"] and not settings["mic"]:
         raise click.UsageError("there is no microphone for an effect; expected --mic")
+    if settings["score"] and not settings["mic"]:
+        raise click.UsageError("there is nobody to score; expected --mic")
     if settings["capture"] is not None and settings["input"] != LOOPBACK:
         raise click.UsageError(f"--capture needs --input {LOOPBACK}")
     if settings["low_latency"] and place_of_auto(models) is None:
@@ -224,7 +260,8 @@ def command(
     never_wait_for_readers()
     config = LiveConfig(model=models, tune_process=True, **settings)
     player = LivePlayer(config, events=EventLog(partial(_say, as_json=as_json)))
-    with player, _ended_by_signals(player):
+    controlled = _controlled(player, control, as_json=as_json)
+    with player, ended_by_signals(player), controlled:
         player.run(choose_display(player, plain=plain, as_json=as_json))
     for notice in player.notices:  # once more, where the screen is gone
         echo(notice, err=True)
@@ -236,6 +273,19 @@ def command(
         )
 
 
+@contextmanager
+def _controlled(player: LivePlayer, control: str | None, *, as_json: bool) -> Iterator[None]:
+    """Let other programs command the player, if that is asked for."""
+    if control is None:
+        yield
+        return
+    from streamsep.remote.player_control import PlayerControl, where_of
+
+    with PlayerControl(player, where_of(control), player.events.add) as remote:
+        echo(f"control: {remote.address}", err=as_json)
+        yield
+
+
 def _say(event: Event, *, as_json: bool) -> None:
     """Say what is said before and after the music; standard output is a program's, if it reads."""
     if event.kind != "event":
@@ -244,7 +294,7 @@ def _say(event: Event, *, as_json: bool) -> None:
 
 
 @contextmanager
-def _ended_by_signals(player: LivePlayer) -> Iterator[None]:
+def ended_by_signals(player: LivePlayer) -> Iterator[None]:
     """Have Ctrl-C, SIGTERM and a lost terminal end the music, so that all is closed in order."""
 
     def handler(signum: int, frame: FrameType | None) -> None:

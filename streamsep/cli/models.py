@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -17,41 +14,42 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from streamsep.audio.files.output_folder import make_folder
-from streamsep.audio.files.part_files import whole_file
 from streamsep.cli.echo import echo
+from streamsep.cli.model_get import get
+from streamsep.cli.model_import import import_
 from streamsep.errors import BackendError, ModelError, OutputError, StreamsepError
 from streamsep.models import (
     BUILTIN,
-    SUFFIX,
     FoundModel,
     find_model,
     imported_names,
     imported_path,
     known_models,
 )
-from streamsep.models.contracts.mdx import MdxParameters, fingerprint, mdx_spec, read_parameters
-from streamsep.models.integrity import is_intact, kept_self_test, model_files, with_hash
-from streamsep.onnx_file import metadata_entry, read_metadata
+from streamsep.models.integrity import is_intact, kept_self_test, model_files
+from streamsep.onnx_file import read_metadata
 from streamsep.separation import Separator, load_separator
-from streamsep.separation.backend import OnnxBackend, graph_ports
+from streamsep.separation.backend import OnnxBackend
 from streamsep.separation.schedule import choose_schedule, measure_run
 from streamsep.separation.self_test import agree, run_self_test
 from streamsep.separation.two_speed import TwoSpeedSeparator
-from streamsep.spec import METADATA_KEY, ModelSpec
+from streamsep.spec import ModelSpec
 
 TIMED_BLOCKS = 50
 NO_SCORES = "none kept; 'streamsep evaluate' finds them"
-NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 @click.group()
 def command() -> None:
-    """List, describe, import, check and remove models.
+    """List, describe, fetch, import, check and remove models.
 
     A model is one ONNX file that holds all that is known about it, or a separator that an
     installed package brings. Each is called by its name, as in: streamsep live --model NAME
     """
+
+
+command.add_command(import_)
+command.add_command(get)
 
 
 @command.command("list")
@@ -116,7 +114,6 @@ def _of_plugin(entry: EntryPoint) -> Iterator[tuple[str, str]]:
 def _of_file(name: str, path: Path) -> Iterator[tuple[str, str]]:
     backend = OnnxBackend(path)
     spec = backend.spec
-    dim_f = f", bins 0 to {spec.dim_f - 1}" if spec.dim_f else ""
     scores = ", ".join(f"{key} {value:g}" for key, value in spec.scores.items())
     yield from (
         ("name", spec.name),
@@ -124,84 +121,15 @@ def _of_file(name: str, path: Path) -> Iterator[tuple[str, str]]:
         ("from", _origin(name, spec)),
         ("licence", spec.licence or "unknown"),
         ("trained on", spec.training_data or "unknown"),
-        ("stems", ", ".join((*spec.stems, spec.residual))),
+        ("stems", _stems(spec)),
         ("sound", f"{spec.sample_rate} Hz, {spec.channels} channels"),
-        ("transform", f"n_fft {spec.n_fft}, hop {spec.hop_length}, {spec.window}{dim_f}"),
+        ("transform", _transform(spec)),
         ("graph", f"{spec.mode}, {_frames(spec)} a run, {spec.output}"),
         *([("prior", _prior(spec, path))] if spec.prior else []),
         ("latency", _latency(spec)),
         ("speed here", _speed(backend)),
         ("scores", scores or NO_SCORES),
     )
-
-
-@command.command("import")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "--params",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="UVR's model_data.json, which says what the file needs.",
-)
-@click.option(
-    "--n-fft",
-    type=click.IntRange(2_048, 65_536),
-    metavar="SAMPLES",
-    help="Without --params: samples per frame. Asked for on a terminal.",
-)
-@click.option(
-    "--stem",
-    default="vocals",
-    show_default=True,
-    help="Without --params: what the model estimates; beat for the music without voice.",
-)
-@click.option(
-    "--compensate",
-    type=click.FloatRange(0.5, 2.0),
-    default=1.0,
-    show_default=True,
-    help="Without --params: gain of what it estimates.",
-)
-@click.option("--name", help="What to call it.  [default: as the file]")
-@click.option("--licence", default="", metavar="TEXT", help="Its licence, for models list.")
-def import_(
-    file: Path,
-    params: Path | None,
-    n_fft: int | None,
-    stem: str,
-    compensate: float,
-    name: str | None,
-    licence: str,
-) -> None:
-    """Take in a model FILE: one exported for streamsep, or an MDX-Net model as used by UVR.
-
-    It is copied to your own folder of models, with all that is needed to run it in the copy.
-    """
-    metadata = read_metadata(file)
-    name = name or re.sub(r"[^A-Za-z0-9._-]+", "-", file.stem).lstrip(".-")
-    name = _free_name(name.removesuffix(SUFFIX))
-    if METADATA_KEY in metadata:
-        found = ModelSpec.from_metadata(metadata)
-        origin = found.origin or f"{file.name}, exported for streamsep"
-        licence = licence or found.licence
-        spec = replace(found, name=name, origin=origin, licence=licence, graph="")
-        file = found.graph_file(file)
-    else:
-        inputs, outputs = graph_ports(file)
-        if (len(inputs), len(outputs)) != (1, 1):
-            raise ModelError(
-                f"{file} has {len(inputs)} inputs and {len(outputs)} outputs",
-                expected="one of each, [batch, 4, dim_f, dim_t], as MDX-Net has",
-                remedy="other kinds of models can't be taken in",
-            )
-        if params is not None:
-            known = read_parameters(params, file)
-        else:
-            known = MdxParameters(n_fft or _ask_n_fft(), stem, compensate)
-        told = params.name if params else "its shapes and options"
-        origin = f"{file.name}, MD5 of its end {fingerprint(file)}, parameters from {told}"
-        spec = mdx_spec(name, inputs[0], known, origin=origin, licence=licence)
-    echo(f"{_install(file, spec)}: streamsep live --model {name}")
 
 
 @command.command()
@@ -265,6 +193,18 @@ def _prior(spec: ModelSpec, path: Path) -> str:
     return f"{spec.prior}, every {separator.prior.stride} hops here"
 
 
+def _stems(spec: ModelSpec) -> str:
+    lead = "; the vocals are the lead voice: the beat keeps the choir" if spec.karaoke else ""
+    return f"{', '.join((*spec.stems, spec.residual))}{lead}"
+
+
+def _transform(spec: ModelSpec) -> str:
+    if spec.feature == "waveform":
+        return f"none: windows of {spec.samples_per_run} samples, moved by {spec.hop_length}"
+    dim_f = f", bins 0 to {spec.dim_f - 1}" if spec.dim_f else ""
+    return f"n_fft {spec.n_fft}, hop {spec.hop_length}, {spec.window}{dim_f}"
+
+
 def _frames(spec: ModelSpec) -> str:
     return f"{spec.frames_per_run}{' or more' if spec.any_frames else ''} frames"
 
@@ -313,9 +253,9 @@ def _speed(backend: OnnxBackend) -> str:
     spec, run_s = backend.spec, measure_run(backend)
     hop_s = spec.hop_length / spec.sample_rate
     line = f"{1_000 * run_s:.1f} ms a run on {backend.provider}"
-    if spec.output != "complex":
+    if not spec.looks_both_ways or spec.any_frames:
         return f"{line}, every {1_000 * spec.stride_frames * hop_s:.0f} ms"
-    frames = spec.frames_per_run - spec.frames_per_run // 4
+    frames = 1 if spec.padding_frames else spec.frames_per_run - spec.frames_per_run // 4
     line += f"; over files {frames * hop_s / run_s:.1f} times faster than it plays; live: "
     try:
         return f"{line}{choose_schedule(spec, run_s)}"
@@ -350,42 +290,3 @@ def _verified(model: FoundModel, *, ours: bool) -> Iterator[str]:
             f"the self-test gives {result}", expected=f"{kept or 'the same twice'}", remedy=""
         )
     yield f"self-test: {'as when it was made' if kept else 'finite, and the same twice'}"
-
-
-def _free_name(name: str) -> str:
-    if not NAME.fullmatch(name):
-        raise ModelError(
-            f"{name!r} is no name for a model",
-            expected="letters, digits, '.', '_' and '-', at most 100, not first '.' or '-'",
-            remedy="choose another with --name",
-        )
-    if name in known_models():
-        raise ModelError(
-            f"there is a model {name} already",
-            expected="a new name",
-            remedy=f"choose another with --name, or: streamsep models remove {name}",
-        )
-    return name
-
-
-def _ask_n_fft() -> int:
-    if not sys.stdin.isatty():
-        raise click.UsageError(
-            "the file doesn't say its n_fft; expected --params model_data.json, or --n-fft"
-        )
-    asked: int = click.prompt(
-        "n_fft, samples per frame, as its maker says", type=click.IntRange(2_048, 65_536)
-    )
-    return asked
-
-
-def _install(source: Path, spec: ModelSpec) -> Path:
-    """Copy a model with its spec, self-test and hash; all of it, or nothing under its name."""
-    target = imported_path(spec.name)
-    make_folder(target.parent)
-    (entry,) = spec.to_metadata().items()
-    content = source.read_bytes() + metadata_entry(*entry)
-    with whole_file(target) as part:
-        part.write_bytes(content)
-        part.write_bytes(with_hash(content, run_self_test(OnnxBackend(part, device="cpu"))))
-    return target

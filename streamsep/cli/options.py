@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import click
 
+from streamsep.audio.files.sound_choice import BOTH, CHANNELS
 from streamsep.cli.echo import echo
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
 from streamsep.live.model_probe import choose_for_files
@@ -28,6 +30,23 @@ def _best_for_files(
     return model
 
 
+def _several_for_files(
+    context: click.Context, option: click.Parameter, names: str | None
+) -> tuple[FoundModel, ...]:
+    """Return the models of names with commas between them; a file's own name may have some."""
+    whole = names is None or os.path.isfile(names)
+    parts = [names] if whole else [part.strip() for part in (names or "").split(",")]
+    return tuple(_best_for_files(context, option, part or None) for part in parts)
+
+
+several_models_option = click.option(
+    "--model",
+    "models",
+    callback=_several_for_files,
+    metavar="NAME|FILE,…",
+    help=f"{ANY_MODEL}; several with commas between them are blended.  "
+    f"[default: {AUTO}, the best that is there]",
+)
 model_option = click.option(
     "--model",
     callback=_best_for_files,
@@ -60,6 +79,20 @@ device_option = click.option(
     default="auto",
     show_default=True,
     help="Where the model runs; cuda fails if it can't be had.",
+)
+
+
+track_option = click.option(
+    "--track",
+    metavar="N|LANGUAGE|TITLE",
+    help="Of a file with several tracks of sound, which.  [default: the one that players take]",
+)
+channel_option = click.option(
+    "--channel",
+    type=click.Choice(CHANNELS),
+    default=BOTH,
+    show_default=True,
+    help="One side of a file's stereo alone, as of karaoke discs with the voice on one side.",
 )
 
 

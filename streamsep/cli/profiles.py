@@ -145,10 +145,9 @@ def _unknown(key: str, known: Iterable[str], where: str, expected: str) -> Confi
 
 def _checked(option: click.Option, value: Any, where: str) -> Any:
     """Return the value as click will take it, or say why it can't."""
-    if option.multiple and isinstance(value, list):
-        return [_checked_one(option, item, where) for item in value]
-    if option.multiple:
-        raise _wrong(where, value, 'a list like ["a", "b"]')
+    if option.multiple:  # one of them needs no brackets
+        items = value if isinstance(value, list) else [value]
+        return [_checked_one(option, item, where) for item in items]
     return _checked_one(option, value, where)
 
 
@@ -199,6 +198,8 @@ def _example(option: click.Option) -> Any:
     """Return the default, or something of the right type where there is none."""
     if isinstance(option.default, str | int | float):  # click marks "none" by an object
         return option.default
+    if isinstance(option.default, tuple | list) and option.default:
+        return list(option.default)
     kind = option.type
     example: Any = option.metavar or option.human_readable_name
     if isinstance(kind, click.types.BoolParamType):

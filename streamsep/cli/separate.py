@@ -12,18 +12,28 @@ from contextlib import contextmanager
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import click
 
+from streamsep.audio.files.encoding import CODECS, Encoding
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.part_files import remove_leftovers
 from streamsep.audio.files.pipe_input import is_pipe
-from streamsep.audio.files.sound_file import DEPTHS, subtype_for
+from streamsep.audio.files.sound_choice import SoundChoice
+from streamsep.audio.files.sound_writer import DEPTHS
 from streamsep.cli.echo import echo
 from streamsep.cli.names import Names
-from streamsep.cli.options import Decibels, device_option, model_option
+from streamsep.cli.options import (
+    Decibels,
+    channel_option,
+    device_option,
+    several_models_option,
+    track_option,
+)
 from streamsep.cli.progress import ProgressBars
 from streamsep.cli.ray_options import RayOptions, ray_options
+from streamsep.cli.sandbox import OPTION, SandboxedCommand, note_progress
 from streamsep.dsp.decibels import to_db
 from streamsep.errors import (
     ArgumentError,
@@ -32,20 +42,22 @@ from streamsep.errors import (
     as_streamsep_error,
     printable,
 )
-from streamsep.models import FoundModel
+from streamsep.models import FoundModel, find_model
 from streamsep.offline.jobs import SOUND_FORMATS, Job, Template, plan
-from streamsep.offline.made_from import MadeFrom, StemRecords, facts_of, model_mark, note_made
+from streamsep.offline.made_from import MadeFrom, StemRecords, facts_of, mark_of_all, note_made
 from streamsep.offline.parallel import Stopped, run_parallel
 from streamsep.offline.song_search import find_input_files
 from streamsep.offline.song_states import DONE, TAKEN, TO_DO, song_state
 from streamsep.offline.stem_writer import write_stems
-from streamsep.separation import Separator, load_separator, stem_gains
+from streamsep.separation import load_separator, stem_gains
+from streamsep.separation.combination import BLENDS, combined
+from streamsep.separation.per_pair import LAYOUT_WAYS, PairSeparators
 
 TRACEBACK = "STREAMSEP_TRACEBACK"  # in the environment: shows where foreign errors come from
 ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
 
 
-@click.command()
+@click.command(cls=SandboxedCommand)
 @click.argument("names", nargs=-1, required=True, metavar="FILE|FOLDER|GLOB…")
 @click.option(
     "-o",
@@ -65,12 +77,25 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
     "--format",
     "form",
     type=click.Choice([s.lstrip(".") for s in SOUND_FORMATS]),
-    help="Of the stems.  [default: what -o ends in, or wav; a video stays one]",
+    help="Of the stems; stem.m4a is one file of all, for DJ programs.  [default: what -o ends "
+    "in, or wav; a video stays one]",
 )
 @click.option(
     "--bits",
     type=click.Choice([str(bits) for bits in ALL_DEPTHS]),
-    help="Per sample, in wav (32 is floating point) and flac.  [default: 24]",
+    help="Per sample, in wav (32 is floating point), flac and alac.  [default: 24; 16 in stem.m4a]",
+)
+@click.option(
+    "--codec",
+    type=click.Choice(CODECS),
+    help="Of m4a and stem.m4a; alac is lossless.  [default: aac in m4a, alac in stem.m4a]",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(LAYOUT_WAYS),
+    default=LAYOUT_WAYS[0],
+    show_default=True,
+    help="Of more than two channels: mixed to stereo, or kept and each pair separated.",
 )
 @click.option(
     "--gain",
@@ -89,6 +114,8 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
     metavar="N",
     help="Files at a time; each takes a core or two and a model's memory.",
 )
+@track_option
+@channel_option
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
 @click.option(
     "--json",
@@ -96,7 +123,27 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
     is_flag=True,
     help="Print one JSON object for each file and for each thing to be said of it.",
 )
-@model_option
+@click.option(
+    OPTION,
+    is_flag=True,
+    expose_value=False,
+    help="For a model of strangers: run it in a process of its own, with limits of memory and "
+    "time, and without network where the system allows that.  (Linux)",
+)
+@several_models_option
+@click.option(
+    "--blend",
+    type=click.Choice(BLENDS),
+    help="How several models' vocals become one: the mean of their sounds, or in each bin of the "
+    "spectrum the loudest or the quietest.  [default: mean]",
+)
+@click.option(
+    "--two-pass",
+    "second",
+    callback=lambda context, option, name: None if name is None else find_model(name),
+    metavar="NAME|FILE",
+    help="A second model, over the first one's beat: the vocals left there go with the others.",
+)
 @device_option
 @ray_options
 def command(
@@ -105,11 +152,17 @@ def command(
     stems: tuple[str, ...] | None,
     form: str | None,
     bits: str | None,
+    codec: str | None,
+    layout: str,
     gain: float,
     parallel: int,
+    track: str | None,
+    channel: str,
     overwrite: bool,
     as_json: bool,
-    model: FoundModel,
+    models: tuple[FoundModel, ...],
+    blend: str | None,
+    second: FoundModel | None,
     device: str,
     cluster: RayOptions,
 ) -> None:
@@ -129,21 +182,28 @@ def command(
         template = Template(output, f".{form}" if form else None)
     except ArgumentError as error:
         raise click.UsageError(f"-o or --format: {error}") from error
-    depth = int(bits) if bits else None
+    encoding = Encoding(int(bits) if bits else None, codec)
+    choice = SoundChoice(track, channel)
     if cluster.address is not None:
         if parallel > 1:
             raise click.UsageError("--jobs is of one machine, --ray of many: leave one out")
         from streamsep.cli.separate_on_ray import Wanted, separate_on_ray
 
-        wanted = Wanted(stems, depth, gain, overwrite, as_json, model, device)
+        alone = {
+            "several models": len(models) > 1 or second is not None,
+            "--layout keep": layout == "keep",
+            "--format stem.m4a": form == "stem.m4a",
+        }
+        cluster.refuse_with([what for what, asked in alone.items() if asked])
+        wanted = Wanted(stems, encoding, choice, gain, overwrite, as_json, models[0], device)
         separate_on_ray(names, output, form, wanted, cluster)
         return
     cluster.refuse_alone()
     found = find_input_files(names)
     songs = found.files
-    if depth is not None:
-        for suffix in {template.suffix_for(song) for song in songs}:
-            subtype_for(suffix, depth)
+    for suffix in {template.suffix_for(song) for song in songs}:
+        encoding.check(suffix)
+    model = combined(models, blend=blend, second=second)
     load = partial(
         load_separator,
         model,
@@ -154,7 +214,10 @@ def command(
     separator = load()
     jobs = plan(songs, template, stems, separator.stems)
     stem_gains([*{stem for job in jobs for stem in job.targets}], separator.stems)
-    mark, options = model_mark(model), {"gain_db": gain, "bits": depth}
+    mark = mark_of_all(model)
+    options: dict[str, Any] = {"gain_db": gain, **encoding.facts, **choice.facts}
+    keeps_layout = layout == "keep"
+    options |= {"layout": layout} if keeps_layout else {}
     facts = {job.song.path: facts_of(job.song.path, mark, options) for job in jobs}
     records = StemRecords()
     states = {
@@ -163,34 +226,40 @@ def command(
     }
     todo = [job for job in jobs if states[job.song.path] == TO_DO]
     remove_leftovers({target.parent for job in jobs for target in job.targets.values()})
-    separators: list[Separator] = [separator]
+    separators = [PairSeparators(separator, load)]
     while len(separators) < min(parallel, len(todo)):
-        separators.append(load())
+        separators.append(PairSeparators(load(), load))
     report = Report(
         len(jobs),
         states=Counter(states.values()),
         stems_of_others=len(songs) - len(jobs),
-        keeps_peaks=depth == 32,
+        keeps_peaks=encoding.bits == 32,
         as_json=as_json,
     )
     for line in found.left_out_lines:
         report.say(line)
-    work = partial(write_stems, bits=depth, gain=10 ** (gain / 20))
+    work = partial(write_stems, choice=choice, encoding=encoding, gain=10 ** (gain / 20))
     with report.closing(), ProgressBars(len(todo)) as bars:
 
-        def separate(separator: Separator, job: Job, check: Callable[[], None]) -> None:
+        def separate(separators: PairSeparators, job: Job, check: Callable[[], None]) -> None:
             with bars.of(job.song.path) as show, report.failure_of(job):
 
                 def on_progress(share: float) -> None:
                     check()
+                    note_progress()
                     show(share)
 
                 song, targets = job.song.path, job.targets
                 peaks = work(
-                    separator, song, targets, on_progress=on_progress, on_notice=report.note
+                    separators.first,
+                    song,
+                    targets,
+                    per_pair=separators if keeps_layout else None,
+                    on_progress=on_progress,
+                    on_notice=report.note,
                 )
                 if (made_from := facts[song]) is not None and not is_pipe(song):
-                    note_made([*targets.values()], made_from)
+                    note_made(job.files, made_from)
                 report.add(job, peaks)
 
         run_parallel(separators, todo, separate)
@@ -239,11 +308,11 @@ class Report:
         """Note that a file is done, and how loud its stems are."""
         self._separated.append(job)
         self._print_object(job.song.path, stems={s: str(t) for s, t in job.targets.items()})
-        for stem, target in job.targets.items():
+        for target, peak in job.peaks_of_files(peaks).items():
             if not self._as_json:
                 echo(target)
-            if peaks[stem] > 1.0 and not self._keeps_peaks:
-                self._cut.append((target, to_db(peaks[stem])))
+            if peak > 1.0 and not self._keeps_peaks:
+                self._cut.append((target, to_db(peak)))
 
     def note(self, notice: Notice) -> None:
         """Say at once what isn't in a file's stems as it was in the file."""

@@ -17,8 +17,9 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from streamsep.audio.files.encoding import Encoding
 from streamsep.audio.files.part_files import remove_leftovers, whole_file
-from streamsep.audio.files.sound_file import subtype_for
+from streamsep.audio.files.sound_choice import SoundChoice
 from streamsep.audio.files.stream_copies import VIDEO_SUFFIXES
 from streamsep.cli.echo import echo
 from streamsep.cli.ray_options import RayOptions
@@ -49,7 +50,8 @@ class Wanted:
     """What the options of one machine ask for."""
 
     stems: tuple[str, ...] | None
-    bits: int | None
+    encoding: Encoding
+    choice: SoundChoice
     gain_db: float
     overwrite: bool
     as_json: bool
@@ -60,7 +62,8 @@ class Wanted:
     def task(self) -> SeparationTask:
         """What each worker does."""
         bundle = ModelBundle.of(self.model)
-        return SeparationTask(bundle, self.device, self.bits, 10 ** (self.gain_db / 20))
+        gain = 10 ** (self.gain_db / 20)
+        return SeparationTask(bundle, self.device, self.encoding, self.choice, gain)
 
 
 def separate_on_ray(
@@ -91,7 +94,7 @@ def separate_on_ray(
         len(songs),
         states=Counter(song.state for song in songs),
         stems_of_others=len(catalogue.found.files) - len(songs),
-        keeps_peaks=wanted.bits == 32,
+        keeps_peaks=wanted.encoding.bits == 32,
         as_json=wanted.as_json,
     )
     for line in [*catalogue.found.left_out_lines, *_videos(todo, template)]:
@@ -110,9 +113,8 @@ def _planned(
 ) -> list[PlannedSong]:
     """Return what is to be done, as one machine would plan it."""
     files = catalogue.found.files
-    if wanted.bits is not None:
-        for suffix in {template.suffix_for(song) for song in files}:
-            subtype_for(suffix, wanted.bits)
+    for suffix in {template.suffix_for(song) for song in files}:
+        wanted.encoding.check(suffix)
     # What the model gives; the workers' devices needn't be here.
     stems = load_separator(wanted.model, device="cpu", offline=True).stems
     jobs = plan(files, template, wanted.stems, stems)
@@ -123,7 +125,7 @@ def _planned(
         manifest.rows,
         there=there,
         model=model_mark(wanted.model),
-        options={"gain_db": wanted.gain_db, "bits": wanted.bits},
+        options={"gain_db": wanted.gain_db, **wanted.encoding.facts, **wanted.choice.facts},
         overwrite=wanted.overwrite,
     )
 

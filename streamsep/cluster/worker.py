@@ -13,14 +13,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from streamsep import __version__
+from streamsep.audio.files.encoding import Encoding
 from streamsep.audio.files.notices import Notice
+from streamsep.audio.files.sound_choice import WHOLE, SoundChoice
 from streamsep.audio.files.sound_file import AudioReader
 from streamsep.cluster.store import as_path, fetch, is_uri, put
 from streamsep.errors import BackendError, StreamsepError, as_streamsep_error
 from streamsep.models import FoundModel, find_model
 from streamsep.models.integrity import model_files
 from streamsep.offline.made_from import MadeFrom, note_made
-from streamsep.offline.stem_writer import write_stems
+from streamsep.offline.stem_writer import AS_USUAL, write_stems
 from streamsep.separation import Separator, load_separator
 
 
@@ -55,7 +57,7 @@ class SeparationTask:
         What to run.
     device
         See `load_separator`.
-    bits, gain
+    encoding, choice, gain
         See `write_stems`.
     version
         Of who asks: one catalogue is made by one version.
@@ -63,7 +65,8 @@ class SeparationTask:
 
     model: ModelBundle
     device: str = "auto"
-    bits: int | None = None
+    encoding: Encoding = AS_USUAL
+    choice: SoundChoice = WHOLE
     gain: float = 1.0
     version: str = __version__
 
@@ -176,7 +179,8 @@ class SongWorker:
                     self._separator,
                     song,
                     targets,
-                    bits=self._task.bits,
+                    encoding=self._task.encoding,
+                    choice=self._task.choice,
                     gain=self._task.gain,
                     on_progress=lambda share: None,
                     on_notice=notices.append,

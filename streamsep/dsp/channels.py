@@ -157,7 +157,7 @@ def folded_text(speakers: tuple[str, ...]) -> str:
     left_out = [name for name in speakers if STEREO_GAINS[name] == (0.0, 0.0)]
     middle = [name for name in speakers if len(set(STEREO_GAINS[name])) == 1]
     middle = [name for name in middle if name not in left_out]
-    text = f"its {count} channels ({' '.join(speakers)}) are mixed to stereo"
+    text = f"its {count} channels ({' '.join(speakers)}) are mixed to stereo by ITU-R BS.775"
     if middle:
         text += f", {' and '.join(middle)} to both sides alike"
     return text + (f", {' and '.join(left_out)} left out" if left_out else "")

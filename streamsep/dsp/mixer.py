@@ -39,6 +39,10 @@ class RampedMixer:
         """Ask for a linear gain; any thread may call this."""
         self._targets[index] = gain
 
+    def settle(self) -> None:
+        """Have all gains at once where they are to be: before anything is heard."""
+        np.copyto(self._gains, self._targets)
+
     def mix(self, sounds: Float32 | Sequence[Float32], out: Float32) -> None:
         """Mix S sounds of (C, N) into ``out`` (C, N), overwriting it."""
         out.fill(0.0)

@@ -49,7 +49,9 @@ def separate_song(
 
 def _transform_of(spec: SeparatorSpec) -> tuple[int, int]:
     """Return n_fft and hop_length: the model's own, or the usual ones where it has none."""
-    return (spec.n_fft, spec.hop_length) if isinstance(spec, ModelSpec) else (2048, 1024)
+    if isinstance(spec, ModelSpec) and spec.feature != "waveform":
+        return spec.n_fft, spec.hop_length
+    return 2048, 1024
 
 
 def _live_beat(separator: Separator, mixture: Float32) -> Float32:

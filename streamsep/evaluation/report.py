@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from streamsep.audio.files.part_files import whole_file
-from streamsep.audio.files.sound_file import AudioWriter
+from streamsep.audio.files.sound_writer import AudioWriter
 from streamsep.evaluation.picture import draw_picture
 from streamsep.evaluation.scores import FIGURES, Score, mean_scores, scores_tsv
 from streamsep.evaluation.songs import ReferenceSong

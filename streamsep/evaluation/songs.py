@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from streamsep.audio.files.notices import OnNotice
-from streamsep.audio.files.sound_file import FORMATS, AudioReader
+from streamsep.audio.files.sound_file import AudioReader
+from streamsep.audio.files.sound_writer import FORMATS
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
 from streamsep.errors import AudioFileError

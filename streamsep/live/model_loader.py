@@ -13,6 +13,7 @@ from streamsep.live.model_probe import open_model
 from streamsep.models import FoundModel
 from streamsep.realtime import LoadedModel
 from streamsep.realtime.latency import buffering_samples
+from streamsep.realtime.microphone_lane import mic_number
 from streamsep.realtime.mix_bus import OWN_BUSES
 from streamsep.separation import Separator, gains_for
 from streamsep.separation.with_effects import SeparatorWithEffects, StemEffect
@@ -34,6 +35,8 @@ class ModelLoader:
         this: VST3 plugins load on the main thread only.
     say
         Told, on the inference thread, what is wrong with effects.
+    prepared
+        Has each model replaced, before the effects, by what uses it.
 
     Raises
     ------
@@ -46,7 +49,9 @@ class ModelLoader:
         config: LiveConfig,
         models: Collection[FoundModel],
         say: Callable[[str], object] = lambda text: None,
+        prepared: Callable[[Separator], Separator] = lambda separator: separator,
     ) -> None:
+        self._prepared = prepared
         self._say = say
         self._config, self._read_ahead = config, config.listening == "file"
         self._latency = 0  # of a session with the latest model so far, in samples
@@ -73,7 +78,7 @@ class ModelLoader:
         ArgumentError
             If effects leave no stem that is to be played or recorded.
         """
-        separator = separator or open_model(model, self._config)
+        separator = self._prepared(separator or open_model(model, self._config))
         loaded = self._with_effects(separator, self._plugins[model], semitones)
         self._check_stems(separator, loaded.separator)
         return loaded
@@ -103,7 +108,8 @@ class ModelLoader:
 
     def _check_stems(self, separator: Separator, played: Separator) -> None:
         """Refuse stems that the model doesn't tell apart, or that effects make one of."""
-        for name in {self._config.stem, *self._config.record_stems}.difference(OWN_BUSES):
+        wanted = {self._config.stem, *self._config.record_stems}.difference(OWN_BUSES)
+        for name in (each for each in wanted if mic_number(each) is None):
             gains_for(name, separator.stems)
             try:
                 gains_for(name, played.stems)

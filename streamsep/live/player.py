@@ -13,14 +13,17 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from streamsep.audio.files.notices import Notice
-from streamsep.errors import first_line
+from streamsep.effects.voice import VOICE_EFFECTS
+from streamsep.errors import ArgumentError, first_line
 from streamsep.events import EventLog
 from streamsep.live.build import LiveParts, build
 from streamsep.live.config import LiveConfig
 from streamsep.live.prompter import Prompter
+from streamsep.live.song_controls import SongControls
 from streamsep.priority import OTHERS, promoted
 from streamsep.realtime import LatencyReport, Session, SessionStats
 from streamsep.realtime.spectrum import Spectrum
+from streamsep.scoring import ScoreSnapshot
 
 # Between two looks at how the run is going.
 WATCH_S = 0.1
@@ -44,7 +47,7 @@ class RunDisplay(Protocol):
         """Wait until it is time for the next update, or until the run has ended."""
 
 
-class LivePlayer:
+class LivePlayer(SongControls):
     """Takes the voice out of an input and plays the rest; a context manager.
 
     Entering it opens everything and starts the music on threads of its own, from whatever thread
@@ -78,6 +81,7 @@ class LivePlayer:
         events: EventLog | None = None,
         **settings: Any,
     ) -> None:
+        super().__init__()
         self.config = replace(config or LiveConfig(), **settings)
         self.events = events or EventLog()
         self._stopping, self._begun = threading.Event(), threading.Event()
@@ -205,13 +209,14 @@ class LivePlayer:
 
     def _pump(self) -> None:
         parts = self._parts
-        session = parts.session
+        session, mover = parts.session, parts.mover
         try:
             parts.pump.run(
                 session.process_block,
                 self._stopping,
-                tail=session.latency.session,
-                read_ahead=self._read_ahead,
+                tail=session.latency.session if mover is None else 0,
+                read_ahead=self._begin,
+                held=lambda: session.held,
             )
         except BaseException as error:  # told by whoever waits
             self._fault = self._fault or error
@@ -219,10 +224,11 @@ class LivePlayer:
             self._running.set_result(None)
             self._begun.set()
 
-    def _read_ahead(self) -> int:
-        fed = self._parts.read_ahead(self._stopping)
+    def _begin(self) -> None:
+        if (mover := self._parts.mover) is not None:
+            mover.on_song_end = lambda song: self.on_song_end(song)
+            mover.begin(self._stopping)
         self._begun.set()
-        return fed
 
     def _watch(self) -> None:
         """End the run when its time is over or something broke, and see that inference keeps up."""
@@ -231,6 +237,8 @@ class LivePlayer:
         try:
             while not wait_for([self._running], WATCH_S).done:
                 session.check()
+                if parts.mover is not None and parts.mover.fault is not None:
+                    raise parts.mover.fault
                 if seconds is not None and session.seconds >= seconds:
                     self._stopping.set()
                 parts.switcher.watch(session)
@@ -264,7 +272,7 @@ class LivePlayer:
     @property
     def notices(self) -> list[Notice]:
         """What of the files that are read isn't played as it is in them; known when they end."""
-        return [notice for file in self._parts.files for notice in file.notices.all]
+        return self._parts.notices()
 
     @property
     def latency(self) -> LatencyReport:
@@ -278,7 +286,7 @@ class LivePlayer:
         ----------
         fader
             ``vocals`` (or ``guide``: what is heard of them), ``beat`` (the song, by any of its
-            names), ``mic`` or ``master``.
+            names), ``mic``, ``mic 2`` or ``master``.
         db
             Its gain.
 
@@ -309,12 +317,42 @@ class LivePlayer:
     @property
     def has_microphone(self) -> bool:
         """Whether somebody may sing along."""
-        return self._parts.microphone is not None
+        return bool(self._parts.microphones)
+
+    @property
+    def voice_effects(self) -> str | None:
+        """What the first microphone's voice gets; None without one."""
+        effects = self._parts.voice_effects
+        return effects[0].preset if effects else None
+
+    def set_voice_effects(self, preset: str) -> None:
+        """Give the voices of all microphones other effects, faded in; plugins stay.
+
+        Parameters
+        ----------
+        preset
+            See `LiveConfig.voice_effects`.
+
+        Raises
+        ------
+        ArgumentError
+            If there are none of this name.
+        EffectError
+            If the extra that effects need is missing.
+        """
+        if preset not in VOICE_EFFECTS:
+            raise ArgumentError(
+                f"no voice effects are called {preset!r}",
+                expected=", ".join(VOICE_EFFECTS),
+                remedy="choose one of these",
+            )
+        for effects in self._parts.voice_effects:
+            effects.choose(preset)
 
     @property
     def from_file(self) -> bool:
         """Whether the input is a file."""
-        return self._parts.from_file
+        return self._parts.transport is not None
 
     @property
     def spectrum(self) -> Spectrum | None:
@@ -325,6 +363,17 @@ class LivePlayer:
     def prompter(self) -> Prompter | None:
         """The lyrics in time with the music, if there are any."""
         return self._parts.prompter
+
+    @property
+    def score(self) -> ScoreSnapshot | None:
+        """How the song's score stands, where that was asked for; any thread may ask."""
+        score = self._parts.score
+        return None if score is None else score.snapshot()
+
+    def restart_score(self) -> ScoreSnapshot | None:
+        """Begin the score anew, as with another song; return how it stood."""
+        score = self._parts.score
+        return None if score is None else score.next_song()
 
     @property
     def recorded_s(self) -> float | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from streamsep.audio.endpoint import Source
 from streamsep.audio.files.file_identity import file_identity
-from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.recorder import Recorder
+from streamsep.audio.files.song_source import SongSource
 from streamsep.dsp.decibels import to_db
 from streamsep.errors import OutputError, StreamsepError
 from streamsep.events import EventLog
@@ -21,7 +21,9 @@ from streamsep.spec import SeparatorSpec
 def recorded_files(path: Path, buses: Sequence[str]) -> dict[Path, str]:
     """Name the files of a recording, each with its bus."""
     return {
-        path if bus == "mix" else path.with_name(f"{path.stem}.{bus}{path.suffix}"): bus
+        path
+        if bus == "mix"
+        else path.with_name(f"{path.stem}.{bus.replace(' ', '')}{path.suffix}"): bus
         for bus in buses
     }
 
@@ -58,15 +60,21 @@ def recording(
 ) -> Iterator[list[Recorder]]:
     """Record a bus to each file, and finish the files whatever happens in between.
 
-    All begin with the moment at which the first sample that came in went out. A recording that
+    All begin with the moment at which the first sample that came in went out: of files, which are
+    read ahead, with the first block. They end with the last song. A recording that
     ended early didn't stop the music: it is an event at once, and an error at the end. What is
     in each file is reported at the end.
     """
 
     events = session.events
 
+    songs = source if isinstance(source, SongSource) else None
+
     def limit() -> int | None:
-        return source.samples if isinstance(source, FileSource) and source.finished else None
+        if songs is None or (end := songs.end) is None:
+            return None
+        # When it will have been heard, by the session's time.
+        return end + session.latency.session + session.offset
 
     def failed(error: StreamsepError) -> None:
         events.add(f"a recording has ended: {error.what}")
@@ -79,7 +87,7 @@ def recording(
                 spec.sample_rate,
                 spec.channels,
                 block_size=block,
-                skip=session.latency.session,
+                skip=0 if songs else session.latency.session,
                 limit=limit,
                 overwrite=overwrite,
                 failed=failed,

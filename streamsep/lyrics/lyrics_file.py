@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
 from pathlib import Path
 
@@ -40,15 +41,8 @@ def load_lyrics(
             expected="an LRC or UltraStar file",
             remedy="check the path",
         ) from error
-    try:
-        decoded = decode_text(content, encoding)
-    except LookupError as error:
-        raise LyricsError(
-            f"no encoding is called {encoding!r}",
-            expected="a name such as utf-8, cp1250, gb18030 or shift_jis",
-            remedy="choose one of these, or none, to have it found out",
-            settings=("lyrics_encoding",),
-        ) from error
+    check_encoding(encoding)
+    decoded = decode_text(content, encoding)
     if decoded is None:
         raise LyricsError(
             f"{path} is no text in an encoding that can be told",
@@ -60,6 +54,25 @@ def load_lyrics(
         how = "as it says" if decoded.known == "said" else "by its letters"
         say(f"the lyrics {path} are read as {decoded.encoding}, {how}")
     return parse_lyrics(decoded.text, str(path))
+
+
+def check_encoding(encoding: str | None) -> None:
+    """Refuse an encoding that there is none of.
+
+    Raises
+    ------
+    LyricsError
+        If it is one.
+    """
+    try:
+        codecs.lookup(encoding or "utf-8")
+    except LookupError as error:
+        raise LyricsError(
+            f"no encoding is called {encoding!r}",
+            expected="a name such as utf-8, cp1250, gb18030 or shift_jis",
+            remedy="choose one of these, or none, to have it found out",
+            settings=("lyrics_encoding",),
+        ) from error
 
 
 def parse_lyrics(text: str, name: str) -> Lyrics:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,14 @@ class Line:
         Seconds from the start of the music.
     words
         (seconds, index into ``text``), in time order; empty if only the line has a time.
+    singer
+        Of a duet, from 1; 0 for all.
     """
 
     start_s: float
     text: str
     words: tuple[tuple[float, int], ...] = ()
+    singer: int = 0
 
     def sung(self, position_s: float) -> int:
         """Return how many characters have begun to be sung."""
@@ -38,6 +41,8 @@ class LyricsMoment:
     sung: int  # characters of current
     next: str
     wait_s: float | None
+    singer: int = 0  # of the current line, and of the next one; see `Line`
+    next_singer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ class Lyrics:
 
     def at(self, position_s: float) -> LyricsMoment:
         """Return what belongs to a place in the music, in seconds from its start."""
-        index = bisect_right(self.lines, position_s, key=lambda line: line.start_s)
+        index = self.begun(position_s)
         now = self.lines[index - 1] if index else Line(0.0, "")
         # Lines without text say when to clear the line before them.
         ahead = next((line for line in self.lines[index:] if line.text), None)
@@ -57,7 +62,13 @@ class Lyrics:
             sung=now.sung(position_s),
             next=ahead.text if ahead else "",
             wait_s=ahead.start_s - position_s if ahead else None,
+            singer=now.singer,
+            next_singer=ahead.singer if ahead else 0,
         )
+
+    def begun(self, position_s: float) -> int:
+        """Return how many lines have begun at a place in the music; the last of them is sung."""
+        return bisect_right(self.lines, position_s, key=lambda line: line.start_s)
 
 
 def line_of(pieces: Iterable[tuple[float, str]], start_s: float, *, timed: bool) -> Line:
@@ -79,4 +90,4 @@ def line_of(pieces: Iterable[tuple[float, str]], start_s: float, *, timed: bool)
 def shifted(line: Line, by_s: float) -> Line:
     """Return the line with all its times later by so much."""
     words = tuple((time_s + by_s, index) for time_s, index in line.words)
-    return Line(line.start_s + by_s, line.text, words)
+    return replace(line, start_s=line.start_s + by_s, words=words)

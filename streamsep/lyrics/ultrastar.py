@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from streamsep.errors import LyricsError
 from streamsep.lyrics.numbers import meaningless, read_number, shown
@@ -13,6 +14,7 @@ _BEAT = r"-?\d{1,9}"
 _NOTE = re.compile(rf"[:*FRG]\s+({_BEAT})\s+{_BEAT}\s+{_BEAT}(?: (.*))?$")
 _BREAK = re.compile(rf"-\s*({_BEAT})(?:\s+({_BEAT}))?\s*$")
 _VOICE = re.compile(r"P\s*\d\s*$")
+SINGERS = {"P1": 1, "P2": 2}  # of a duet; P3 are both
 BEATS_PER_QUARTER = 4  # an UltraStar beat is a quarter of what its BPM counts
 
 
@@ -39,12 +41,12 @@ def parse_ultrastar(rows: list[str], name: str) -> list[Line]:
     beat_s = 60.0 / bpm / BEATS_PER_QUARTER
     lines: list[Line] = []
     notes: list[tuple[float, str]] = []
-    origins, voice = {"P1": 0}, "P1"  # where each voice of a duet counts its beats from
+    origins, voice = {"": 0}, ""  # where each voice of a duet counts its beats from
 
     def end_line() -> None:
         line = line_of(notes, notes[0][0] if notes else 0.0, timed=True)
         if line.text:
-            lines.append(line)
+            lines.append(replace(line, singer=SINGERS.get(voice, 0)))
         notes.clear()
 
     for number, row in enumerate(rows, 1):
@@ -61,7 +63,7 @@ def parse_ultrastar(rows: list[str], name: str) -> list[Line]:
         elif _VOICE.match(row):
             end_line()
             voice = row.replace(" ", "")
-            origins.setdefault(voice, 0)
+            origins.setdefault(voice, origins[""])
         elif row[:1] in (*":*FRG-",):
             raise LyricsError(
                 f"line {number} of {name} is no UltraStar note: {shown(row)!r}",
@@ -69,4 +71,15 @@ def parse_ultrastar(rows: list[str], name: str) -> list[Line]:
                 remedy="correct the line or remove it",
             )
     end_line()
-    return lines
+    return _joined(lines)
+
+
+def _joined(lines: list[Line]) -> list[Line]:
+    """Make one line for both singers of what each of a duet has at the same time."""
+    first: dict[tuple[float, str], Line] = {}
+    for line in lines:
+        key = line.start_s, line.text
+        other = first.setdefault(key, line)
+        if other.singer != line.singer:
+            first[key] = replace(other, singer=0)
+    return list(first.values())

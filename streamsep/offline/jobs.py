@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 
+from streamsep.audio.files.encoding import M4A, STEM_FILE, sound_suffix
 from streamsep.audio.files.file_identity import file_identity
 from streamsep.audio.files.pipe_input import STDIN, is_pipe
-from streamsep.audio.files.sound_file import FORMATS
+from streamsep.audio.files.sound_writer import FORMATS
+from streamsep.audio.files.stem_file import check_stem_file
 from streamsep.audio.files.stream_copies import VIDEO_SUFFIXES, video_suffix
 from streamsep.errors import ArgumentError, OutputError
 from streamsep.stem_names import BEAT, canonical_stem
 
-SOUND_FORMATS = (*FORMATS, ".m4a")
+SOUND_FORMATS = (*FORMATS, M4A, STEM_FILE)
 KNOWN = (*SOUND_FORMATS, *VIDEO_SUFFIXES)
 FIELDS = ("folder", "name", "ext", "stem")
 
@@ -59,10 +62,22 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A song and the files it becomes, one a stem."""
+    """A song and the file that each stem becomes; a stem file is that of all of them."""
 
     song: InputFile
     targets: dict[str, Path]
+
+    @property
+    def files(self) -> list[Path]:
+        """The files, each once."""
+        return list(dict.fromkeys(self.targets.values()))
+
+    def peaks_of_files(self, peaks: Mapping[str, float]) -> dict[Path, float]:
+        """Return the peak of each file, given those of the stems."""
+        loudest: dict[Path, float] = {}
+        for stem, target in self.targets.items():
+            loudest[target] = max(loudest.get(target, 0.0), peaks[stem])
+        return loudest
 
 
 class Template:
@@ -85,18 +100,25 @@ class Template:
     """
 
     def __init__(self, output: str | None, suffix: str | None) -> None:
-        own = Path(output).suffix.lower() if output is not None else ""
+        own = sound_suffix(Path(output)) if output is not None else ""
         self._suffix = suffix
         if output is None:
             self._pattern = None
         elif "{" not in output and (own not in KNOWN or os.path.isdir(output)):
-            self._pattern = str(Path(output.replace("}", "}}")) / "{folder}" / "{name}.{stem}")
+            name = "{name}" if suffix == STEM_FILE else "{name}.{stem}"
+            self._pattern = str(Path(output.replace("}", "}}")) / "{folder}" / name)
         else:
             self._pattern = output
             _check_fields(output)
-            if re.fullmatch(r"\.\w{1,5}", own):
+            if own == STEM_FILE or re.fullmatch(r"\.\w{1,5}", own):
                 self._pattern = output[: -len(own)]
                 self._suffix = _agreed(own, suffix)
+            if self._suffix == STEM_FILE and _has_field(output, "stem"):
+                raise ArgumentError(
+                    f"the output {output!r} names each stem, and a stem file holds all",
+                    expected="a folder, or a template without {stem}",
+                    remedy="leave {stem} out",
+                )
 
     def suffix_for(self, song: InputFile) -> str:
         """Return what the targets of a song end in."""
@@ -106,7 +128,8 @@ class Template:
         """Return where a stem of a song goes."""
         suffix = self.suffix_for(song)
         if self._pattern is None:
-            return song.beside / f"{song.name}.{stem}{suffix}"
+            own = "" if suffix == STEM_FILE else f".{stem}"
+            return song.beside / f"{song.name}{own}{suffix}"
         values = dict(
             folder=str(song.folder),
             name=song.name,
@@ -133,6 +156,10 @@ def _check_fields(template: str) -> None:
             expected="a folder, or a path with fields such as {name} and {stem}",
             remedy="write {{ or }} for a brace that stands for itself",
         ) from error
+
+
+def _has_field(template: str, field: str) -> bool:
+    return any(name == field for _, name, _, _ in Formatter().parse(template))
 
 
 def _agreed(own: str, asked: str | None) -> str:
@@ -172,6 +199,8 @@ def plan(
     ------
     OutputError
         If two targets are one file, or a target is a song: before any work.
+    ArgumentError
+        If a stem file of other stems than the model's is asked for, or of too many.
     """
     if stems is not None:
         stems = tuple(dict.fromkeys(canonical_stem(stem, all_stems) for stem in stems))
@@ -182,6 +211,8 @@ def plan(
     for song in songs:
         stays_video = template.suffix_for(song) in VIDEO_SUFFIXES
         wanted = stems or ((canonical_stem(BEAT, all_stems),) if stays_video else all_stems)
+        if template.suffix_for(song) == STEM_FILE:
+            check_stem_file(wanted, all_stems)
         jobs.append(Job(song, {stem: template.target(song, stem) for stem in wanted}))
     _refuse_same_targets(jobs)
     return jobs
@@ -194,7 +225,8 @@ def _bare(path: Path) -> str:
 def _refuse_same_targets(jobs: list[Job]) -> None:
     taken: dict[object, str] = {file_identity(job.song.path): "a file to separate" for job in jobs}
     for job in jobs:
-        for stem, target in job.targets.items():
+        in_one_file = all(sound_suffix(target) == STEM_FILE for target in job.targets.values())
+        for stem, target in [*job.targets.items()][: 1 if in_one_file else None]:
             key, owner = file_identity(target), f"the {stem} of {job.song.path}"
             if key in taken:
                 raise OutputError(

@@ -20,6 +20,7 @@ from typing import Any
 
 from streamsep.audio.files.part_files import one_at_a_time
 from streamsep.models.integrity import model_files
+from streamsep.separation.combination import Combination, Source
 
 RECORDS = ".streamsep.jsonl"
 # Other file systems keep times in whole seconds, FAT in every other one: a song copied there is
@@ -76,6 +77,18 @@ def model_mark(model: Path | EntryPoint) -> str:
     return f"{model.name}-{model.dist.version if model.dist else model.value}"
 
 
+def mark_of_all(model: Source | Combination) -> str:
+    """Return what tells a model, or several that separate together, from others.
+
+    Of a function it is what no other run has.
+    """
+    if isinstance(model, Combination):
+        marks = "+".join(map(mark_of_all, model.models))
+        second = f", then {mark_of_all(model.second)}" if model.second is not None else ""
+        return f"{model.blend or ''}({marks}){second}"
+    return model_mark(model) if isinstance(model, Path | EntryPoint) else repr(model)
+
+
 class StemRecords:
     """The records of the folders that are asked about; each is read once."""
 
@@ -127,8 +140,8 @@ def _read(path: Path) -> dict[str, MadeFrom]:
     records = {}
     with suppress(OSError):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with suppress(ValueError, TypeError, KeyError):
-                fields = json.loads(line)
+            with suppress(ValueError, TypeError, KeyError, RecursionError):
+                fields = dict(json.loads(line))  # or anything else that is JSON
                 name = fields.pop("stem")
                 made_from = MadeFrom(**fields)
                 if math.isfinite(made_from.time_s):  # what it isn't of a number raises

@@ -6,16 +6,18 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from streamsep.audio.files.encoding import CODECS, Encoding
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.part_files import remove_leftovers
 from streamsep.audio.files.pipe_input import STDIN
-from streamsep.audio.files.sound_file import CHUNK_S, subtype_for
+from streamsep.audio.files.sound_choice import BOTH, SoundChoice
+from streamsep.audio.files.sound_file import CHUNK_S
 from streamsep.dsp.decibels import db_to_gain, to_db
 from streamsep.errors import ArgumentError
 from streamsep.models.quality import AUTO
@@ -23,8 +25,9 @@ from streamsep.offline.jobs import InputFile, Template, plan
 from streamsep.offline.stem_blocks import stem_blocks
 from streamsep.offline.stem_writer import write_stems
 from streamsep.separation.audio_array import check_sample_rate, check_sound
-from streamsep.separation.model import Model, ModelSource, load
-from streamsep.separation.separator import stem_gains
+from streamsep.separation.model import Model, Models, ModelSource, load
+from streamsep.separation.per_pair import LAYOUT_WAYS, PairSeparators
+from streamsep.separation.separator import Separator, stem_gains
 from streamsep.separation.stream import StemDict, stem_list
 from streamsep.types import Float32
 
@@ -37,7 +40,9 @@ def separate(
     sample_rate: int,
     *,
     stems: Sequence[str] | str | None = None,
-    model: ModelSource | Model = AUTO,
+    model: Models | Model = AUTO,
+    blend: str | None = None,
+    two_pass: ModelSource | None = None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> StemDict:
@@ -58,6 +63,8 @@ def separate(
         ``instrumental`` mean the beat.  [default: all]
     model
         See `load`; a loaded Model, where several sounds are to be separated.
+    blend, two_pass
+        For several models at once, see `load`.
     device
         See `load`; of a Model that is loaded already it says nothing.
     progress
@@ -86,7 +93,7 @@ def separate(
     True
     """
     rate = check_sample_rate(sample_rate)
-    loaded = load(model, device=device)
+    loaded = load(model, device=device, blend=blend, two_pass=two_pass)
     sound = check_sound(audio, loaded.spec)
     names = stem_list(stems, loaded.stems)
     gains = stem_gains(names, loaded.stems)
@@ -115,18 +122,25 @@ def separate_file(
     output: str | os.PathLike[str] | None = None,
     *,
     stems: Sequence[str] | str | None = None,
-    model: ModelSource | Model = AUTO,
+    model: Models | Model = AUTO,
+    blend: str | None = None,
+    two_pass: ModelSource | None = None,
     device: str = "auto",
     format: str | None = None,
     bits: int | None = None,
+    codec: str | None = None,
+    layout: str = "stereo",
     gain_db: float = 0.0,
+    track: str | int | None = None,
+    channel: str = BOTH,
     progress: Progress | None = None,
 ) -> dict[str, Path]:
     """Separate a sound file or a video into a file for each stem.
 
     The stems have the file's sample rate and, to the sample, its length; mono stays mono, more
-    than two channels become two; tags and covers are kept. Each file is there whole or not at
-    all, and older ones are overwritten. What of the file can't be read is silence in them.
+    than two channels become two, unless ``layout`` keeps them; tags and covers are kept. Each file
+    is there whole or not at all, and older ones are overwritten. What of the file can't be read is
+    silence in them.
 
     Parameters
     ----------
@@ -140,15 +154,28 @@ def separate_file(
     stems
         Names to write, such as ``["beat"]``; see `separate`.  [default: all; of a video the
         beat, with the same picture]
-    model, device
+    model, blend, two_pass, device
         See `separate`.
     format
-        ``"wav"``, ``"flac"``, ``"ogg"``, ``"mp3"`` or ``"m4a"``.  [default: what ``output``
-        ends in, or wav; a video stays one]
+        ``"wav"``, ``"flac"``, ``"ogg"``, ``"mp3"``, ``"m4a"``, or ``"stem.m4a"``, a file of all
+        stems for DJ programs.  [default: what ``output`` ends in, or wav; a video stays one]
     bits
-        Per sample, 16, 24, or 32 for floating point, in wav and flac.  [default: 24]
+        Per sample, 16, 24, or 32 for floating point, in wav, flac and alac.  [default: 24; 16 in
+        stem.m4a]
+    codec
+        ``"aac"`` or ``"alac"``, which is lossless, in m4a and stem.m4a.  [default: aac in m4a,
+        alac in stem.m4a]
+    layout
+        Of more than two channels: ``"stereo"`` mixes them down, by ITU-R BS.775; ``"keep"``
+        separates each pair (front, side, back, …), and single ones such as the centre as mono, and
+        writes them as they came. The low-frequency effects stay in the beat.
     gain_db
         Makes all stems louder or quieter, in decibels.
+    track
+        Of a file with several tracks of sound: number from 1, language or title.
+        [default: the one that players take]
+    channel
+        ``"left"`` or ``"right"``: one side alone, as of karaoke discs; the stems are mono.
     progress
         Called with the share done, 0 to 1.
 
@@ -170,7 +197,8 @@ def separate_file(
     OutputError
         If a stem can't be written; nothing is left under its name then.
     ArgumentError
-        If ``output`` is no template, or ``gain_db`` no gain.
+        If ``output`` is no template, ``gain_db`` no gain, ``codec`` or ``layout`` none of the two,
+        ``channel`` no side, or a stem file of some stems alone is asked for.
     ModelError
         If there is no such model, or it doesn't give such a stem.
     BackendError
@@ -187,33 +215,48 @@ def separate_file(
             expected="a number of decibels, or -inf for silence",
             remedy="leave it out for stems as loud as in the song",
         )
+    choice = SoundChoice(None if track is None else str(track), channel)
     song = InputFile(STDIN if os.fspath(path) == "-" else Path(path))
     template = Template(
         None if output is None else os.fspath(output), f".{format.lstrip('.')}" if format else None
     )
-    if bits is not None:
-        subtype_for(template.suffix_for(song), bits)
-    loaded = load(model, device=device)
+    for what, value, known in (("codec", codec, (None, *CODECS)), ("layout", layout, LAYOUT_WAYS)):
+        if value not in known:
+            raise ArgumentError(
+                f"the {what} is {value!r}",
+                expected=" or ".join(repr(word) for word in known if word),
+                remedy="choose one of these, or leave it out",
+            )
+    encoding = Encoding(bits, codec)
+    encoding.check(template.suffix_for(song))
+    loaded = load(model, device=device, blend=blend, two_pass=two_pass)
     names = None if stems is None else stem_list(stems, loaded.stems)
     (job,) = plan([song], template, names, loaded.stems)
     notices: list[Notice] = []
     remove_leftovers(target.parent for target in job.targets.values())
-    with loaded.separator(offline=True) as separator:
+    with ExitStack() as held:
+
+        def another() -> Separator:
+            return held.enter_context(loaded.separator(offline=True))
+
+        separator = another()
         peaks = write_stems(
             separator,
             song.path,
             job.targets,
-            bits=bits,
+            choice=choice,
+            encoding=encoding,
+            per_pair=PairSeparators(separator, another) if layout == "keep" else None,
             gain=db_to_gain(gain_db),
             on_progress=progress or (lambda share: None),
             on_notice=notices.append,
         )
     for notice in notices:
         warnings.warn(str(notice), stacklevel=2)
-    for stem, target in job.targets.items():
-        if peaks[stem] > 1.0 and bits != FLOAT_BITS:
+    for target, peak in job.peaks_of_files(peaks).items():
+        if peak > 1.0 and bits != FLOAT_BITS:
             warnings.warn(
-                f"{target} is up to {to_db(peaks[stem]):.1f} dB beyond full scale, and cut there; "
+                f"{target} is up to {to_db(peak):.1f} dB beyond full scale, and cut there; "
                 "a lower gain_db or 32 bits in wav keeps it whole",
                 stacklevel=2,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamsep.dsp.fade import BlockFade
 from streamsep.dsp.sanitize import Sanitizer
 from streamsep.realtime.mix_bus import MixBus
 from streamsep.realtime.model_crossfade import ModelCrossfade
@@ -13,6 +14,9 @@ from streamsep.types import Float32
 
 class BlockProcessor:
     """From ``indata`` to ``outdata``; `process` and `wake` are for the audio thread alone.
+
+    While it is held the song stands still, to the sample: nothing is fed, nothing taken, and there
+    is silence in its place. Then, and only then, another thread may `restart` and `prime`.
 
     Parameters
     ----------
@@ -30,9 +34,16 @@ class BlockProcessor:
     mix_bus
         As given.
     ahead
-        Samples that were taken in before the clock started.
-    blocks, dropouts, glitches, bad_samples
-        Counts since the start: of blocks, of those that inference missed, of those before which
+        Samples of the song that were taken in before the first of them was heard.
+    hold
+        Whether it is to be held: any thread asks.
+    held
+        Whether it is: told by the audio thread, from the block on that follows.
+    offset
+        By how many samples the clock is ahead of what was fed: held while the clock went on,
+        less what was fed while it didn't.
+    clock, dropouts, glitches, bad_samples
+        Counts since the start: of samples, of blocks that inference missed, of those before which
         the audio system lost samples, and of samples that were NaN or Inf.
     """
 
@@ -42,15 +53,22 @@ class BlockProcessor:
         shape = pipeline.dry.shape
         self._sanitizer = Sanitizer(shape)
         self._in, self._scratch = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        self.ahead = 0
-        self.blocks = self.dropouts = self.glitches = self.bad_samples = 0
+        self._silence = np.zeros_like(pipeline.stems)
+        self._fade = BlockFade(pipeline.stems.shape)
+        self.hold = self.held = False
+        self.ahead = self.offset = 0
+        self.clock = self.dropouts = self.glitches = self.bad_samples = 0
         self._peak_in = self._peak_out = 0.0
 
     @property
     def seconds(self) -> float:
         """Length of what has been processed since the clock started."""
-        frames, rate = self.pipeline.dry.shape[-1], self.pipeline.latency.sample_rate
-        return (self.blocks * frames - self.ahead) / rate
+        return self.clock / self.pipeline.latency.sample_rate
+
+    @property
+    def heard(self) -> int:
+        """How many of the samples that were fed have been heard, or would have been."""
+        return self.clock - self.offset - self.pipeline.latency.session
 
     @property
     def pipelines(self) -> tuple[Pipeline, ...]:
@@ -61,13 +79,45 @@ class BlockProcessor:
     def process(self, indata: Float32, outdata: Float32, status: int) -> None:
         """Process one block; see `Session.process_block`."""
         self.glitches += status != 0
-        np.copyto(self._in, indata.T)
-        self.bad_samples += self._sanitizer.clean(self._in)
-        self._peak_in = max(self._peak_in, self._peak(self._in))
-        out = self.mix_bus.process(self._stems())
+        if self.held:
+            self.held = self.hold
+            self.offset += len(indata)  # first: whoever records asks for it
+            self.mix_bus.dry.fill(0.0)
+            stems: Float32 | None = self._silence
+        else:
+            self._take_in(indata)
+            self._peak_in = max(self._peak_in, self._peak(self._in))
+            stems = self._stems()
+            self.held = self._fade.process(self.hold, stems, self.mix_bus.dry)
+        out = self.mix_bus.process(stems)
         self._peak_out = max(self._peak_out, self._peak(out))
         np.copyto(outdata, out.T)
-        self.blocks += 1
+        self.clock += len(indata)
+
+    def _take_in(self, indata: Float32) -> None:
+        np.copyto(self._in, indata.T)
+        self.bad_samples += self._sanitizer.clean(self._in)
+
+    def restart(self) -> None:
+        """Have the models start anew; all that follows waits for `restarted`."""
+        for pipeline in self.pipelines:
+            pipeline.inference.restart()
+
+    @property
+    def restarted(self) -> bool:
+        """Whether they have."""
+        return all(pipeline.inference.restarted for pipeline in self.pipelines)
+
+    def prime(self, indata: Float32) -> None:
+        """Feed (n, C) that nobody hears come out: for another thread, or before the clock starts.
+
+        It still has to `wake`.
+        """
+        self._take_in(indata)
+        for pipeline in self.pipelines:
+            self._tell_origin(pipeline)
+            pipeline.pass_over(self._in)
+        self.offset -= len(indata)
 
     def _stems(self) -> Float32 | None:
         """Feed the block and return the stems that are due, None where they are late.
@@ -80,6 +130,7 @@ class BlockProcessor:
         self.dropouts += stems is None
         np.copyto(dry, pipeline.dry)
         if crossfade is not None:
+            self._tell_origin(crossfade.new)
             crossfade.feed(self._in)
             if crossfade.mix(self._in, stems, pipeline.dry):
                 stems = crossfade.stems
@@ -87,6 +138,10 @@ class BlockProcessor:
             if crossfade.complete:
                 self.pipeline, self.crossfade = crossfade.new, None
         return stems
+
+    def _tell_origin(self, pipeline: Pipeline) -> None:
+        if not pipeline.fed:
+            pipeline.inference.origin = self.clock - self.offset
 
     def _peak(self, block: Float32) -> float:
         np.abs(block, out=self._scratch)

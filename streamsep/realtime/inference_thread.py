@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
@@ -36,13 +37,16 @@ class InferenceThread:
         channels, size = separator.spec.channels, separator.block_size
         self._block = np.zeros((channels, size), np.float32)
         self._stems = np.zeros((len(separator.stems), channels, size), np.float32)
+        # A separator may ask to be told where it is: as the sample of all that was fed.
+        self._locate: Callable[[int], None] | None = getattr(separator, "locate", None)
+        self.origin = 0  # which of these the ring's first one is
         self.hop_times = HopTimes()
         self.fault: Exception | None = None
         self.jumps = 0
         self._valid_from = 0
         self._done = source.read_position
         self._lead = sink.write_position - source.write_position
-        self._stopping = False
+        self._stopping = self._restart = False
         self._warm_up = 0
         self._ready = threading.Event()
         # A bare lock as a binary semaphore: releasing it never waits, unlike an Event, whose
@@ -74,6 +78,19 @@ class InferenceThread:
             with suppress(RuntimeError):  # another thread has just done it, which is as good
                 self._semaphore.release()
 
+    def restart(self) -> None:
+        """Have the separator start anew, with the next block that is fed; returns at once.
+
+        Whoever feeds the ring, and reads the other one, does neither until `restarted`.
+        """
+        self._restart = True
+        self.wake()
+
+    @property
+    def restarted(self) -> bool:
+        """Whether that has happened, or never will."""
+        return not self._restart or self.fault is not None
+
     def stop(self) -> None:
         """End the thread and wait for it."""
         self._stopping = True
@@ -104,6 +121,8 @@ class InferenceThread:
 
     def _work(self) -> None:
         while not self._stopping:
+            if self._restart:
+                self._start_anew()
             if self._source.overrun:
                 self._jump()
             if self._source.available < self._block.shape[-1]:
@@ -112,6 +131,8 @@ class InferenceThread:
             self._source.read(self._block)
             if self._source.write_position - position > self._source.capacity:
                 continue  # overwritten while it was being copied
+            if self._locate is not None:
+                self._locate(self.origin + position)
             started = time.perf_counter_ns()
             self._separator.process(self._block, self._stems)
             self.hop_times.add(time.perf_counter_ns() - started)
@@ -129,6 +150,13 @@ class InferenceThread:
         if self._sink.write_position != start:
             self._sink.skip_to(start)
         self._sink.write(self._stems)
+
+    def _start_anew(self) -> None:
+        self._source.advance(self._source.available)
+        self._done = self._source.read_position
+        self._separator.reset()
+        self._valid_from = 0  # what it gives first is the silence before a song, as at the start
+        self._restart = False
 
     def _jump(self) -> None:
         size = self._block.shape[-1]

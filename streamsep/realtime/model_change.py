@@ -111,6 +111,8 @@ class ModelChange:
         processor.crossfade = ModelCrossfade(old, new, new.dry.shape[-1])
         deadline = time.monotonic() + PATIENCE_S
         while processor.crossfade is not None and not self._closing.wait(WATCH_S):
+            if processor.held:  # the song stands still, and the fade with it
+                deadline = time.monotonic() + PATIENCE_S
             if time.monotonic() > deadline or new.inference.fault is not None:
                 processor.crossfade = None
                 break

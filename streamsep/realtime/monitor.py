@@ -8,7 +8,7 @@ from streamsep.dsp.decibels import to_db
 from streamsep.events import EventLog
 from streamsep.realtime.block_processor import BlockProcessor
 from streamsep.realtime.latency import LatencyReport
-from streamsep.realtime.stats import SessionStats
+from streamsep.realtime.stats import SessionStats, SongPosition
 
 MEASURE_EVERY_S = 1.0
 
@@ -34,7 +34,13 @@ class Monitor:
         self._measured = None
 
     def snapshot(
-        self, *, latency: LatencyReport, key: int | None, drift_ppm: float | None, bad_samples: int
+        self,
+        *,
+        latency: LatencyReport,
+        key: int | None,
+        drift_ppm: float | None,
+        bad_samples: int,
+        song: SongPosition | None,
     ) -> SessionStats:
         """Return the state of things now; at most 10 times a second."""
         processor, pipeline = self._processor, self._processor.pipeline
@@ -42,11 +48,13 @@ class Monitor:
         self._measure()
         p50, p99 = pipeline.inference.hop_times.percentiles_ms(50, 99)
         peak_in, peak_out = processor.take_peaks()
+        levels_mics_db = {lane.name: to_db(lane.take_peak()) for lane in mix_bus.lanes}
         return SessionStats(
             seconds=processor.seconds,
             level_in_db=to_db(peak_in),
             level_out_db=to_db(peak_out),
-            level_mic_db=to_db(mix_bus.take_mic_peak()),
+            level_mic_db=max(levels_mics_db.values()),
+            levels_mics_db=levels_mics_db,
             faders=mix_bus.faders,
             bypass=mix_bus.bypass,
             key=key,
@@ -58,12 +66,13 @@ class Monitor:
             dropouts=processor.dropouts,
             device_glitches=processor.glitches,
             mic_latency=mix_bus.mic_latency,
-            mic_glitches=mix_bus.mic_lost,
+            mic_glitches=sum(lane.lost for lane in mix_bus.lanes),
             bad_samples=bad_samples,
             provider=separator.provider,
             model=separator.spec.name,
             drift_ppm=drift_ppm,
             events=self._events.latest(),
+            song=song,
         )
 
     def _measure(self) -> None:

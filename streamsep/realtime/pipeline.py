@@ -85,6 +85,11 @@ class Pipeline:
         if self._input.available >= self.separator.block_size:
             self.inference.wake()
 
+    def pass_over(self, block: Float32) -> None:
+        """Feed (C, n) and leave out what is due: as `feed` and `take`, where nobody listens."""
+        self.feed(block)
+        self.take(block)
+
     def take(self, block: Float32) -> bool:
         """Bring the stems that are due to ``stems``; False where they are late.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,11 +15,12 @@ from streamsep.events import EventLog
 from streamsep.realtime.block_processor import BlockProcessor
 from streamsep.realtime.latency import DEFAULT_SLACK, LatencyReport
 from streamsep.realtime.loaded_model import Key, LoadedModel
-from streamsep.realtime.mix_bus import Microphone, MixBus, Tap
+from streamsep.realtime.microphone_lane import Microphone, Tap
+from streamsep.realtime.mix_bus import MixBus
 from streamsep.realtime.model_change import ModelChange, warm_up_runs
 from streamsep.realtime.monitor import Monitor
 from streamsep.realtime.pipeline import Pipeline
-from streamsep.realtime.stats import SessionStats
+from streamsep.realtime.stats import SessionStats, SongPosition
 from streamsep.separation import Separator
 from streamsep.types import Float32
 
@@ -41,8 +42,8 @@ class Session:
         Samples of time that a run may take beyond one device block.
     gains
         Linear gain of each stem in the song by name; stems not named are silent.
-    microphone
-        Mixed in by the mix bus; never goes through the model.
+    microphones
+        Mixed in by the mix bus; never go through the model.
     key
         Moved by `set_key`: a part of ``separator``.
     effects_delay
@@ -61,6 +62,8 @@ class Session:
         set before the first block.
     device_bad_samples
         Asked how many samples the device of ``input`` or ``microphone`` has silenced; set as these.
+    song
+        Asked where in which song it is; set as these.
 
     Raises
     ------
@@ -75,7 +78,7 @@ class Session:
         device_frames: int,
         slack: int = DEFAULT_SLACK,
         gains: Mapping[str, float] | None = None,
-        microphone: Microphone | None = None,
+        microphones: Sequence[Microphone] = (),
         key: Key | None = None,
         effects_delay: int = 0,
         device_in: int = 0,
@@ -92,7 +95,7 @@ class Session:
             device_frames,
             separator.spec.sample_rate,
             gains={"beat": 1.0} if gains is None else gains,
-            microphone=microphone,
+            microphones=microphones,
         )
         pipeline = self._new_pipeline(LoadedModel(separator, key, effects_delay, slack))
         self._processor = BlockProcessor(pipeline, self._mix_bus)
@@ -103,6 +106,7 @@ class Session:
         self.drift_ppm: Callable[[], float | None] = lambda: None
         self.device_latency: Callable[[], int | None] = lambda: None
         self.device_bad_samples: Callable[[str], int] = lambda name: 0
+        self.song: Callable[[], SongPosition | None] = lambda: None
         self._fault: Exception | None = None
 
     def _new_pipeline(self, model: LoadedModel) -> Pipeline:
@@ -126,7 +130,7 @@ class Session:
         mix_bus = self._mix_bus
         found = {
             "input": self._processor.bad_samples,
-            "microphone": mix_bus.mic_bad,
+            "microphone": sum(lane.bad for lane in mix_bus.lanes),
             "stems": mix_bus.limiter.bad_samples,
         }
         # Devices silence them before they convert.
@@ -185,12 +189,48 @@ class Session:
         except Exception as error:  # what is to be heard now is there already
             self._fault = error
 
-    def read_ahead(self, read: Callable[[Float32], object], stop: threading.Event) -> None:
-        """Take in as much of a file as the session is late, before a clock calls for blocks.
+    def hold(self, hold: bool) -> None:
+        """Have the song stand still, to the sample, or go on; both by a short fade.
 
-        What comes of it is silence, so that, where the latency is a whole number of blocks, the
-        first sample of the first block afterwards is the first of the file. The microphone isn't
-        listened to meanwhile, and the session's time stands still.
+        The microphone is heard all the time, recordings and the session's time go on, and no block
+        counts as missed.
+        """
+        self._processor.hold = hold
+
+    def stand_still(self, stop: threading.Event) -> bool:
+        """Hold the song and wait until it is held for sure; False where ``stop`` came first.
+
+        Not for the audio thread: after this, and until it is let go, `read_ahead` may be called.
+        """
+        processor, before = self._processor, self._processor.clock
+        processor.hold = True
+        # A block that has begun may not have seen it yet; the next one has.
+        while not (processor.held and processor.clock >= before + 2 * self._frames):
+            if stop.wait(0.002):
+                return False
+        return True
+
+    @property
+    def held(self) -> bool:
+        """Whether the song stands still: then the next block needs no input, and ignores it."""
+        return self._processor.held
+
+    @property
+    def heard(self) -> int:
+        """How many samples of all that was fed have come out, counted from its beginning."""
+        return self._processor.heard
+
+    @property
+    def offset(self) -> int:
+        """Samples by which its time is ahead of what was fed; less than none for a file."""
+        return self._processor.offset
+
+    def read_ahead(self, read: Callable[[Float32], object], stop: threading.Event) -> None:
+        """Start anew with as much of a song as the session is late, while no clock plays it.
+
+        That is before the first block, or while it is `held`. Nothing comes of it, so that, where
+        the latency is a whole number of blocks, the first sample of the first block afterwards is
+        the first that was read. The session's time stands still meanwhile.
 
         Parameters
         ----------
@@ -204,22 +244,25 @@ class Session:
         SessionError
             If inference stands still.
         """
-        processor, frames = self._processor, self._frames
-        channels = processor.pipeline.separator.spec.channels
-        indata, silence = (np.zeros((frames, channels), np.float32) for _ in range(2))
-        self._mix_bus.listening = False
-        while processor.ahead + frames <= self.latency.session and not stop.is_set():
+        processor, frames, ahead = self._processor, self._frames, 0
+        indata = np.zeros((frames, processor.pipeline.separator.spec.channels), np.float32)
+        if not processor.clock:
+            self._mix_bus.settle()
+        processor.restart()
+        self._wait_until(lambda: processor.restarted)
+        while ahead + frames <= processor.pipeline.latency.session and not stop.is_set():
             read(indata)
-            self.process_block(indata, silence, 0)
-            processor.ahead += frames
+            processor.prime(indata)
+            processor.wake()
+            ahead += frames
             self.wait_idle()
-        self._mix_bus.listening = True
+        processor.ahead = ahead
 
     def set_gain(self, fader: str, gain_db: float) -> None:
         """Move a fader, in decibels (``-inf`` mutes), without a click.
 
-        ``guide`` is what is heard of the vocals, ``beat`` the song, ``mic`` the microphone and
-        ``master`` all of it.
+        ``guide`` is what is heard of the vocals, ``beat`` the song, ``mic`` the microphone,
+        ``mic 2`` the second one, and ``master`` all of it.
 
         Raises
         ------
@@ -227,6 +270,16 @@ class Session:
             For an unknown fader, NaN or +inf.
         """
         self._mix_bus.set_gain(fader, gain_db)
+
+    @property
+    def faders(self) -> dict[str, float]:
+        """Each fader's position in decibels."""
+        return self._mix_bus.faders
+
+    @property
+    def bypass(self) -> bool:
+        """Whether the delayed original plays in the song's place."""
+        return self._mix_bus.bypass
 
     @property
     def key(self) -> int | None:
@@ -253,7 +306,7 @@ class Session:
         self._mix_bus.set_bypass(bypass)
 
     def add_tap(self, bus: str, tap: Tap) -> None:
-        """Let ``tap`` listen to a stem, ``beat``, ``mic`` (before the faders) or ``mix``.
+        """Let ``tap`` listen to a stem, ``beat``, ``mic``, ``mic 2`` (before faders) or ``mix``.
 
         Raises
         ------
@@ -301,8 +354,14 @@ class Session:
         SessionError
             If it doesn't within ``timeout_s`` seconds.
         """
+        self._wait_until(
+            lambda: all(pipeline.inference.idle for pipeline in self._processor.pipelines),
+            timeout_s,
+        )
+
+    def _wait_until(self, done: Callable[[], bool], timeout_s: float = 10.0) -> None:
         deadline = time.monotonic() + timeout_s
-        while not all(pipeline.inference.idle for pipeline in self._processor.pipelines):
+        while not done():
             if time.monotonic() > deadline:
                 raise SessionError(
                     f"a block took more than {timeout_s:g} s",
@@ -337,4 +396,5 @@ class Session:
             key=self.key,
             drift_ppm=self.drift_ppm(),
             bad_samples=sum(self.bad_samples.values()),
+            song=self.song(),
         )

@@ -13,9 +13,12 @@ from typing import Any, Protocol
 import numpy as np
 import onnxruntime as ort
 
-from streamsep.errors import BackendError, ModelError, first_line
+from streamsep.errors import BackendError, ModelError
 from streamsep.onnx_file import read_metadata
-from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec
+from streamsep.separation.graph_ports import FLOAT32, GraphPort, fitting_ports, ports_of
+from streamsep.separation.run_limits import TimeLimit, limit_memory
+from streamsep.separation.window_spectrum import WindowSpectrum
+from streamsep.spec import FREE_AXIS, ModelSpec
 from streamsep.types import Float32
 
 ort.disable_telemetry_events()  # on Windows there is no other way; see streamsep/__init__.py
@@ -47,28 +50,37 @@ class Backend(Protocol):
 
 
 class _Port:
-    """An array here, and the tensor bound in its place where the model runs."""
+    """An array here, and the tensor bound in its place where the model runs.
 
-    def __init__(self, shape: tuple[int, ...], provider: str) -> None:
+    The array is float32; where the tensor is float16, or elsewhere, one is copied to the other.
+    """
+
+    def __init__(self, shape: tuple[int, ...], provider: str, kind: str = FLOAT32) -> None:
         self.array: Float32 = np.zeros(shape, np.float32)
+        dtype = np.float32 if kind == FLOAT32 else np.float16
+        self._bound = self.array if dtype is np.float32 else np.zeros(shape, dtype)
         self._apart = provider not in HERE
         if self._apart:
             self.tensor = ort.OrtValue.ortvalue_from_shape_and_type(
-                shape, np.float32, provider.lower(), 0
+                shape, dtype, provider.lower(), 0
             )
             self.send()
         else:
-            self.tensor = ort.OrtValue.ortvalue_from_numpy(self.array)
+            self.tensor = ort.OrtValue.ortvalue_from_numpy(self._bound)
 
     def send(self) -> None:
         """Bring what stands in the array to where the model runs."""
+        if self._bound is not self.array:
+            np.copyto(self._bound, self.array, casting="same_kind")
         if self._apart:
-            self.tensor.update_inplace(self.array)
+            self.tensor.update_inplace(self._bound)
 
     def fetch(self) -> None:
         """Bring what the model made into the array."""
         if self._apart:
             np.copyto(self.array, self.tensor.numpy())
+        elif self._bound is not self.array:
+            np.copyto(self.array, self._bound)
 
     def clear(self) -> None:
         """Zero both."""
@@ -124,32 +136,41 @@ class OnnxBackend:
         self._session = _open_session(path, device, _options(spec, self._cores), graphs=graphs)
         self.provider: str = self._session.get_providers()[0].removesuffix("ExecutionProvider")
         self.graphs = _has_graphs(self._session)
-        names = FEATURES_INPUT, ESTIMATE_OUTPUT
-        batch: tuple[int, ...] = ()
-        if spec.feature == "complex":
-            names, batch = _mdx_ports(self._session, spec), (1,)
-        else:
-            _check_ports(self._session, spec)
-        self._features = _Port((*batch, *spec.features_shape), self.provider)
-        self._estimate = _Port(spec.estimate_shape, self.provider)
-        self.features: Float32 = self._features.array[0] if batch else self._features.array
-        self.estimate: Float32 = self._estimate.array
+        ports = fitting_ports(
+            ports_of(self._session.get_inputs()), ports_of(self._session.get_outputs()), spec
+        )
+        self._features, self._estimate = self._port(ports.features), self._port(ports.estimate)
+        # Views, without an axis of batches.
+        self.features: Float32 = self._features.array.reshape(spec.features_shape)
+        self.estimate: Float32 = self._estimate.array.reshape(spec.estimate_shape)
+        self._taken = {ports.features.name: self._features}
+        self._given = {ports.estimate.name: self._estimate}
+        self._spectrum: WindowSpectrum | None = None
+        if ports.spectra:
+            taken, given = (self._port(port) for port in ports.spectra)
+            self._taken[ports.spectra[0].name], self._given[ports.spectra[1].name] = taken, given
+            self._spectrum = WindowSpectrum(spec, taken.array[0], given.array[0])
         self._states = [
             [[_Port(state.shape, self.provider) for state in spec.states] for _ in range(2)]
             for _ in range(spec.interleave)
         ]
         self._bindings = [
-            [self._bind(names, one, other), self._bind(names, other, one)]
-            for one, other in self._states
+            [self._bind(one, other), self._bind(other, one)] for one, other in self._states
         ]
         # A graph holds the addresses that it was captured with: one for each binding.
         self._run_options = [_run_options(1 + number) for number in range(2 * spec.interleave)]
         self._turns = [0] * spec.interleave
+        self._limit = TimeLimit()
 
-    def _bind(self, names: tuple[str, str], states_in: list[_Port], states_out: list[_Port]) -> Any:
+    def _port(self, port: GraphPort) -> _Port:
+        return _Port(port.shape, self.provider, port.kind)  # type: ignore[arg-type]  # all are sizes
+
+    def _bind(self, states_in: list[_Port], states_out: list[_Port]) -> Any:
         binding, states = self._session.io_binding(), self.spec.states
-        binding.bind_ortvalue_input(names[0], self._features.tensor)
-        binding.bind_ortvalue_output(names[1], self._estimate.tensor)
+        for name, taken in self._taken.items():
+            binding.bind_ortvalue_input(name, taken.tensor)
+        for name, given in self._given.items():
+            binding.bind_ortvalue_output(name, given.tensor)
         for state, before, after in zip(states, states_in, states_out, strict=True):
             binding.bind_ortvalue_input(state.input, before.tensor)
             binding.bind_ortvalue_output(state.output, after.tensor)
@@ -191,30 +212,41 @@ class OnnxBackend:
 
     def _run(self, options: list[Any], stream: int) -> None:
         turn = self._turns[stream]
+        self._limit.begin(options)
         try:
-            self._features.send()
+            if self._spectrum:
+                self._spectrum.analyse(self.features)
+            for taken in self._taken.values():
+                taken.send()
             self._session.run_with_iobinding(
                 self._bindings[stream][turn], options[2 * stream + turn]
             )
-            self._estimate.fetch()
+            for given in self._given.values():
+                given.fetch()
+            if self._spectrum:
+                self._spectrum.synthesise(self.estimate)
         except Exception as error:  # onnxruntime's errors share no narrower public base
             raise BackendError(
-                f"the model failed while running on {self.provider}: {first_line(error)}",
+                f"the model {self.spec.name} failed while running on {self.provider}: "
+                f"{self._limit.why(error)}",
                 expected="a run without errors",
                 remedy="try the device cpu, or another model",
                 settings=("device", "model"),
             ) from error
+        finally:
+            self._limit.end()
         self._turns[stream] = 1 - turn
 
     def reset(self) -> None:
         """Zero all buffers."""
         self._turns = [0] * self.spec.interleave
-        for port in (self._features, self._estimate, *chain(*chain(*self._states))):
+        ports = *self._taken.values(), *self._given.values()
+        for port in (*ports, *chain(*chain(*self._states))):
             port.clear()
 
 
-def graph_ports(path: Path) -> tuple[list[list[object]], list[list[object]]]:
-    """Return the shapes of a graph's inputs and outputs; free sizes are names or None.
+def graph_ports(path: Path) -> tuple[list[GraphPort], list[GraphPort]]:
+    """Return a graph's inputs and outputs; free sizes are names or None.
 
     Raises
     ------
@@ -223,7 +255,43 @@ def graph_ports(path: Path) -> tuple[list[list[object]], list[list[object]]]:
     """
     read_metadata(path)  # refuses what onnxruntime shouldn't see
     session = _create(path, ["CPUExecutionProvider"], ort.SessionOptions())
-    return [p.shape for p in session.get_inputs()], [p.shape for p in session.get_outputs()]
+    return ports_of(session.get_inputs()), ports_of(session.get_outputs())
+
+
+def output_shapes(path: Path, inputs: dict[str, tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Return the shapes of what a graph gives for silence: what it doesn't say beforehand.
+
+    Parameters
+    ----------
+    inputs
+        Shapes by the inputs' names.
+
+    Raises
+    ------
+    ModelError
+        If the file isn't ONNX, or the graph doesn't run on that.
+    """
+    read_metadata(path)
+    session = _create(path, ["CPUExecutionProvider"], ort.SessionOptions())
+    kinds = {port.name: port.kind for port in ports_of(session.get_inputs())}
+    silence = {
+        name: np.zeros(shape, np.float32 if kinds[name] == FLOAT32 else np.float16)
+        for name, shape in inputs.items()
+    }
+    limit, options = TimeLimit(), _run_options(NO_GRAPH)
+    limit.begin([options])
+    try:
+        outputs = session.run(None, silence, options)
+    except Exception as error:  # onnxruntime's errors share no narrower public base
+        raise ModelError(
+            f"{path} doesn't run on {inputs} ({limit.why(error)})",
+            expected="a graph that takes windows of that size",
+            remedy="give the window that it was trained with",
+            settings=("window",),
+        ) from error
+    finally:
+        limit.end()
+    return [np.shape(output) for output in outputs]
 
 
 def _free_cores(spec: ModelSpec) -> int:
@@ -310,6 +378,9 @@ def _quiet(options: Any) -> Iterator[None]:
 
 
 def _create(path: Path, providers: Sequence[str | tuple[str, Any]], options: Any) -> Any:
+    limit_memory(options)
+    limit = TimeLimit()
+    limit.begin([options])
     try:
         # It takes no name that is no text.
         model = str(path) if str(path).isprintable() else path.read_bytes()
@@ -317,52 +388,9 @@ def _create(path: Path, providers: Sequence[str | tuple[str, Any]], options: Any
         return ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime's errors share no narrower public base
         raise ModelError(
-            f"{path} can't be loaded as a model ({first_line(error)})",
+            f"{path} can't be loaded as a model ({limit.why(error)})",
             expected="an ONNX file exported for streamsep",
             remedy="check the path, or export it again with 'python -m export onnx'",
         ) from error
-
-
-def _mdx_ports(session: Any, spec: ModelSpec) -> tuple[str, str]:
-    """Return the names of a complex graph's only input and output, of sizes fixed or free."""
-    names = []
-    for kind, ports, wanted in (
-        ("input", session.get_inputs(), (1, *spec.features_shape)),
-        ("output", session.get_outputs(), spec.estimate_shape),
-    ):
-        found = {port.name: (port.type, tuple(port.shape)) for port in ports}
-        if len(ports) != 1 or ports[0].type != "tensor(float)" or not _fits(ports[0].shape, wanted):
-            raise ModelError(
-                f"the graph's {kind}s are {_describe(found)}",
-                expected=f"one {kind}, float32 {wanted}",
-                remedy="import the model again with the parameters it was made with",
-            )
-        names.append(ports[0].name)
-    return names[0], names[1]
-
-
-def _fits(shape: list[object], wanted: tuple[int, ...]) -> bool:
-    return len(shape) == len(wanted) and all(
-        size == want or not isinstance(size, int) for size, want in zip(shape, wanted, strict=True)
-    )
-
-
-def _check_ports(session: Any, spec: ModelSpec) -> None:
-    """Refuse a graph whose inputs and outputs aren't what its spec says."""
-    inputs = {FEATURES_INPUT: spec.features_shape} | {s.input: s.shape for s in spec.states}
-    outputs = {ESTIMATE_OUTPUT: spec.estimate_shape} | {s.output: s.shape for s in spec.states}
-    for kind, wanted, ports in (
-        ("inputs", inputs, session.get_inputs()),
-        ("outputs", outputs, session.get_outputs()),
-    ):
-        found = {port.name: (port.type, tuple(port.shape)) for port in ports}
-        if found != {name: ("tensor(float)", shape) for name, shape in wanted.items()}:
-            raise ModelError(
-                f"the graph's {kind} are {_describe(found)}",
-                expected=f"float32 {', '.join(f'{n} {s}' for n, s in wanted.items())}",
-                remedy="export the model again with 'python -m export onnx'",
-            )
-
-
-def _describe(found: dict[str, tuple[str, tuple[object, ...]]]) -> str:
-    return ", ".join(f"{name} {kind} {shape}" for name, (kind, shape) in found.items()) or "none"
+    finally:
+        limit.end()

@@ -6,9 +6,11 @@ import os
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from streamsep.errors import BackendError
+from streamsep.errors import ArgumentError, BackendError
 from streamsep.onnx_file import read_metadata
 from streamsep.separation.backend import OnnxBackend
+from streamsep.separation.combination import Combination
+from streamsep.separation.ensemble import EnsembleSeparator
 from streamsep.separation.overlapped import OverlappedSeparator
 from streamsep.separation.plugins import CheckedSeparator, load_plugin_separator
 from streamsep.separation.schedule import (
@@ -17,11 +19,14 @@ from streamsep.separation.schedule import (
     choose_schedule,
     measure_run,
 )
-from streamsep.separation.separator import SeparatorFactory, SeparatorOptions
+from streamsep.separation.separator import Separator, SeparatorFactory, SeparatorOptions
 from streamsep.separation.sliding import SlidingSeparator
 from streamsep.separation.spectral_engine import SpectralEngine
 from streamsep.separation.stateful import PipelinedSeparator, StatefulSeparator
+from streamsep.separation.two_pass import TwoPassSeparator
 from streamsep.separation.two_speed import MaskPrior, TwoSpeedSeparator
+from streamsep.separation.waveform_engine import WaveformSeparator
+from streamsep.separation.waveform_stateful import StatefulWaveformSeparator
 from streamsep.spec import ModelSpec
 
 # Offline: few enough that what is passed between layers stays in a core's cache.
@@ -34,8 +39,19 @@ LEAST_TRIM = 2  # that long windows are to leave, nearly live
 WAITING_PRIOR_STRIDE = 2  # hops; whatever the machine, so that the result is the same
 
 
+# What a model, or several, become.
+LoadedSeparator = (
+    SpectralEngine
+    | WaveformSeparator
+    | StatefulWaveformSeparator
+    | CheckedSeparator
+    | EnsembleSeparator
+    | TwoPassSeparator
+)
+
+
 def load_separator(
-    model: Path | EntryPoint | SeparatorFactory,
+    model: Path | EntryPoint | SeparatorFactory | Combination,
     *,
     device: str = "auto",
     stride_blocks: int | None = None,
@@ -44,14 +60,14 @@ def load_separator(
     prior_stride: int | None = None,
     cores: int | None = None,
     wait: bool | None = None,
-) -> SpectralEngine | CheckedSeparator:
+) -> LoadedSeparator:
     """Load a model file into the engine that its spec asks for, or a separator from a plugin.
 
     Parameters
     ----------
     model
         ONNX file with a ModelSpec in its metadata, or a plugin: its entry point, or the factory
-        itself.
+        itself. Or several together, which is for ``offline``.
     device
         ``"auto"``, ``"cuda"`` or ``"cpu"``.
     stride_blocks
@@ -77,10 +93,16 @@ def load_separator(
         If the file is missing, not ONNX, or breaks its contract; or if the plugin does.
     BackendError
         If ``device="cuda"`` can't be had, or the machine is too slow for a whole-window model.
+    ArgumentError
+        If several models are to run live.
     """
+    if isinstance(model, Combination):
+        return _load_combination(model, device, offline, cores)
     if not isinstance(model, Path):
         return load_plugin_separator(model, SeparatorOptions(device=device, offline=offline))
     spec = ModelSpec.from_metadata(read_metadata(model))
+    if spec.feature == "waveform":
+        return _load_waveform(model, spec, device, stride_blocks, offline, read_ahead, cores)
     if spec.looks_both_ways:
         return _load_whole_window(model, device, stride_blocks, offline, read_ahead, cores)
     if spec.prior:
@@ -92,6 +114,28 @@ def load_separator(
     if spec.mode == "sliding":
         return SlidingSeparator(backend, stride_blocks=stride_blocks or 1)
     return PipelinedSeparator(backend) if offline else StatefulSeparator(backend)
+
+
+def _load_combination(
+    combination: Combination, device: str, offline: bool, cores: int | None
+) -> EnsembleSeparator | TwoPassSeparator:
+    if not offline:
+        raise ArgumentError(
+            "several models together were asked for live",
+            expected="one model",
+            remedy="name one, or separate a file",
+        )
+
+    def load(model: Path | EntryPoint | SeparatorFactory) -> Separator:
+        return load_separator(model, device=device, offline=True, cores=cores)
+
+    members = [load(model) for model in combination.models]
+    blended = EnsembleSeparator(members, combination.blend) if combination.blend else None
+    if combination.second is not None:
+        return TwoPassSeparator(blended or members[0], load(combination.second))
+    if blended is None:
+        raise ValueError("neither a blend nor a second pass")
+    return blended
 
 
 def _load_whole_window(
@@ -118,6 +162,29 @@ def _load_whole_window(
         run_s = measure_run(backend)
     schedule = choose_schedule(backend.spec, run_s, read_ahead=read_ahead)
     return SlidingSeparator(backend, schedule=schedule)
+
+
+def _load_waveform(
+    model: Path,
+    spec: ModelSpec,
+    device: str,
+    stride_blocks: int | None,
+    offline: bool,
+    read_ahead: bool,
+    cores: int | None,
+) -> WaveformSeparator | StatefulWaveformSeparator:
+    if spec.mode == "stateful":
+        return StatefulWaveformSeparator(OnnxBackend(model, device=device))
+    if offline:
+        backend = OnnxBackend(model, device=device, cores=cores or os.cpu_count())
+        return WaveformSeparator.overlapped(backend)
+    backend = OnnxBackend(model, device=device)
+    if stride_blocks is not None:
+        return WaveformSeparator.strided(backend, stride_blocks)
+    run_s = measure_run(backend, 0.0) if read_ahead else measure_run(backend)
+    return WaveformSeparator.live(
+        backend, choose_schedule(backend.spec, run_s, read_ahead=read_ahead)
+    )
 
 
 def _has_time_for_long_windows(spec: ModelSpec, run_s: float) -> bool:

@@ -14,6 +14,7 @@ from streamsep.models import BUILTIN, find_model
 from streamsep.models.quality import AUTO, best_file
 from streamsep.onnx_file import read_metadata
 from streamsep.separation.backend import DEVICES
+from streamsep.separation.combination import Combination, combined
 from streamsep.separation.load import load_separator
 from streamsep.separation.separator import Separator, SeparatorFactory
 from streamsep.separation.stream import Stream
@@ -21,6 +22,7 @@ from streamsep.spec import ModelSpec, SeparatorSpec
 
 # A name as for the command line, a file, a package's entry point, or what makes separators.
 ModelSource = str | os.PathLike[str] | EntryPoint | SeparatorFactory
+Models = ModelSource | list[ModelSource] | tuple[ModelSource, ...]  # one, or several together
 
 
 class Model:
@@ -32,7 +34,7 @@ class Model:
     Parameters
     ----------
     source
-        See `load`.
+        See `load`; or a `Combination` of several, which is for files alone.
     device
         ``"auto"``, ``"cuda"`` or ``"cpu"``.
 
@@ -47,19 +49,22 @@ class Model:
         Where it runs, such as ``"CPU"`` or ``"CUDA"``.
     """
 
-    def __init__(self, source: ModelSource = BUILTIN[0], *, device: str = "auto") -> None:
+    def __init__(
+        self, source: ModelSource | Combination = BUILTIN[0], *, device: str = "auto"
+    ) -> None:
         if device not in DEVICES:
             raise ArgumentError(
                 f"the device is {device!r}",
                 expected=" or ".join(map(repr, DEVICES)),
                 remedy="choose one of these",
             )
-        self._source, self._device = _found(source), device
+        self._source = source if isinstance(source, Combination) else _found(source)
+        self._device = device
         self._idle: dict[tuple[bool, bool], list[Separator]] = {}  # by whether offline, and waiting
         self._lock = threading.Lock()
         # At once, so that what is wrong with it is said here. (Of a whole-window graph the
         # offline engine: the live one is timed first, and a slow machine refuses it.)
-        first = _whole_window(self._source)
+        first = isinstance(self._source, Combination) or _whole_window(self._source)
         with self.separator(offline=first) as separator:
             self.spec: SeparatorSpec = separator.spec
             self.stems: tuple[str, ...] = separator.stems
@@ -165,8 +170,14 @@ class Model:
                     idle.append(separator)
 
 
-def load(model: ModelSource | Model = BUILTIN[0], *, device: str = "auto") -> Model:
-    """Load a model.
+def load(
+    model: Models | Model = BUILTIN[0],
+    *,
+    device: str = "auto",
+    blend: str | None = None,
+    two_pass: ModelSource | None = None,
+) -> Model:
+    """Load a model, or several that separate together.
 
     Parameters
     ----------
@@ -174,9 +185,17 @@ def load(model: ModelSource | Model = BUILTIN[0], *, device: str = "auto") -> Mo
         ``"auto"``, the best built-in one that is there; a name as ``streamsep models list`` shows
         them (``"studio"``, ``"live"``, ``"fast"``, ``"light"``, ``"tutorial"``, an imported model,
         a package's separator); the path of an ONNX file; or a function that is called with
-        `SeparatorOptions` and returns a `Separator` of your own. A Model is returned as it is.
+        `SeparatorOptions` and returns a `Separator` of your own. A Model is returned as it is. A
+        list of several is blended; that, and a second pass, is for whole sounds and files.
     device
         ``"auto"`` takes CUDA where it really runs, ``"cuda"`` insists, ``"cpu"`` never tries.
+    blend
+        How several models are: ``"mean"`` of their waveforms, or in each bin of the spectrum the
+        one with the ``"max"`` or ``"min"`` magnitude. Of the vocals; the beat is the rest.
+        [default: mean]
+    two_pass
+        Another model, for a second pass over the beat: the vocals that are left there go with
+        the others.
 
     Returns
     -------
@@ -186,11 +205,11 @@ def load(model: ModelSource | Model = BUILTIN[0], *, device: str = "auto") -> Mo
     Raises
     ------
     ModelError
-        If there is no such model, or it breaks its contract.
+        If there is no such model, it breaks its contract, or several don't give the same stems.
     BackendError
         If ``"cuda"`` can't be had.
     ArgumentError
-        If there is no such device.
+        If there is no such device or blend, or models are to be combined that can't.
 
     Examples
     --------
@@ -198,7 +217,21 @@ def load(model: ModelSource | Model = BUILTIN[0], *, device: str = "auto") -> Mo
     >>> model.stems
     ('vocals', 'beat')
     """
-    return model if isinstance(model, Model) else Model(model, device=device)
+    if isinstance(model, Model):
+        if blend is not None or two_pass is not None:
+            raise ArgumentError(
+                "a model that is loaded already was to be combined with others",
+                expected="their names",
+                remedy="name all of them when you load",
+            )
+        return model
+    several = model if isinstance(model, list | tuple) else [model]
+    found = combined(
+        [_found(source) for source in several],
+        blend=blend,
+        second=None if two_pass is None else _found(two_pass),
+    )
+    return Model(found, device=device)
 
 
 def _found(source: ModelSource) -> Path | EntryPoint | SeparatorFactory:

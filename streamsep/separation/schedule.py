@@ -131,11 +131,15 @@ def choose_schedule(spec: ModelSpec, run_s: float, *, read_ahead: bool = False) 
 
 def _of_long_windows(spec: ModelSpec, run_s: float) -> RunSchedule:
     hop_s = spec.hop_length / spec.sample_rate
-    longest = min(spec.frames_per_run // 2, int(LONGEST_STRIDE_S / hop_s))
+    frames = spec.frames_per_run - spec.padding_frames
+    if spec.feature == "waveform" and spec.transform_delay:
+        frames -= 1  # for the fade
+    # A window with an end that is made up was taught to give the newest frame.
+    longest = 1 if spec.padding_frames else min(frames // 2, int(LONGEST_STRIDE_S / hop_s))
     stride = max(1, math.ceil(HEADROOM * run_s / hop_s))
     if stride > longest:
         raise _too_slow(spec, run_s, longest * hop_s / HEADROOM)
-    trim = min(max(spec.lag_frames, stride // 4), spec.frames_per_run - longest)
+    trim = min(max(spec.lag_frames, stride // 4), frames - longest)
     slack = math.ceil(HEADROOM * run_s * spec.sample_rate)
     return _schedule(spec, run_s, stride, trim, slack)
 

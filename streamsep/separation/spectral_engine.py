@@ -75,6 +75,7 @@ class SpectralEngine(ABC):
         self._ratio_of_stems = [self._ratio[:, i] for i in range(len(spec.stems))]
         planes, bins, _ = spec.features_shape
         self._feature_gain = np.float32(spec.feature_gain)
+        self._gain = np.float32(spec.compensate / spec.feature_gain)
         self._features = np.zeros((planes, bins, stride_frames), np.float32)
         self._planes = np.zeros((stride_frames, planes, bins), np.float32)
         self._mid_side = np.zeros(shape, np.complex64)
@@ -128,6 +129,8 @@ class SpectralEngine(ABC):
         if self.spec.feature == "complex":
             seen = spectra[..., : planes.shape[-1]]
             planes[:, 0::2], planes[:, 1::2] = seen.real, seen.imag
+            if self._feature_gain != 1:
+                np.multiply(planes, self._feature_gain, out=planes)
         else:
             magnitudes = planes
             np.abs(spectra, out=planes[:, :channels])
@@ -180,7 +183,7 @@ class SpectralEngine(ABC):
         seen = self._stem_spectra[..., : self._estimated.shape[-1]]
         seen.real, seen.imag = self._estimated[:, :, 0::2], self._estimated[:, :, 1::2]
         heard = np.any(mixture, axis=(1, 2, 3), keepdims=True)
-        np.multiply(seen, np.where(heard, np.float32(self.spec.compensate), 0.0), out=seen)
+        np.multiply(seen, np.where(heard, self._gain, 0.0), out=seen)
 
     def _forget(self) -> None:
         self._backend.reset()

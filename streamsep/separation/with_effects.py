@@ -74,6 +74,11 @@ class SeparatorWithEffects:
         """Samples by which the output of a call trails its input."""
         return self._separator.delay + sum(effect.delay for effect in self._effects)
 
+    def locate(self, position: int) -> None:
+        """Pass on which sample of all that was fed the next block begins with."""
+        if (locate := getattr(self._separator, "locate", None)) is not None:
+            locate(position)
+
     def process(self, block: Float32, out: Float32) -> None:
         """See `Separator.process`; ``out`` is (2, C, N)."""
         self._separator.process(block, self._raw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
@@ -18,6 +18,9 @@ from streamsep.realtime.latency import LatencyReport
 from streamsep.realtime.session import Session
 from streamsep.realtime.spectrum import Spectrum
 from streamsep.realtime.stats import SessionStats
+from streamsep.scoring import ScoreSnapshot
+from streamsep.tui.keys import Binding
+from streamsep.tui.song_keys import SongKeys
 from streamsep.tui.view import Shown, ascii_only, event_line, plain_line, record, video_settings
 
 
@@ -41,6 +44,10 @@ class Controls:
         Tap on what is taken out.
     recorded_s
         Asked for the length of the recording; None without one.
+    score
+        Asked for that of who sings along; None without one.
+    songs
+        Keys for those that play.
     """
 
     quit: Callable[[], None]
@@ -50,6 +57,8 @@ class Controls:
     spectrum: Spectrum | None = None
     prompter: Prompter | None = None
     recorded_s: Callable[[], float | None] = lambda: None
+    score: Callable[[], ScoreSnapshot | None] = lambda: None
+    songs: Sequence[Binding] = ()
 
 
 class Display(ABC):
@@ -102,6 +111,7 @@ class Display(ABC):
             recorded_s=controls.recorded_s(),
             lyrics=prompter.at(stats) if prompter else None,
             lyrics_offset_s=prompter.offset_s if prompter else 0.0,
+            score=controls.score(),
             news=self._news(stats.events),
         )
 
@@ -164,6 +174,8 @@ def controls_of(player: LivePlayer) -> Controls:
         spectrum=player.spectrum,
         prompter=player.prompter,
         recorded_s=lambda: player.recorded_s,
+        score=lambda: player.score,
+        songs=SongKeys(player, player.events).bindings() if player.from_file else (),
     )
 
 

@@ -6,8 +6,9 @@ import os
 import select
 import sys
 import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 if sys.platform != "win32":
     import termios
@@ -15,6 +16,14 @@ if sys.platform != "win32":
 
 ARROWS = {"A": "up", "B": "down", "C": "right", "D": "left"}
 ESCAPE = "\x1b"
+
+
+class Binding(NamedTuple):
+    """Keys that belong together: how the screen lists them, and what each does."""
+
+    label: str
+    what: str
+    actions: Mapping[str, Callable[[], None]]
 
 
 class KeyDecoder:

@@ -6,13 +6,12 @@ import math
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from types import FrameType
-from typing import NamedTuple
 
 from rich.console import Console
 from rich.live import Live
@@ -21,7 +20,7 @@ from streamsep.realtime.session import Session
 from streamsep.realtime.stats import SessionStats
 from streamsep.tui.display import Controls, Display
 from streamsep.tui.faders import moved
-from streamsep.tui.keys import Keyboard
+from streamsep.tui.keys import Binding, Keyboard
 from streamsep.tui.view import (
     Shown,
     ascii_only,
@@ -38,14 +37,6 @@ HINT_S = 20.0  # how long the screen says at first what to set for a video
 NEWS_S = 15.0  # how long an event is shown
 LYRICS_STEP_S = 0.1
 WITHOUT_KEYS = [("Ctrl-C", "ends")]
-
-
-class Binding(NamedTuple):
-    """Keys that belong together: how the screen lists them, and what each does."""
-
-    label: str
-    what: str
-    actions: Mapping[str, Callable[[], None]]
 
 
 class PeakHold:
@@ -128,6 +119,7 @@ class ScreenDisplay(Display):
                     },
                 )
             )
+        bindings += self._controls.songs
         if next_model := self._controls.next_model:
             bindings.append(Binding("m", "model", {"m": next_model}))
         if prompter := self._controls.prompter:

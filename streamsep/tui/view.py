@@ -15,6 +15,7 @@ from streamsep.events import Event
 from streamsep.lyrics import LyricsMoment
 from streamsep.realtime.latency import LatencyReport
 from streamsep.realtime.stats import SessionStats
+from streamsep.scoring import ScoreSnapshot
 
 METER_FLOOR_DB = -60.0
 FADER_FLOOR_DB, FADER_CEILING_DB = -40.0, 6.0
@@ -40,6 +41,8 @@ class Shown:
         Whether there is one.
     recorded_s
         Length of the recording, or None without one.
+    score
+        Of who sings along, where that is asked for.
     fader
         The one that keys move.
     keys
@@ -56,6 +59,7 @@ class Shown:
     lyrics: LyricsMoment | None = None
     lyrics_offset_s: float = 0.0
     message: str = ""
+    score: ScoreSnapshot | None = None
     fader: str = ""
     keys: Sequence[tuple[str, str]] = ()
     news: Sequence[Event] = ()
@@ -71,7 +75,7 @@ def screen(shown: Shown, width: int, height: int) -> Text:
         "title": [_title(shown, width)],
         "meters": _meters(shown, width),
         "spectrum": [],
-        "timing": _flow(_timing(shown.stats), width),
+        "timing": _flow([*_timing(shown.stats), *_scores(shown)], width),
         "faders": _faders(shown, width),
         "lyrics": _lyrics(shown, width),
         "message": [_fit(line, width, "bold") for line in wrap(shown.message, width)],
@@ -102,7 +106,7 @@ def _title(shown: Shown, width: int) -> Text:
     key = f"  key {stats.key:+}" if stats.key else ""
     left = f"{stats.model} on {stats.provider}{key}" + ("  BYPASS" if stats.bypass else "")
     recording = "" if shown.recorded_s is None else f"● {clock(shown.recorded_s)}  "
-    right = f"{recording}{clock(stats.seconds)}"
+    right = f"{recording}{place(stats)}"
     room = max(width - cell_len(right) - 1, 0)
     return _fit(f"{set_cell_size(left, room)} {right}", width, "bold")
 
@@ -111,14 +115,18 @@ def levels(shown: Shown) -> dict[str, float]:
     """Return the level of each meter in dBFS."""
     stats = shown.stats
     found = {"in": stats.level_in_db, "out": stats.level_out_db}
-    return found | ({"mic": stats.level_mic_db} if shown.microphone else {})
+    if shown.microphone:
+        found |= stats.levels_mics_db or {"mic": stats.level_mic_db}
+    return found
 
 
 def _meters(shown: Shown, width: int) -> list[Text]:
-    cells = max(width - len("mic  ") - len(" -60.0 dB"), 4)
+    found = levels(shown)
+    named = max(5, max(map(len, found)) + 1)
+    cells = max(width - named - len(" -60.0 dB"), 4)
     return [
-        _fit(f"{name:<5}{meter(level, cells, shown.held_db.get(name, level))}", width)
-        for name, level in levels(shown).items()
+        _fit(f"{name:<{named}}{meter(level, cells, shown.held_db.get(name, level))}", width)
+        for name, level in found.items()
     ]
 
 
@@ -244,6 +252,15 @@ def _flow(items: Sequence[str], width: int) -> list[Text]:
     return [_fit(line, width) for line in lines]
 
 
+def place(stats: SessionStats) -> str:
+    """Return where in the song a run is, or for how long it has run."""
+    if stats.song is None:
+        return clock(stats.seconds)
+    paused = "paused  " if stats.song.paused else ""
+    length = "" if stats.song.duration_s is None else f" / {clock(stats.song.duration_s)}"
+    return f"{paused}{clock(stats.song.position_s)}{length}"
+
+
 def clock(seconds: float) -> str:
     """Return m:ss, or h:mm:ss from an hour on."""
     minutes, rest = divmod(int(seconds), 60)
@@ -275,7 +292,21 @@ def last_line(shown: Shown) -> str:
 
 def _figures(shown: Shown) -> list[str]:
     recorded = [] if shown.recorded_s is None else [f"recorded {clock(shown.recorded_s)}"]
-    return [*_timing(shown.stats), shown.stats.provider, *recorded]
+    return [*_timing(shown.stats), shown.stats.provider, *recorded, *_scores(shown)]
+
+
+def _scores(shown: Shown) -> list[str]:
+    """Return what each singer has of 100, and of the line under way."""
+    if shown.score is None:
+        return []
+    return [
+        f"score {singer.name} {_points(singer.percent)} (line {_points(singer.line_percent)})"
+        for singer in shown.score.singers
+    ]
+
+
+def _points(percent: float | None) -> str:
+    return "…" if percent is None else f"{percent:.0f}"
 
 
 def record(shown: Shown, *, final: bool) -> dict[str, Any]:
@@ -289,6 +320,10 @@ def record(shown: Shown, *, final: bool) -> dict[str, Any]:
         measured = latency.heard(measured)
     values = {
         "time_s": stats.seconds,
+        "song": stats.song and str(stats.song.path),
+        "position_s": stats.song and stats.song.position_s,
+        "duration_s": stats.song and stats.song.duration_s,
+        "paused": bool(stats.song and stats.song.paused),
         "level_in_db": stats.level_in_db,
         "level_out_db": stats.level_out_db,
         "level_mic_db": stats.level_mic_db,
@@ -313,6 +348,7 @@ def record(shown: Shown, *, final: bool) -> dict[str, Any]:
         "recorded_s": shown.recorded_s,
         "lyric": shown.lyrics and shown.lyrics.current,
         "next_lyric": shown.lyrics and shown.lyrics.next,
+        "scores": shown.score and {each.name: each.percent for each in shown.score.singers},
         "events": [
             {"time_s": event.seconds, "text": event.text, "gap_s": event.gap_s}
             for event in shown.news

@@ -9,8 +9,6 @@ import pytest
 from streamsep.audio.devices.simulated import SimulatedEndpoint
 from streamsep.live.config import LiveConfig
 from streamsep.live.model_loader import ModelLoader
-from streamsep.live.prompter import Prompter
-from streamsep.lyrics import parse_lyrics
 from streamsep.realtime import Session
 from streamsep.separation import ChunkedSeparator, load_separator
 from testing.signals import music
@@ -108,23 +106,19 @@ def test_what_is_reported_is_what_is_heard(model):
     assert stats.latency.total == stats.latency.heard(stats.measured_latency) == 300
 
 
-def test_time_recordings_and_lyrics_begin_with_the_song(model):
-    """None of them knows of what was read ahead but by the session's own report."""
+def test_time_position_and_recordings_begin_with_the_song(model):
+    """None of them knows of what was read ahead."""
     mixture, tap, seen = music(1.0), Tap(), []
     session = session_for(model, 512, device_out=300)
     session.add_tap("beat", tap)
-    prompter = Prompter(parse_lyrics("[00:00.00]one\n[00:00.50]two", "song"), from_start=True)
 
     def at_the_first_block():
         stats = session.snapshot()
-        seen.append((stats.seconds, len(tap.blocks) * 512))
-        for seconds in (300 / 44_100 + 0.01, 300 / 44_100 + 0.49, 300 / 44_100 + 0.51):
-            seen.append(prompter.at(replace(stats, seconds=seconds)).current)
+        seen.append((stats.seconds, len(tap.blocks), session.heard))
 
     play(session, mixture, 512, at_the_first_block)
-    assert seen == [(0.0, session.latency.session), "one", "one", "two"]
-    # A recorder leaves out as much as the latency, and so has the song.
-    recorded = np.concatenate(tap.blocks, axis=-1)[:, session.latency.session :]
+    assert seen == [(0.0, 0, 0)]
+    recorded = np.concatenate(tap.blocks, axis=-1)
     beat = offline(model, mixture)[-1]
     np.testing.assert_array_equal(recorded[:, : beat.shape[-1]], beat)
 
@@ -139,14 +133,11 @@ def test_the_bypass_is_the_song_in_its_place(model):
 
 def test_the_singer_begins_with_the_song(model):
     singer, tap = Singer(), Tap()
-    session = session_for(model, 512, microphone=singer)
+    session = session_for(model, 512, microphones=[singer])
     session.add_tap("mic", tap)
     play(session, music(0.5), 512, lambda: setattr(singer, "begun", singer.blocks))
     assert singer.begun == 0
-    ahead = session.latency.session // 512
-    levels = [float(block.max()) for block in tap.blocks]
-    assert levels[:ahead] == [0.0] * ahead
-    assert levels[ahead : ahead + 3] == [1.0, 2.0, 3.0]
+    assert [float(block.max()) for block in tap.blocks[:3]] == [1.0, 2.0, 3.0]
     assert session.snapshot().mic_glitches == 0
 
 

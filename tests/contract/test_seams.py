@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from streamsep.audio.files.encoding import Encoding
 from streamsep.models import BUILTIN, find_model
 from streamsep.offline.stem_writer import write_stems
 from streamsep.separation import ChunkedSeparator, load_separator
@@ -12,6 +13,8 @@ from streamsep.separation.stateful import StatefulSeparator
 from testing.signals import music
 from tests.contract.test_streaming_equals_offline import TOLERANCE, whole_file_vocals
 from tests.support import models
+
+pytestmark = pytest.mark.slow  # as a whole
 
 RATE = 44_100
 # Nobody hears -60 dB below full scale under music; float32 keeps 40 dB more, at every sample.
@@ -39,7 +42,9 @@ def vocals_of(song, model, folder):
     """What ``separate`` writes, (2, N)."""
     target = folder / "vocals.wav"
     separator = load_separator(model, device="cpu", offline=True)
-    write_stems(separator, song, {"vocals": target}, bits=32, on_progress=lambda share: None)
+    write_stems(
+        separator, song, {"vocals": target}, encoding=Encoding(32), on_progress=lambda share: None
+    )
     return sf.read(target, dtype="float32")[0].T
 
 
@@ -70,8 +75,13 @@ def test_a_long_file_becomes_what_one_transform_of_all_of_it_gives(tmp_path, son
 @pytest.mark.parametrize("name", BUILTIN)
 def test_a_built_in_model_takes_pieces_of_any_size_for_the_whole(tmp_path, song, name):
     model = find_model(name)
-    chunked = ChunkedSeparator(load_separator(model, device="cpu", offline=True))
+    separator = load_separator(model, device="cpu", offline=True)
+    chunked = ChunkedSeparator(separator)
     whole = sf.read(song, dtype="float32")[0].T
+    if separator.spec.prior:  # which runs every other hop, and has no window as long as the song
+        whole = whole[:, : 3 * RATE]
+        song = tmp_path / "start.wav"
+        sf.write(song, whole.T, RATE, subtype="FLOAT")
     at_once = np.concatenate([chunked.feed(whole), chunked.finish()], axis=-1)[0]
     assert np.abs(at_once).max() > 0.01
     np.testing.assert_array_equal(vocals_of(song, model, tmp_path), at_once)

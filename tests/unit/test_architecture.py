@@ -25,6 +25,7 @@ ALLOWED = {
     "app_folder": set(),
     "models": {"errors", "spec", "stem_names", "onnx_file", "app_folder"},
     "lyrics": {"errors"},
+    "scoring": BASE | {"dsp"},
     "dsp": BASE,
     "separation": BASE | {"dsp", "models"},
     "audio": BASE | {"dsp"},
@@ -33,14 +34,20 @@ ALLOWED = {
     "offline": BASE | {"dsp", "separation", "models", "audio"},
     "cluster": BASE | {"dsp", "separation", "models", "audio", "offline"},
     "evaluation": BASE | {"dsp", "separation", "realtime", "audio"},
-    "live": BASE | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models"},
-    "tui": BASE | {"dsp", "realtime", "lyrics", "live"},
+    "live": BASE
+    | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models", "scoring"},
+    "remote": BASE
+    | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models", "offline"}
+    | {"live", "scoring"},
+    "tui": BASE | {"dsp", "realtime", "lyrics", "scoring", "live"},
     "cli": BASE
     | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models"}
-    | {"offline", "live", "evaluation", "tui", "cluster"},
+    | {"offline", "live", "remote", "evaluation", "tui", "cluster"},
 }
-# Options of pulseaudio, systemctl, mpv and vlc, which whoever needs them has to type.
+# Options of pulseaudio, systemctl, mpv and vlc, which whoever needs them has to type; and pip's.
 OTHER_PROGRAMS = {"--start", "--user", "--audio-delay", "--audio-desync"}
+OTHER_PROGRAMS |= {"--no-deps", "--only-binary", "--require-hashes", "--no-input", "--hash"}
+OTHER_PROGRAMS |= {"--dest", "--requirement"}
 # A command and the engine behind it are called alike; no other two modules are.
 SAME_NAMES = {"config.py", "separate.py"}
 # Not even inside a function; the other heavy ones may be, where a command says it needs them.

@@ -9,7 +9,8 @@ from streamsep.audio.devices.reconnecting_stream import ReconnectingStream, Stre
 from streamsep.audio.devices.stream_watch import StreamWatch
 from streamsep.audio.files.file_source import FileSource
 from streamsep.audio.files.recorder import Recorder
-from streamsep.audio.files.sound_file import AudioReader, AudioWriter
+from streamsep.audio.files.sound_file import AudioReader
+from streamsep.audio.files.sound_writer import AudioWriter
 from streamsep.errors import UnexpectedError
 from streamsep.events import EventLog
 from streamsep.live.config import LiveConfig

@@ -76,10 +76,10 @@ def test_speakers_that_nobody_knows_go_by_turns():
 
 def test_what_is_left_out_is_said():
     assert folded_text(USUAL_SPEAKERS[6]) == (
-        "its 6 channels (FL FR FC LFE BL BR) are mixed to stereo, FC to both sides alike, LFE left "
-        "out"
+        "its 6 channels (FL FR FC LFE BL BR) are mixed to stereo by ITU-R BS.775, FC to both sides "
+        "alike, LFE left out"
     )
-    assert folded_text(("FL", "FR", "SL", "SR")).endswith("are mixed to stereo")
+    assert folded_text(("FL", "FR", "SL", "SR")).endswith("are mixed to stereo by ITU-R BS.775")
     assert {gain for gains in STEREO_GAINS.values() for gain in gains} <= {0.0, 0.5, 0.5**0.5, 1.0}
 
 

@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -80,22 +77,6 @@ class TestImport:
         params.rename(other)
         line = one_line(command("models", "import", published, "--params", other, "--name", "x"))
         assert f"{other} is of the model {'0' * 32}, and " in line
-
-    def test_weights_in_another_file_are_merged_by_the_remedy(self, command, tmp_path, published):
-        folder = tmp_path / "scattered"
-        folder.mkdir()
-        path = folder / "model.onnx"
-        model = onnx.load(published)
-        (tensor,) = model.graph.initializer
-        tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor), "kernel"))
-        weights = dict(location="model.onnx.data", size_threshold=0)
-        onnx.save(model, path, save_as_external_data=True, **weights)
-        line = one_line(command("models", "import", path, "--n-fft", 6144, "--stem", "beat"))
-        merge = re.search(r'python -c "(.*)"$', line)[1]
-        subprocess.run([sys.executable, "-c", merge], cwd=folder, check=True)
-        merged = folder / "merged.onnx"
-        done = command("models", "import", merged, "--n-fft", 6144, "--stem", "beat")
-        assert done.code == 0, done.stderr
 
     def test_only_the_end_of_a_long_file_is_hashed(self, command, tmp_path):
         path = models.mdx(tmp_path / "long.onnx", spec=False)

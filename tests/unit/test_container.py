@@ -1,7 +1,5 @@
-"""Videos, M4A, tags and covers through FFmpeg's real codecs, and what happens without PyAV."""
+"""Videos, M4A, tags and covers through FFmpeg's real codecs."""
 
-import subprocess
-import sys
 from base64 import b64encode
 from hashlib import sha256
 
@@ -22,8 +20,9 @@ from streamsep.audio.files.sound_file import AudioReader
 from streamsep.audio.files.stream_copies import VIDEO_SUFFIXES
 from streamsep.errors import AudioFileError
 from testing.signals import music
-from tests.support import models
 from tests.support.commands import ffmpeg
+
+pytestmark = pytest.mark.slow  # as a whole
 
 SECONDS = 2.0
 TAGS = {"title": "Tïtle", "artist": "Someone", "album": "Songs", "track": "3", "genre": "Pop"}
@@ -33,12 +32,6 @@ CODECS = {
     ".mkv": ["-c:v", "libx264", "-bf", "2", "-c:a", "flac"],
     ".webm": ["-c:v", "libvpx", "-c:a", "libopus", "-b:a", "256k"],
 }
-
-
-@pytest.fixture
-def half_model(tmp_path):
-    (tmp_path / "models").mkdir()
-    return models.constant_mask(tmp_path / "models" / "half.onnx", 0.5)
 
 
 @pytest.fixture
@@ -421,41 +414,3 @@ class TestVideos:
 
     def test_all_video_suffixes_are_tried(self):
         assert set(VIDEO_SUFFIXES) - set(CODECS) == {".m4v"}  # MP4 by another name
-
-
-class TestWithoutPyAV:
-    @pytest.fixture
-    def light(self, half_model):
-        def run(*arguments):
-            code = (
-                "import sys; sys.modules['av'] = None\n"
-                f"given = ['--model', {str(half_model)!r}, *sys.argv[1:]]\n"
-                "sys.argv = ['streamsep', 'separate', *given]\n"
-                "from streamsep.cli import main; main()"
-            )
-            return subprocess.run(
-                [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True
-            )
-
-        return run
-
-    @pytest.mark.parametrize("form", ["flac", "mp3"])
-    def test_what_libsndfile_knows_needs_none(self, tmp_path, song, light, form):
-        ffmpeg("-i", song, "-metadata", "title=Light", tmp_path / "song.flac")
-        done = light(tmp_path / "song.flac", "--format", form, "-o", tmp_path / "out")
-        assert done.returncode == 0, done.stderr
-        with AudioReader(tmp_path / "out" / f"song.beat.{form}") as reader:
-            assert (reader.frames, reader.tags["title"]) == (96_000, "Light")
-
-    def test_the_rest_names_the_extra(self, tmp_path, song, light):
-        ffmpeg("-i", song, tmp_path / "song.m4a")
-        done = light(tmp_path / "song.m4a")
-        assert done.returncode == 3
-        assert (
-            "can't be read as sound (Format not recognised.); expected WAV, FLAC, OGG or MP3; "
-            "pip install 'streamsep[media]' for other formats, or convert it first, e.g."
-        ) in done.stderr
-        done = light(song, "--format", "m4a")
-        assert done.returncode == 4
-        assert "expected the extra 'media' to be installed" in done.stderr
-        assert not list(song.parent.glob(".*part*"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamsep.audio.files.sound_file import AudioWriter
+from streamsep.audio.files.sound_writer import AudioWriter
 from testing.signals import music
 from tests.support import models
 from tests.support.commands import PATIENCE_S, without_sound

@@ -17,11 +17,11 @@ WEIGHTS = tomllib.loads((ROOT / "packaging" / "models" / "pyproject.toml").read_
 # Who imports what: each folder, and the extras that it may take for granted besides what is
 # always installed.
 FOLDERS = {
-    "streamsep": ("voice", "media", "eval", "ray"),
+    "streamsep": ("voice", "media", "eval", "party", "ray"),
     "export": ("train", "eval"),
     "testing": ("dev",),
     "tests": ("dev",),
-    "tools": ("dev", "bench"),
+    "tools": ("dev", "bench", "fuzz"),
     "packaging": ("dev",),
 }
 

@@ -1,9 +1,11 @@
 """Lyrics in time with what is heard."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from streamsep.live.prompter import WAITING, Prompter
 from streamsep.lyrics import parse_lyrics
+from streamsep.realtime.stats import SongPosition
 from tests.support.shows import STATS
 
 
@@ -15,11 +17,29 @@ class TestPrompter:
 
     def test_with_a_file_lyrics_wait_for_what_is_heard(self):
         prompter = Prompter(self.LYRICS, from_start=True)
-        # From the session's input to the speakers; what is before the input is no part of it.
-        delay = (4096 + 1024 + 1024 + 5120 + 1536) / 44_100
-        assert self.at(prompter, 1.0 + delay - 0.001) == ""
-        assert self.at(prompter, 1.0 + delay + 0.001) == "one"
-        assert self.at(prompter, 2.0 + delay + 0.001) == "two"
+        delay = 1536 / 44_100  # from the session's output to the speakers
+
+        def at(seconds):
+            song = SongPosition(Path("song.wav"), seconds, None, paused=False)
+            return prompter.at(replace(STATS, song=song)).current
+
+        assert at(1.0 + delay - 0.001) == ""
+        assert at(1.0 + delay + 0.001) == "one"
+        assert at(2.0 + delay + 0.001) == "two"
+        assert self.at(prompter, 2.0) == ""  # no song plays
+
+    def test_each_song_has_its_own(self):
+        lyrics = {Path("a.wav"): self.LYRICS, Path("b.wav"): None}
+        prompter = Prompter(lyrics.get, from_start=True)
+
+        def at(name):
+            song = SongPosition(Path(name), 1.5, None, paused=False)
+            return prompter.at(replace(STATS, song=song))
+
+        assert at("a.wav").current == "one"
+        assert at("b.wav") is None
+        assert at("a.wav").current == "one"
+        assert self.at(prompter, 2.0) == ""  # between songs
 
     def test_after_a_key_they_count_from_it(self):
         prompter = Prompter(self.LYRICS, from_start=False)

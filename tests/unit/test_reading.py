@@ -441,8 +441,8 @@ class TestWithoutPyAV:
         np.testing.assert_array_equal(sound[0], sound[1])
         assert sound.std() > 0.05
         assert lines == [
-            "False its 6 channels (FL FR FC LFE BL BR) are mixed to stereo, FC to both sides "
-            "alike, LFE left out"
+            "False its 6 channels (FL FR FC LFE BL BR) are mixed to stereo by ITU-R BS.775, FC to "
+            "both sides alike, LFE left out"
         ]
 
     def test_a_flipped_byte_of_flac_is_silence(self, tmp_path, made, light):

@@ -9,7 +9,8 @@ import pytest
 import soundfile as sf
 
 from streamsep.audio.files.recorder import Recorder
-from streamsep.audio.files.sound_file import AudioReader, AudioWriter
+from streamsep.audio.files.sound_file import AudioReader
+from streamsep.audio.files.sound_writer import AudioWriter
 from streamsep.errors import OutputError
 from testing.servers import wait_until
 from testing.signals import music

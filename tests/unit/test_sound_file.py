@@ -7,7 +7,8 @@ import pytest
 import soundfile as sf
 
 from streamsep.audio.files.file_source import FileSource
-from streamsep.audio.files.sound_file import FORMATS, AudioReader, AudioWriter
+from streamsep.audio.files.sound_file import AudioReader
+from streamsep.audio.files.sound_writer import FORMATS, AudioWriter
 from streamsep.errors import AudioFileError, OutputError
 from testing.servers import wait_until
 from testing.signals import music

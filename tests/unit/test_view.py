@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from streamsep.lyrics import LyricsMoment
+from streamsep.scoring import ScoreSnapshot, SingerScore
 from streamsep.tui.view import (
     Shown,
     ascii_only,
@@ -178,6 +179,10 @@ class TestLines:
         quiet = replace(SHOWN, stats=stats, spectrum_db=(-12.345, -math.inf))
         assert json.loads(json.dumps(record(quiet, final=False), allow_nan=False)) == {
             "time_s": 83.4,
+            "song": None,
+            "position_s": None,
+            "duration_s": None,
+            "paused": False,
             "level_in_db": -6.02,
             "level_out_db": -14.5,
             "level_mic_db": -20.3,
@@ -202,6 +207,7 @@ class TestLines:
             "recorded_s": 61.0,
             "lyric": "A line that is being sung",
             "next_lyric": "and the line after it",
+            "scores": None,
             "events": [],
             "final": False,
         }
@@ -219,3 +225,26 @@ class TestLines:
 
 def test_drift_is_shown_where_there_are_two_clocks():
     assert "dropouts 3  drift -12 ppm  CPU" in plain_line(Shown(replace(STATS, drift_ppm=-12.4)))
+
+
+def test_a_score_is_shown_for_each_singer_and_its_line():
+    singers = (SingerScore("mic", 87.4, 92.0, 60.0), SingerScore("mic 2", None, None, 0.0))
+    shown = replace(SHOWN, score=ScoreSnapshot(singers, (), ()))
+    for text in (screen(shown, 100, 24).plain, plain_line(shown)):
+        assert "score mic 87 (line 92)" in text
+        assert "score mic 2 … (line …)" in text
+    assert record(shown, final=False)["scores"] == {"mic": 87.4, "mic 2": None}
+
+
+def test_each_microphone_has_its_meter_and_its_fader():
+    stats = replace(
+        STATS,
+        faders={"guide": 0.0, "beat": 0.0, "mic": -3.0, "mic 2": -6.0, "master": 0.0},
+        levels_mics_db={"mic": -20.0, "mic 2": -30.0},
+    )
+    lines = screen(replace(SHOWN, stats=stats), 80, 30).plain.splitlines()
+    meters = [line for line in lines if line.startswith(("in ", "out ", "mic "))]
+    assert [line[:6] for line in meters] == ["in    ", "out   ", "mic   ", "mic 2 "]
+    assert [line[-8:] for line in meters[2:]] == ["-20.0 dB", "-30.0 dB"]
+    assert {len(line) for line in meters} == {80}
+    assert any("mic 2 " in line and "-6.0 dB" in line for line in lines)

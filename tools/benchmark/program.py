@@ -73,7 +73,7 @@ class Scene:
         """Separate songs of so many seconds, and return how long the command takes."""
         names = [str(self.song(seconds, f"song{number}")) for number in range(songs)]
         out = str(self.folder / "stems")
-        fixed = ("--overwrite", "--device", self.device, "--model", "live")
+        fixed = ("--overwrite", "--device", self.device)
         return self.run("separate", *names, "-o", out, *fixed, *options, cpus=cpus)
 
 

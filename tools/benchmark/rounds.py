@@ -105,9 +105,12 @@ class Runner:
             pairs = zip(self.factors(clock), base.factors(clock), strict=True)
             ratio = statistics.median(mine / theirs for mine, theirs in pairs)
         blocks = sum(paced["blocks"] for paced in self.paced)
+        paced_p99 = None
         cpu = sum(sum(run["cpu_times_s"]) for run in self.runs) / (period * len(times))
         if blocks:
             cpu = sum(paced["cpu_s"] for paced in self.paced) / (period * blocks)
+            paced_times = np.concatenate([paced["times_s"] for paced in self.paced])
+            paced_p99 = 1e3 * float(np.percentile(paced_times, 99.0))
         return head | {
             "provider": self.about["provider"],
             "stood_in": self.about["stood_in"],
@@ -124,6 +127,7 @@ class Runner:
             "cpu_share": cpu,
             "peak_mb": self.peak_mb,
             "paced_blocks": blocks,
+            "paced_p99_ms": paced_p99,
             "misses": sum(paced["misses"] for paced in self.paced),
         }
 

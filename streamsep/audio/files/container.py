@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
-
-import numpy as np
 
 from streamsep.audio.files.media import load_av, told
+from streamsep.audio.files.sound_track import SoundTrack, held_speakers
 from streamsep.audio.files.stream_copies import FORM_OF, StreamCopies
 from streamsep.errors import OutputError
 from streamsep.types import Float32
 
-# Suffix to encoder and bit rate; libmp3lame knows half of it below 32 kHz.
+# Suffix to encoder and bit rate.
 ENCODERS: dict[str, tuple[str, int]] = {
     ".flac": ("flac", 0),
     ".mp3": ("libmp3lame", 320_000),
@@ -38,8 +35,8 @@ class MediaWriter:
     ----------
     path
         Where to; its suffix, one of ENCODERS, says the format. An existing file is overwritten.
-    sample_rate, channels
-        Of what will be written; an encoder that doesn't know the rate gets the next higher one.
+    sample_rate, speakers
+        Of what will be written: see `SoundTrack`.
     source
         File to copy from; None for what came through a pipe, of which the tags are known alone.
     tags
@@ -49,7 +46,11 @@ class MediaWriter:
     start_s
         When the sound begins, by the time of ``source``.
     bits
-        Per sample, for FLAC: 16 or 24.
+        Per sample, for FLAC and ALAC: 16 or 24.
+    encoder
+        FFmpeg's name of another than the suffix's.
+    titles
+        Of the tracks of sound, one or more; the first one is what is played by itself.
 
     Raises
     ------
@@ -61,20 +62,23 @@ class MediaWriter:
         self,
         path: Path,
         sample_rate: int,
-        channels: int,
+        speakers: tuple[str, ...],
         *,
         source: Path | None,
         tags: Mapping[str, str] = MappingProxyType({}),
         say: Callable[[str], object] = lambda text: None,
         start_s: float = 0.0,
         bits: int | None = None,
+        encoder: str | None = None,
+        titles: Sequence[str] = ("",),
     ) -> None:
         self.path = path
         self._av = load_av(path, OutputError)
         self._errors = (self._av.FFmpegError, OSError, ValueError)
-        self._rate, self._layout = sample_rate, "stereo" if channels == 2 else "mono"
-        self._bits = bits or 24
-        self._position = round(start_s * sample_rate)
+        self._rate, usual = sample_rate, ENCODERS[path.suffix.lower()]
+        held = held_speakers(encoder or usual[0], speakers)
+        if held != speakers:
+            say(f"its side speakers are written as back ones: {encoder or usual[0]} has no others")
         self._copies: StreamCopies | None = None
         try:
             # FFmpeg's own M4A takes no cover here, its MP4 under M4A's name does; and its end is
@@ -88,7 +92,19 @@ class MediaWriter:
                 options=options if suffix == ".m4a" else {},
                 metadata_errors="surrogateescape",
             )
-            self._stream = self._add_sound()
+            self._tracks = [
+                SoundTrack(
+                    self._av,
+                    self._container,
+                    usual if encoder in (None, usual[0]) else (encoder, 0),
+                    sample_rate,
+                    speakers=held,
+                    bits=bits or 24,
+                    start=round(start_s * sample_rate),
+                    title=title,
+                )
+                for title in titles
+            ]
             if source is not None:
                 self._copies = StreamCopies(self._av, source, self._container, path, say)
             else:
@@ -96,51 +112,23 @@ class MediaWriter:
         except self._errors as error:
             raise self._not_writable(error) from error
 
-    def _add_sound(self) -> Any:
-        name, bit_rate = ENCODERS[self.path.suffix.lower()]
-        rates = self._av.Codec(name, "w").audio_rates or [self._rate]
-        rate = min((r for r in rates if r >= self._rate), default=max(rates))
-        stream = self._container.add_stream(name, rate=rate, layout=self._layout)
-        if name == "flac":
-            stream.codec_context.format = "s16" if self._bits == 16 else "s32"
-        else:
-            stream.bit_rate = bit_rate // 2 if name == "libmp3lame" and rate < 32_000 else bit_rate
-        return stream
-
-    def write(self, sound: Float32) -> None:
-        """Append (C, n).
+    def write(self, *sounds: Float32) -> None:
+        """Append (C, n) to each track.
 
         Raises
         ------
         OutputError
             If the disk is full or gone.
         """
-        if not sound.shape[-1]:
+        if not sounds[0].shape[-1]:
             return
         try:
-            frame = self._frame(sound)
-            frame.sample_rate, frame.pts = self._rate, self._position
-            frame.time_base = Fraction(1, self._rate)
-            self._position += sound.shape[-1]
-            self._container.mux(self._stream.encode(frame))
+            for track, sound in zip(self._tracks, sounds, strict=True):
+                track.write(sound)
             if self._copies is not None:
-                self._copies.until(self._position / self._rate)
+                self._copies.until(self._tracks[0].position / self._rate)
         except self._errors as error:
             raise self._not_writable(error) from error
-
-    def _frame(self, sound: Float32) -> Any:
-        if self._stream.codec_context.name != "flac":
-            return self._av.AudioFrame.from_ndarray(
-                np.ascontiguousarray(sound), "fltp", self._layout
-            )
-        # Rounded here: the encoder would cut what is below its depth.
-        full = 2.0 ** (self._bits - 1)
-        steps = np.clip(np.rint(sound.T.astype(np.float64) * full), -full, full - 1)
-        if self._bits == 24:
-            steps *= 2.0**8  # in the upper three bytes of four
-        steps = steps.astype(np.int16 if self._bits == 16 else np.int32)
-        name = "s16" if self._bits == 16 else "s32"
-        return self._av.AudioFrame.from_ndarray(steps.reshape(1, -1), name, self._layout)
 
     def close(self) -> None:
         """Finish the file, so that it plays.
@@ -151,7 +139,8 @@ class MediaWriter:
             If what is still in memory can't be written.
         """
         try:
-            self._container.mux(self._stream.encode(None))
+            for track in self._tracks:
+                track.finish()
             if self._copies is not None:
                 self._copies.finish()
             self._container.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from streamsep.audio.files.notices import Notices, OnNotice
+from streamsep.audio.files.sound_choice import WHOLE, SoundChoice
 from streamsep.audio.files.sound_file import AudioReader
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
@@ -33,15 +35,30 @@ class FileSource:
         The file.
     sample_rate, channels
         Of the model; the file is converted.
+    choice
+        Which of its tracks, and of its channels.
     effect
         Applied to all sound, (C, N) to (C, N), while it is decoded.
     on_notice
         Told, on the decoder's thread, what isn't played as it is in the file.
+    begin_at
+        Where to begin, in samples of the model: there or a little before, where a sample of the
+        file falls on one of the model's. What is before is decoded too, so that from there on the
+        samples are those that a whole run gives, in any format.
+    waiting
+        Called while a pipe gives nothing; what it raises ends the wait.
+
+    Attributes
+    ----------
+    begins_at
+        Where it does.
     """
 
     latency = 0
     drift_ppm = measured = None
     AHEAD_S = 2.0
+    # Before the start: a resampler's filter is full by then.
+    RUN_IN_S = 0.1
 
     def __init__(
         self,
@@ -49,16 +66,24 @@ class FileSource:
         *,
         sample_rate: int,
         channels: int,
+        choice: SoundChoice = WHOLE,
         effect: Callable[[Float32], Float32] | None = None,
         on_notice: OnNotice | None = None,
+        begin_at: int = 0,
+        waiting: Callable[[], object] = lambda: None,
     ) -> None:
-        self._closing = threading.Event()
-        self._reader = AudioReader(path, on_notice=on_notice, waiting=self._go_on)
+        self._closing, self._waiting = threading.Event(), waiting
+        self._reader = AudioReader(path, choice=choice, on_notice=on_notice, waiting=self._go_on)
         self._effect = effect
         self._channels = channels
         self._resampler = StreamResampler(
             self._reader.sample_rate, sample_rate, self._reader.channels
         )
+        step = sample_rate // math.gcd(sample_rate, self._reader.sample_rate)
+        self.begins_at = begin_at - begin_at % step
+        run_in = min(math.ceil(self.RUN_IN_S * sample_rate / step) * step, self.begins_at)
+        self._skip = (self.begins_at - run_in) * self._reader.sample_rate // sample_rate
+        self._run_in = run_in
         self._ring = RingBuffer((channels,), int(self.AHEAD_S * sample_rate))
         self._decoded = threading.Event()
         self._ended = False
@@ -74,6 +99,22 @@ class FileSource:
     def samples(self) -> int:
         """Samples given so far, at the model's rate."""
         return self._ring.read_position
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._reader.path
+
+    @property
+    def is_pipe(self) -> bool:
+        """Whether it can be read only once, from its beginning."""
+        return self._reader.is_pipe
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long the whole file is, as far as it tells."""
+        reader = self._reader
+        return reader.frames / reader.sample_rate if reader.frames else None
 
     @property
     def finished(self) -> bool:
@@ -100,10 +141,16 @@ class FileSource:
 
     def read(self, out: Float32, due: float | None = None) -> int:
         """Fill (n, C); see `Source.read`. The last block is padded with silence."""
-        count = min(len(out), max(self._ring.available, 0))
+        ended = self._ended  # first: what is decoded last comes before it
+        count = self.take(out)
         out[count:] = 0.0
+        return 0 if count == len(out) or ended else 1
+
+    def take(self, out: Float32) -> int:
+        """Fill the beginning of (n, C) with what is there, and return how much that is."""
+        count = min(len(out), max(self._ring.available, 0))
         self._ring.read(out[:count].T)
-        return 0 if count == len(out) or self._ended else 1
+        return count
 
     def close(self) -> None:
         """Stop decoding and close the file."""
@@ -115,7 +162,10 @@ class FileSource:
     def _decode(self) -> None:
         try:
             for chunk in self._reader.chunks():
-                self._put(self._resampler.process(chunk))
+                skipped = min(self._skip, chunk.shape[-1])
+                self._skip -= skipped
+                if skipped < chunk.shape[-1]:
+                    self._put(self._resampler.process(chunk[:, skipped:]))
                 if self._closing.is_set():
                     return
             nothing = np.zeros((self._reader.channels, 0), np.float32)
@@ -131,9 +181,12 @@ class FileSource:
     def _go_on(self) -> None:
         if self._closing.is_set():
             raise _Closed
+        self._waiting()
 
     def _put(self, sound: Float32) -> None:
-        sound = match_channels(sound, self._channels)
+        left_out = min(self._run_in, sound.shape[-1])
+        self._run_in -= left_out
+        sound = match_channels(sound[:, left_out:], self._channels)
         step = self._ring.capacity // 4
         for start in range(0, sound.shape[-1], step):
             part = sound[:, start : start + step]

@@ -85,12 +85,12 @@ class PartOfFile:
 
 
 def next_start(path: Path, form: str, after: int) -> int | None:
-    """Return where after a place another file of the same format begins, if one does."""
+    """Return where from a place on another file of the same format begins, if one does."""
     if form not in STARTS:
         return None
     pattern, before = STARTS[form]
     with path.open("rb") as file:
-        file.seek(after)
+        file.seek(after + before)  # or a file without sound would be its own successor
         data = b""
         while piece := file.read(PIECE):
             data = data[-OVERLAP:] + piece

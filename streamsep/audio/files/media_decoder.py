@@ -21,6 +21,7 @@ from streamsep.audio.files.media import is_cover, kept_tags, load_av, open_conta
 from streamsep.audio.files.mp3_header import frame_header, id3_size, read_info
 from streamsep.audio.files.pipe_input import PipeInput
 from streamsep.audio.files.promised_length import ogg_is_cut, promised_length_s, whole_s
+from streamsep.audio.files.sound_choice import find_track, track_names
 from streamsep.dsp.channels import speakers_of
 from streamsep.errors import AudioFileError
 from streamsep.types import Float32
@@ -34,6 +35,7 @@ BARE = ("mp3", "aac", "ac3", "eac3", "dts")
 # Codecs with checksums: what these find is said to nobody, unless it is asked for.
 CHECKED = ("flac", "tta", "wavpack", "ac3", "eac3")
 MOST_ERRORS = 10_000  # in a row without any sound between them
+MOST_EMPTY = 100  # files in a row that are in one, and hold no sound
 DAMAGE = "it can't be decoded"
 TAG_AT_END = b"TAG"
 
@@ -47,19 +49,23 @@ class MediaDecoder:
         The file.
     file
         What to read instead of the file of that name: a pipe, or what came through one.
+    track
+        Which of its tracks of sound; see `SoundChoice`.
 
     Raises
     ------
     AudioFileError
-        If PyAV isn't installed, or the file holds no sound.
+        If PyAV isn't installed, or the file holds no sound, or no such track.
     DecodeError
         If the file can't be opened.
     """
 
-    def __init__(self, path: Path, file: PipeInput | BinaryIO | None = None) -> None:
+    def __init__(
+        self, path: Path, file: PipeInput | BinaryIO | None = None, track: str | None = None
+    ) -> None:
         self._av = load_av(path, AudioFileError)
         self._errors = (self._av.FFmpegError, OSError, ValueError)
-        self._path, self._file = path, file
+        self._path, self._file, self._track = path, file, track
         self._part: PartOfFile | None = None  # what is read of the file, if it isn't all
         self._cuts: list[int] = []
         try:
@@ -103,7 +109,7 @@ class MediaDecoder:
         return 0.0
 
     def _sound_of(self, container: Any) -> Any:
-        stream = container.streams.best("audio")
+        stream = self._best(container)
         if stream is None:
             raise AudioFileError(
                 f"{self._path} holds no sound",
@@ -115,6 +121,12 @@ class MediaDecoder:
         if stream.codec_context.name in CHECKED:
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         return stream
+
+    def _best(self, container: Any) -> Any | None:
+        """Return the track that was asked for, or the one that players take."""
+        if self._track is None or not container.streams.audio:
+            return container.streams.best("audio")
+        return find_track(container.streams.audio, self._track, self._path)
 
     def _length_s(self) -> float:
         if self._ignored_s:
@@ -160,8 +172,9 @@ class MediaDecoder:
     def _joined(self, place: int) -> Iterator[Piece | Gap | Remark]:
         """Decode what files begin in this one after a place."""
         form, cuts = self._container.format.name, [*self._cuts]
-        while True:
-            start = cuts.pop(0) if cuts else next_start(self._path, form, place)
+        empty = 0
+        while empty < MOST_EMPTY:
+            start = cuts.pop(0) if cuts else next_start(self._path, form, max(place, 1))
             if start is None:
                 return
             with closing(PartOfFile(self._path, start, cuts[0] if cuts else None)) as file:
@@ -170,26 +183,23 @@ class MediaDecoder:
                 except self._errors:
                     return
                 with container:
-                    stream = container.streams.best("audio")
+                    stream = self._best(container)
                     if stream is None or stream.codec_context is None:
                         return
                     yield Remark(JOINED)
                     part = _Part(self._av, container, stream)
                     yield from part.decoded()
                     yield from part.at_the_end(None)
+                    empty = 0 if part.position_s else empty + 1
                     place = start + max(part.end_byte, 1)
 
     def _other_tracks(self) -> Iterator[Remark]:
         tracks = [stream for stream in self._container.streams if stream.type == "audio"]
         if len(tracks) < 2:
             return
-        names = {
-            stream.index: stream.metadata.get("title")
-            or stream.metadata.get("language")
-            or f"track {number}"
-            for number, stream in enumerate(tracks, 1)
-        }
-        taken, listed = names[self._stream.index], ", ".join(names.values())
+        names = track_names(tracks)
+        indices = [stream.index for stream in tracks]
+        taken, listed = names[indices.index(self._stream.index)], ", ".join(names)
         yield Remark(f"{len(tracks)} tracks of sound are in it ({listed}); {taken} is taken")
 
     def _ends_early(self, part: _Part) -> Iterator[Remark]:

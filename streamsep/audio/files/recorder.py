@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from streamsep.audio.files.sound_file import AudioWriter
+from streamsep.audio.files.sound_writer import AudioWriter
 from streamsep.dsp.ring import RingBuffer
 from streamsep.errors import OutputError, StreamsepError, as_streamsep_error
 from streamsep.types import Float32

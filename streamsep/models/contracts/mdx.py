@@ -4,49 +4,77 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from streamsep.errors import ModelError
+from streamsep.models.contracts.mdx_table import PUBLISHED, MdxParameters
+from streamsep.onnx_file import metadata_start
 from streamsep.spec import ModelSpec
 from streamsep.stem_names import canonical_stem
 
 HASHED_BYTES = 10_000 * 1_024  # from the file's end
 MAX_TABLE_BYTES = 16_777_216
-SAMPLE_RATE, HOP_LENGTH = 44_100, 1_024
+SAMPLE_RATE = 44_100
+BESIDE = (".", "model_data")  # folders where UVR keeps what its user said of a model
+REMEDY = "give n_fft, stem and compensate, as its maker says them, or UVR's model_data.json"
 
 
-@dataclass(frozen=True, slots=True)
-class MdxParameters:
-    """What has to be known besides the graph.
+def fingerprint(path: Path, *, end: int | None = None) -> str:
+    """Return the MD5 that ``model_data.json`` knows a model file by.
 
-    Attributes
+    Parameters
     ----------
-    n_fft
-        Samples per frame.
-    stem
-        What the graph estimates, by any of its names.
-    compensate
-        Gain of what comes out.
-    dim_f, dim_t
-        Bins and frames of the graph; None when only the graph says.
+    end
+        How many of its bytes there are.  [default: all]
     """
-
-    n_fft: int
-    stem: str = "vocals"
-    compensate: float = 1.0
-    dim_f: int | None = None
-    dim_t: int | None = None
-
-
-def fingerprint(path: Path) -> str:
-    """Return the MD5 that ``model_data.json`` knows a model file by."""
     with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - HASHED_BYTES))
-        return hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
+        size = file.seek(0, 2) if end is None else end
+        start = file.seek(max(0, size - HASHED_BYTES))
+        return hashlib.md5(file.read(size - start), usedforsecurity=False).hexdigest()
+
+
+def find_parameters(model: Path) -> tuple[MdxParameters, str] | None:
+    """Return what is known of a model file by its hash, and where it stands; None if nothing is.
+
+    Looked up are the file, the file without metadata at its end (sherpa-onnx's copies have some),
+    and the ``<MD5>.json`` that UVR keeps of a model, beside it or in ``model_data``.
+
+    Raises
+    ------
+    ModelError
+        If there is such a file, and it can't be read.
+    """
+    bare = metadata_start(model)
+    for key in dict.fromkeys((fingerprint(model), fingerprint(model, end=bare))):
+        if key in PUBLISHED:
+            return PUBLISHED[key], f"the published ones of {key}"
+        for folder in BESIDE:
+            table = model.parent / folder / f"{key}.json"
+            if os.path.isfile(table):
+                return _from_entry(_read_table(table), table, model), table.name
+    return None
+
+
+def hinted_parameters(metadata: Mapping[str, str]) -> MdxParameters | None:
+    """Return what sherpa-onnx's metadata say of a model; None where there are none.
+
+    Its n_fft is twice dim_f, which is wrong for many: what is known by a hash goes first.
+    """
+    if metadata.get("model_type", "").upper() != "UVR":
+        return None
+    try:
+        return MdxParameters(
+            n_fft=int(metadata["n_fft"]),
+            hop_length=int(metadata.get("hop_length", MdxParameters(0).hop_length)),
+            dim_f=int(metadata["dim_f"]),
+            dim_t=int(metadata["dim_t"]),
+        )
+    except (KeyError, ValueError):
+        return None
 
 
 def read_parameters(table: Path, model: Path) -> MdxParameters:
@@ -76,14 +104,18 @@ def read_parameters(table: Path, model: Path) -> MdxParameters:
             expected="an entry for the MD5 of the file's last 10,240,000 bytes",
             remedy="get a newer model_data.json, or give n_fft, stem and compensate themselves",
         )
+    return _from_entry(entry, table, model)
+
+
+def _from_entry(entry: Any, table: Path, model: Path) -> MdxParameters:
     try:
-        stem = str(entry["primary_stem"]).strip().lower().replace(" ", "_")
         return MdxParameters(
             n_fft=int(entry["mdx_n_fft_scale_set"]),
-            stem=stem,
+            stems=(str(entry["primary_stem"]).strip().lower().replace(" ", "_"),),
             compensate=float(entry.get("compensate", 1.0)),
             dim_f=int(entry["mdx_dim_f_set"]),
             dim_t=2 ** min(int(entry["mdx_dim_t_set"]), 30),
+            karaoke=entry.get("is_karaoke") is True,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(
@@ -111,9 +143,15 @@ def _read_table(table: Path) -> dict[str, Any]:
 
 
 def mdx_spec(
-    name: str, shape: list[object], known: MdxParameters, *, origin: str, licence: str
+    name: str,
+    shape: list[object],
+    known: MdxParameters,
+    *,
+    output: list[object],
+    origin: str,
+    licence: str,
 ) -> ModelSpec:
-    """Return the spec of an MDX-Net graph.
+    """Return the spec of an MDX-Net graph, or of one whose output has an axis of stems (MDX23C).
 
     Parameters
     ----------
@@ -123,6 +161,8 @@ def mdx_spec(
         Of the graph's input, [batch, 4, dim_f, dim_t]; what isn't an integer is free.
     known
         The rest.
+    output
+        Shape of the graph's output, the same, or [batch, stems, 4, dim_f, dim_t].
     origin, licence
         As in the spec.
 
@@ -142,14 +182,23 @@ def mdx_spec(
                 remedy="check that model and parameters belong together",
             )
         sizes.append(size)
+    count = output[1] if len(output) == 5 else 1
+    if isinstance(count, int) and count != len(known.stems):
+        raise ModelError(
+            f"the graph estimates {count} stem{'s' * (count > 1)}, and the names given are "
+            f"{', '.join(known.stems)}",
+            expected="a name for each, in the order of its output",
+            remedy="give the stems as its maker lists them, such as vocals,instrumental",
+            settings=("stem",),
+        )
     try:
         return ModelSpec(
             name=name,
             sample_rate=SAMPLE_RATE,
             channels=2,
-            stems=(canonical_stem(known.stem),),
+            stems=tuple(map(canonical_stem, known.stems)),
             n_fft=known.n_fft,
-            hop_length=HOP_LENGTH,
+            hop_length=known.hop_length,
             window="hann",
             feature="complex",
             output="complex",
@@ -158,8 +207,10 @@ def mdx_spec(
             frames_per_run=sizes[1],
             stride_frames=1,
             # A centred transform of a window's sound alone has no more to look at there.
-            lookahead_frames=-(-known.n_fft // (2 * HOP_LENGTH)),
+            lookahead_frames=-(-known.n_fft // (2 * max(known.hop_length, 1))),
             compensate=known.compensate,
+            feature_gain=known.n_fft**-0.5 if known.normalised else 1.0,
+            karaoke=known.karaoke,
             licence=licence,
             origin=origin,
         )

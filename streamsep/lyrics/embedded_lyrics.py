@@ -1,0 +1,119 @@
+"""Lyrics in the tags of a sound file: ID3, Vorbis comments, MP4, APE and ASF.
+
+By mutagen, which the extra ``media`` brings along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from streamsep.errors import LyricsError, first_line
+from streamsep.lyrics.lyrics_file import parse_lyrics
+from streamsep.lyrics.text_encoding import decode_text
+from streamsep.lyrics.timeline import Lyrics, line_of
+
+# Names of tags besides ID3's own frames, as programs write them.
+NAMES = ("lyrics", "syncedlyrics", "unsyncedlyrics", "wm/lyrics", "\xa9lyr")
+LYRICS_TYPE = 1  # of SYLT: not chords, events or the like
+MPEG_FRAMES, MILLISECONDS = 1, 2  # its units of time
+LATIN_1 = 0  # ID3's encoding for which programs write whatever their system has
+LARGEST = 1 << 20  # characters
+
+
+def embedded_lyrics(
+    song: Path,
+    *,
+    encoding: str | None = None,
+    say: Callable[[str], object] = lambda line: None,
+) -> tuple[Lyrics, str] | None:
+    """Return lyrics with times from a song's tags, and which tag that is; None if it has none.
+
+    Parameters
+    ----------
+    song
+        A sound file.
+    encoding
+        Of ID3 texts that say they are Latin-1.  [default: found out]
+    say
+        Told what of it is of no use.
+    """
+    if find_spec("mutagen") is None:
+        return None
+    import mutagen
+
+    try:
+        file: Any = mutagen.File(song)
+    except Exception as error:  # of what others wrote; whoever plays it tells what is wrong
+        say(f"the tags of {song.name} can't be read for lyrics ({first_line(error)})")
+        return None
+    if file is None or not file.tags:
+        return None
+    for name, lyrics in _candidates(file, encoding, song, say):
+        if lyrics is not None:
+            return lyrics, name
+    return None
+
+
+def _candidates(
+    file: Any, encoding: str | None, song: Path, say: Callable[[str], object]
+) -> Iterator[tuple[str, Lyrics | None]]:
+    getall = getattr(file.tags, "getall", None)  # ID3 alone has it
+    if getall is not None:
+        for frame in getall("SYLT"):
+            if frame.type == LYRICS_TYPE:
+                yield "SYLT", _synchronised(frame, file.info, encoding)
+    for name, text in _texts(file.tags, getall, encoding):
+        try:
+            yield name, parse_lyrics(text[:LARGEST], f"{name} of {song.name}")
+        except LyricsError as error:
+            say(f"lyrics not shown: {error.what}")
+
+
+def _texts(tags: Any, getall: Any, encoding: str | None) -> Iterator[tuple[str, str]]:
+    if getall is not None:
+        for frame in getall("USLT"):
+            yield "USLT", _read(frame.text, frame.encoding, encoding)
+        for frame in getall("TXXX"):
+            if frame.desc.lower() in NAMES:
+                yield frame.desc.upper(), _read("\n".join(frame.text), frame.encoding, encoding)
+        return
+    for key, values in tags.items():
+        if key.lower() in NAMES:
+            for value in [values] if isinstance(values, str) else values:
+                yield key.upper(), str(value)
+
+
+def _read(text: str, declared: int, encoding: str | None) -> str:
+    """Return what an ID3 text means that calls itself Latin-1, and is what letters it has."""
+    if declared != LATIN_1:
+        return text
+    try:
+        decoded = decode_text(text.encode("latin-1"), encoding)
+    except (UnicodeEncodeError, LookupError):
+        return text
+    return text if decoded is None else decoded.text
+
+
+def _synchronised(frame: Any, info: Any, encoding: str | None) -> Lyrics | None:
+    """Return the lines of SYLT: of one piece each, or of syllables, a new line beginning each."""
+    unit_s = 1e-3
+    if frame.format == MPEG_FRAMES:
+        samples = 1_152 if getattr(info, "version", 1) == 1 else 576
+        unit_s = samples / getattr(info, "sample_rate", 44_100)
+    pieces = [
+        (max(time, 0) * unit_s, _read(text, frame.encoding, encoding).replace("\r", "\n"))
+        for text, time in frame.text
+    ]
+    syllables = any("\n" in text for _, text in pieces)
+    lines: list[list[tuple[float, str]]] = [[]]
+    for time_s, text in pieces:
+        if not syllables or text.startswith("\n"):
+            lines.append([])
+        lines[-1].append((time_s, text))
+        if text.endswith("\n"):
+            lines.append([])
+    found = [line_of(line, line[0][0], timed=syllables) for line in lines if line]
+    return Lyrics(tuple(sorted(found, key=lambda line: line.start_s))) if found else None

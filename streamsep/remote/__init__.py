@@ -1,0 +1,1 @@
+"""Control from outside: one protocol for phones, the screen on the wall, and scripts."""

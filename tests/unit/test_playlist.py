@@ -1,0 +1,85 @@
+"""Playlists of others: files that are there, and nothing else."""
+
+import os
+
+import pytest
+
+from streamsep.audio.files.playlist import MOST_BYTES, read_playlist
+from streamsep.errors import AudioFileError
+from streamsep.live.config import LiveConfig
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "music").mkdir()
+    for name in ("a.wav", "b c.wav", "größe.wav", "music/d.wav"):
+        (tmp_path / name).write_bytes(b"sound")
+    return tmp_path
+
+
+def read(folder, content, name="list.m3u"):
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    told = []
+    return [str(file.relative_to(folder)) for file in read_playlist(path, told.append)], told
+
+
+@pytest.mark.parametrize(
+    "line", ["music/d.wav", "./music/d.wav", "music\\d.wav", "FILE:{folder}/music/d.wav"]
+)
+def test_an_entry_is_found_however_it_is_spelt(folder, line):
+    line = line.replace("FILE:", "file://").format(folder=folder)
+    assert read(folder, f"#EXTM3U\n#EXTINF:1,Title\n{line}\n\n") == (["music/d.wav"], [])
+
+
+def test_names_may_be_escaped_as_in_addresses(folder):
+    assert read(folder, f"b%20c.wav\nfile://{folder}/b%20c.wav\nb c.wav") == (["b c.wav"] * 3, [])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_in_whatever_encoding_it_was_written(folder, encoding):
+    assert read(folder, "größe.wav\r\na.wav\r\n".encode(encoding)) == (["größe.wav", "a.wav"], [])
+
+
+def test_a_pls_goes_by_its_numbers(folder):
+    content = "[playlist]\nFile10=a.wav\nTitle10=x\nfile2=music/d.wav\nNumberOfEntries=2\n"
+    assert read(folder, content, "list.pls") == (["music/d.wav", "a.wav"], [])
+
+
+def test_nothing_but_a_file_is_taken_and_each_entry_is_named(folder):
+    os.mkfifo(folder / "pipe.wav")
+    (folder / "other.m3u").write_text("a.wav")
+    bad = [
+        "https://example.org/song.mp3",
+        "/dev/zero",
+        "pipe.wav",
+        "music",
+        "other.m3u",
+        "gone.wav",
+        "a\0b.wav",
+        "x" * 5_000,
+    ]
+    files, told = read(folder, "\n".join([*bad, "a.wav"]))
+    assert files == ["a.wav"]
+    assert len(told) == len(bad)
+    assert "it is an address, and nothing is fetched" in told[0]
+    assert "playlist itself" in told[4]
+    assert all(len(line) < 400 for line in told)
+
+
+def test_what_is_left_out_is_counted_beyond_the_first(folder):
+    _, told = read(folder, "\n".join(["gone.wav"] * 50 + ["a.wav"]))
+    assert (len(told), told[-1]) == (11, f"{folder}/list.m3u: 40 more entries are left out")
+
+
+@pytest.mark.parametrize("content", [b"", b"gone.wav", b"\xff" * 100, b"a.wav\n" * MOST_BYTES])
+def test_one_of_no_use_is_refused(folder, content):
+    with pytest.raises(AudioFileError):
+        read(folder, content)
+    with pytest.raises(AudioFileError, match="can't be read"):
+        read_playlist(folder / "none.m3u", print)
+
+
+def test_a_playlist_is_a_file_as_input():
+    config = LiveConfig(input=("list.m3u", "song.wav"))
+    assert (config.listening, config.inputs) == ("file", ("list.m3u", "song.wav"))
