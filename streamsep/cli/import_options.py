@@ -14,6 +14,7 @@ from streamsep.spec import NORMALISATIONS, PADDINGS
 
 # Options, by what kind of graph they say something of.
 OF_SPECTRA = ("params", "stem", "n_fft", "hop", "compensate", "normalised_stft")
+OF_STATES = ("stem", "lookahead", "rate")
 OF_SOUND = (
     "stem",
     "window",
@@ -114,8 +115,8 @@ OPTIONS: list[Callable[[Any], Any]] = [
         "--lookahead",
         type=click.IntRange(0, 4_194_304),
         metavar="SAMPLES",
-        help="Of waveforms: newest samples that are left out live, at the least.  "
-        "[default: a quarter of the new ones]",
+        help="Of waveforms: newest samples that are left out live, at the least  [default: a "
+        "quarter of the new ones]; of graphs with states by how much their output is late.",
     ),
     click.option(
         "--normalise",

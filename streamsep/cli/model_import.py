@@ -15,7 +15,13 @@ import click
 from streamsep.audio.files.output_folder import make_folder
 from streamsep.audio.files.part_files import whole_file
 from streamsep.cli.echo import echo
-from streamsep.cli.import_options import OF_SOUND, OF_SPECTRA, ImportOptions, import_options
+from streamsep.cli.import_options import (
+    OF_SOUND,
+    OF_SPECTRA,
+    OF_STATES,
+    ImportOptions,
+    import_options,
+)
 from streamsep.errors import ModelError
 from streamsep.models import SUFFIX, imported_path, known_models
 from streamsep.models.contracts.mdx import (
@@ -36,6 +42,8 @@ from streamsep.models.contracts.waveform import (
     WaveformParameters,
     is_waveform,
     n_fft_of_spectra,
+    paired_states,
+    stateful_spec,
     waveform_spec,
 )
 from streamsep.models.external_data import as_one_file
@@ -45,7 +53,7 @@ from streamsep.onnx_file import metadata_entry, read_metadata
 from streamsep.separation.backend import OnnxBackend, graph_ports, output_shapes
 from streamsep.separation.graph_ports import FLOAT16, GraphPort, describe_ports
 from streamsep.separation.self_test import run_self_test
-from streamsep.spec import METADATA_KEY, ModelSpec
+from streamsep.spec import METADATA_KEY, ModelSpec, StateSpec
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
@@ -141,6 +149,10 @@ def _of_others(
             return _mdx(file, whole, metadata, name, options, inputs[0], outputs[0])
         if is_waveform(inputs[0].shape):
             return _waveform(file, whole, name, options, inputs[0], outputs[0])
+    shapes = [{port.name: port.shape for port in ports} for ports in (inputs, outputs)]
+    states = paired_states(*shapes)
+    if states and len(inputs) == len(outputs) == len(states) + 1:
+        return _stateful(file, name, options, states, inputs, outputs)
     ranks = [sorted(len(port.shape) for port in ports) for ports in (inputs, outputs)]
     if ranks == [[3, 4], [4, 5]]:  # Demucs' network without the transform around it
         (sound, spectrum), (stems, _) = (
@@ -151,7 +163,8 @@ def _of_others(
     raise ModelError(
         f"{file} takes {describe_ports(inputs)} and gives {describe_ports(outputs)}",
         expected="one input and one output, spectra [batch, 4, bins, frames] or sound "
-        "[batch, channels, samples], or both of both, as Demucs' network has",
+        "[batch, channels, samples], or both of both, as Demucs' network has; or sound, and states "
+        "that outputs called next_… carry on",
         remedy="other kinds of models can't be taken in; ask its maker for one of those",
     )
 
@@ -248,6 +261,30 @@ def _waveform(
         origin=f"{file.name}, parameters from its shapes and options",
         licence=options.licence,
         spectrum_n_fft=spectrum_n_fft,
+    )
+
+
+def _stateful(
+    file: Path,
+    name: str,
+    options: ImportOptions,
+    states: tuple[StateSpec, ...],
+    inputs: list[GraphPort],
+    outputs: list[GraphPort],
+) -> ModelSpec:
+    options.only("a graph with states", *OF_STATES)
+    (taken,) = (port for port in inputs if port.name not in {s.input for s in states})
+    (given,) = (port for port in outputs if port.name not in {s.output for s in states})
+    return stateful_spec(
+        name,
+        (taken.name, taken.shape),
+        given.shape,
+        states,
+        WaveformParameters(
+            stems=options.stem, lookahead=options.lookahead, sample_rate=options.rate
+        ),
+        origin=f"{file.name}, parameters from its shapes and options",
+        licence=options.licence,
     )
 
 

@@ -22,11 +22,12 @@ LOOK_S = 0.02
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Jump:
-    """A place to go to, with its file where that is open already."""
+    """A place to go to, with its file where that is open already; or the song's end."""
 
     song: Song
     sample: int = 0
     file: FileSource | None = None
+    ends: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,13 +37,6 @@ class Loop:
     song: Song
     start: int
     end: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class StemsDue:
-    """A song whose stems are to be opened while it plays."""
-
-    song: Song
 
 
 class SongMover:
@@ -77,8 +71,6 @@ class SongMover:
         Whether the song stands still because somebody said so, or because there is none.
     loop, reloop
         What is repeated, and whether that has changed.
-    stems_due
-        Whose stems have been named since it plays.
     on_song_end
         Called on this thread with the file of each song that was heard to its end.
     fault
@@ -103,7 +95,6 @@ class SongMover:
         self.paused, self.idle = False, not songs
         self.loop: Loop | None = None
         self.reloop = False
-        self.stems_due: StemsDue | None = None
         self.on_song_end: Callable[[Path], object] = lambda song: None
         self.fault: Exception | None = None
         self._wanted: Jump | None = None
@@ -129,7 +120,7 @@ class SongMover:
         with self.lock:
             if self._wanted is not None and self._wanted.file is not None:
                 self._wanted.file.close()
-            if self.loop is not None and self.loop.song is not jump.song:
+            if self.loop is not None and (jump.ends or self.loop.song is not jump.song):
                 self.loop = None
             self._wanted, self.idle = jump, False
             self._abort.set()
@@ -229,6 +220,8 @@ class SongMover:
 
     def _make(self, jump: Jump) -> bool:
         """Make it; False where another one is wanted meanwhile."""
+        if jump.ends:
+            return self._end_song(jump.song)
         try:
             file = jump.file or self._songs.open(jump.song, jump.sample)
             file.start()
@@ -251,6 +244,16 @@ class SongMover:
         self._prepare()
         self._read_ahead(self._abort)
         self._looked = self._session.heard
+        return True
+
+    def _end_song(self, song: Song) -> bool:
+        """Leave a song as if it had been heard to its end."""
+        if not self._session.stand_still(self._closing):
+            return False
+        self._source.play(None, None)
+        self._song_stems.retire(song)
+        self._prepare()
+        self._read_ahead(self._abort)
         return True
 
     def _read_ahead(self, stop: threading.Event) -> None:
@@ -299,11 +302,10 @@ class SongMover:
         return None if after is None else (after, 0)
 
     def _bring_stems(self) -> None:
-        due = self.stems_due
-        if due is not None:
-            self._song_stems.bring(due.song, self._closing)
-            with self.lock:
-                self.stems_due = None if self.stems_due is due else self.stems_due
+        song = self._source.reading.song
+        if song is not None and song.asks:
+            self._song_stems.bring(song, self._closing)
+            song.asks = False
 
     def _leave_out(self, song: Song, error: StreamsepError) -> None:
         with self.lock:

@@ -51,7 +51,7 @@ class SongStems:
         song.readers = () if stems is None else (stems,)
 
     def follow(self, song: Song, stems: StemFiles | None) -> None:
-        """Let these be read too, where a part of the song comes again."""
+        """Let these be read too: where a part of the song comes again, or by another model."""
         if stems is not None:
             self._retired += song.readers[:-2]
             song.readers = (*song.readers[-2:], stems)
@@ -60,7 +60,7 @@ class SongStems:
         """Open the stems of the song that plays, a moment ahead of what is read of it."""
         place = self._source.reading
         if place.song is not song:
-            return  # it is over, or a jump brings them
+            return  # it is over
         stems = self.open(song, place.sample)
         if stems is None:
             return
@@ -69,7 +69,7 @@ class SongStems:
             if place.song is not song or stems.at >= place.sample:
                 break
             stems.pass_to(place.sample + round(AHEAD_S * self._source.sample_rate))
-        self.begin(song, stems)
+        self.follow(song, stems)
 
     def retire(self, song: Song) -> None:
         """Read nothing more of a song."""

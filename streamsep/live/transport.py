@@ -10,7 +10,7 @@ from streamsep.audio.files.song_source import Place, Song, SongSource
 from streamsep.errors import ArgumentError
 from streamsep.live.prepared_stems import check_stems
 from streamsep.live.song_list import SongList
-from streamsep.live.song_mover import Jump, Loop, SongMover, StemsDue
+from streamsep.live.song_mover import Jump, Loop, SongMover
 from streamsep.realtime import Session
 from streamsep.realtime.stats import SongPosition
 
@@ -107,8 +107,9 @@ class Transport:
             song = self._song_to_move()
             if not math.isfinite(seconds):
                 raise _no_place(f"{seconds} s is no place in a song")
-            most = seconds if song.duration_s is None else song.duration_s
-            self._mover.jump(Jump(song, round(max(min(seconds, most), 0.0) * self._rate)))
+            ends = song.duration_s is not None and seconds >= song.duration_s
+            place_s = song.duration_s if ends and song.duration_s else max(seconds, 0.0)
+            self._mover.jump(Jump(song, round(place_s * self._rate), ends=ends))
 
     def step(self, by: int) -> None:
         """Go on to the next song or back to the one before, and play.
@@ -194,7 +195,6 @@ class Transport:
             if song is None:
                 raise _nothing_plays()
             song.stems = files
-            self._mover.stems_due = StemsDue(song)
 
     def _song_to_move(self) -> Song:
         song = self._mover.place().song

@@ -8,10 +8,11 @@ import numpy as np
 import soundfile as sf
 
 from testing.alignment import locate
-from testing.servers import PATIENCE_S
+from testing.servers import PATIENCE_S, wait_until
 from tests.integration.conftest import RATE, make_song
 from tests.integration.takes import PCM_24, span, until_clean
 from tests.support.commands import Losses
+from tests.support.terminal import Terminal
 
 # In a process of its own, as PortAudio finds the server by the environment.
 SCRIPT = """
@@ -111,3 +112,26 @@ def test_what_is_played_paused_and_moved_in_is_heard_to_the_sample(server, half_
             atol=1e-6 + PCM_24,
             rtol=0,
         )
+
+
+def test_keys_pause_move_and_change_songs(tmp_path, identity_model):
+    for name in ("a", "b"):
+        sf.write(tmp_path / f"{name}.wav", np.zeros((60 * RATE, 2), np.float32), RATE)
+    (tmp_path / "list.pls").write_text("[playlist]\nFile1=a.wav\nFile2=b.wav\n")
+    with Terminal(tmp_path, 100, 30) as terminal:
+        terminal.live(
+            "--input", tmp_path / "list.pls", "--output", "null", "--model", identity_model
+        )
+        terminal.wait_for("hop p50", "< > songs")
+        terminal.press("p")
+        terminal.wait_for("paused")
+        terminal.press("]", "]", "]")
+        terminal.wait_for("paused  0:3")
+        terminal.press("r")
+        wait_until(lambda: "paused" not in terminal.text, "the beginning")
+        terminal.press(">")
+        terminal.wait_for("b.wav plays now")
+        terminal.press(">")
+        terminal.wait_for("no song comes after this one")
+        terminal.press("q")
+        terminal.wait_for("exit code 0")

@@ -8,7 +8,7 @@ import soundfile as sf
 
 from testing.servers import wait_until
 from tests.integration.conftest import RATE, make_song
-from tests.support.commands import Live
+from tests.support.commands import Live, streamsep
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +95,18 @@ def test_one_of_two_devices_is_pulled_out_and_only_that_one_falls_silent(
     assert not [line for line in live.stdout.splitlines() if "microphone: it would hear" in line]
     second = take(tmp_path, "mic2")
     assert np.count_nonzero(np.abs(second).max(axis=0) > 1e-4) < 0.2 * RATE
+
+
+def test_a_second_one_that_would_hear_what_is_played_is_refused_by_its_name(
+    server, beat, identity_model
+):
+    done = streamsep(
+        *("live", "--input", beat.path, "--output", "pulse", "--voice-effects", "off"),
+        *("--mic", "pulse", "--mic", "B.monitor", "--model", identity_model),
+        env=server.env(source="A.monitor", sink="B"),
+    )
+    assert done.returncode == 5
+    assert (
+        "microphone 2 'pulse' would hear what is played: its source is 'B.monitor'" in done.stderr
+    )
+    assert done.stderr.endswith("(--mic)\n")

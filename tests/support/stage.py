@@ -39,14 +39,12 @@ class Stage:
         self.config = LiveConfig(
             input=tuple(songs), model=model, device="cpu", block=frames, slack=slack
         )
-        loader = ModelLoader(
+        self.loader = ModelLoader(
             self.config,
             [model],
-            prepared=lambda separator: PreparedStems(
-                separator, lambda index, count: self.source.spans(index, count)
-            ),
+            prepared=lambda separator: PreparedStems(separator, lambda: self.source),
         )
-        loaded = loader.load(model, None)
+        loaded = self.loader.load(model, None)
         self.separator = loaded.separator
         self.spec, self.frames = loaded.separator.spec, frames
         self.events = EventLog()
@@ -128,7 +126,8 @@ class Stage:
     def _opening(self):
         """Say whether a file is being opened, for which a clock would leave time."""
         mover = self.mover
-        if mover._wanted or mover.reloop or mover.stems_due:
+        song = self.source.reading.song
+        if mover._wanted or mover.reloop or (song is not None and song.asks):
             return True
         if mover._doing:
             return not self.session._processor.hold  # else it takes blocks

@@ -218,6 +218,37 @@ class TestSpectraOfSeveralStems:
         assert line.endswith("(--stem)")
 
 
+class TestStates:
+    @pytest.fixture
+    def make(self, tmp_path):
+        def made(**graph):
+            return contract_graphs.streaming(
+                tmp_path / "model.onnx", **{"samples": 512, "gains": [(1.0, 0.0)] * 4} | graph
+            )
+
+        return made
+
+    def test_stemgen_s_later_graphs_say_it_all(self, command, make):
+        assert command("models", "import", make()).code == 0
+        spec = spec_of("model")
+        assert spec.stems == ("drums", "bass", "vocals", "other")
+        assert (spec.mode, spec.samples_per_run, spec.lookahead_frames) == ("stateful", 512, 1)
+        assert [state.output for state in spec.states] == ["next_past_audio", "next_older_audio"]
+        assert command("models", "verify", "model").code == 0
+        assert "every 12 ms" in command("models", "info", "model").stdout
+        assert "23 ms" in command("models", "list").stdout
+
+    def test_of_others_it_is_asked_how_late_they_are(self, command, make):
+        path = make(gains=[(1.0, 0.0)], ports=("sound", "voice"))
+        line = refusal(command("models", "import", path))
+        assert "by how much the output of 512 samples is late isn't known" in line
+        assert line.endswith("(--lookahead)")
+        assert "1000 is said" in refusal(command("models", "import", path, "--lookahead", 1_000))
+        assert command("models", "import", path, "--lookahead", 1_024).code == 0
+        spec = spec_of("model")
+        assert (spec.stems, spec.lookahead_frames) == (("vocals",), 2)
+
+
 class TestOptionsOfOtherKinds:
     @pytest.mark.parametrize(
         ("make", "arguments", "says"),
@@ -352,6 +383,13 @@ class TestTwoFiles:
         scattered.write_bytes(model.SerializeToString())
         line = refusal(command("models", "import", scattered, "--n-fft", 4096))
         assert "for a tensor of" in line
+
+    def test_what_is_wrong_besides_is_said_of_the_file_that_was_named(self, command, scattered):
+        model = onnx.load(scattered, load_external_data=False)
+        model.graph.node[0].domain = "my.ops"
+        scattered.write_bytes(model.SerializeToString())
+        line = refusal(command("models", "import", scattered, "--n-fft", 4096))
+        assert f"{scattered} has operators of the domain 'my.ops'" in line
 
     @pytest.mark.parametrize("content", [b"", b"no model", b"\x3a\xff\xff\xff\xff\x0f"])
     def test_no_model_at_all(self, command, tmp_path, content):

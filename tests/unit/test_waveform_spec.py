@@ -58,7 +58,7 @@ def test_files_of_schema_5_still_load():
     ("changes", "says"),
     [
         ({"output": "mask"}, "feature, output and mode"),
-        ({"mode": "stateful", "frames_per_run": 1}, "feature, output and mode"),
+        ({"mode": "stateful", "frames_per_run": 1, "spectrum_n_fft": 0}, "samples_per_run"),
         ({"any_frames": True}, "any_frames"),
         ({"stride_frames": 2}, "stride_frames"),
         ({"n_fft": 1_023}, "hop_length is 1024"),  # a gap between runs
