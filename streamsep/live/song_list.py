@@ -86,7 +86,8 @@ class SongList:
         if not is_pipe(song.path):
             return self.open(song, sample)
         if song not in self._pipes:
-            self._pipes[song] = opening = Future()
+            opening: Future[FileSource] = Future()
+            self._pipes[song] = opening
             threading.Thread(
                 target=self._open_pipe, args=(song, opening), name="streamsep-pipe", daemon=True
             ).start()
