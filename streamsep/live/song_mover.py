@@ -22,11 +22,12 @@ LOOK_S = 0.02
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Jump:
-    """A place to go to, with its file where that is open already."""
+    """A place to go to, with its file where that is open already; or the song's end."""
 
     song: Song
     sample: int = 0
     file: FileSource | None = None
+    ends: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +120,7 @@ class SongMover:
         with self.lock:
             if self._wanted is not None and self._wanted.file is not None:
                 self._wanted.file.close()
-            if self.loop is not None and self.loop.song is not jump.song:
+            if self.loop is not None and (jump.ends or self.loop.song is not jump.song):
                 self.loop = None
             self._wanted, self.idle = jump, False
             self._abort.set()
@@ -219,6 +220,8 @@ class SongMover:
 
     def _make(self, jump: Jump) -> bool:
         """Make it; False where another one is wanted meanwhile."""
+        if jump.ends:
+            return self._end_song(jump.song)
         try:
             file = jump.file or self._songs.open(jump.song, jump.sample)
             file.start()
@@ -241,6 +244,16 @@ class SongMover:
         self._prepare()
         self._read_ahead(self._abort)
         self._looked = self._session.heard
+        return True
+
+    def _end_song(self, song: Song) -> bool:
+        """Leave a song as if it had been heard to its end."""
+        if not self._session.stand_still(self._closing):
+            return False
+        self._source.play(None, None)
+        self._song_stems.retire(song)
+        self._prepare()
+        self._read_ahead(self._abort)
         return True
 
     def _read_ahead(self, stop: threading.Event) -> None:

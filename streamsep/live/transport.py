@@ -107,8 +107,9 @@ class Transport:
             song = self._song_to_move()
             if not math.isfinite(seconds):
                 raise _no_place(f"{seconds} s is no place in a song")
-            most = seconds if song.duration_s is None else song.duration_s
-            self._mover.jump(Jump(song, round(max(min(seconds, most), 0.0) * self._rate)))
+            ends = song.duration_s is not None and seconds >= song.duration_s
+            place_s = song.duration_s if ends and song.duration_s else max(seconds, 0.0)
+            self._mover.jump(Jump(song, round(place_s * self._rate), ends=ends))
 
     def step(self, by: int) -> None:
         """Go on to the next song or back to the one before, and play.

@@ -42,9 +42,7 @@ class Stage:
         self.loader = ModelLoader(
             self.config,
             [model],
-            prepared=lambda separator: PreparedStems(
-                separator, lambda index, count: self.source.spans(index, count)
-            ),
+            prepared=lambda separator: PreparedStems(separator, lambda: self.source),
         )
         loaded = self.loader.load(model, None)
         self.separator = loaded.separator

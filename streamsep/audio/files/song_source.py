@@ -71,6 +71,7 @@ class _Mark(NamedTuple):
     at: int
     song: Song | None
     sample: int
+    seam: bool = False  # a part of the song comes again
 
 
 class SongSource:
@@ -158,6 +159,18 @@ class SongSource:
                 spans.append(Span(mark.song, mark.sample + first - mark.at, last - first))
         known = sum(span.length for span in spans)
         return [Span(None, 0, count - known), *spans] if known < count else spans
+
+    def fades(self, index: int, count: int) -> Float32 | None:
+        """Return the gains (count,) of samples from ``index`` on, None where all are one."""
+        gains: Float32 | None = None
+        for mark in self._marks:
+            if not mark.seam or not index - SEAM_SAMPLES < mark.at < index + count + SEAM_SAMPLES:
+                continue
+            after = np.arange(index, index + count) - mark.at  # so many samples after the seam
+            near = np.where(after < 0, -after, after + 1) / SEAM_SAMPLES
+            fade = np.minimum(near, 1.0).astype(np.float32)
+            gains = fade if gains is None else gains * fade
+        return gains
 
     def begun(self, after: int, last: int) -> list[Song | None]:
         """Return what began with the samples that follow ``after``, up to ``last``; in order."""
@@ -260,15 +273,15 @@ class SongSource:
             return False
         song, self._file = following
         self._next = None
-        self._begin(song, self._file.begins_at, count)
+        self._begin(song, self._file.begins_at, count, seam=bool(self._rising))
         return True
 
-    def _begin(self, song: Song | None, sample: int, count: int = 0) -> None:
+    def _begin(self, song: Song | None, sample: int, count: int = 0, *, seam: bool = False) -> None:
         if song is None and self._song is None:
             return  # the last one's end stays where it was
         self._song, self._sample = song, sample
         self.last = song or self.last
-        self._add(_Mark(self._given + count, song, sample))
+        self._add(_Mark(self._given + count, song, sample, seam))
 
     def _add(self, mark: _Mark) -> None:
         kept = self._given - int(KEPT_S * self.sample_rate)
