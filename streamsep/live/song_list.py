@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 
 from streamsep.audio.files.file_source import FileSource
+from streamsep.audio.files.pipe_input import is_pipe
 from streamsep.audio.files.song_source import Song
 from streamsep.errors import AudioFileError, StreamsepError, as_streamsep_error
 from streamsep.events import EventLog
@@ -30,6 +33,7 @@ class SongList:
     def __init__(self, songs: Sequence[Song], open_song: OpenSong, events: EventLog) -> None:
         self._songs, self._open_song = list(songs), open_song
         self._say = partial(events.add, kind="warning")
+        self._pipes: dict[Song, Future[FileSource]] = {}  # which may take any time to be opened
 
     def __len__(self) -> int:
         return len(self._songs)
@@ -70,6 +74,37 @@ class SongList:
             raise as_streamsep_error(error, str(song.path)) from error
         song.duration_s, song.is_pipe = file.duration_s, file.is_pipe
         return file
+
+    def opened(self, song: Song, sample: int) -> FileSource | None:
+        """Open a song's file; None of a pipe as long as nothing has come through it: ask again.
+
+        Raises
+        ------
+        StreamsepError
+            If it can't be read.
+        """
+        if not is_pipe(song.path):
+            return self.open(song, sample)
+        if song not in self._pipes:
+            opening: Future[FileSource] = Future()
+            self._pipes[song] = opening
+            threading.Thread(
+                target=self._open_pipe, args=(song, opening), name="streamsep-pipe", daemon=True
+            ).start()
+        return self._pipes.pop(song).result() if self._pipes[song].done() else None
+
+    def _open_pipe(self, song: Song, opening: Future[FileSource]) -> None:
+        try:
+            opening.set_result(self.open(song, 0))
+        except BaseException as error:  # raised where it is asked for
+            opening.set_exception(error)
+
+    def close(self) -> None:
+        """Close pipes that were opened and not played; whoever opens files has to stop first."""
+        for opening in self._pipes.values():
+            if opening.exception() is None:
+                opening.result().close()
+        self._pipes.clear()
 
     def open_first(self) -> FileSource | None:
         """Open the first song that can be read, and leave out those before it.

@@ -151,6 +151,7 @@ class SongMover:
         if self._thread.ident is not None:
             self._thread.join()
             self._look()  # the last song may have ended since
+        self._songs.close()
         self._source.close()  # what was put in after the last block was read
         for song in (*self._songs, self._heard):
             if song is not None:
@@ -223,7 +224,11 @@ class SongMover:
         if jump.ends:
             return self._end_song(jump.song)
         try:
-            file = jump.file or self._songs.open(jump.song, jump.sample)
+            file = jump.file or self._songs.opened(jump.song, jump.sample)
+            while file is None:  # a pipe that gives nothing yet: the music goes on meanwhile
+                if self._abort.wait(LOOK_S):
+                    return False
+                file = self._songs.opened(jump.song, jump.sample)
             file.start()
         except StreamsepError as error:
             self._leave_out(jump.song, error)
@@ -285,7 +290,10 @@ class SongMover:
             return
         song, sample = following
         try:
-            file = self._songs.open(song, sample)
+            file = self._songs.opened(song, sample)
+            if file is None:
+                source.more = True
+                return
             file.start()
         except StreamsepError as error:
             self._leave_out(song, error)

@@ -121,8 +121,12 @@ class Transport:
         """
         with self._mover.lock:
             here = self._mover.place()
-            song = self._songs.near(here.song, by)
-            if by < 0 and (song is None or here.sample > BACK_S * self._rate):
+            if here.song is None:  # between two, as long as a pipe gives nothing
+                song = self._songs.near(self._source.last, max(by, 0))
+            else:
+                song = self._songs.near(here.song, by)
+            far = here.song is not None and here.sample > BACK_S * self._rate
+            if by < 0 and (song is None or far):
                 self.seek(0.0)
             elif song is not None:
                 self._mover.jump(Jump(song))

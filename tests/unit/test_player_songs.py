@@ -194,3 +194,35 @@ def test_closing_in_the_middle_of_a_jump_leaves_nothing_open(config, write):
 def test_several_inputs_are_files():
     with pytest.raises(ArgumentError, match="'mic' can't be one of several inputs"):
         LiveConfig(input=("mic", "song.wav"))
+
+
+def test_a_pipe_that_is_next_holds_nothing_up(config, write, tmp_path):
+    """Nobody writes to it until after the song before it has been moved in."""
+    (song, _), (later, sound) = write("song.wav", 1.0), write("later.wav", 0.7, seed=1)
+    pipe = tmp_path / "pipe.wav"
+    os.mkfifo(pipe)
+    before = threading.enumerate()
+    with LivePlayer(config, input=(song, pipe), record=tmp_path / "take.wav") as player:
+        wait_until(lambda: player.position_s > 0.1, "some music")
+        player.seek(0.5)
+        wait_until(lambda: player.song is None, "the end of the song")
+        player.previous()
+        wait_until(lambda: player.song == song, "the song again")
+        pipe.write_bytes(later.read_bytes())
+        assert player.wait(60.0)
+    take = read(tmp_path / "take.wav")
+    count = sound.shape[-1]
+    np.testing.assert_allclose(take[:, -count:], sound, atol=EXACT)
+    assert threading.enumerate() == before
+
+
+def test_a_pipe_that_nobody_writes_to_is_left_in_order(config, write, tmp_path):
+    song, _ = write("song.wav", 0.3)
+    pipe = tmp_path / "pipe.wav"
+    os.mkfifo(pipe)
+    before, handles = threading.enumerate(), len(os.listdir("/proc/self/fd"))
+    with LivePlayer(config, input=(song, pipe)) as player:
+        wait_until(lambda: player.song is None, "the end of the song")
+        player.next() if player.several_songs else None
+    wait_until(lambda: threading.enumerate() == before, "the end of all threads")
+    assert len(os.listdir("/proc/self/fd")) <= handles
