@@ -9,7 +9,7 @@ SERVER_PACKAGES = libasound2-plugins pulseaudio pulseaudio-utils pipewire pipewi
     dbus-daemon jackd2 tmux fluidsynth timgm6mb-soundfont gcc libc6-dev \
     chromium chromium-driver
 
-.PHONY: demo check lint fast test test-server test-rest fuzz wheels clean
+.PHONY: demo check lint fast test test-server test-rest fuzz wheels audit clean
 
 # The light install: no torch, no compiler.
 demo: .venv-demo/.installed
@@ -51,10 +51,15 @@ wheels: .venv/.installed
 	@sh tools/debian.sh required libportaudio2
 	@sh tools/check_wheel.sh .venv/bin/python
 
-.venv-demo/.installed: pyproject.toml tools/venv.sh tools/debian.sh
+# Known faults of what is locked, from a database that has to be reached.
+audit: .venv/.installed
+	@.venv/bin/python -c 'import pip_audit' 2>/dev/null || .venv/bin/python -m pip install -qq pip-audit
+	@for extra in demo dev; do .venv/bin/python -m pip_audit --require-hashes --disable-pip --no-deps -r requirements/$$extra.txt; done
+
+.venv-demo/.installed: pyproject.toml requirements/demo.txt tools/venv.sh tools/debian.sh
 	@PYTHON="$(PYTHON)" sh tools/venv.sh .venv-demo demo
 
-.venv/.installed: pyproject.toml tools/venv.sh tools/debian.sh
+.venv/.installed: pyproject.toml requirements/dev.txt tools/venv.sh tools/debian.sh
 	@PYTHON="$(PYTHON)" sh tools/venv.sh .venv dev
 
 clean:

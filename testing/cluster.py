@@ -7,6 +7,7 @@ import signal
 import tempfile
 import threading
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -70,6 +71,17 @@ class Store:
         return sorted(name.removeprefix("songs/") for name in self.fs.find(f"songs/{folder}"))
 
 
+def patient(start):
+    """Start a node, again if need be: Ray gives one 30 s, which a busy machine may not have."""
+    for left in (2, 1, 0):
+        try:
+            return start()
+        except Exception as error:
+            if not left or "timed out" not in str(error):
+                raise
+    return None
+
+
 class Nodes:
     """A cluster that this process is connected to: so many nodes, with so many cores each.
 
@@ -81,17 +93,20 @@ class Nodes:
         from ray.cluster_utils import Cluster
 
         self._folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")  # a socket's path may be 100 long
+        (Path(self._folder) / "ray").mkdir()
+        os.environ["RAY_TMPDIR"] = self._folder  # of the nodes, and of who connects to them
         # Ray takes our word for the GPUs, of which there are none.
         options = dict(
             num_cpus=cores, num_gpus=1, object_store_memory=STORE_BYTES, include_dashboard=False
         )
-        head = dict(options, node_ip_address=HEAD, temp_dir=self._folder)
-        self._cluster = Cluster(initialize_head=True, head_node_args=head)
-        self.address = self._cluster.address
+        head = dict(options, node_ip_address=HEAD)
+        self._cluster = None
         try:
+            self._cluster = patient(lambda: Cluster(initialize_head=True, head_node_args=head))
+            self.address = self._cluster.address
             for number in range(1, count):
-                address = f"127.0.1.{number}"
-                self._last = self._cluster.add_node(**options, node_ip_address=address)
+                place = dict(node_ip_address=f"127.0.1.{number}")
+                self._last = patient(partial(self._cluster.add_node, **options, **place))
             ray.init(
                 self.address, _node_ip_address=HEAD, log_to_driver=False, logging_level="ERROR"
             )
@@ -119,7 +134,9 @@ class Nodes:
         import ray
 
         ray.shutdown()
-        self._cluster.shutdown()
+        if self._cluster is not None:
+            self._cluster.shutdown()
+        del os.environ["RAY_TMPDIR"]
         shutil.rmtree(self._folder, ignore_errors=True)
 
 

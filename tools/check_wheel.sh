@@ -1,6 +1,7 @@
 #!/bin/sh
 # Usage: check_wheel.sh PYTHON — builds the sdist and both wheels into dist/ with that Python's
-# hatchling, installs the wheels into an empty environment, and tries them there.
+# hatchling, installs the wheels into an empty environment, and tries them there. What was installed
+# with them stands in dist/sbom.cdx.json, its licences in dist/licences.md.
 set -eu
 python=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 cd "$(dirname "$0")/.."
@@ -57,5 +58,8 @@ for stem in beat vocals; do
     [ -s "stems/song.$stem.wav" ] || fail "no song.$stem.wav was made"
 done
 "$bin/streamsep" models verify >/dev/null
+# Where a wheel lay before it was installed is nobody's affair.
+rm -f "$work"/venv/lib/python*/site-packages/streamsep*.dist-info/direct_url.json
+sh "$root/tools/contents.sh" "$python" "$work/venv" "$root/dist"
 echo "check_wheel: $(basename "$code") ($size bytes) and $(basename "$weights")" \
     "($(wc -c <"$weights") bytes) separate a song in an empty environment"

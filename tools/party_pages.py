@@ -16,6 +16,7 @@ from testing.browser import PHONE, WALL, page
 from testing.party import PartyRun
 from testing.servers import wait_until
 from testing.signals import music
+from testing.singing import sing
 
 DOCS = Path(__file__).parents[1] / "docs"
 RATE = 44_100
@@ -42,14 +43,18 @@ def make_songs(folder: Path) -> None:
     for number, (artist, title) in enumerate(SONGS):
         with sf.SoundFile(folder / f"{number}.flac", "w", RATE, 2) as file:
             file.title, file.artist = title, artist
-            sound = music(20.0, seed=number)
-            file.write(np.tile(sound.T, (9, 1)))
+            file.write(np.tile(0.3 * music(18.0, seed=number).T, (10, 1)) + voice(number)[:, None])
     lines = []
     for start, text in WORDS:
         words = text.split()
         marks = [f"<00:{start + 0.6 * n:05.2f}>{word}" for n, word in enumerate(words)]
         lines.append(f"[00:{start:02}.00]{' '.join(marks)}")
     (folder / "0.lrc").write_text("\n".join(lines))
+
+
+def voice(seed: int) -> np.ndarray:
+    """Three minutes of somebody who sings, (N,)."""
+    return np.tile(sing(seconds=18.0, seed=seed), 10)
 
 
 def add(phone, singer: str, query: str) -> None:
@@ -79,7 +84,9 @@ def main() -> None:
         folder, songs = Path(name), Path(name) / "songs"
         songs.mkdir()
         make_songs(songs)
-        options = ("--output", "null", "--port", "0", "--cache-size", "0", "--model", "live")
+        sf.write(folder / "singer.wav", 0.5 * voice(99), RATE)
+        options = ["--output", "null", "--port", "0", "--cache-size", "0", "--model", "live"]
+        options += ["--mic", str(folder / "singer.wav"), "--voice-effects", "off"]
         with (
             PartyRun(folder, songs, *options) as party,
             page(PHONE) as phone,
@@ -99,10 +106,9 @@ def main() -> None:
             pictures.append(shot(phone, folder / "2.png"))
             phone.press("[data-view=playing]")
             phone.slide("#guide", 20)
-            phone.slide("#seek", 5)
             pictures.append(shot(phone, folder / "3.png"))
-            phone.slide("#seek", 7)
-            wall.shows("#line .sung", "water")
+            phone.press("#restart")
+            wall.shows("#line .sung", "carry")
             sung = shot(wall, folder / "sung.png")
             phone.dark()
             pictures.append(shot(phone, folder / "4.png"))

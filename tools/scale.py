@@ -2,13 +2,15 @@
 
     python tools/scale.py speed --songs 200 --seconds 10     # two nodes against --jobs 2
     python tools/scale.py overhead --songs 10000 --nodes 4   # the driver's share of a song
+    python tools/scale.py plan --songs 20000                 # before the first song
     python tools/scale.py chaos --songs 300 --every 5        # workers killed all the while
 
 `speed` tells the start from the time of a song by runs over a quarter of the songs and over all; on
 a machine that does other things too its processor times hold, and the times that passed don't.
-`overhead` has workers that do nothing: what is left is Ray, the driver and the manifest. `chaos`
-exits with 1 unless every stem is, byte by byte, that of one machine. Other programs that run
-meanwhile make every time longer: each figure comes with the load of the machine.
+`overhead` has workers that do nothing: what is left is Ray, the driver and the manifest. `plan`
+lists songs of a store in memory, plans them and writes the manifest. `chaos` exits with 1 unless
+every stem is, byte by byte, that of one machine. Other programs that run meanwhile make every time
+longer: each figure comes with the load of the machine.
 """
 
 from __future__ import annotations
@@ -24,11 +26,16 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import fsspec
+
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from streamsep.cluster.catalogue import find_catalogue
 from streamsep.cluster.manifest import Manifest, ManifestRow
+from streamsep.cluster.plan import plan_run
 from streamsep.cluster.ray import RayWorkers
 from streamsep.cluster.worker import ModelBundle, Outcome, SeparationTask, SongOrder, SongWorker
+from streamsep.offline.jobs import Template, plan
 from streamsep.offline.song_states import DONE
 from testing.cluster import RAY_ENVIRONMENT, Nodes, Store, chaos, song_bytes
 
@@ -145,6 +152,33 @@ def overhead(asked: argparse.Namespace) -> int:
     return 0
 
 
+def plans(asked: argparse.Namespace) -> int:
+    fs = fsspec.filesystem("memory")
+    for number in range(asked.songs):
+        fs.pipe_file(f"/songs/label/album{number // 10}/song{number}.wav", b"x")
+    before_mb, cpu_s = peak_mb(), time.process_time()
+    catalogue = find_catalogue(["memory://songs"])
+    template = Template("memory://out", None)
+    jobs = plan(catalogue.found.files, template, None, ("vocals", "beat"))
+    options = {"gain_db": 0.0, "bits": None}
+    songs = plan_run(
+        jobs, catalogue, {}, there=set(), model="model", options=options, overwrite=False
+    )
+    orders = [song.order for song in songs]
+    with tempfile.TemporaryDirectory() as folder:
+        manifest = Manifest(f"{folder}/manifest.csv")
+        manifest.rows |= {song.row.song: song.row for song in songs}
+        manifest.save()
+        size = os.path.getsize(manifest.uri)
+    cpu_s = time.process_time() - cpu_s
+    print(
+        f"{len(orders)} songs planned: {1_000 * cpu_s / len(orders):.2f} ms of the processor each"
+    )
+    print(f"{1_024 * (peak_mb() - before_mb) / len(orders):.1f} KB of memory,")
+    print(f"{size / len(orders):.0f} bytes of the manifest before it is done")
+    return 0
+
+
 def order_of(number: int) -> SongOrder:
     name = f"s3://bucket/label/album{number // 10}/song{number}"
     stems = ("vocals", "beat")
@@ -193,18 +227,21 @@ def after_chaos(command: list[str], every_s: float) -> int:
     return code
 
 
+TASKS = dict(speed=speed, overhead=overhead, plan=plans, chaos=killed_all_the_while)
+SONGS = dict(speed=200, overhead=10_000, plan=20_000, chaos=300)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     tasks = parser.add_subparsers(required=True)
-    for name, run in (("speed", speed), ("overhead", overhead), ("chaos", killed_all_the_while)):
+    for name, run in TASKS.items():
         task = tasks.add_parser(name)
         task.set_defaults(run=run)
-        task.add_argument(
-            "--songs", type=int, default={"overhead": 10_000, "chaos": 300}.get(name, 200)
-        )
+        task.add_argument("--songs", type=int, default=SONGS[name])
         if name == "overhead":
             task.add_argument("--nodes", type=int, default=4)
             task.add_argument("--cores", type=int, default=2)
+        if name in ("overhead", "plan"):
             continue
         task.add_argument("--seconds", type=float, default=10.0 if name == "speed" else 1.0)
         task.add_argument("--model", default="light")

@@ -1,4 +1,4 @@
-"""Score known singers against vocals that a model separated. Gives decision 0035.
+"""Score known singers against vocals that a model separated. Gives decision 0039.
 
     python tools/score.py DIR --model live --seconds 40
 

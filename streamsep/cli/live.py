@@ -32,6 +32,7 @@ from streamsep.errors import LossError
 from streamsep.events import Event, EventLog
 from streamsep.live.config import BLOCK_RANGE, GUIDE_RANGE, LOOPBACK, SLACK_RANGE, LiveConfig
 from streamsep.live.player import LivePlayer
+from streamsep.live.singers_score import score_line
 from streamsep.models import FoundModel
 from streamsep.models.quality import place_of_auto
 from streamsep.tui.display import choose_display
@@ -261,9 +262,14 @@ def command(
     config = LiveConfig(model=models, tune_process=True, **settings)
     player = LivePlayer(config, events=EventLog(partial(_say, as_json=as_json)))
     controlled = _controlled(player, control, as_json=as_json)
+    scores: list[str] = []
+    if config.score:
+        player.on_song_end = partial(_tell_score, player, scores)
     with player, ended_by_signals(player), controlled:
         player.run(choose_display(player, plain=plain, as_json=as_json))
-    for notice in player.notices:  # once more, where the screen is gone
+    for line in scores:  # once more, where the screen is gone, as are the notices
+        echo(line, err=as_json)
+    for notice in player.notices:
         echo(notice, err=True)
     if lossy := {notice.path for notice in player.notices if notice.lost}:
         raise LossError(
@@ -271,6 +277,16 @@ def command(
             expected="whole files",
             remedy="the lines above say what was silence, and where",
         )
+
+
+def _tell_score(player: LivePlayer, told: list[str], song: Path) -> None:
+    """Say what a song was sung for, and begin anew; of the last one it is said at the end."""
+    now = player.session.song()
+    if now is None or now.path == song:
+        return
+    if (score := player.restart_score()) is not None:
+        told.append(f"{song.name}: {score_line(score)}")
+        player.events.add(told[-1])
 
 
 @contextmanager

@@ -88,8 +88,7 @@ def separate_on_ray(
         return
     remove_files(name for name in there if f"/{PARTS}/" in name)  # of killed workers
     remove_leftovers(target.parent for song in songs for target in song.local_targets)
-    for song in songs:
-        manifest.note(song.row)
+    manifest.rows |= {song.row.song: song.row for song in songs}
     manifest.save()
     report = Report(
         len(songs),

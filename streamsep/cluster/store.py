@@ -82,7 +82,7 @@ def time_of(info: dict[str, Any]) -> float:
     return 0.0
 
 
-def fetch(uri: str, folder: Path) -> Path:
+def fetch_song(uri: str, folder: Path) -> Path:
     """Return a copy of a song in a folder, under its own name; what is local stays where it is.
 
     Raises

@@ -17,7 +17,7 @@ from streamsep.audio.files.encoding import Encoding
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.sound_choice import WHOLE, SoundChoice
 from streamsep.audio.files.sound_file import AudioReader
-from streamsep.cluster.store import as_path, fetch, is_uri, put
+from streamsep.cluster.store import as_path, fetch_song, is_uri, put
 from streamsep.errors import BackendError, StreamsepError, as_streamsep_error
 from streamsep.models import FoundModel, find_model
 from streamsep.models.integrity import model_files
@@ -172,7 +172,7 @@ class SongWorker:
         with tempfile.TemporaryDirectory(dir=self._home) as folder:
             here = Path(folder)
             try:
-                song = fetch(order.song, here)
+                song = fetch_song(order.song, here)
                 digest = _sha256(song)
                 targets = _targets(order, here)
                 peaks = write_stems(

@@ -46,7 +46,7 @@ from streamsep.live.song_list import SongList
 from streamsep.live.song_lyrics import SongLyrics
 from streamsep.live.song_mover import SongMover
 from streamsep.live.transport import Transport
-from streamsep.lyrics import load_lyrics
+from streamsep.lyrics import Lyrics, load_lyrics
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.guards import GuardWatch
@@ -121,7 +121,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     """
     songs = songs_of(config, events)
     files = _files_to_write(config, songs)
-    prompter = _prompter(config, songs, events)
+    lyrics = _named_lyrics(config, events)
     models = open_run_models(config)
     for model in models.models[1:]:
         if isinstance(model, Path):
@@ -156,6 +156,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         else:
             source = _open_device(config, spec, devices, events, watch)
         opened.callback(source.close)
+        prompter = _prompter(config, lyrics, songs, events)
         sink = _open_sink(config, source, spec, devices, events)
         opened.callback(sink.close)
         pump = DuplexPump(source, sink, device_frames=block, channels=spec.channels)
@@ -222,15 +223,22 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     return parts
 
 
-def _prompter(config: LiveConfig, songs: list[Song], events: EventLog) -> Prompter | None:
-    """Return what shows lyrics, None where there can be none."""
-    from_files = config.listening == "file"
-    if config.lyrics == NO_LYRICS or (config.lyrics is None and not from_files):
+def _named_lyrics(config: LiveConfig, events: EventLog) -> Lyrics | None:
+    if config.lyrics is None or config.lyrics == NO_LYRICS:
         return None
-    if config.lyrics is not None:
-        say = partial(events.add, kind="warning", settings=("lyrics_encoding",))
-        lyrics = load_lyrics(config.lyrics, encoding=config.lyrics_encoding, say=say)
-        return Prompter(lyrics, from_start=from_files)
+    say = partial(events.add, kind="warning", settings=("lyrics_encoding",))
+    return load_lyrics(config.lyrics, encoding=config.lyrics_encoding, say=say)
+
+
+def _prompter(
+    config: LiveConfig, named: Lyrics | None, songs: list[Song], events: EventLog
+) -> Prompter | None:
+    """Return what shows lyrics, those that were named or those of songs; None without any."""
+    from_files = config.listening == "file"
+    if named is not None:
+        return Prompter(named, from_start=from_files)
+    if config.lyrics == NO_LYRICS or not from_files:
+        return None
     lyrics_of = SongLyrics(config.lyrics_encoding, events)
     if len(songs) == 1 and lyrics_of(songs[0].path) is None:
         return None

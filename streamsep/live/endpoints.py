@@ -127,6 +127,8 @@ def microphone_streams(
 
     Raises
     ------
+    ArgumentError
+        If two are the same voice.
     DeviceError
         If one isn't there or can't be used.
     """
@@ -138,6 +140,7 @@ def microphone_streams(
         streams: dict[str, MicrophoneStream] = {}
         for index, (device, voices) in enumerate(found.items()):
             role = role_name(index)
+            _refuse_same_voice(device, voices)
             if output != "null":
                 played_on = _find_output(output, devices)
                 refuse_hearing_ourselves({role: device}, played_on, settings={role: "mic"})
@@ -153,6 +156,20 @@ def microphone_streams(
             stack.callback(stream.close)
             streams |= dict.fromkeys((voice.device for voice in voices), stream)
         yield streams
+
+
+def _refuse_same_voice(device: DeviceInfo, voices: Sequence[MicrophoneChoice]) -> None:
+    """Refuse two names for one voice: it would be heard twice as loud, and scored twice."""
+    channels = [voice.channel for voice in voices]
+    if len(set(channels)) < len(channels):
+        names = " and ".join(repr(voice.device) for voice in voices)
+        raise ArgumentError(
+            f"{names} are one device, '{device.name}'",
+            expected="each voice once",
+            remedy=f"say which channel each is on: {voices[0].device}:left and "
+            f"{voices[0].device}:right",
+            settings=("mic",),
+        )
 
 
 def open_microphone(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamsep.audio.devices.jitter_buffer import JitterBuffer
-from streamsep.audio.devices.microphone import MicrophoneBuffer
+from streamsep.audio.devices.microphone_buffer import MicrophoneBuffer
 from streamsep.audio.files.recorder import Recorder
 from streamsep.models import BUILTIN, find_model
 from streamsep.realtime import Session

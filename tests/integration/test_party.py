@@ -198,7 +198,7 @@ def points(wall):
 
 @pytest.mark.slow
 def test_labels_and_contrast_hold_in_every_view_in_light_and_dark(party):
-    run = party()
+    run = party("--mic", "A.monitor:left", "--mic", "A.monitor:right")
     with page(PHONE) as phone, page(WALL) as wall:
         wall.open(run.address("screen"))
         wall.shows("#address", "http")
@@ -211,6 +211,10 @@ def test_labels_and_contrast_hold_in_every_view_in_light_and_dark(party):
             for view in ("songs", "queue", "playing"):
                 phone.press(f"[data-view={view}]")
                 assert phone.violations() == [], (view, dark)
+        for label in ("Microphone 1", "Microphone 2", "Echo", "Guide voice"):
+            phone.shows("#playing", label)
+        phone.slide("#fader-mic-2", -6)
+        phone.shows("#faders", "-6 dB")
         wall.shows("#line", "sung")
         assert wall.violations() == []
 

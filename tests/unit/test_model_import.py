@@ -384,6 +384,13 @@ class TestTwoFiles:
         line = refusal(command("models", "import", scattered, "--n-fft", 4096))
         assert "for a tensor of" in line
 
+    def test_what_is_wrong_besides_is_said_of_the_file_that_was_named(self, command, scattered):
+        model = onnx.load(scattered, load_external_data=False)
+        model.graph.node[0].domain = "my.ops"
+        scattered.write_bytes(model.SerializeToString())
+        line = refusal(command("models", "import", scattered, "--n-fft", 4096))
+        assert f"{scattered} has operators of the domain 'my.ops'" in line
+
     @pytest.mark.parametrize("content", [b"", b"no model", b"\x3a\xff\xff\xff\xff\x0f"])
     def test_no_model_at_all(self, command, tmp_path, content):
         (tmp_path / "bad.onnx").write_bytes(content)

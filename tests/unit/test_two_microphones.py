@@ -171,6 +171,21 @@ def test_two_voices_of_one_device_open_it_once_and_never_mix(monkeypatch):
     assert left.fault is right.fault is None
 
 
+def test_two_names_of_one_device_are_one_voice(monkeypatch, identity_model, tmp_path):
+    device = DeviceInfo(0, "USB", "ALSA", 2, 0, RATE, True, False)
+    monkeypatch.setattr("streamsep.live.endpoints.find_device", lambda name, kind: device)
+    sf.write(tmp_path / "song.wav", music(0.2).T, RATE)
+    player = LivePlayer(
+        input=tmp_path / "song.wav",
+        output="null",
+        mic=("USB", "0"),
+        voice_effects="off",
+        model=identity_model,
+    )
+    with pytest.raises(ArgumentError, match="'USB' and '0' are one device, 'USB'"):
+        player.start()
+
+
 def test_two_singers_of_one_file_are_recorded_and_scored_apart(half_model, tmp_path):
     seconds = 1.6
     song = sing(seconds=seconds)

@@ -78,7 +78,7 @@ def read_info(frame: bytes) -> Info | None:
     at = 4 + header.side_info
     if frame[at : at + 4] in (b"Xing", b"Info"):
         at += 8
-        flags, frames = frame[at - 1], None
+        flags, frames = int.from_bytes(frame[at - 1 : at], "big"), None  # which may be cut off
         if flags & 1:
             frames = int.from_bytes(frame[at : at + 4], "big")
             at += 4

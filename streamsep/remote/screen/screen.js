@@ -117,8 +117,10 @@ function drawTrace() {
   const now = position.seconds;
   const near = score.trace.filter(([s]) => s > now - TRACE_S);
   const heights = near.map(([, note]) => note).filter((note) => note !== null);
-  const low = Math.min(...heights) - 3;
-  const high = Math.max(...heights) + 3;
+  heights.sort((one, other) => one - other);
+  const among = (share) => heights[Math.round(share * (heights.length - 1))];
+  const low = among(0.05) - 3; // a single step that is off moves nothing
+  const high = among(0.95) + 3;
   if (!heights.length) {
     return;
   }

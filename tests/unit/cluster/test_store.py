@@ -13,7 +13,7 @@ import pytest
 from streamsep.cluster import retries
 from streamsep.cluster.catalogue import find_catalogue
 from streamsep.cluster.retries import with_retries
-from streamsep.cluster.store import PARTS, as_path, fetch, is_uri, names_under, put
+from streamsep.cluster.store import PARTS, as_path, fetch_song, is_uri, names_under, put
 from streamsep.errors import AudioFileError, ModelError, OutputError
 from testing.cluster import song_bytes
 
@@ -80,7 +80,7 @@ def test_the_time_and_size_of_a_song_tell_whether_it_changed(bucket):
 def test_a_song_comes_whole_and_goes_whole(bucket, tmp_path):
     content = song_bytes()
     uri = bucket.put("a.wav", content)
-    assert fetch(uri, tmp_path).read_bytes() == content
+    assert fetch_song(uri, tmp_path).read_bytes() == content
     put(tmp_path / "a.wav", f"{bucket.top}/out/b.wav")
     assert bucket.get(f"{bucket.top}/out/b.wav") == content
     assert names_under(f"{bucket.top}/out") == {f"{bucket.top}/out/b.wav"}
@@ -120,7 +120,7 @@ def test_a_song_comes_from_a_web_server(tmp_path):
             (song,) = found.found.files
             assert str(song.path) == uri
             assert found.facts(song.path, "model", {}).size == len(b"content")
-            assert fetch(uri, tmp_path).read_bytes() == b"content"
+            assert fetch_song(uri, tmp_path).read_bytes() == b"content"
             with pytest.raises(AudioFileError):
                 find_catalogue([f"http://127.0.0.1:{server.server_port}/none.wav"])
         finally:
@@ -134,7 +134,7 @@ def test_a_store_that_comes_back_is_waited_for(bucket, tmp_path, monkeypatch):
     began = threading.Timer(1.0, bucket.start)
     began.start()
     try:
-        assert fetch(uri, tmp_path).read_bytes() == b"content"
+        assert fetch_song(uri, tmp_path).read_bytes() == b"content"
     finally:
         began.join()
 
@@ -146,7 +146,7 @@ def test_a_store_without_the_bucket_is_said_at_once(bucket, tmp_path, monkeypatc
         put(tmp_path / "a", "s3://nowhere/a")
     assert "s3://nowhere/a" in str(raised.value)
     with pytest.raises(AudioFileError):
-        fetch(f"{bucket.top}/none.wav", tmp_path)
+        fetch_song(f"{bucket.top}/none.wav", tmp_path)
 
 
 def test_waits_double_are_random_and_end():
