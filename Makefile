@@ -6,7 +6,8 @@ PYTEST = .venv/bin/python -m pytest
 ALONG = env OMP_NUM_THREADS=1 $(PYTEST) --dist worksteal -n $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 FAST_PACKAGES = libportaudio2 ffmpeg
 SERVER_PACKAGES = libasound2-plugins pulseaudio pulseaudio-utils pipewire pipewire-pulse wireplumber \
-    dbus-daemon jackd2 tmux fluidsynth timgm6mb-soundfont gcc libc6-dev
+    dbus-daemon jackd2 tmux fluidsynth timgm6mb-soundfont gcc libc6-dev \
+    chromium chromium-driver
 
 .PHONY: demo check lint fast test test-server test-rest fuzz wheels audit clean
 

@@ -34,6 +34,16 @@ class StreamsepError(Exception):
         self.what, self.expected, self.remedy, self.settings = what, expected, remedy, settings
         super().__init__(printable(f"{what}; expected {expected}; {remedy}"))
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Have an error that another process raises come back whole."""
+        return _unpickled, (type(self), self.what, self.expected, self.remedy, self.settings)
+
+
+def _unpickled(
+    kind: type[StreamsepError], what: str, expected: str, remedy: str, settings: tuple[str, ...]
+) -> StreamsepError:
+    return kind(what, expected=expected, remedy=remedy, settings=settings)
+
 
 def printable(text: str) -> str:
     """Return text that any terminal and log shows as one line.

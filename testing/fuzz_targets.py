@@ -125,7 +125,7 @@ def _chunks(reader: object) -> Iterator[np.ndarray]:
 
 def copy_tags(path: Path) -> None:
     """Tags and covers, as they go on to WAV and OGG."""
-    from streamsep.audio.files.sound_file import AudioWriter
+    from streamsep.audio.files.sound_writer import AudioWriter
     from streamsep.audio.files.tags import SUFFIXES, read_tags, write_tags
 
     if (kept := read_tags(path)) is None:
@@ -142,7 +142,7 @@ def copy_video(path: Path) -> None:
     from streamsep.audio.files.container import MediaWriter
 
     target = path.with_name("copied.mkv")
-    with MediaWriter(target, 44_100, 1, source=path) as writer:
+    with MediaWriter(target, 44_100, ("FC",), source=path) as writer:
         writer.write(np.zeros((1, 4_096), np.float32))
 
 

@@ -29,9 +29,9 @@ FRONT, REAR = "front-left,front-right", "rear-left,rear-right"
 PATIENCE_S = 30.0  # far beyond what anything here takes: reached means it never comes
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
+def wait_until(condition: Callable[[], object], what: str, patience_s: float = PATIENCE_S) -> None:
     """Poll until ``condition()`` is true."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not condition():
         if time.monotonic() > deadline:
             raise AssertionError(f"never came: {what}")

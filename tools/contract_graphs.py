@@ -184,6 +184,43 @@ def hybrid(
     return save(path, nodes, weights, inputs[::order], outputs[::order])
 
 
+def streaming(
+    path: Path,
+    *,
+    samples: int,
+    gains: Sequence[tuple[float, float]],
+    channels: int = 2,
+    ports: tuple[str, str] = ("audio_chunk", "separated_chunk"),
+) -> Path:
+    """Write a graph that takes new samples and states, as StemgenRT's later ones do.
+
+    Parameters
+    ----------
+    gains
+        Of each stem: what it is of the samples of the run before, and of those before these.
+    """
+    count, float32 = len(gains), TensorProto.FLOAT
+    recent, older = np.array(gains, np.float32).T.reshape(2, 1, count, 1, 1)
+    nodes = [
+        helper.make_node("Unsqueeze", ["past_audio", "axis"], ["one"]),
+        helper.make_node("Mul", ["one", "recent"], ["first"]),
+        helper.make_node("Unsqueeze", ["older_audio", "axis"], ["two"]),
+        helper.make_node("Mul", ["two", "older"], ["second"]),
+        helper.make_node("Add", ["first", "second"], [ports[1]]),
+        helper.make_node("Identity", [ports[0]], ["next_past_audio"]),
+        helper.make_node("Identity", ["past_audio"], ["next_older_audio"]),
+    ]
+    sound, stems = [1, channels, samples], [1, count, channels, samples]
+    names = ("past_audio", "older_audio")
+    return save(
+        path,
+        nodes,
+        {"axis": np.array([1]), "recent": recent, "older": older},
+        [(ports[0], float32, sound), *((name, float32, sound) for name in names)],
+        [(ports[1], float32, stems), *((f"next_{name}", float32, sound) for name in names)],
+    )
+
+
 def magnitudes(
     path: Path,
     *,
@@ -270,6 +307,11 @@ CONTRACTS: dict[str, tuple[Callable[[Path], list[Path]], str, float]] = {
         1.0,
     ),
     "roformer": (_sound(samples=352_800, stems=2), "--stem vocals,instrumental", 1.0),
+    "stemgen-rt-128": (
+        lambda path: [streaming(path, samples=128, gains=[(1.0, 0.0)] * 4)],
+        "",
+        1.0,
+    ),
     "stemgen-rt": (
         lambda path: [scatter(waveform(path, samples=2_560, ports=("audio", "separated")))],
         "",

@@ -23,7 +23,7 @@ from streamsep.audio.devices.device_list import (
     load_sounddevice,
     unset_first,
 )
-from streamsep.audio.devices.microphone import DeviceMicrophone
+from streamsep.audio.devices.microphone import MicrophoneStream, role_name
 from streamsep.audio.devices.portaudio import DeviceInput, DeviceOutput
 from streamsep.audio.devices.stream_watch import refuse_hearing_ourselves
 from streamsep.audio.endpoint import DuplexPump, TimerSink
@@ -57,10 +57,10 @@ class Finding:
 @click.command()
 @click.option("--input", default=LIVE.input, metavar="DEVICE|loopback", help="As for live.")
 @click.option("--output", default=LIVE.output, metavar="DEVICE", help="As for live.")
-@click.option("--mic", metavar="DEVICE", help="As for live.")
+@click.option("--mic", multiple=True, metavar="DEVICE", help="As for live.")
 @live_model_option
 @device_option
-def command(input: str, output: str, mic: str | None, model: FoundModel, device: str) -> None:
+def command(input: str, output: str, mic: tuple[str, ...], model: FoundModel, device: str) -> None:
     """Check sound, model and speed on this machine, and say what to do about each.
 
     Devices are opened as live opens them with the same options, and play silence.
@@ -114,15 +114,18 @@ def _sound() -> Iterator[Finding]:
 def _opened(config: LiveConfig) -> Iterator[Finding]:
     """Open what live would open, and let it play silence for a moment."""
     devices = list_devices()
-    wanted = {"output": config.output, "input": config.inputs[0], "microphone": config.mic}
-    sizes = {"sample_rate": RATE, "channels": 2, "device_frames": config.block}
+    wanted = {"output": config.output, "input": config.inputs[0]} | {
+        role_name(index): name
+        for index, name in enumerate(dict.fromkeys(c.device for c in config.microphones))
+    }
+    sizes: dict[str, Any] = {"sample_rate": RATE, "device_frames": config.block}
     with ExitStack() as stack:
         opened: dict[str, Any] = {}
         found = {}
         for role, name in wanted.items():
             kind = "output" if role == "output" else "input"
             none = not any(d.outputs if kind == "output" else d.inputs for d in devices)
-            if name is None or is_file_name(name) or name in (LOOPBACK, "null"):
+            if is_file_name(name) or name in (LOOPBACK, "null"):
                 continue
             if none and name in DEFAULT_NAMES[kind]:
                 continue  # is said above
@@ -130,8 +133,13 @@ def _opened(config: LiveConfig) -> Iterator[Finding]:
                 found[role] = find_device(name, kind)
                 if role != "output" and "output" in found:
                     refuse_hearing_ourselves({role: found[role]}, found["output"], settings={})
-                makers = {"output": DeviceOutput, "input": DeviceInput}
-                opened[role] = makers.get(role, DeviceMicrophone)(found[role], **sizes)
+                if role == "output":
+                    opened[role] = DeviceOutput(found[role], channels=2, **sizes)
+                elif role == "input":
+                    opened[role] = DeviceInput(found[role], channels=2, **sizes)
+                else:
+                    voices = [c.channel for c in config.microphones if c.device == name]
+                    opened[role] = MicrophoneStream(found[role], voices, role=role, **sizes)
                 stack.callback(opened[role].close)
             except StreamsepError as error:
                 yield Finding("bad", error.what, error.remedy)
@@ -140,7 +148,8 @@ def _opened(config: LiveConfig) -> Iterator[Finding]:
 
 def _played(opened: dict[str, Any]) -> Iterator[Finding]:
     """Say of each device whether it keeps time."""
-    microphone, source = opened.get("microphone"), opened.get("input", Nothing())
+    microphones = [each for each in opened.values() if isinstance(each, MicrophoneStream)]
+    source = opened.get("input", Nothing())
     sink = opened.get("output", source)
     blocks, stop = 0, threading.Event()
 
@@ -151,7 +160,7 @@ def _played(opened: dict[str, Any]) -> Iterator[Finding]:
         if blocks >= OPEN_BLOCKS:
             stop.set()
 
-    if microphone is not None:
+    for microphone in microphones:
         microphone.start()
     if isinstance(sink, Nothing):
         blocks = 1
@@ -163,7 +172,7 @@ def _played(opened: dict[str, Any]) -> Iterator[Finding]:
         pump.run(count, stop)
         timer.cancel()
     for role, device in opened.items():
-        if blocks or role == "microphone":
+        if blocks or device in microphones:
             yield Finding("ok", f"opened: {device.in_use}")
         else:
             yield Finding(

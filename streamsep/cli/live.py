@@ -16,7 +16,15 @@ from click.core import ParameterSource
 from streamsep.cli.echo import echo
 from streamsep.cli.lasting_output import never_wait_for_readers
 from streamsep.cli.names import Names
-from streamsep.cli.options import Decibels, Finite, device_option, models_option, with_options
+from streamsep.cli.options import (
+    Decibels,
+    Finite,
+    channel_option,
+    device_option,
+    models_option,
+    track_option,
+    with_options,
+)
 from streamsep.cli.profiles import profile_option
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
@@ -24,6 +32,7 @@ from streamsep.errors import LossError
 from streamsep.events import Event, EventLog
 from streamsep.live.config import BLOCK_RANGE, GUIDE_RANGE, LOOPBACK, SLACK_RANGE, LiveConfig
 from streamsep.live.player import LivePlayer
+from streamsep.live.singers_score import score_line
 from streamsep.models import FoundModel
 from streamsep.models.quality import place_of_auto
 from streamsep.tui.display import choose_display
@@ -44,6 +53,8 @@ DEFAULTS = LiveConfig()
     "other programs play, a sound file, '-' for standard input, or a playlist (.m3u, .m3u8, .pls). "
     "Files play one after the other where it is given again.",
 )
+@track_option
+@channel_option
 @click.option(
     "--capture",
     metavar="APP",
@@ -100,24 +111,28 @@ DEFAULTS = LiveConfig()
 )
 @click.option(
     "--mic",
-    metavar="DEVICE|FILE",
+    multiple=True,
+    metavar="DEVICE|FILE[:left|:right|:N]",
     help="A microphone to sing along: a device by name or number, 'mic', or a sound "
-    "file. It never goes through the model.",
+    "file, and which of its channels. It never goes through the model. May be given again: two "
+    "voices of one device open it once.",
 )
 @click.option(
     "--mic-channel",
     default=DEFAULTS.mic_channel,
     show_default=True,
     metavar="auto|mix|left|right|N",
-    help="Which of its channels the voice is on; auto takes those that hold sound.",
+    help="Which of its channels the voice is on, where --mic doesn't say; auto takes those that "
+    "hold sound.",
 )
 @click.option(
     "--voice-effects",
     type=click.Choice(VOICE_EFFECTS),
-    default=DEFAULTS.voice_effects,
+    multiple=True,
+    default=(DEFAULTS.voice_effects,),
     show_default=True,
     help="What the microphone's voice gets: high-pass and compressor (dry), with reverb "
-    "(room, hall), with echo too (stage), or nothing (off).",
+    "(room, hall), with echo too (stage), or nothing (off). Once for all, or for each --mic.",
 )
 @click.option(
     "--effect",
@@ -135,10 +150,11 @@ DEFAULTS = LiveConfig()
 @click.option(
     "--mic-gain",
     type=Decibels(),
-    default=DEFAULTS.mic_gain,
+    multiple=True,
+    default=(DEFAULTS.mic_gain,),
     show_default=True,
     metavar="DB",
-    help="Level of the microphone.",
+    help="Level of the microphone. Once for all, or for each --mic.",
 )
 @click.option(
     "--beat-gain",
@@ -203,6 +219,12 @@ DEFAULTS = LiveConfig()
     help="Encoding of their text, e.g. gb18030 or cp1250.  [default: found out, and said]",
 )
 @click.option(
+    "--control",
+    metavar="SOCKET|PORT",
+    help="Let other programs pause, seek and move faders, by a Unix socket or a port of this "
+    "machine; docs/control.md has the protocol.",
+)
+@click.option(
     "--plain", is_flag=True, help="Print one line a second and no screen, as without a terminal."
 )
 @click.option(
@@ -212,18 +234,22 @@ DEFAULTS = LiveConfig()
     help="Print one JSON object a second; docs/usage.md says what is in it.",
 )
 def command(
-    models: tuple[str | FoundModel, ...], plain: bool, as_json: bool, **settings: Any
+    models: tuple[str | FoundModel, ...],
+    plain: bool,
+    as_json: bool,
+    control: str | None,
+    **settings: Any,
 ) -> None:
     """Take the voice out of what plays now, and play the rest.
 
     End it with Ctrl-C; a recording is finished and plays. With a file as input and a file as
     output the two line up to the sample.
     """
-    if "mic" in settings["record_stems"] and settings["mic"] is None:
+    if "mic" in settings["record_stems"] and not settings["mic"]:
         raise click.UsageError("there is no microphone to record; expected --mic")
-    if settings["mic_effect"] and settings["mic"] is None:
+    if settings["mic_effect"] and not settings["mic"]:
         raise click.UsageError("there is no microphone for an effect; expected --mic")
-    if settings["score"] and settings["mic"] is None:
+    if settings["score"] and not settings["mic"]:
         raise click.UsageError("there is nobody to score; expected --mic")
     if settings["capture"] is not None and settings["input"] != LOOPBACK:
         raise click.UsageError(f"--capture needs --input {LOOPBACK}")
@@ -235,9 +261,15 @@ def command(
     never_wait_for_readers()
     config = LiveConfig(model=models, tune_process=True, **settings)
     player = LivePlayer(config, events=EventLog(partial(_say, as_json=as_json)))
-    with player, ended_by_signals(player):
+    controlled = _controlled(player, control, as_json=as_json)
+    scores: list[str] = []
+    if config.score:
+        player.on_song_end = partial(_tell_score, player, scores)
+    with player, ended_by_signals(player), controlled:
         player.run(choose_display(player, plain=plain, as_json=as_json))
-    for notice in player.notices:  # once more, where the screen is gone
+    for line in scores:  # once more, where the screen is gone, as are the notices
+        echo(line, err=as_json)
+    for notice in player.notices:
         echo(notice, err=True)
     if lossy := {notice.path for notice in player.notices if notice.lost}:
         raise LossError(
@@ -245,6 +277,29 @@ def command(
             expected="whole files",
             remedy="the lines above say what was silence, and where",
         )
+
+
+def _tell_score(player: LivePlayer, told: list[str], song: Path) -> None:
+    """Say what a song was sung for, and begin anew; of the last one it is said at the end."""
+    now = player.session.song()
+    if now is None or now.path == song:
+        return
+    if (score := player.restart_score()) is not None:
+        told.append(f"{song.name}: {score_line(score)}")
+        player.events.add(told[-1])
+
+
+@contextmanager
+def _controlled(player: LivePlayer, control: str | None, *, as_json: bool) -> Iterator[None]:
+    """Let other programs command the player, if that is asked for."""
+    if control is None:
+        yield
+        return
+    from streamsep.remote.player_control import PlayerControl, where_of
+
+    with PlayerControl(player, where_of(control), player.events.add) as remote:
+        echo(f"control: {remote.address}", err=as_json)
+        yield
 
 
 def _say(event: Event, *, as_json: bool) -> None:

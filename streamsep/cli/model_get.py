@@ -18,7 +18,7 @@ from streamsep.cli.model_import import import_
 from streamsep.cli.progress import ProgressBars
 from streamsep.errors import ModelError
 from streamsep.models import SUFFIX, known_models
-from streamsep.models.fetch import check_address, fetch
+from streamsep.models.fetch import check_address, fetch_by_hash
 from streamsep.models.published import PUBLISHED, PublishedModel, fetch_package
 
 NAMES = ", ".join(PUBLISHED)
@@ -79,7 +79,7 @@ def _get_from_web(url: str, sha256: str, licence: str, yes: bool, options: tuple
     _show(f"{url}, SHA-256 {sha256}", licence or "not said; its maker's terms hold", yes)
     target = _downloads() / _file_name(url)
     with ProgressBars(1) as bars, bars.of(target) as on_progress:
-        fetch(url, sha256, target, on_progress=on_progress)
+        fetch_by_hash(url, sha256, target, on_progress=on_progress)
     try:
         _import([target], licence, options)
     except click.UsageError as error:

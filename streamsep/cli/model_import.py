@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,13 @@ import click
 from streamsep.audio.files.output_folder import make_folder
 from streamsep.audio.files.part_files import whole_file
 from streamsep.cli.echo import echo
-from streamsep.cli.names import Names
+from streamsep.cli.import_options import (
+    OF_SOUND,
+    OF_SPECTRA,
+    OF_STATES,
+    ImportOptions,
+    import_options,
+)
 from streamsep.errors import ModelError
 from streamsep.models import SUFFIX, imported_path, known_models
 from streamsep.models.contracts.mdx import (
@@ -36,6 +42,8 @@ from streamsep.models.contracts.waveform import (
     WaveformParameters,
     is_waveform,
     n_fft_of_spectra,
+    paired_states,
+    stateful_spec,
     waveform_spec,
 )
 from streamsep.models.external_data import as_one_file
@@ -45,93 +53,14 @@ from streamsep.onnx_file import metadata_entry, read_metadata
 from streamsep.separation.backend import OnnxBackend, graph_ports, output_shapes
 from streamsep.separation.graph_ports import FLOAT16, GraphPort, describe_ports
 from streamsep.separation.self_test import run_self_test
-from streamsep.spec import METADATA_KEY, NORMALISATIONS, PADDINGS, ModelSpec
+from streamsep.spec import METADATA_KEY, ModelSpec, StateSpec
 
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
-@dataclass(frozen=True)
-class ImportOptions:
-    """What was said of a model on the command line; None for what wasn't."""
-
-    params: Path | None
-    n_fft: int | None
-    hop: int | None
-    stem: tuple[str, ...] | None
-    compensate: float | None
-    normalised_stft: bool
-    window: int | None
-    context: int | None
-    padding: str | None
-    lookahead: int | None
-    normalise: str | None
-    level: float | None
-    rate: int | None
-    licence: str
-
-
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
-@click.option(
-    "--params",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="UVR's model_data.json, for MDX-Net files that streamsep doesn't know.",
-)
-@click.option(
-    "--stem",
-    type=Names(),
-    metavar="NAME,…",
-    help="What the model estimates, in its order; beat for the music without voice.  "
-    "[default: what is known of it, or vocals]",
-)
-@click.option("--n-fft", type=click.IntRange(2_048, 65_536), metavar="SAMPLES", help="Of spectra.")
-@click.option(
-    "--hop",
-    type=click.IntRange(16, 65_536),
-    metavar="SAMPLES",
-    help="Between frames of spectra; of waveforms the new samples of a run.",
-)
-@click.option(
-    "--compensate", type=click.FloatRange(0.5, 2.0), help="Gain of what it estimates.  [default: 1]"
-)
-@click.option(
-    "--normalised-stft", is_flag=True, help="Its spectra are divided by the root of n_fft."
-)
-@click.option(
-    "--window",
-    type=click.IntRange(64, 4_194_304),
-    metavar="SAMPLES",
-    help="Of waveforms: samples a run, where the graph takes any number.",
-)
-@click.option(
-    "--context",
-    type=click.IntRange(0, 4_194_304),
-    metavar="SAMPLES",
-    help="Of waveforms whose window has an end that is made up: samples before the new ones.",
-)
-@click.option("--padding", type=click.Choice(PADDINGS), help="What that end is made of.")
-@click.option(
-    "--lookahead",
-    type=click.IntRange(0, 4_194_304),
-    metavar="SAMPLES",
-    help="Of waveforms: newest samples that are left out live, at the least.  [default: a quarter "
-    "of the new ones]",
-)
-@click.option(
-    "--normalise",
-    type=click.Choice(NORMALISATIONS),
-    help="Of waveforms: what a window is brought to, by level or to mean 0 and deviation 1.",
-)
-@click.option("--level", type=click.FloatRange(-60, 0), metavar="DB", help="Of --normalise rms.")
-@click.option(
-    "--rate",
-    type=click.IntRange(8_000, 192_000),
-    metavar="HZ",
-    help="Of waveforms. [default: 44100]",
-)
-@click.option("--name", help="What to call it.  [default: as the file]")
-@click.option("--licence", default="", metavar="TEXT", help="Its licence, for models list.")
+@import_options
 def import_(files: tuple[Path, ...], name: str | None, **said: Any) -> None:
     """Take in a model FILE: one exported for streamsep, or one that other programs use.
 
@@ -150,8 +79,10 @@ def import_(files: tuple[Path, ...], name: str | None, **said: Any) -> None:
         name = _free_name(name.removesuffix(SUFFIX))
         content: list[Part] | None = None
         if len(files) > 1:
+            options.only("Spleeter's two files")
             content, spec = _spleeter(files, wholes, name, options.licence)
         elif METADATA_KEY in metadata:
+            options.only("a model exported for streamsep, which says it all")
             spec, wholes[0] = _of_our_own(files[0], wholes[0], metadata, name, options.licence)
         else:
             spec = _of_others(files[0], wholes[0], metadata, name, options)
@@ -218,6 +149,10 @@ def _of_others(
             return _mdx(file, whole, metadata, name, options, inputs[0], outputs[0])
         if is_waveform(inputs[0].shape):
             return _waveform(file, whole, name, options, inputs[0], outputs[0])
+    shapes = [{port.name: port.shape for port in ports} for ports in (inputs, outputs)]
+    states = paired_states(*shapes)
+    if states and len(inputs) == len(outputs) == len(states) + 1:
+        return _stateful(file, name, options, states, inputs, outputs)
     ranks = [sorted(len(port.shape) for port in ports) for ports in (inputs, outputs)]
     if ranks == [[3, 4], [4, 5]]:  # Demucs' network without the transform around it
         (sound, spectrum), (stems, _) = (
@@ -228,7 +163,8 @@ def _of_others(
     raise ModelError(
         f"{file} takes {describe_ports(inputs)} and gives {describe_ports(outputs)}",
         expected="one input and one output, spectra [batch, 4, bins, frames] or sound "
-        "[batch, channels, samples], or both of both, as Demucs' network has",
+        "[batch, channels, samples], or both of both, as Demucs' network has; or sound, and states "
+        "that outputs called next_… carry on",
         remedy="other kinds of models can't be taken in; ask its maker for one of those",
     )
 
@@ -242,8 +178,10 @@ def _mdx(
     taken: GraphPort,
     given: GraphPort,
 ) -> ModelSpec:
+    options.only("a graph of spectra", *OF_SPECTRA)
     known, told_by = _mdx_parameters(whole, metadata, options)
     said: dict[str, Any] = {
+        "n_fft": options.n_fft,
         "stems": options.stem,
         "compensate": options.compensate,
         "hop_length": options.hop,
@@ -294,6 +232,9 @@ def _waveform(
     *,
     spectrum_n_fft: int = 0,
 ) -> ModelSpec:
+    options.only("a graph from sound to stems", *OF_SOUND)
+    if options.level is not None and options.normalise not in (None, "rms"):
+        raise click.UsageError(f"--level goes with --normalise rms, not {options.normalise}")
     said: dict[str, Any] = {
         "stems": options.stem,
         "window": options.window,
@@ -320,6 +261,30 @@ def _waveform(
         origin=f"{file.name}, parameters from its shapes and options",
         licence=options.licence,
         spectrum_n_fft=spectrum_n_fft,
+    )
+
+
+def _stateful(
+    file: Path,
+    name: str,
+    options: ImportOptions,
+    states: tuple[StateSpec, ...],
+    inputs: list[GraphPort],
+    outputs: list[GraphPort],
+) -> ModelSpec:
+    options.only("a graph with states", *OF_STATES)
+    (taken,) = (port for port in inputs if port.name not in {s.input for s in states})
+    (given,) = (port for port in outputs if port.name not in {s.output for s in states})
+    return stateful_spec(
+        name,
+        (taken.name, taken.shape),
+        given.shape,
+        states,
+        WaveformParameters(
+            stems=options.stem, lookahead=options.lookahead, sample_rate=options.rate
+        ),
+        origin=f"{file.name}, parameters from its shapes and options",
+        licence=options.licence,
     )
 
 

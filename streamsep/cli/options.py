@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from streamsep.audio.files.sound_choice import BOTH, CHANNELS
 from streamsep.cli.echo import echo
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
 from streamsep.live.model_probe import choose_for_files
@@ -78,6 +79,20 @@ device_option = click.option(
     default="auto",
     show_default=True,
     help="Where the model runs; cuda fails if it can't be had.",
+)
+
+
+track_option = click.option(
+    "--track",
+    metavar="N|LANGUAGE|TITLE",
+    help="Of a file with several tracks of sound, which.  [default: the one that players take]",
+)
+channel_option = click.option(
+    "--channel",
+    type=click.Choice(CHANNELS),
+    default=BOTH,
+    show_default=True,
+    help="One side of a file's stereo alone, as of karaoke discs with the voice on one side.",
 )
 
 

@@ -22,8 +22,8 @@ from streamsep.remote.hosting import (
     DEFAULT_PORT,
     PartyConfig,
     PartyHost,
-    code_text,
 )
+from streamsep.remote.invitation import code_text
 from streamsep.remote.server import Where
 
 DEFAULTS = LiveConfig()
@@ -61,21 +61,33 @@ DEFAULTS = LiveConfig()
     metavar="DEVICE|null",
     help="Where it plays.",
 )
-@click.option("--mic", metavar="DEVICE|FILE", help="A microphone to sing into, as with live.")
+@click.option(
+    "--mic",
+    multiple=True,
+    metavar="DEVICE|FILE[:left|:right|:N]",
+    help="A microphone to sing into, as with live. May be given again.",
+)
 @click.option(
     "--voice-effects",
     type=click.Choice(VOICE_EFFECTS),
     default=DEFAULTS.voice_effects,
     show_default=True,
-    help="What the microphone's voice gets at first.",
+    help="What the voices get at first.",
 )
 @click.option(
     "--mic-gain",
     type=Decibels(),
-    default=DEFAULTS.mic_gain,
+    multiple=True,
+    default=(DEFAULTS.mic_gain,),
     show_default=True,
     metavar="DB",
-    help="Level of the microphone at first.",
+    help="Level of the microphones at first: once for all, or for each --mic.",
+)
+@click.option(
+    "--score/--no-score",
+    default=True,
+    show_default=True,
+    help="With a microphone: compare who sings with the song's own vocals.",
 )
 @click.option(
     "--guide",
@@ -110,9 +122,10 @@ def command(
     folders: tuple[Path, ...],
     models: tuple[str | FoundModel, ...],
     output: str,
-    mic: str | None,
+    mic: tuple[str, ...],
     voice_effects: str,
-    mic_gain: float,
+    mic_gain: tuple[float, ...],
+    score: bool,
     guide: float | None,
     key: bool,
     device: str,
@@ -139,6 +152,7 @@ def command(
         key=0 if key else None,
         model=models,
         device=device,
+        score=bool(mic) and score,
         tune_process=True,
     )
     party = PartyConfig(

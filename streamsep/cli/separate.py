@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -19,11 +20,19 @@ from streamsep.audio.files.encoding import CODECS, Encoding
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.part_files import remove_leftovers
 from streamsep.audio.files.pipe_input import is_pipe
+from streamsep.audio.files.sound_choice import SoundChoice
 from streamsep.audio.files.sound_writer import DEPTHS
 from streamsep.cli.echo import echo
 from streamsep.cli.names import Names
-from streamsep.cli.options import Decibels, device_option, several_models_option
+from streamsep.cli.options import (
+    Decibels,
+    channel_option,
+    device_option,
+    several_models_option,
+    track_option,
+)
 from streamsep.cli.progress import ProgressBars
+from streamsep.cli.ray_options import RayOptions, ray_options
 from streamsep.cli.sandbox import OPTION, SandboxedCommand, note_progress
 from streamsep.dsp.decibels import to_db
 from streamsep.errors import (
@@ -38,12 +47,12 @@ from streamsep.offline.jobs import SOUND_FORMATS, Job, Template, plan
 from streamsep.offline.made_from import MadeFrom, StemRecords, facts_of, mark_of_all, note_made
 from streamsep.offline.parallel import Stopped, run_parallel
 from streamsep.offline.song_search import find_input_files
+from streamsep.offline.song_states import DONE, TAKEN, TO_DO, song_state
 from streamsep.offline.stem_writer import write_stems
 from streamsep.separation import load_separator, stem_gains
 from streamsep.separation.combination import BLENDS, combined
 from streamsep.separation.per_pair import LAYOUT_WAYS, PairSeparators
 
-TO_DO, DONE, TAKEN = "to do", "done", "taken"
 TRACEBACK = "STREAMSEP_TRACEBACK"  # in the environment: shows where foreign errors come from
 ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
 
@@ -105,6 +114,8 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
     metavar="N",
     help="Files at a time; each takes a core or two and a model's memory.",
 )
+@track_option
+@channel_option
 @click.option("--overwrite", is_flag=True, help="Do again what is done already.")
 @click.option(
     "--json",
@@ -134,6 +145,7 @@ ALL_DEPTHS = sorted({bits for depths in DEPTHS.values() for bits in depths})
     help="A second model, over the first one's beat: the vocals left there go with the others.",
 )
 @device_option
+@ray_options
 def command(
     names: tuple[str, ...],
     output: str | None,
@@ -144,12 +156,15 @@ def command(
     layout: str,
     gain: float,
     parallel: int,
+    track: str | None,
+    channel: str,
     overwrite: bool,
     as_json: bool,
     models: tuple[FoundModel, ...],
     blend: str | None,
     second: FoundModel | None,
     device: str,
+    cluster: RayOptions,
 ) -> None:
     """Split sound files and videos into stems, faster than they play.
 
@@ -168,6 +183,22 @@ def command(
     except ArgumentError as error:
         raise click.UsageError(f"-o or --format: {error}") from error
     encoding = Encoding(int(bits) if bits else None, codec)
+    choice = SoundChoice(track, channel)
+    if cluster.address is not None:
+        if parallel > 1:
+            raise click.UsageError("--jobs is of one machine, --ray of many: leave one out")
+        from streamsep.cli.separate_on_ray import Wanted, separate_on_ray
+
+        alone = {
+            "several models": len(models) > 1 or second is not None,
+            "--layout keep": layout == "keep",
+            "--format stem.m4a": form == "stem.m4a",
+        }
+        cluster.refuse_with([what for what, asked in alone.items() if asked])
+        wanted = Wanted(stems, encoding, choice, gain, overwrite, as_json, models[0], device)
+        separate_on_ray(names, output, form, wanted, cluster)
+        return
+    cluster.refuse_alone()
     found = find_input_files(names)
     songs = found.files
     for suffix in {template.suffix_for(song) for song in songs}:
@@ -183,7 +214,8 @@ def command(
     separator = load()
     jobs = plan(songs, template, stems, separator.stems)
     stem_gains([*{stem for job in jobs for stem in job.targets}], separator.stems)
-    mark, options = mark_of_all(model), {"gain_db": gain, **encoding.facts}
+    mark = mark_of_all(model)
+    options: dict[str, Any] = {"gain_db": gain, **encoding.facts, **choice.facts}
     keeps_layout = layout == "keep"
     options |= {"layout": layout} if keeps_layout else {}
     facts = {job.song.path: facts_of(job.song.path, mark, options) for job in jobs}
@@ -206,7 +238,7 @@ def command(
     )
     for line in found.left_out_lines:
         report.say(line)
-    work = partial(write_stems, encoding=encoding, gain=10 ** (gain / 20))
+    work = partial(write_stems, choice=choice, encoding=encoding, gain=10 ** (gain / 20))
     with report.closing(), ProgressBars(len(todo)) as bars:
 
         def separate(separators: PairSeparators, job: Job, check: Callable[[], None]) -> None:
@@ -234,15 +266,9 @@ def command(
 
 
 def _state(job: Job, facts: MadeFrom | None, records: StemRecords) -> str:
-    """Say whether a song is to be done, is done, or its stems' names are taken by other files."""
-    if facts is None or is_pipe(job.song.path):
+    if is_pipe(job.song.path):
         return TO_DO
-    known = [records.of(target) for target in job.targets.values()]
-    if all(record is not None and record.is_same(facts) for record in known):
-        return DONE
-    pairs = zip(job.targets.values(), known, strict=True)
-    taken = any(record is None and os.path.isfile(target) for target, record in pairs)
-    return TAKEN if taken else TO_DO
+    return song_state(facts, ((os.path.isfile(t), records.of(t)) for t in job.targets.values()))
 
 
 class Report:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from streamsep.audio.devices.microphone import MicrophoneSource
+from streamsep.audio.devices.microphone import (
+    DeviceMicrophone,
+    MicrophoneSource,
+    MicrophoneStream,
+    role_name,
+)
 from streamsep.audio.devices.stream_watch import StreamWatch
 from streamsep.audio.endpoint import DuplexPump, Sink, Source
 from streamsep.audio.files.file_source import FileSource
@@ -18,12 +23,13 @@ from streamsep.audio.files.recorder import Recorder
 from streamsep.audio.files.song_source import Song, SongSource
 from streamsep.dsp.decibels import to_db
 from streamsep.effects.effect_plugins import load_effect
-from streamsep.effects.voice import voice_board
+from streamsep.effects.voice_chain import VoiceChain
 from streamsep.events import EventLog
 from streamsep.live.config import LOOPBACK, NO_LYRICS, LiveConfig, is_file_name
 from streamsep.live.endpoints import (
     LoopbackDevices,
     loopback,
+    microphone_streams,
     open_microphone,
     open_sink,
     open_source,
@@ -35,13 +41,17 @@ from streamsep.live.prepared_stems import PreparedStems
 from streamsep.live.prompter import Prompter
 from streamsep.live.recording import recorded_files, recording, refuse_overwriting
 from streamsep.live.singers_score import scoring
-from streamsep.live.song_files import open_first, song_opener, songs_of
+from streamsep.live.song_files import song_opener, songs_of
+from streamsep.live.song_list import SongList
+from streamsep.live.song_lyrics import SongLyrics
+from streamsep.live.song_mover import SongMover
 from streamsep.live.transport import Transport
-from streamsep.lyrics import Lyrics, find_lyrics, load_lyrics
+from streamsep.lyrics import Lyrics, load_lyrics
 from streamsep.onnx_file import read_metadata
 from streamsep.realtime import LoadedModel, Session
 from streamsep.realtime.guards import GuardWatch
 from streamsep.realtime.interpreter import low_latency_interpreter
+from streamsep.realtime.microphone_lane import mic_name
 from streamsep.realtime.spectrum import Spectrum
 from streamsep.scoring import LiveScore
 from streamsep.separation import Separator, gains_for
@@ -56,12 +66,12 @@ class LiveParts:
     ----------
     session
         Warmed up; ``pump`` calls it for every block.
-    transport
-        Moves within the songs and from one to the next, where the input is files.
+    transport, mover
+        Where the input is files: what moves within them and from one to the next, and its thread.
     switcher
         Knows the models.
-    microphone
-        Open, if there is one.
+    microphones
+        Open ones, by their faders' names.
     recorders
         The last one is told of by screens.
     spectrum
@@ -79,8 +89,10 @@ class LiveParts:
     session: Session
     pump: DuplexPump
     transport: Transport | None
+    mover: SongMover | None
     switcher: ModelSwitcher
-    microphone: MicrophoneSource | None
+    microphones: Mapping[str, MicrophoneSource]
+    voice_effects: list[VoiceChain]
     recorders: list[Recorder]
     spectrum: Spectrum | None
     prompter: Prompter | None
@@ -109,7 +121,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     """
     songs = songs_of(config, events)
     files = _files_to_write(config, songs)
-    lyrics = _lyrics(config, songs, events)
+    lyrics = _named_lyrics(config, events)
     models = open_run_models(config)
     for model in models.models[1:]:
         if isinstance(model, Path):
@@ -120,7 +132,7 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     def prepared(separator: Separator) -> Separator:
         if config.listening != "file":
             return separator
-        return PreparedStems(separator, lambda index, count: played[0].spans(index, count))
+        return PreparedStems(separator, lambda: played[0])
 
     loader = ModelLoader(config, {*models.models, *models.lighter.values()}, say, prepared)
     loaded = loader.load(models.models[0], config.key, models.separator)
@@ -129,11 +141,14 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
     devices = stack.enter_context(loopback(wanted, config.capture, spec, events))
     notices: list[Notice] = []
     stopping = threading.Event()
-    open_song = song_opener(spec, partial(_note, notices, events), stopping.is_set)
+    open_song = song_opener(
+        spec, config.sound_choice, partial(_note, notices, events), stopping.is_set
+    )
     watch = stack.enter_context(StreamWatch(events))
     with ExitStack() as opened:
         if config.listening == "file":
-            first = open_first(songs, open_song, events)
+            playable = SongList(songs, open_song, events)
+            first = playable.open_first()
             if first is not None:
                 opened.callback(first.close)
             played.append(SongSource(spec.sample_rate, spec.channels))
@@ -141,77 +156,93 @@ def build(config: LiveConfig, events: EventLog, stack: ExitStack) -> LiveParts:
         else:
             source = _open_device(config, spec, devices, events, watch)
         opened.callback(source.close)
+        prompter = _prompter(config, lyrics, songs, events)
         sink = _open_sink(config, source, spec, devices, events)
         opened.callback(sink.close)
         pump = DuplexPump(source, sink, device_frames=block, channels=spec.channels)
-        microphone = _open_microphone(config, spec, devices, events, watch)
-        session = _session(config, loaded, pump, microphone, events)
+        streams = microphone_streams(
+            config.microphones,
+            spec,
+            block,
+            output="null" if config.output_file else config.output,
+            devices=devices,
+            events=events,
+            watch=watch,
+        )
+        microphones, voice_effects = _open_microphones(
+            config, stack.enter_context(streams), spec, events
+        )
+        session = _session(config, loaded, pump, microphones, events)
         records = recording(files, session, source, spec, block, overwrite=config.overwrite)
         recorders = stack.enter_context(records)
-        from_start = isinstance(source, SongSource)
-        prompter = Prompter(lyrics, from_start=from_start) if lyrics else None
         score = None
-        if config.score and microphone is not None:
+        if config.score:
             score = stack.enter_context(
-                scoring(loaded.separator, session, {"mic": microphone}, prompter, block)
+                scoring(loaded.separator, session, microphones, prompter, block)
             )
-        stack.enter_context(_listening(microphone, events))
+        for index, microphone in enumerate(microphones.values()):
+            stack.enter_context(_listening(role_name(index), microphone, events))
         stack.enter_context(session)
         if config.tune_process:
             stack.enter_context(low_latency_interpreter())
         opened.pop_all()
-    sung = microphone.notices.all if isinstance(microphone, FileSource) else []
-    transport = None
+    sung = [file for file in microphones.values() if isinstance(file, FileSource)]
+    transport, mover = None, None
     if played:
-        transport = Transport(
-            session,
-            played[0],
-            songs,
-            first,
-            open_song,
-            stems=models.separator.stems,
-            stays=not config.inputs,
-            events=events,
+        stays, names = not config.inputs, models.separator.stems
+        mover = SongMover(
+            session, played[0], playable, first, open_song, stays=stays, events=events
         )
-        stack.callback(transport.close)
+        transport = Transport(mover, session, played[0], playable, stems=names, stays=stays)
+        stack.callback(mover.close)
         stack.callback(stopping.set)
     parts = LiveParts(
         session=session,
         pump=pump,
         transport=transport,
+        mover=mover,
         switcher=ModelSwitcher(
             models.models,
             lambda model: loader.load(model, session.key),
             events,
             lighter=models.lighter,
         ),
-        microphone=microphone,
+        microphones=microphones,
+        voice_effects=voice_effects,
         recorders=recorders,
         spectrum=_spectrum(session, loaded.separator, block),
         prompter=prompter,
-        notices=lambda: notices + sung,
-        guards=_guards(session, source, microphone, block, events),
+        notices=lambda: notices + [notice for file in sung for notice in file.notices.all],
+        guards=_guards(session, source, _streams_of(microphones), block, events),
         score=score,
     )
-    for device in dict.fromkeys((source, microphone, sink)):
+    for device in dict.fromkeys((source, *_streams_of(microphones), sink)):
         if in_use := getattr(device, "in_use", ""):
             events.add(in_use, kind="report")
     _report(parts, models, events)
     return parts
 
 
-def _lyrics(config: LiveConfig, songs: list[Song], events: EventLog) -> Lyrics | None:
-    say = partial(events.add, kind="warning", settings=("lyrics", "lyrics_encoding"))
-    encoding = config.lyrics_encoding
-    if config.lyrics == NO_LYRICS or (config.lyrics is None and not songs):
+def _named_lyrics(config: LiveConfig, events: EventLog) -> Lyrics | None:
+    if config.lyrics is None or config.lyrics == NO_LYRICS:
         return None
-    if config.lyrics is not None:
-        return load_lyrics(config.lyrics, encoding=encoding, say=say)
-    found = find_lyrics(songs[0].path, encoding=encoding, say=say)
-    if found is None:
+    say = partial(events.add, kind="warning", settings=("lyrics_encoding",))
+    return load_lyrics(config.lyrics, encoding=config.lyrics_encoding, say=say)
+
+
+def _prompter(
+    config: LiveConfig, named: Lyrics | None, songs: list[Song], events: EventLog
+) -> Prompter | None:
+    """Return what shows lyrics, those that were named or those of songs; None without any."""
+    from_files = config.listening == "file"
+    if named is not None:
+        return Prompter(named, from_start=from_files)
+    if config.lyrics == NO_LYRICS or not from_files:
         return None
-    events.add(f"lyrics: {found.origin}", kind="report", settings=("lyrics",))
-    return found.lyrics
+    lyrics_of = SongLyrics(config.lyrics_encoding, events)
+    if len(songs) == 1 and lyrics_of(songs[0].path) is None:
+        return None
+    return Prompter(lyrics_of, from_start=True)
 
 
 def _note(notices: list[Notice], events: EventLog, notice: Notice) -> None:
@@ -225,9 +256,8 @@ def _files_to_write(config: LiveConfig, songs: list[Song]) -> dict[Path, str]:
     """Return what is to be written, each file with its bus; none of it is what is played."""
     played = {config.output_file: "mix"} if config.output_file else {}
     recorded = recorded_files(config.record, config.record_stems) if config.record else {}
-    inputs = [song.path for song in songs]
-    if config.mic is not None and is_file_name(config.mic):
-        inputs.append(Path(config.mic))
+    names = [choice.device for choice in config.microphones]
+    inputs = [song.path for song in songs] + [Path(name) for name in names if is_file_name(name)]
     refuse_overwriting([*played, *recorded], inputs)
     return played | recorded
 
@@ -262,7 +292,7 @@ def _session(
     config: LiveConfig,
     loaded: LoadedModel,
     pump: DuplexPump,
-    microphone: MicrophoneSource | None,
+    microphones: Mapping[str, MicrophoneSource],
     events: EventLog,
 ) -> Session:
     session = Session(
@@ -270,7 +300,7 @@ def _session(
         device_frames=config.block,
         slack=loaded.slack,
         gains=gains_for(config.stem, loaded.separator.stems),
-        microphone=microphone,
+        microphones=list(microphones.values()),
         key=loaded.key,
         effects_delay=loaded.effects_delay,
         device_in=pump.device_in,
@@ -280,36 +310,38 @@ def _session(
     session.drift_ppm, session.device_latency = pump.drift_ppm, pump.device_latency
     if config.guide is not None:
         session.set_gain("guide", to_db(config.guide / 100.0))
-    for fader in ("beat", "mic", "master"):
+    for fader in ("beat", "master"):
         session.set_gain(fader, getattr(config, f"{fader}_gain"))
+    for name, choice in zip(microphones, config.microphones, strict=True):
+        session.set_gain(name, choice.gain_db)
     return session
 
 
-def _open_microphone(
+def _open_microphones(
     config: LiveConfig,
+    streams: Mapping[str, MicrophoneStream],
     spec: SeparatorSpec,
-    devices: LoopbackDevices | None,
     events: EventLog,
-    watch: StreamWatch,
-) -> MicrophoneSource | None:
-    if config.mic is None:
-        return None
-    more = [load_effect(wish) for wish in config.mic_effect]
-    say = partial(_say_of, "microphone", events)
-    effect = voice_board(config.voice_effects, spec.sample_rate, *more, say=say)
-    delay = effect.settle(spec.channels, config.block) if effect and more else 0
-    return open_microphone(
-        config.mic,
-        spec,
-        config.block,
-        effect,
-        effect_delay=delay,
-        channel=config.mic_channel,
-        output=_output(config),
-        devices=devices,
-        events=events,
-        watch=watch,
-    )
+) -> tuple[dict[str, MicrophoneSource], list[VoiceChain]]:
+    """Open the microphones, by their faders' names, and return their effects too."""
+    found: dict[str, MicrophoneSource] = {}
+    effects: list[VoiceChain] = []
+    for index, choice in enumerate(config.microphones):
+        more = [load_effect(wish) for wish in config.mic_effect]
+        say = partial(_say_of, role_name(index), events)
+        effect = VoiceChain(choice.voice_effects, spec.sample_rate, *more, say=say)
+        delay = effect.settle(spec.channels, config.block)
+        effects.append(effect)
+        found[mic_name(index)] = open_microphone(
+            choice, streams, spec, config.block, effect, effect_delay=delay, events=events
+        )
+    return found, effects
+
+
+def _streams_of(microphones: Mapping[str, MicrophoneSource]) -> list[MicrophoneStream]:
+    """Return the devices' streams that microphones are on, each once."""
+    streams = [m.stream for m in microphones.values() if isinstance(m, DeviceMicrophone)]
+    return list(dict.fromkeys(streams))
 
 
 def _say_of(whose: str, events: EventLog, text: str) -> None:
@@ -319,30 +351,30 @@ def _say_of(whose: str, events: EventLog, text: str) -> None:
 def _guards(
     session: Session,
     source: Source,
-    microphone: MicrophoneSource | None,
+    streams: Sequence[MicrophoneStream],
     block: int,
     events: EventLog,
 ) -> GuardWatch:
-    devices = {"input": source, "microphone": microphone}
+    devices: dict[str, Sequence[object]] = {"input": [source], "microphone": streams}
     # Of files their readers tell.
-    session.device_bad_samples = lambda name: getattr(devices.get(name), "bad_samples", 0)
+    session.device_bad_samples = lambda name: sum(
+        getattr(device, "bad_samples", 0) for device in devices.get(name, ())
+    )
     block_s = block / session.latency.sample_rate
     return GuardWatch(lambda: session.bad_samples, session.limiter, block_s, events)
 
 
 @contextmanager
-def _listening(microphone: MicrophoneSource | None, events: EventLog) -> Iterator[None]:
-    """Have the microphone open; what went wrong with it is said at the end, not raised."""
-    if microphone is None:
-        yield
-        return
+def _listening(role: str, microphone: MicrophoneSource, events: EventLog) -> Iterator[None]:
+    """Have a microphone open; what went wrong with it is said at the end, not raised."""
     try:
         microphone.start()
         yield
     finally:
         microphone.close()
         if microphone.fault is not None:
-            events.add(f"microphone: silent since it failed ({microphone.fault})", kind="warning")
+            line = f"{role}: silent since it failed ({microphone.fault})"
+            events.add(line, kind="warning")
 
 
 def _spectrum(session: Session, separator: Separator, block: int) -> Spectrum | None:
@@ -360,8 +392,8 @@ def _report(parts: LiveParts, models: RunModels, events: EventLog) -> None:
         events.add(str(models.choice), kind="report")
     elif schedule := getattr(models.separator, "schedule", None):
         events.add(f"{models.separator.spec.name} {schedule}", kind="report")
-    if parts.microphone is not None:
+    for index, microphone in enumerate(parts.microphones.values()):
         latency = parts.session.latency
-        voice = parts.microphone.latency + latency.device_out
-        line = f"microphone: {latency.ms(voice):.0f} ms from voice to output"
+        voice = microphone.latency + latency.device_out
+        line = f"{role_name(index)}: {latency.ms(voice):.0f} ms from voice to output"
         events.add(line, kind="report")

@@ -6,8 +6,10 @@ import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from streamsep.audio.files.playlist import is_playlist
+from streamsep.audio.files.sound_choice import BOTH, WHOLE, SoundChoice
 from streamsep.audio.files.sound_writer import FORMATS
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
 from streamsep.dsp.voice_channel import AUTO as AUTO_CHANNEL
@@ -15,10 +17,12 @@ from streamsep.dsp.voice_channel import channel_number
 from streamsep.effects.key import HIGHEST, LOWEST
 from streamsep.effects.voice import VOICE_EFFECTS
 from streamsep.errors import ArgumentError
+from streamsep.live.microphone_choice import MicrophoneChoice, choose_microphones
 from streamsep.live.model_choice import Listening
 from streamsep.models import FoundModel
 from streamsep.models.quality import AUTO, place_of_auto
 from streamsep.realtime.latency import DEFAULT_SLACK
+from streamsep.realtime.microphone_lane import mic_number
 
 NO_LYRICS = Path("none")
 LOOPBACK = "loopback"  # the input that is what other programs play
@@ -45,6 +49,10 @@ def is_file_name(name: str) -> bool:
     return name == "-" or known or "/" in name or there
 
 
+def _each(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveConfig:
     """What a `LivePlayer` plays, and how; named as the options of ``streamsep live`` are.
@@ -55,6 +63,9 @@ class LiveConfig:
         A device by name or number, ``mic`` for the system's default, ``loopback`` for what other
         programs play, or a sound file or a playlist. Several files play one after the other; with
         none, ``()``, there is silence until `LivePlayer.play` brings a song, and between songs.
+    track, channel
+        Of input files: which of their tracks of sound, by number, language or title, and whether
+        their ``left`` or ``right`` side alone, as of karaoke discs.
     capture
         With ``loopback``: the running player that is moved there, by name, program or number.
     output
@@ -62,8 +73,8 @@ class LiveConfig:
     record
         A sound file to record to besides.
     record_stems
-        What to record: ``mix``, ``mic``, ``beat`` or stems of the model, each but the mix in a
-        file of its own, FILE.NAME.suffix.
+        What to record: ``mix``, ``mic``, ``mic2``, ``beat`` or stems of the model, each but the
+        mix in a file of its own, FILE.NAME.suffix.
     overwrite
         Whether recordings replace older ones of their name; else they get a number.
     stem
@@ -73,15 +84,18 @@ class LiveConfig:
         Percent of the vocals to be heard with the beat; None for what the stem says.
     key
         Semitones by which the song is moved; None leaves out what could change it.
-    mic, voice_effects
-        A microphone to sing along, as ``input``, and what its voice gets.
+    mic
+        A microphone to sing along, as ``input``, or several; each may end in ``:left``,
+        ``:right`` or another of its channels: two voices of one device are opened once.
+    voice_effects
+        What all their voices get, or each one's.
     mic_channel
-        Which of its channels the voice is on: ``auto`` for all that hold sound, ``mix``, ``left``,
-        ``right`` or a number; of a file ``auto`` leaves both as they are.
+        Which channel the voice is on where ``mic`` doesn't say: ``auto`` for all that hold sound,
+        ``mix``, ``left``, ``right`` or a number; of a file ``auto`` leaves both as they are.
     effect, mic_effect
         Plugins on the beat and on the microphone.
     beat_gain, mic_gain, master_gain
-        In dB.
+        In dB; of microphones one for all or one each.
     model
         A built-in or imported model's name, a file, or several of these to change between;
         ``auto`` chooses a built-in one by the input and the machine.
@@ -112,6 +126,8 @@ class LiveConfig:
     """
 
     input: str | tuple[str, ...] = "mic"
+    track: str | None = None
+    channel: str = BOTH
     capture: str | None = None
     output: str = "speakers"
     record: Path | None = None
@@ -120,13 +136,13 @@ class LiveConfig:
     stem: str = "beat"
     guide: float | None = None
     key: int | None = None
-    mic: str | None = None
+    mic: str | tuple[str, ...] | None = None
     mic_channel: str = AUTO_CHANNEL
-    voice_effects: str = "room"
+    voice_effects: str | tuple[str, ...] = "room"
     effect: tuple[str, ...] = ()
     mic_effect: tuple[str, ...] = ()
     beat_gain: float = 0.0
-    mic_gain: float = 0.0
+    mic_gain: float | tuple[float, ...] = 0.0
     master_gain: float = 0.0
     model: str | FoundModel | tuple[str | FoundModel, ...] = AUTO
     low_latency: bool = False
@@ -141,6 +157,8 @@ class LiveConfig:
 
     def __post_init__(self) -> None:
         """Take paths for names and names for paths, and refuse what can't be."""
+        if isinstance(self.track, int):
+            object.__setattr__(self, "track", str(self.track))
         for name in ("output", "mic"):
             if isinstance(getattr(self, name), Path):
                 object.__setattr__(self, name, str(getattr(self, name)))
@@ -155,18 +173,23 @@ class LiveConfig:
                 remedy="leave the others out, or give the path of a file as ./NAME",
                 settings=("input",),
             )
+        if isinstance(self.mic, list | tuple):
+            object.__setattr__(self, "mic", tuple(map(str, self.mic)) or None)
+        for name in ("mic", "mic_gain", "voice_effects"):  # one for all is no list
+            if len(_each(getattr(self, name))) == 1:
+                object.__setattr__(self, name, _each(getattr(self, name))[0])
         for name in ("record", "lyrics"):
             if isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, Path(getattr(self, name)))
         for name, (low, high) in RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not low <= value <= high:
-                raise ArgumentError(
-                    f"{name} is {value}",
-                    expected=f"{low:g} to {high:g}",
-                    remedy="choose a value in this range",
-                    settings=(name,),
-                )
+            for value in _each(getattr(self, name)):
+                if value is not None and not low <= value <= high:
+                    raise ArgumentError(
+                        f"{name} is {value}",
+                        expected=f"{low:g} to {high:g}",
+                        remedy="choose a value in this range",
+                        settings=(name,),
+                    )
         self._check_together()
 
     def _check_together(self) -> None:
@@ -184,13 +207,14 @@ class LiveConfig:
                 remedy="give it in seconds, or leave it out",
                 settings=("seconds",),
             )
-        if self.voice_effects not in VOICE_EFFECTS:
-            raise ArgumentError(
-                f"no voice effects are called {self.voice_effects!r}",
-                expected=", ".join(VOICE_EFFECTS),
-                remedy="choose one of these",
-                settings=("voice_effects",),
-            )
+        for effects in _each(self.voice_effects):
+            if effects not in VOICE_EFFECTS:
+                raise ArgumentError(
+                    f"no voice effects are called {effects!r}",
+                    expected=", ".join(VOICE_EFFECTS),
+                    remedy="choose one of these",
+                    settings=("voice_effects",),
+                )
         try:
             channel_number(self.mic_channel)
         except ValueError as error:
@@ -207,22 +231,48 @@ class LiveConfig:
                 remedy="choose that, or capture nothing",
                 settings=("input", "capture"),
             )
-        sung = [n for n in ("record_stems", "mic_effect", "score") if self._wants_microphone(n)]
-        if sung and self.mic is None:
+        chosen = [n for n in ("track", "channel") if getattr(self, n) not in (None, BOTH)]
+        if self.sound_choice != WHOLE and self.listening != "file":
+            raise ArgumentError(
+                f"the input {self.input!r} has no tracks or sides to choose from",
+                expected="a file as input",
+                remedy="name one, or leave that out",
+                settings=("input", *chosen),
+            )
+        there = len(self.microphones)  # which raises what is wrong with them
+        sung = [n for n in ("record_stems", "mic_effect", "score") if self._voices(n) > there]
+        if sung:
             raise ArgumentError(
                 "there is no microphone to record, to send through effects or to score",
-                expected="one",
+                expected="one" if there == 0 else f"one of {there}",
                 remedy="name it, or leave that out",
                 settings=("mic", *sung),
             )
 
-    def _wants_microphone(self, name: str) -> bool:
-        return "mic" in self.record_stems if name == "record_stems" else bool(getattr(self, name))
+    def _voices(self, name: str) -> int:
+        """Return how many microphones a setting asks for."""
+        if name == "record_stems":
+            return max((mic_number(stem) or 0 for stem in self.record_stems), default=0)
+        return int(bool(getattr(self, name)))
+
+    @property
+    def microphones(self) -> tuple[MicrophoneChoice, ...]:
+        """Those of ``mic``, with what each one's voice gets."""
+        if self.mic is None:
+            return ()
+        return choose_microphones(
+            _each(self.mic), self.mic_channel, _each(self.mic_gain), _each(self.voice_effects)
+        )
 
     @property
     def named_models(self) -> tuple[str | FoundModel, ...]:
         """What ``model`` holds, one by one; the first one plays."""
         return self.model if isinstance(self.model, tuple) else (self.model,)
+
+    @property
+    def sound_choice(self) -> SoundChoice:
+        """Of ``track`` and ``channel``."""
+        return SoundChoice(self.track, self.channel)
 
     @property
     def listening(self) -> Listening:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 from streamsep.audio.capture.null_sink import Loopback, put_back_leftovers
 from streamsep.audio.capture.virtual_cable import VirtualCable
 from streamsep.audio.devices.device_list import DeviceInfo, find_device, share_a_clock
-from streamsep.audio.devices.microphone import DeviceMicrophone, Effect, MicrophoneSource
+from streamsep.audio.devices.microphone import (
+    DeviceMicrophone,
+    Effect,
+    MicrophoneSource,
+    MicrophoneStream,
+    role_name,
+)
 from streamsep.audio.devices.portaudio import DeviceInput, DeviceOutput
 from streamsep.audio.devices.stream_watch import StreamWatch, refuse_hearing_ourselves
 from streamsep.audio.endpoint import Sink, Source, TimerSink
@@ -23,6 +29,7 @@ from streamsep.dsp.voice_channel import AUTO, VoiceChannel, channel_number
 from streamsep.errors import ArgumentError, DeviceError
 from streamsep.events import EventLog
 from streamsep.live.config import LOOPBACK, is_file_name
+from streamsep.live.microphone_choice import MicrophoneChoice
 from streamsep.spec import SeparatorSpec
 from streamsep.types import Float32
 
@@ -103,48 +110,101 @@ def _tell(events: EventLog, notice: Notice) -> None:
     events.add(str(notice))
 
 
+@contextmanager
+def microphone_streams(
+    choices: Sequence[MicrophoneChoice],
+    spec: SeparatorSpec,
+    block: int,
+    *,
+    output: str,
+    devices: LoopbackDevices | None,
+    events: EventLog,
+    watch: StreamWatch,
+) -> Iterator[dict[str, MicrophoneStream]]:
+    """Open the devices among some microphones, each once; they are closed at the end.
+
+    Returns them by the name that the user gave. Two on one device are left and right of it.
+
+    Raises
+    ------
+    ArgumentError
+        If two are the same voice.
+    DeviceError
+        If one isn't there or can't be used.
+    """
+    found: dict[DeviceInfo, list[MicrophoneChoice]] = {}
+    for choice in choices:
+        if not is_file_name(choice.device):
+            found.setdefault(find_device(choice.device, "input"), []).append(choice)
+    with ExitStack() as stack:
+        streams: dict[str, MicrophoneStream] = {}
+        for index, (device, voices) in enumerate(found.items()):
+            role = role_name(index)
+            _refuse_same_voice(device, voices)
+            if output != "null":
+                played_on = _find_output(output, devices)
+                refuse_hearing_ourselves({role: device}, played_on, settings={role: "mic"})
+            stream = MicrophoneStream(
+                device,
+                [voice.channel for voice in voices],
+                sample_rate=spec.sample_rate,
+                device_frames=block,
+                events=events,
+                role=role,
+                silent=partial(watch.hears_us, role),
+            )
+            stack.callback(stream.close)
+            streams |= dict.fromkeys((voice.device for voice in voices), stream)
+        yield streams
+
+
+def _refuse_same_voice(device: DeviceInfo, voices: Sequence[MicrophoneChoice]) -> None:
+    """Refuse two names for one voice: it would be heard twice as loud, and scored twice."""
+    channels = [voice.channel for voice in voices]
+    if len(set(channels)) < len(channels):
+        names = " and ".join(repr(voice.device) for voice in voices)
+        raise ArgumentError(
+            f"{names} are one device, '{device.name}'",
+            expected="each voice once",
+            remedy=f"say which channel each is on: {voices[0].device}:left and "
+            f"{voices[0].device}:right",
+            settings=("mic",),
+        )
+
+
 def open_microphone(
-    name: str,
+    choice: MicrophoneChoice,
+    streams: Mapping[str, MicrophoneStream],
     spec: SeparatorSpec,
     block: int,
     effect: Effect | None,
     *,
     effect_delay: int,
-    channel: str,
-    output: str,
-    devices: LoopbackDevices | None,
     events: EventLog,
-    watch: StreamWatch,
 ) -> MicrophoneSource:
-    """Open the microphone of a name, with its effects.
+    """Open a microphone, a voice of one of these streams or a file, with its effects.
 
     Raises
     ------
-    AudioFileError, DeviceError
-        If it isn't there or can't be used.
+    AudioFileError
+        If the file isn't there or can't be used.
     """
-    if is_file_name(name):
+    if choice.device not in streams:
         return FileSource(
-            STDIN if name == "-" else Path(name),
+            STDIN if choice.device == "-" else Path(choice.device),
             sample_rate=spec.sample_rate,
             channels=spec.channels,
-            effect=_of_channel(channel, spec, effect),
+            effect=_of_channel(choice.channel, spec, effect),
             on_notice=partial(_tell, events),
         )
-    device = find_device(name, "input")
-    if output != "null":
-        played_on = _find_output(output, devices)
-        refuse_hearing_ourselves({"microphone": device}, played_on, settings={"microphone": "mic"})
     return DeviceMicrophone(
-        device,
+        streams[choice.device],
         sample_rate=spec.sample_rate,
         channels=spec.channels,
         device_frames=block,
         effect=effect,
         effect_delay=effect_delay,
-        events=events,
-        silent=partial(watch.hears_us, "microphone"),
-        channel=channel,
+        channel=choice.channel,
     )
 
 
@@ -157,7 +217,7 @@ def _of_channel(channel: str, spec: SeparatorSpec, effect: Effect | None) -> Eff
             f"a file as microphone has no channel {channel}",
             expected=f"1 to {spec.channels}, left and right",
             remedy="choose one of these",
-            settings=("mic_channel",),
+            settings=("mic", "mic_channel"),
         )
     voice = VoiceChannel(spec.channels, spec.sample_rate, channel)
 

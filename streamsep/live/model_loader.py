@@ -13,6 +13,7 @@ from streamsep.live.model_probe import open_model
 from streamsep.models import FoundModel
 from streamsep.realtime import LoadedModel
 from streamsep.realtime.latency import buffering_samples
+from streamsep.realtime.microphone_lane import mic_number
 from streamsep.realtime.mix_bus import OWN_BUSES
 from streamsep.separation import Separator, gains_for
 from streamsep.separation.with_effects import SeparatorWithEffects, StemEffect
@@ -107,7 +108,8 @@ class ModelLoader:
 
     def _check_stems(self, separator: Separator, played: Separator) -> None:
         """Refuse stems that the model doesn't tell apart, or that effects make one of."""
-        for name in {self._config.stem, *self._config.record_stems}.difference(OWN_BUSES):
+        wanted = {self._config.stem, *self._config.record_stems}.difference(OWN_BUSES)
+        for name in (each for each in wanted if mic_number(each) is None):
             gains_for(name, separator.stems)
             try:
                 gains_for(name, played.stems)

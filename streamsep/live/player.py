@@ -13,7 +13,8 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from streamsep.audio.files.notices import Notice
-from streamsep.errors import first_line
+from streamsep.effects.voice import VOICE_EFFECTS
+from streamsep.errors import ArgumentError, first_line
 from streamsep.events import EventLog
 from streamsep.live.build import LiveParts, build
 from streamsep.live.config import LiveConfig
@@ -208,12 +209,12 @@ class LivePlayer(SongControls):
 
     def _pump(self) -> None:
         parts = self._parts
-        session, transport = parts.session, parts.transport
+        session, mover = parts.session, parts.mover
         try:
             parts.pump.run(
                 session.process_block,
                 self._stopping,
-                tail=session.latency.session if transport is None else 0,
+                tail=session.latency.session if mover is None else 0,
                 read_ahead=self._begin,
                 held=lambda: session.held,
             )
@@ -224,9 +225,9 @@ class LivePlayer(SongControls):
             self._begun.set()
 
     def _begin(self) -> None:
-        if (transport := self._parts.transport) is not None:
-            transport.on_song_end = lambda song: self.on_song_end(song)
-            transport.begin(self._stopping)
+        if (mover := self._parts.mover) is not None:
+            mover.on_song_end = lambda song: self.on_song_end(song)
+            mover.begin(self._stopping)
         self._begun.set()
 
     def _watch(self) -> None:
@@ -236,8 +237,8 @@ class LivePlayer(SongControls):
         try:
             while not wait_for([self._running], WATCH_S).done:
                 session.check()
-                if parts.transport is not None and parts.transport.fault is not None:
-                    raise parts.transport.fault
+                if parts.mover is not None and parts.mover.fault is not None:
+                    raise parts.mover.fault
                 if seconds is not None and session.seconds >= seconds:
                     self._stopping.set()
                 parts.switcher.watch(session)
@@ -285,7 +286,7 @@ class LivePlayer(SongControls):
         ----------
         fader
             ``vocals`` (or ``guide``: what is heard of them), ``beat`` (the song, by any of its
-            names), ``mic`` or ``master``.
+            names), ``mic``, ``mic 2`` or ``master``.
         db
             Its gain.
 
@@ -316,7 +317,37 @@ class LivePlayer(SongControls):
     @property
     def has_microphone(self) -> bool:
         """Whether somebody may sing along."""
-        return self._parts.microphone is not None
+        return bool(self._parts.microphones)
+
+    @property
+    def voice_effects(self) -> str | None:
+        """What the first microphone's voice gets; None without one."""
+        effects = self._parts.voice_effects
+        return effects[0].preset if effects else None
+
+    def set_voice_effects(self, preset: str) -> None:
+        """Give the voices of all microphones other effects, faded in; plugins stay.
+
+        Parameters
+        ----------
+        preset
+            See `LiveConfig.voice_effects`.
+
+        Raises
+        ------
+        ArgumentError
+            If there are none of this name.
+        EffectError
+            If the extra that effects need is missing.
+        """
+        if preset not in VOICE_EFFECTS:
+            raise ArgumentError(
+                f"no voice effects are called {preset!r}",
+                expected=", ".join(VOICE_EFFECTS),
+                remedy="choose one of these",
+            )
+        for effects in self._parts.voice_effects:
+            effects.choose(preset)
 
     @property
     def from_file(self) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from streamsep.audio.files.song_source import Song, Span
+from streamsep.audio.files.song_source import Song, SongSource, Span
 from streamsep.audio.files.stem_files import StemFiles
 from streamsep.dsp.delay import DelayLine
 from streamsep.errors import ArgumentError, AudioFileError
@@ -18,9 +18,8 @@ from streamsep.stem_names import canonical_stem
 from streamsep.types import Float32
 
 FADE_S = 0.1
-
-# Given a sample of all that was fed, and a number: what these samples are, span by span.
-FindSpans = Callable[[int, int], list[Span]]
+# Readers begin at what is read of a song, which is due later by a model's delay.
+SOON_S = 20.0
 
 
 def check_stems(stems: Mapping[str, Path], names: tuple[str, ...]) -> dict[str, Path]:
@@ -70,12 +69,12 @@ class PreparedStems:
     ----------
     separator
         The model; becomes this one's own.
-    spans
-        Tells what is fed.
+    songs
+        Asked for what the session is fed from, once it runs.
     """
 
-    def __init__(self, separator: Separator, spans: FindSpans) -> None:
-        self._separator, self._spans = separator, spans
+    def __init__(self, separator: Separator, songs: Callable[[], SongSource]) -> None:
+        self._separator, self._songs = separator, songs
         spec, size = separator.spec, separator.block_size
         self._delay = DelayLine(spec.channels, separator.delay, size)
         self._mixture = np.zeros((spec.channels, size), np.float32)
@@ -139,8 +138,10 @@ class PreparedStems:
             return
         size, delay = self.block_size, self._separator.delay
         first = max(self._position - delay, self._begun)
-        spans = self._spans(first, self._position + size - first)
-        if before := first - (self._position - delay):
+        songs = self._songs()
+        spans = songs.spans(first, self._position + size - first)
+        before = first - (self._position - delay)
+        if before:
             spans = [Span(None, 0, before), *spans]
         if self._asks_the_model(spans):
             if not self._runs:
@@ -155,36 +156,47 @@ class PreparedStems:
             count = min(count, size - start)
             if count <= 0:
                 break
-            self._give(song, sample, slice(start, start + count), out)
+            where = slice(start, start + count)
+            self._give(song, sample, where, songs.fades(first - before + start, count), out)
             start += count
 
     def _asks_the_model(self, spans: list[Span]) -> bool:
         """Say whether anything from what is due to what is new has to come from the model."""
         fading = self._by_model is not None and self._faded < self._fade
-        return any(
-            song is not None and ((fading and song is self._by_model) or not _reader(song, sample))
-            for song, sample, count in spans
-        )
+        asks = False
+        for song, sample, _ in spans:
+            if song is not None and self._reader(song, sample) is None:
+                song.asks = song.asks or self._lacks(song, sample)
+                asks = True
+            asks = asks or (fading and song is self._by_model)
+        return asks
 
-    def _give(self, song: Song | None, sample: int, where: slice, out: Float32) -> None:
-        """Put the stems of one span where they belong, over the model's."""
-        reader = None if song is None else _reader(song, sample)
+    def _give(
+        self,
+        song: Song | None,
+        sample: int,
+        where: slice,
+        fades: Float32 | None,
+        out: Float32,
+    ) -> None:
+        """Put the stems of one span where they belong, over the model's, faded as the song is."""
+        reader = None if song is None else self._reader(song, sample)
         if song is None and not self._runs:  # silence, and the end of what was before it
             np.copyto(out[-1][:, where], self._mixture[:, where])
         elif reader is None:
             self._by_model, self._faded = song, 0
         elif self._by_model is song and self._faded < self._fade:
-            self._read(reader, sample, where)
+            self._read(reader, sample, where, fades)
             new, old, count = self._files[..., where], out[..., where], where.stop - where.start
             ramp = (np.arange(1, count + 1, dtype=np.float32) + self._faded) / self._fade
             old += (new - old) * np.minimum(ramp, np.float32(1.0))
             self._faded += count
         else:
             self._by_model = None
-            self._read(reader, sample, where)
+            self._read(reader, sample, where, fades)
             np.copyto(out[..., where], self._files[..., where])
 
-    def _read(self, reader: StemFiles, sample: int, where: slice) -> None:
+    def _read(self, reader: StemFiles, sample: int, where: slice, fades: Float32 | None) -> None:
         """Read the stems of one span; one is what the others leave."""
         reader.pass_to(sample)
         rest = next(i for i, name in enumerate(self.stems) if name not in reader.names)
@@ -192,11 +204,24 @@ class PreparedStems:
         np.copyto(left, self._mixture[:, where])
         for index, name in enumerate(self.stems):
             if index != rest:
-                reader.read(name, self._files[index][:, where])
-                np.subtract(left, self._files[index][:, where], out=left)
+                stem = self._files[index][:, where]
+                reader.read(name, stem)
+                if fades is not None:
+                    np.multiply(stem, fades, out=stem)
+                np.subtract(left, stem, out=left)
         reader.step(where.stop - where.start)
 
+    def _reader(self, song: Song, sample: int) -> StemFiles | None:
+        """Return what reads the stems of a song from a sample on, if anything does."""
+        for reader in song.readers:
+            if reader.files is song.stems and reader.reaches(sample) and reader.claim(self):
+                return reader
+        return None
 
-def _reader(song: Song, sample: int) -> StemFiles | None:
-    """Return what reads the stems of a song from a sample on, if anything does."""
-    return next((reader for reader in song.readers if reader.reaches(sample)), None)
+    def _lacks(self, song: Song, sample: int) -> bool:
+        """Say whether a song has stems, and nothing that will read them soon."""
+        soon = sample + SOON_S * self.spec.sample_rate
+        return bool(song.stems) and not any(
+            reader.files is song.stems and sample <= reader.at < soon and reader.claim(self)
+            for reader in song.readers
+        )

@@ -21,7 +21,9 @@ from streamsep.spec import SeparatorSpec
 def recorded_files(path: Path, buses: Sequence[str]) -> dict[Path, str]:
     """Name the files of a recording, each with its bus."""
     return {
-        path if bus == "mix" else path.with_name(f"{path.stem}.{bus}{path.suffix}"): bus
+        path
+        if bus == "mix"
+        else path.with_name(f"{path.stem}.{bus.replace(' ', '')}{path.suffix}"): bus
         for bus in buses
     }
 

@@ -11,10 +11,10 @@ from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.pipe_input import STDIN
 from streamsep.audio.files.playlist import is_playlist, read_playlist
 from streamsep.audio.files.song_source import Song
-from streamsep.errors import AudioFileError, StreamsepError
+from streamsep.audio.files.sound_choice import SoundChoice
 from streamsep.events import EventLog
 from streamsep.live.config import LiveConfig
-from streamsep.live.transport import OpenSong
+from streamsep.live.song_list import OpenSong
 from streamsep.spec import SeparatorSpec
 
 
@@ -43,7 +43,10 @@ def songs_of(config: LiveConfig, events: EventLog) -> list[Song]:
 
 
 def song_opener(
-    spec: SeparatorSpec, on_notice: Callable[[Notice], object], stopping: Callable[[], bool]
+    spec: SeparatorSpec,
+    choice: SoundChoice,
+    on_notice: Callable[[Notice], object],
+    stopping: Callable[[], bool],
 ) -> OpenSong:
     """Return what opens a file for a model, and gives up waiting for a pipe when it is to stop."""
 
@@ -56,45 +59,10 @@ def song_opener(
             path,
             sample_rate=spec.sample_rate,
             channels=spec.channels,
+            choice=choice,
             on_notice=on_notice,
             begin_at=start,
             waiting=go_on,
         )
 
     return open_song
-
-
-def open_first(songs: list[Song], open_song: OpenSong, events: EventLog) -> FileSource | None:
-    """Open the first song that can be read; those before it are left out, and named.
-
-    Raises
-    ------
-    AudioFileError
-        If there are songs, and none of them can be read.
-    """
-    faults: list[StreamsepError] = []
-    say = partial(events.add, kind="warning")
-    while songs:
-        song = songs[0]
-        try:
-            file = open_song(song.path, 0)
-        except StreamsepError as error:
-            faults.append(error)
-            del songs[0]
-            continue
-        song.duration_s, song.is_pipe = file.duration_s, file.is_pipe
-        for fault in faults:
-            say(f"left out: {fault}")
-        return file
-    if len(faults) > 1:
-        for fault in faults:
-            say(f"left out: {fault}")
-        raise AudioFileError(
-            f"none of {len(faults)} files can be played",
-            expected="at least one that can be read as sound",
-            remedy="the lines above say what is wrong with each",
-            settings=("input",),
-        )
-    if faults:
-        raise faults[0]
-    return None

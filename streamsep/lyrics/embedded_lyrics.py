@@ -66,8 +66,11 @@ def _candidates(
             if frame.type == LYRICS_TYPE:
                 yield "SYLT", _synchronised(frame, file.info, encoding)
     for name, text in _texts(file.tags, getall, encoding):
+        if len(text) > LARGEST:
+            say(f"lyrics not shown: {name} of {song.name} has {len(text):,} characters")
+            continue
         try:
-            yield name, parse_lyrics(text[:LARGEST], f"{name} of {song.name}")
+            yield name, parse_lyrics(text, f"{name} of {song.name}")
         except LyricsError as error:
             say(f"lyrics not shown: {error.what}")
 

@@ -60,7 +60,15 @@ def as_one_file(path: Path) -> Iterator[Path]:
         whole = Path(folder) / path.name
         with whole.open("wb") as file:
             file.writelines(merged(path))
-        yield whole
+        try:
+            yield whole
+        except ModelError as error:
+            raise ModelError(  # of the file that somebody named
+                error.what.replace(str(whole), str(path)),
+                expected=error.expected,
+                remedy=error.remedy,
+                settings=error.settings,
+            ) from error
 
 
 def merged(path: Path) -> list[Part]:

@@ -67,7 +67,7 @@ def check_address(url: str, sha256: str) -> None:
         )
 
 
-def fetch(url: str, sha256: str, target: Path, *, on_progress: Progress) -> None:
+def fetch_by_hash(url: str, sha256: str, target: Path, *, on_progress: Progress) -> None:
     """Fetch a file, or the rest of it, and give it its name once its hash is the right one.
 
     What came before a connection broke, or a run was stopped, lies beside the target under the

@@ -16,6 +16,7 @@ from streamsep.audio.files.encoding import CODECS, Encoding
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.part_files import remove_leftovers
 from streamsep.audio.files.pipe_input import STDIN
+from streamsep.audio.files.sound_choice import BOTH, SoundChoice
 from streamsep.audio.files.sound_file import CHUNK_S
 from streamsep.dsp.decibels import db_to_gain, to_db
 from streamsep.errors import ArgumentError
@@ -130,6 +131,8 @@ def separate_file(
     codec: str | None = None,
     layout: str = "stereo",
     gain_db: float = 0.0,
+    track: str | int | None = None,
+    channel: str = BOTH,
     progress: Progress | None = None,
 ) -> dict[str, Path]:
     """Separate a sound file or a video into a file for each stem.
@@ -168,6 +171,11 @@ def separate_file(
         writes them as they came. The low-frequency effects stay in the beat.
     gain_db
         Makes all stems louder or quieter, in decibels.
+    track
+        Of a file with several tracks of sound: number from 1, language or title.
+        [default: the one that players take]
+    channel
+        ``"left"`` or ``"right"``: one side alone, as of karaoke discs; the stems are mono.
     progress
         Called with the share done, 0 to 1.
 
@@ -190,7 +198,7 @@ def separate_file(
         If a stem can't be written; nothing is left under its name then.
     ArgumentError
         If ``output`` is no template, ``gain_db`` no gain, ``codec`` or ``layout`` none of the two,
-        or a stem file of some stems alone is asked for.
+        ``channel`` no side, or a stem file of some stems alone is asked for.
     ModelError
         If there is no such model, or it doesn't give such a stem.
     BackendError
@@ -207,6 +215,7 @@ def separate_file(
             expected="a number of decibels, or -inf for silence",
             remedy="leave it out for stems as loud as in the song",
         )
+    choice = SoundChoice(None if track is None else str(track), channel)
     song = InputFile(STDIN if os.fspath(path) == "-" else Path(path))
     template = Template(
         None if output is None else os.fspath(output), f".{format.lstrip('.')}" if format else None
@@ -235,6 +244,7 @@ def separate_file(
             separator,
             song.path,
             job.targets,
+            choice=choice,
             encoding=encoding,
             per_pair=PairSeparators(separator, another) if layout == "keep" else None,
             gain=db_to_gain(gain_db),

@@ -10,6 +10,7 @@ import numpy as np
 
 from streamsep.audio.files.encoding import STEM_FILE, Encoding, sound_suffix
 from streamsep.audio.files.notices import OnNotice
+from streamsep.audio.files.sound_choice import WHOLE, SoundChoice
 from streamsep.audio.files.sound_file import AudioReader
 from streamsep.audio.files.whole_files import written_whole
 from streamsep.offline.stem_blocks import stem_blocks
@@ -24,6 +25,7 @@ def write_stems(
     path: Path,
     targets: dict[str, Path],
     *,
+    choice: SoundChoice = WHOLE,
     encoding: Encoding = AS_USUAL,
     per_pair: PairSeparators | None = None,
     gain: float = 1.0,
@@ -43,6 +45,8 @@ def write_stems(
         unless there is a separator for each pair. What can't be read of it is silence.
     targets
         File for each stem; its folder is made if missing. Of a stem file the same for each.
+    choice
+        Which of its tracks, and of its channels.
     encoding
         Of the files.
     per_pair
@@ -72,6 +76,7 @@ def write_stems(
         reader = stack.enter_context(
             AudioReader(
                 path,
+                choice=choice,
                 on_notice=on_notice,
                 waiting=lambda: on_progress(share),
                 keep_layout=per_pair is not None,

@@ -1,10 +1,10 @@
-"""The mix bus: stems, the delayed original and a microphone in; faders; one mix out."""
+"""The mix bus: stems, the delayed original and microphones in; faders; one mix out."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,24 +12,25 @@ from streamsep.dsp.crossfade import DryWetSwitch
 from streamsep.dsp.decibels import db_to_gain, to_db
 from streamsep.dsp.limiter import Limiter
 from streamsep.dsp.mixer import RampedMixer
-from streamsep.dsp.sanitize import Sanitizer
+from streamsep.realtime.microphone_lane import (
+    MIC,
+    Microphone,
+    MicrophoneLane,
+    Tap,
+    mic_name,
+    mic_number,
+)
 from streamsep.separation import gains_for
 from streamsep.stem_names import canonical_stem
 from streamsep.types import Float32
 
-# guide: what is heard of the vocals; beat: the song, guide included; master: song and microphone.
-FADERS = ("guide", "beat", "mic", "master")
+# guide: what is heard of the vocals; beat: the song, guide included; master: song and microphones.
+# Further microphones have faders and buses like the first one's.
+FADERS = ("guide", "beat", MIC, "master")
 # What a tap can listen to besides stems and the beat. All but the mix come before the faders: at
 # gain one they are what the mix is the sum of.
-OWN_BUSES = ("mic", "mix")
+OWN_BUSES = (MIC, "mix")
 FADER_OF_STEM = {"vocals": "guide"}
-
-
-class Tap(Protocol):
-    """Something that listens to a bus, such as a recorder."""
-
-    def push(self, block: Float32) -> None:
-        """Take (C, N) on the audio thread: no waiting, no I/O. The array is reused."""
 
 
 class _StemTap(NamedTuple):
@@ -39,22 +40,11 @@ class _StemTap(NamedTuple):
     tap: Tap
 
 
-class Microphone(Protocol):
-    """A source of its own that never goes through the model."""
-
-    @property
-    def latency(self) -> int:
-        """Samples from the voice to `read`."""
-
-    def read(self, out: Float32) -> int:
-        """Fill (n, C), with silence where there is nothing; return how many samples were lost."""
-
-
 class MixBus:
     """Mixes block by block on the audio thread; faders move from any other, without clicks.
 
-    ``mix = master · (beat · song + mic · microphone)``, where the song is the chosen stems with
-    ``guide`` of the vocals, or, bypassed, the delayed original. It is limited at full scale.
+    ``mix = master · (beat · song + Σ mic · microphone)``, where the song is the chosen stems
+    with ``guide`` of the vocals, or, bypassed, the delayed original. It is limited at full scale.
 
     Parameters
     ----------
@@ -66,7 +56,7 @@ class MixBus:
         In Hz.
     gains
         Linear gain of each stem in the song by name; stems not named are silent.
-    microphone
+    microphones
         Read once a block.
 
     Attributes
@@ -75,8 +65,8 @@ class MixBus:
         (C, N): the delayed original of the present block is to be written here.
     limiter
         Of the mix.
-    mic_lost, mic_bad
-        Blocks in which the microphone lost samples, and its samples that were NaN, Inf or absurd.
+    lanes
+        Of the microphones; without one there is the silent one of the fader ``mic``.
 
     Raises
     ------
@@ -92,7 +82,7 @@ class MixBus:
         sample_rate: int,
         *,
         gains: Mapping[str, float],
-        microphone: Microphone | None = None,
+        microphones: Sequence[Microphone] = (),
     ) -> None:
         if unknown := sorted(gains.keys() - set(stems)):
             raise ValueError(f"no stem {', '.join(unknown)} among {', '.join(stems)}")
@@ -103,29 +93,30 @@ class MixBus:
         self._switch = DryWetSwitch(self._fallback.shape)
         self._stems = stems
         self._vocals = stems.index("vocals") if "vocals" in stems else None
-        self._microphone = microphone
         self._song, self._sum, self._out, self._scratch = (
             np.zeros(shape, np.float32) for _ in range(4)
         )
-        self._silence = np.zeros(shape, np.float32)
-        self._mic = np.zeros(shape, np.float32)
-        self._sanitizer = Sanitizer(shape)
+        self.lanes = tuple(
+            MicrophoneLane(mic_name(index), microphone, shape)
+            for index, microphone in enumerate(microphones or (None,))
+        )
         self.limiter = Limiter(channels, block_size, sample_rate)
         song = np.array([gains.get(name, 0.0) for name in stems], np.float32)
         self._song_mixer = RampedMixer(channels, block_size, song)
-        self._out_mixer = RampedMixer(channels, block_size, np.array([1.0, 0.0, 1.0], np.float32))
-        self._faders = dict.fromkeys(FADERS, 0.0) | {"guide": to_db(gains.get("vocals", 0.0))}
+        mixed = np.array([1.0, 0.0, *(1.0 for _ in self.lanes)], np.float32)
+        self._out_mixer = RampedMixer(channels, block_size, mixed)
+        names = [*FADERS[:-1], *(lane.name for lane in self.lanes[1:]), FADERS[-1]]
+        self._faders = dict.fromkeys(names, 0.0) | {"guide": to_db(gains.get("vocals", 0.0))}
         self._bypass = False
         # Replaced as a whole: the audio thread may be walking through the old ones.
         self._stem_taps: tuple[_StemTap, ...] = ()
-        self._taps: dict[str, tuple[Tap, ...]] = dict.fromkeys(OWN_BUSES, ())
-        self.mic_lost = self.mic_bad = 0
-        self._peak_mic = 0.0
+        self._mix_taps: tuple[Tap, ...] = ()
 
     @property
     def mic_latency(self) -> int | None:
-        """Samples from a voice to the mix, if there is a microphone."""
-        return None if self._microphone is None else self._microphone.latency
+        """Samples from a voice to the mix, the latest one's; None without a microphone."""
+        microphones = [lane.microphone for lane in self.lanes if lane.microphone is not None]
+        return max((microphone.latency for microphone in microphones), default=None)
 
     @property
     def faders(self) -> dict[str, float]:
@@ -147,8 +138,10 @@ class MixBus:
         """
         fader = canonical_stem(fader, FADERS)
         fader = FADER_OF_STEM.get(fader, fader)
-        if fader not in FADERS:
-            raise ValueError(f"no fader {fader} among {', '.join(FADERS)}")
+        if number := mic_number(fader):
+            fader = mic_name(number - 1)
+        if fader not in self._faders:
+            raise ValueError(f"no fader {fader} among {', '.join(self._faders)}")
         if not gain_db < math.inf:
             raise ValueError(f"a gain of {gain_db} dB can't be set")
         self._faders[fader] = gain_db
@@ -165,10 +158,11 @@ class MixBus:
 
     def _route(self) -> None:
         """Products of faders: what the mix holds of the song, the original and the microphone."""
-        song, mic, master = (db_to_gain(self._faders[name]) for name in ("beat", "mic", "master"))
+        song, master = (db_to_gain(self._faders[name]) for name in ("beat", "master"))
         self._out_mixer.set_gain(0, 0.0 if self._bypass else song * master)
         self._out_mixer.set_gain(1, song * master if self._bypass else 0.0)
-        self._out_mixer.set_gain(2, mic * master)
+        for index, lane in enumerate(self.lanes, 2):
+            self._out_mixer.set_gain(index, db_to_gain(self._faders[lane.name]) * master)
 
     def settle(self) -> None:
         """Have the faders at once where they are to be: before anything is heard."""
@@ -183,8 +177,13 @@ class MixBus:
         ModelError
             If there is no such stem.
         """
-        if bus in OWN_BUSES:
-            self._taps[bus] = (*self._taps[bus], tap)
+        number = mic_number(bus)
+        if number is not None and number <= len(self.lanes):
+            lane = self.lanes[number - 1]
+            lane.taps = (*lane.taps, tap)
+            return
+        if bus == "mix":
+            self._mix_taps = (*self._mix_taps, tap)
             return
         parts = tuple(self._stems.index(stem) for stem in gains_for(bus, self._stems))
         self._stem_taps = (*self._stem_taps, _StemTap(parts, tap))
@@ -204,25 +203,17 @@ class MixBus:
         """
         stems = self._switch.choose(stems, self._fallback)
         self._song_mixer.mix(stems, self._song)
-        mic = self._listen()
-        self._out_mixer.mix((self._song, self.dry, mic), self._out)
+        voices = [lane.listen() for lane in self.lanes]
+        self._out_mixer.mix((self._song, self.dry, *voices), self._out)
         self.limiter.process(self._out)
         for parts, tap in self._stem_taps:
             tap.push(self._sum_of(parts, stems))
-        for tap in self._taps["mic"]:
-            tap.push(mic)
-        for tap in self._taps["mix"]:
+        for lane, voice in zip(self.lanes, voices, strict=True):
+            for tap in lane.taps:
+                tap.push(voice)
+        for tap in self._mix_taps:
             tap.push(self._out)
         return self._out
-
-    def _listen(self) -> Float32:
-        if self._microphone is None:
-            return self._silence
-        self.mic_lost += self._microphone.read(self._mic.T) != 0
-        self.mic_bad += self._sanitizer.clean(self._mic)
-        np.abs(self._mic, out=self._scratch)
-        self._peak_mic = max(self._peak_mic, float(self._scratch.max()))
-        return self._mic
 
     def _sum_of(self, parts: tuple[int, ...], stems: Float32) -> Float32:
         if len(parts) == 1:
@@ -232,8 +223,3 @@ class MixBus:
         for index in parts:
             np.add(self._sum, stems[index], out=self._sum)
         return self._sum
-
-    def take_mic_peak(self) -> float:
-        """Return the microphone's peak since the last call."""
-        peak, self._peak_mic = self._peak_mic, 0.0
-        return peak

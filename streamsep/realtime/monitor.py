@@ -48,11 +48,13 @@ class Monitor:
         self._measure()
         p50, p99 = pipeline.inference.hop_times.percentiles_ms(50, 99)
         peak_in, peak_out = processor.take_peaks()
+        levels_mics_db = {lane.name: to_db(lane.take_peak()) for lane in mix_bus.lanes}
         return SessionStats(
             seconds=processor.seconds,
             level_in_db=to_db(peak_in),
             level_out_db=to_db(peak_out),
-            level_mic_db=to_db(mix_bus.take_mic_peak()),
+            level_mic_db=max(levels_mics_db.values()),
+            levels_mics_db=levels_mics_db,
             faders=mix_bus.faders,
             bypass=mix_bus.bypass,
             key=key,
@@ -64,7 +66,7 @@ class Monitor:
             dropouts=processor.dropouts,
             device_glitches=processor.glitches,
             mic_latency=mix_bus.mic_latency,
-            mic_glitches=mix_bus.mic_lost,
+            mic_glitches=sum(lane.lost for lane in mix_bus.lanes),
             bad_samples=bad_samples,
             provider=separator.provider,
             model=separator.spec.name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +15,8 @@ from streamsep.events import EventLog
 from streamsep.realtime.block_processor import BlockProcessor
 from streamsep.realtime.latency import DEFAULT_SLACK, LatencyReport
 from streamsep.realtime.loaded_model import Key, LoadedModel
-from streamsep.realtime.mix_bus import Microphone, MixBus, Tap
+from streamsep.realtime.microphone_lane import Microphone, Tap
+from streamsep.realtime.mix_bus import MixBus
 from streamsep.realtime.model_change import ModelChange, warm_up_runs
 from streamsep.realtime.monitor import Monitor
 from streamsep.realtime.pipeline import Pipeline
@@ -41,8 +42,8 @@ class Session:
         Samples of time that a run may take beyond one device block.
     gains
         Linear gain of each stem in the song by name; stems not named are silent.
-    microphone
-        Mixed in by the mix bus; never goes through the model.
+    microphones
+        Mixed in by the mix bus; never go through the model.
     key
         Moved by `set_key`: a part of ``separator``.
     effects_delay
@@ -77,7 +78,7 @@ class Session:
         device_frames: int,
         slack: int = DEFAULT_SLACK,
         gains: Mapping[str, float] | None = None,
-        microphone: Microphone | None = None,
+        microphones: Sequence[Microphone] = (),
         key: Key | None = None,
         effects_delay: int = 0,
         device_in: int = 0,
@@ -94,7 +95,7 @@ class Session:
             device_frames,
             separator.spec.sample_rate,
             gains={"beat": 1.0} if gains is None else gains,
-            microphone=microphone,
+            microphones=microphones,
         )
         pipeline = self._new_pipeline(LoadedModel(separator, key, effects_delay, slack))
         self._processor = BlockProcessor(pipeline, self._mix_bus)
@@ -129,7 +130,7 @@ class Session:
         mix_bus = self._mix_bus
         found = {
             "input": self._processor.bad_samples,
-            "microphone": mix_bus.mic_bad,
+            "microphone": sum(lane.bad for lane in mix_bus.lanes),
             "stems": mix_bus.limiter.bad_samples,
         }
         # Devices silence them before they convert.
@@ -260,8 +261,8 @@ class Session:
     def set_gain(self, fader: str, gain_db: float) -> None:
         """Move a fader, in decibels (``-inf`` mutes), without a click.
 
-        ``guide`` is what is heard of the vocals, ``beat`` the song, ``mic`` the microphone and
-        ``master`` all of it.
+        ``guide`` is what is heard of the vocals, ``beat`` the song, ``mic`` the microphone,
+        ``mic 2`` the second one, and ``master`` all of it.
 
         Raises
         ------
@@ -305,7 +306,7 @@ class Session:
         self._mix_bus.set_bypass(bypass)
 
     def add_tap(self, bus: str, tap: Tap) -> None:
-        """Let ``tap`` listen to a stem, ``beat``, ``mic`` (before the faders) or ``mix``.
+        """Let ``tap`` listen to a stem, ``beat``, ``mic``, ``mic 2`` (before faders) or ``mix``.
 
         Raises
         ------

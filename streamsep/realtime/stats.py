@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ class SessionStats:
     seconds: float
     level_in_db: float
     level_out_db: float
-    level_mic_db: float  # after its effects, before its fader; -inf without one
+    level_mic_db: float  # the loudest's after its effects, before its fader; -inf without one
     faders: Mapping[str, float]  # dB: guide (vocals), beat (the song), mic, master
     key: int | None  # semitones; None where the session can't change it
     bypass: bool  # the delayed original plays in the song's place
@@ -41,14 +41,15 @@ class SessionStats:
     hop_budget_ms: float
     dropouts: int  # blocks that inference missed
     device_glitches: int  # under- and overflows that the audio system told of
-    mic_latency: int | None  # samples from the voice to outdata; None without a microphone
-    mic_glitches: int  # blocks in which the microphone lost samples
+    mic_latency: int | None  # samples from the latest voice to outdata; None without a microphone
+    mic_glitches: int  # blocks in which microphones lost samples
     bad_samples: int  # NaN and Inf that came in
     provider: str
     model: str
     drift_ppm: float | None = None  # input clock against output clock; None: they are one
     events: tuple[Event, ...] = ()  # the latest, oldest first
     song: SongPosition | None = None  # where its input is files, and one plays
+    levels_mics_db: Mapping[str, float] = field(default_factory=dict)  # as level_mic_db, by name
 
 
 class HopTimes:

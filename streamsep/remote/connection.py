@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 
 from streamsep.errors import ArgumentError, StreamsepError
@@ -16,7 +16,7 @@ from streamsep.remote.protocol import (
     number_of,
     parse_object,
 )
-from streamsep.remote.service import Message, Service
+from streamsep.remote.service import Clerk, Message
 
 # Requests of one client: so many at once, then so many a second; a fader that is drawn sends ten.
 REQUESTS_PER_S, BURST = 20.0, 40
@@ -39,10 +39,19 @@ class Connection:
         Who it is.
     send
         Sends a line of text.
+    wanted
+        Types of news to send.  [default: all]
     """
 
-    def __init__(self, service: Service, client: Client, send: Send) -> None:
+    def __init__(
+        self,
+        service: Clerk,
+        client: Client,
+        send: Send,
+        wanted: Collection[str] | None = None,
+    ) -> None:
         self._service, self._client, self._send = service, client, send
+        self._wanted = wanted
         self._limit = RateLimit(REQUESTS_PER_S, BURST)
         self._news: dict[str, Message] = {}
         self._waking = asyncio.Event()
@@ -80,6 +89,8 @@ class Connection:
 
     def _hear(self, message: Message) -> None:
         """Take a message on any thread."""
+        if self._wanted is not None and message["type"] not in self._wanted:
+            return
         try:
             self._loop.call_soon_threadsafe(self._take, message)
         except RuntimeError:  # the loop has ended

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from streamsep.app_folder import app_folder
-from streamsep.errors import ArgumentError, StreamsepError
 from streamsep.live.player import LivePlayer
-from streamsep.remote.access import lan_address, load_tokens
+from streamsep.remote.access import load_tokens
+from streamsep.remote.invitation import address_of
 from streamsep.remote.player_commands import PlayerCommands
 from streamsep.remote.prepared_songs import PreparedSongs
 from streamsep.remote.room import Room
-from streamsep.remote.server import RemoteServer, Where
-from streamsep.remote.service import Message, Service
+from streamsep.remote.server import Where
+from streamsep.remote.server_process import ServerProcess
+from streamsep.remote.service import Service
 from streamsep.remote.singers_queue import SingersQueue
-from streamsep.remote.song_library import SongLibrary
+from streamsep.remote.song_library import SongLibrary, check_folders
 from streamsep.remote.song_words import words_of
 
 DEFAULT_PORT = 8666
@@ -47,6 +47,11 @@ class PartyConfig:
         How large that may become; 0 separates nothing ahead.
     fresh_tokens
         Whether all phones have to scan the code anew.
+
+    Raises
+    ------
+    AudioFileError
+        If a folder is missing, or none of them holds a song.
     """
 
     folders: tuple[Path, ...]
@@ -55,6 +60,10 @@ class PartyConfig:
     cache: Path | None = None
     cache_gb: float = DEFAULT_CACHE_GB
     fresh_tokens: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse folders without songs, before anything is opened."""
+        check_folders(self.folders)
 
 
 class PartyHost:
@@ -82,28 +91,24 @@ class PartyHost:
     ) -> None:
         state = config.state or app_folder() / "party"
         own = state / _name_of(config.folders)
-        self._where, self._say = config.where, say
+        self._where = config.where
         self.tokens = load_tokens(state / "tokens.json", fresh=config.fresh_tokens)
-        self.library = SongLibrary(config.folders, own / "library.db", self._tell)
+        self.library = SongLibrary(config.folders, own / "library.db", say)
         self.stems = PreparedSongs(
-            config.cache or state / "songs", limit=int(config.cache_gb * GB), say=self._tell
+            config.cache or state / "songs", limit=int(config.cache_gb * GB), say=say
         )
         self._prepares = config.cache_gb > 0.0
-        transport: Any = player  # its part for files
         self.room = Room(
             PlayerCommands(player),
-            play=transport.play,
-            use_stems=transport.use_stems,
-            stop=lambda: _end_song(transport),
-            idle=lambda: bool(transport.idle),
-            words=words_of,
+            words=partial(words_of, say=say),
             library=self.library,
-            queue=SingersQueue(own / "queue.json", self._tell),
+            queue=SingersQueue(own / "queue.json", say),
             stems=self.stems,
+            say=say,
         )
-        self._service = Service(self.room, self._tell)
-        self._server = RemoteServer(
-            self._service, self.tokens, config.where, welcome=self._welcome, say=self._tell
+        self._service = Service(self.room, say)
+        self._server = ServerProcess(
+            self._service, self.tokens, config.where, library=own / "library.db", say=say
         )
         self._opened = ExitStack()
 
@@ -124,85 +129,26 @@ class PartyHost:
     def __exit__(self, *exception: object) -> None:
         self._opened.close()
 
-    def _tell(self, line: str) -> None:
-        self._say(line)
-        if (room := getattr(self, "room", None)) is not None:  # not while it is made
-            room.say(line)
-
-    def address(self, token: str, page: str = "") -> str:
-        """Return where a page is opened with a token."""
-        name = (lan_address() if self._where.lan else None) or "127.0.0.1"
-        return f"http://{name}:{self._server.port}/{page}#{token}"
+    def _address(self, token: str, page: str = "") -> str:
+        return address_of(self._server.port, token, page, lan=self._where.lan)
 
     @property
     def join_address(self) -> str:
         """Where guests come in."""
-        return self.address(self.tokens.guest)
+        return self._address(self.tokens.guest)
 
     @property
     def host_address(self) -> str:
         """Where the host does."""
-        return self.address(self.tokens.host)
+        return self._address(self.tokens.host)
 
     @property
     def screen_address(self) -> str:
         """The page for the wall."""
-        return self.address(self.tokens.guest, "screen")
-
-    def _welcome(self) -> Message:
-        address = self.join_address
-        return {"join": {"address": address, "code": code_rows(address)}}
-
-
-def code_rows(text: str) -> list[str]:
-    """Return the modules of a QR code, row by row, ``1`` for dark ones.
-
-    Raises
-    ------
-    ArgumentError
-        If the package that makes it is missing.
-    """
-    return ["".join(str(min(module, 1)) for module in row) for row in _code(text).matrix]
-
-
-def code_text(text: str) -> str:
-    """Return a QR code for a terminal, two rows of modules a line; see `code_rows`."""
-    rows = code_rows(text)
-    width, quiet = len(rows[0]) + 4, 2
-    padded = ["0" * width] * quiet + [f"00{row}00" for row in rows] + ["0" * width] * quiet
-    if len(padded) % 2:
-        padded.append("0" * width)
-    # Light on dark is what most terminals show; scanners want dark modules on light.
-    cells = {"00": "█", "01": "▀", "10": "▄", "11": " "}
-    return "\n".join(
-        "".join(cells[a + b] for a, b in zip(upper, lower, strict=True))
-        for upper, lower in zip(padded[::2], padded[1::2], strict=True)
-    )
-
-
-def _code(text: str) -> Any:
-    try:
-        import segno
-    except ImportError as error:
-        raise ArgumentError(
-            f"a QR code needs segno, and it can't be loaded ({error})",
-            expected="the extra 'party' to be installed",
-            remedy="pip install 'streamsep[party]'",
-        ) from error
-    return segno.make(text, error="m", micro=False)
+        return self._address(self.tokens.guest, "screen")
 
 
 def _name_of(folders: Sequence[Path]) -> str:
     """Return a name for what belongs to these folders: their songs' numbers hold for them alone."""
     real = sorted(os.path.realpath(folder) for folder in folders)
     return hashlib.sha256(repr(real).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _end_song(transport: Any) -> None:
-    """Have the present song be over."""
-    try:
-        transport.loop(None)
-        transport.seek(transport.duration_s or math.nextafter(24 * 3_600.0, 0.0))
-        transport.resume()
-    except StreamsepError:  # it was over before
-        return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,16 @@ from streamsep.dsp.decibels import db_to_gain, to_db
 from streamsep.effects.voice import VOICE_EFFECTS
 from streamsep.errors import ArgumentError
 from streamsep.live.player import LivePlayer
-from streamsep.remote.protocol import LOWEST_GAIN_DB, PLAYER_COMMANDS, Client, Command, Request
+from streamsep.remote.protocol import (
+    LONGEST_S,
+    LOWEST_GAIN_DB,
+    PLAYER_COMMANDS,
+    Client,
+    Command,
+    Request,
+)
 from streamsep.remote.service import Message
+from streamsep.scoring import ScoreSnapshot
 
 # Clients reckon where a song is from what they were told last; this is how far that may be off,
 # and after how long they are told anyway.
@@ -104,12 +113,6 @@ class PlayerCommands:
         self._player.set_bypass(on)
 
     def _do_voice(self, preset: str) -> None:
-        if preset not in VOICE_EFFECTS:
-            raise ArgumentError(
-                f"no voice effects are called {preset!r}",
-                expected=", ".join(VOICE_EFFECTS),
-                remedy="choose one of these",
-            )
         self._player.set_voice_effects(preset)
 
     def _do_loop(self, start: float | None = None, end: float | None = None) -> None:
@@ -126,6 +129,38 @@ class PlayerCommands:
         self._player.loop(start, end)
         self._loop = (start, end)
 
+    def play(self, song: Path, stems: dict[str, Path] | None) -> None:
+        """Have a song played from now on; see `LivePlayer.play`."""
+        self._player.play(song, stems)
+        self._loop = None
+
+    def use_stems(self, stems: dict[str, Path]) -> None:
+        """Take the song's stems from files from now on."""
+        self._player.use_stems(stems)
+
+    def end_song(self) -> None:
+        """Have the song be over, where one plays."""
+        self._loop = None
+        with suppress(ArgumentError):  # it was over before
+            self._player.loop(None)
+            self._player.seek(self._player.duration_s or LONGEST_S)
+            self._player.resume()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no song plays, and none is about to."""
+        return bool(self._player.idle)
+
+    def score(self) -> ScoreSnapshot | None:
+        """How the singers' score stands, None where nobody is scored."""
+        snapshot: ScoreSnapshot | None = self._player.score
+        return snapshot
+
+    def restart_score(self) -> ScoreSnapshot | None:
+        """Begin it anew, and return how it stood."""
+        snapshot: ScoreSnapshot | None = self._player.restart_score()
+        return snapshot
+
     def news(self) -> Mapping[str, Message]:
         """Return the state, as what everybody is told."""
         return {"player": {"type": "player", **self.state()}}
@@ -133,7 +168,8 @@ class PlayerCommands:
     @property
     def position_s(self) -> float:
         """Where in the song it is that is heard now."""
-        return float(getattr(self._player, "position_s", None) or self._player.session.seconds)
+        position_s = getattr(self._player, "position_s", None)
+        return float(self._player.session.seconds if position_s is None else position_s)
 
     def state(self) -> Message:
         """Return all that a remote shows of the player; seconds and decibels."""

@@ -214,8 +214,9 @@ def check_request(message: Mapping[str, Any], commands: Mapping[str, Command]) -
 def number_of(message: Mapping[str, Any]) -> int | None:
     """Return the sender's number of a message, None where it has none of use."""
     number = message.get("id")
-    whole = isinstance(number, int) and not isinstance(number, bool)
-    return number if whole and 0 <= number < 2**53 else None
+    if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 2**53:
+        return number
+    return None
 
 
 def clean_text(text: str) -> str:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 from streamsep.errors import ArgumentError, StreamsepError
+from streamsep.remote.library_search import LibrarySong
 from streamsep.remote.player_commands import PlayerCommands
 from streamsep.remote.protocol import PARTY_COMMANDS, Client, Command, Request
 from streamsep.remote.service import Message
 from streamsep.remote.singers_queue import Entry, SingersQueue
-from streamsep.remote.song_library import LibrarySong, SongLibrary
+from streamsep.remote.singers_score_news import told_score, told_singers
+from streamsep.remote.song_library import SongLibrary
 
 NOTICES = 5  # of the latest that everybody is told
+SCORE_EVERY_S = 0.25
 AHEAD = 3  # songs that are made ready before their turn
 
 
@@ -37,46 +42,40 @@ class Room:
     Parameters
     ----------
     player
-        What is asked of it by clients.
-    play
-        Called with a song's file and the files of its stems, or None: has it played from now on.
-    use_stems
-        Called with such files when they are ready while their song plays.
-    idle
-        Asked whether nothing plays.
+        What songs are played by.
     words
         Called with a song's file: its lines, as they are told, or None.
     library, queue, stems
         Where songs come from, in which order, and which are separated already.
+    say
+        Told what only the host should know, such as where files lie.
     """
 
     def __init__(
         self,
         player: PlayerCommands,
         *,
-        play: Callable[[Path, dict[str, Path] | None], object],
-        use_stems: Callable[[dict[str, Path]], object],
-        stop: Callable[[], object],
-        idle: Callable[[], bool],
         words: Callable[[Path], Message | None],
         library: SongLibrary,
         queue: SingersQueue,
         stems: Stems,
+        say: Callable[[str], object],
     ) -> None:
         self.commands: Mapping[str, Command] = {**player.commands, **PARTY_COMMANDS}
         self._player, self._library, self._queue, self._stems = player, library, queue, stems
-        self._play, self._use_stems, self._stop, self._idle = play, use_stems, stop, idle
-        self._words_of = words
+        self._words_of, self._say = words, say
         self._words: Message = {"type": "words", "lines": None}
         self._song: LibrarySong | None = None
         self._live = False  # separated while it plays
+        self._result: Message | None = None  # of the song that was sung last
+        self._told_score, self._scored_at = Message(), -math.inf
         self._notices: list[Message] = []
         self._notice_id = 0
         if queue.current is not None:
             queue.requeue()
 
-    def say(self, line: str) -> None:
-        """Tell everybody a line; from any thread."""
+    def _notice(self, line: str) -> None:
+        """Tell everybody a line, in which nothing is that isn't everybody's."""
         self._notice_id += 1
         note = {"id": self._notice_id, "text": line}
         self._notices = [*self._notices[-NOTICES + 1 :], note]
@@ -106,17 +105,7 @@ class Room:
         )
 
     def _do_search(self, client: Client, query: str) -> Message:
-        songs = [
-            {
-                "id": song.id,
-                "title": song.title,
-                "artist": song.artist,
-                "folder": song.folder,
-                "seconds": song.seconds,
-            }
-            for song in self._library.search(query)
-        ]
-        return {"songs": songs}
+        return {"songs": [song.told() for song in self._library.search(query)]}
 
     def _do_add(self, client: Client, song: int, singer: str) -> Message:
         found = self._library.song(song)
@@ -146,11 +135,11 @@ class Room:
 
     def tick(self) -> None:
         """Begin the next song where none plays, and change over to stems that are ready."""
-        if self._idle() and (self._queue.waiting or self._queue.current is not None):
+        if self._player.idle and (self._queue.waiting or self._queue.current is not None):
             self._advance()
         if self._song is not None and self._live and (found := self._stems.find(self._song.path)):
             self._live = False
-            self._use_stems(found)
+            self._player.use_stems(found)
         self._stems.want(self._wanted())
 
     def _wanted(self) -> list[Path]:
@@ -164,17 +153,28 @@ class Room:
 
     def _advance(self) -> None:
         """Play the next song that can be played; where there is none, nothing."""
+        self._keep_result()
         while (entry := self._queue.take()) is not None:
             try:
                 self._begin(entry)
             except StreamsepError as error:
-                self.say(f"{entry.title} is passed over: {error.what}")
+                self._notice(f"{entry.title} is passed over: it can't be played")
+                self._say(f"{entry.title} is passed over: {error}")
             else:
                 return
         self._song, self._live = None, False
         self._words = {"type": "words", "lines": None}
-        if not self._idle():
-            self._stop()
+        if not self._player.idle:
+            self._player.end_song()
+
+    def _keep_result(self) -> None:
+        """Keep what the song that ends was sung for, and have the next one begin at nothing."""
+        snapshot, entry = self._player.restart_score(), self._queue.current
+        if snapshot is None or entry is None:
+            return
+        singers = told_singers(snapshot)
+        if any(singer["score"] is not None for singer in singers):
+            self._result = {"title": entry.title, "singer": entry.singer, "singers": singers}
 
     def _begin(self, entry: Entry) -> None:
         song = self._library.song(entry.song)
@@ -185,13 +185,9 @@ class Room:
                 remedy="choose another one",
             )
         stems = self._stems.find(song.path)
-        self._play(song.path, stems)
+        self._player.play(song.path, stems)
         self._song, self._live = song, stems is None
-        try:
-            words = self._words_of(song.path)
-        except StreamsepError as error:
-            self.say(f"{entry.title} has no words: {error.what}")
-            words = None
+        words = self._words_of(song.path)
         self._words = {"type": "words", "entry": entry.id, "lines": None} | (words or {})
 
     def news(self) -> Mapping[str, Message]:
@@ -216,8 +212,19 @@ class Room:
                 "share": None if working is None else round(working[1], 2),
             },
             "words": self._words,
+            "score": self._score(),
             "notices": {"type": "notices", "notices": list(self._notices)},
         }
+
+    def _score(self) -> Message:
+        """Return how the score stands, anew a few times a second."""
+        now = time.monotonic()
+        if now - self._scored_at >= SCORE_EVERY_S:
+            snapshot = None if self._song is None else self._player.score()
+            told = {} if snapshot is None else told_score(snapshot, self._player.position_s)
+            nothing: Message = {"type": "score", "singers": [], "trace": [], "result": self._result}
+            self._scored_at, self._told_score = now, nothing | told
+        return self._told_score
 
     def _ready(self) -> set[int]:
         ready = set()

@@ -12,7 +12,7 @@ from pathlib import Path
 from streamsep.errors import ArgumentError
 from streamsep.remote.connection import Connection, refusal
 from streamsep.remote.protocol import MAX_MESSAGE, Client
-from streamsep.remote.service import Service
+from streamsep.remote.service import Clerk
 
 MAX_SCRIPTS = 20
 HOST = Client("host", "script")  # whoever may open the socket is its owner
@@ -34,7 +34,7 @@ class ScriptSocket:
         If it can't be had.
     """
 
-    def __init__(self, service: Service, path: Path) -> None:
+    def __init__(self, service: Clerk, path: Path) -> None:
         self._service, self._path = service, path
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()

@@ -23,11 +23,11 @@ from streamsep.remote.access import Tokens, is_own_host, is_own_origin, public_i
 from streamsep.remote.connection import Connection, refusal
 from streamsep.remote.protocol import MAX_MESSAGE, VERSION, Client, Text, encode, parse_object
 from streamsep.remote.script_socket import ScriptSocket
-from streamsep.remote.service import Message, Service
+from streamsep.remote.service import Clerk, Message
 
 JOIN_WITHIN_S = 5.0
 MAX_CLIENTS = 100
-MAX_STRANGERS = 20  # connections that haven't shown a token yet
+MAX_STRANGERS = 100  # that haven't shown a token yet: a room of phones comes back at once
 TOKEN = Text(64)
 SECRET = Text(64)
 PAGES = {
@@ -102,7 +102,7 @@ class RemoteServer:
 
     def __init__(
         self,
-        service: Service,
+        service: Clerk,
         tokens: Tokens,
         where: Where,
         *,
@@ -207,19 +207,20 @@ class RemoteServer:
         """Serve one WebSocket from its first message on."""
         self._strangers += 1
         try:
-            client = await self._join(socket)
+            joined = await self._join(socket)
         finally:
             self._strangers -= 1
-        if client is None:
+        if joined is None:
             return
+        client, wanted = joined
         self._clients += 1
         try:
             await socket.send(encode(self._greeting(client)))
-            await self._talk_with(socket, client)
+            await self._talk_with(socket, client, wanted)
         finally:
             self._clients -= 1
 
-    async def _join(self, socket: Any) -> Client | None:
+    async def _join(self, socket: Any) -> tuple[Client, frozenset[str] | None] | None:
         try:
             message = parse_object(await asyncio.wait_for(socket.recv(), JOIN_WITHIN_S))
             if message.get("type") != "join":
@@ -228,6 +229,7 @@ class RemoteServer:
                 )
             role = self._tokens.role(TOKEN.check("token", message.get("token")))
             secret = SECRET.check("client", message.get("client", "script"))
+            wanted = _wanted(message.get("news"))
         except TimeoutError:
             await socket.close(1008, "nobody has joined")
             return None
@@ -235,7 +237,7 @@ class RemoteServer:
             line = refusal(error.what, error.expected, error.remedy)
         else:
             if role is not None:
-                return Client(role, public_identity(secret))
+                return Client(role, public_identity(secret)), wanted
             line = refusal("the token is wrong", "that of the QR code", "scan it again")
             await asyncio.sleep(1.0)  # for whoever tries one after the other
         await socket.send(line)
@@ -246,8 +248,8 @@ class RemoteServer:
         who = {"role": client.role, "you": client.identity, "version": VERSION}
         return {"type": "welcome", **who, **self._welcome()}
 
-    async def _talk_with(self, socket: Any, client: Client) -> None:
-        connection = Connection(self._service, client, socket.send)
+    async def _talk_with(self, socket: Any, client: Client, wanted: frozenset[str] | None) -> None:
+        connection = Connection(self._service, client, socket.send, wanted)
         news = asyncio.create_task(connection.send_news())
         try:
             async for text in socket:
@@ -270,6 +272,17 @@ class _maybe:  # noqa: N801  # used as a function is
     async def __aexit__(self, *exception: object) -> None:
         if self._manager is not None:
             await self._manager.__aexit__(*exception)
+
+
+def _wanted(news: Any) -> frozenset[str] | None:
+    """Return the types of news that a client asks for, None for all."""
+    if news is None:
+        return None
+    if isinstance(news, list) and all(isinstance(kind, str) for kind in news):
+        return frozenset(news)
+    raise ArgumentError(
+        "news is no list of types", expected="names such as player", remedy="leave it out for all"
+    )
 
 
 def load_websockets() -> None:

@@ -38,6 +38,18 @@ class Handler(Protocol):
         """Return the present messages for everybody, by type."""
 
 
+class Clerk(Protocol):
+    """What a server needs of a service, in this process or another."""
+
+    commands: Mapping[str, Command]
+
+    def submit(self, request: Request, client: Client) -> Future[Message]:
+        """Have a request handled; its result is the reply."""
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Have a listener told of all that is new; what is returned ends it."""
+
+
 class Service:
     """Runs a handler on a thread of its own, ten times a second and for each request.
 
@@ -138,7 +150,8 @@ class Service:
         except StreamsepError as error:
             done.set_exception(error)
         except Exception as error:  # a request never ends the service
-            done.set_exception(as_streamsep_error(error, f"the request {request.type}"))
+            self._say(str(as_streamsep_error(error, f"the request {request.type}")))
+            done.set_exception(_failed(request))  # details are the host's
 
     def _guarded(self, action: Callable[[], object]) -> None:
         try:
@@ -153,3 +166,11 @@ class Service:
                     self._told[name] = message
                     for listener in self._listeners:
                         listener(message)
+
+
+def _failed(request: Request) -> ArgumentError:
+    return ArgumentError(
+        f"{request.type} has failed",
+        expected="no such error",
+        remedy="see the lines that the program prints",
+    )

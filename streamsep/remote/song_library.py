@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -18,14 +17,12 @@ from pathlib import Path
 from streamsep.audio.files.output_folder import make_folder
 from streamsep.audio.files.part_files import is_part_file
 from streamsep.audio.files.song_tags import SongTags, read_song_tags, tags_of_name
-from streamsep.errors import ArgumentError, AudioFileError, OutputError, first_line
+from streamsep.errors import AudioFileError, OutputError, first_line
 from streamsep.offline.song_search import SUFFIXES, is_hidden
+from streamsep.remote.library_search import LibrarySearch, LibrarySong, spaced
 from streamsep.remote.protocol import clean_text
 
 SCHEMA = 1
-FOUND = 50  # songs, at most, that a search gives
-CONSIDERED = 2_000  # of which these are the first by name: what many words begin with takes long
-COLUMNS = "id, title, artist, folder, seconds, path"
 LONGEST = 200  # characters of a title that are kept; what is longer ends in …
 BATCH = 500  # songs between two commits: searches see them from then on
 TABLES = f"""
@@ -39,18 +36,6 @@ CREATE VIRTUAL TABLE words USING fts5 (
     title, artist, folder, prefix='1 2 3', tokenize='unicode61 remove_diacritics 2');
 PRAGMA user_version = {SCHEMA};
 """
-
-
-@dataclass(frozen=True, slots=True)
-class LibrarySong:
-    """One song; ``path`` never leaves this program."""
-
-    id: int
-    title: str
-    artist: str
-    folder: str
-    seconds: float | None
-    path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,30 +81,14 @@ class SongLibrary:
         self, folders: Sequence[Path], path: Path, say: Callable[[str], object] = lambda line: None
     ) -> None:
         self._say, self._path = say, path
-        self._roots = [os.fsencode(os.path.realpath(folder)) for folder in folders]
-        self._check_folders(folders)
+        check_folders(folders)
+        self._roots = _real(folders)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._scan, name="streamsep-library", daemon=True)
         self._progress = ScanProgress()
         make_folder(path.parent)
-        self._reading = self._open()
-        self._lock = threading.Lock()  # of the connection that reads
-
-    def _check_folders(self, folders: Sequence[Path]) -> None:
-        for folder, root in zip(folders, self._roots, strict=True):
-            if not os.path.isdir(root):
-                raise AudioFileError(
-                    f"there is no folder {folder}",
-                    expected="a folder of songs",
-                    remedy="check the path",
-                )
-        if not any(True for root in self._roots for _ in _songs_within(root)):
-            names = " and ".join(str(folder) for folder in folders)
-            raise AudioFileError(
-                f"{names} holds no sound files",
-                expected="songs whose names end as those of sound or video do",
-                remedy="check the path",
-            )
+        self._open().close()
+        self._found = LibrarySearch(path)
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -166,8 +135,7 @@ class SongLibrary:
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join()
-        with self._lock:
-            self._reading.close()
+        self._found.close()
 
     @property
     def progress(self) -> ScanProgress:
@@ -175,30 +143,11 @@ class SongLibrary:
         return self._progress
 
     def __len__(self) -> int:
-        with self._lock:
-            (count,) = self._reading.execute("SELECT count(*) FROM songs").fetchone()
-        return int(count)
+        return len(self._found)
 
     def search(self, query: str) -> list[LibrarySong]:
-        """Return songs whose title, artist or folder have words that begin so, at most FOUND.
-
-        Case, accents and order of the words don't matter; an empty query gives the first songs
-        by title.
-        """
-        words = _words(query)
-        if words:
-            statement = (
-                f"SELECT {COLUMNS} FROM songs WHERE id IN "
-                f"(SELECT rowid FROM words WHERE words MATCH ? LIMIT {CONSIDERED}) "
-                f"ORDER BY artist, title LIMIT {FOUND}"
-            )
-            values = (" ".join(f'"{word}"*' for word in words),)
-        else:
-            statement = f"SELECT {COLUMNS} FROM songs ORDER BY title COLLATE NOCASE LIMIT {FOUND}"
-            values = ()
-        with self._lock:
-            rows = self._reading.execute(statement, values).fetchall()
-        return [_song(row) for row in rows]
+        """Return the songs that a query means; see `LibrarySearch.search`."""
+        return self._found.search(query)
 
     def song(self, song_id: int) -> LibrarySong:
         """Return a song by its number; its file may have gone meanwhile.
@@ -208,16 +157,7 @@ class SongLibrary:
         ArgumentError
             If there is none.
         """
-        query = f"SELECT {COLUMNS} FROM songs WHERE id = ?"
-        with self._lock:
-            row = self._reading.execute(query, (song_id,)).fetchone()
-        if row is None:
-            raise ArgumentError(
-                f"no song has the number {song_id}",
-                expected="one that a search gave",
-                remedy="search again",
-            )
-        return _song(row)
+        return self._found.song(song_id)
 
     def is_within(self, path: Path) -> bool:
         """Say whether a file is there, and where it really lies is in these folders."""
@@ -271,6 +211,28 @@ class SongLibrary:
             connection.commit()
             waiting -= len(rows)
             self._progress = ScanProgress(True, found, max(0, found - waiting))
+
+
+def check_folders(folders: Sequence[Path]) -> None:
+    """Raise AudioFileError if a folder is missing, or none of them holds a song."""
+    for folder, root in zip(folders, _real(folders), strict=True):
+        if not os.path.isdir(root):
+            raise AudioFileError(
+                f"there is no folder {folder}",
+                expected="a folder of songs",
+                remedy="check the path",
+            )
+    if not any(True for root in _real(folders) for _ in _songs_within(root)):
+        names = " and ".join(str(folder) for folder in folders)
+        raise AudioFileError(
+            f"{names} holds no sound files",
+            expected="songs whose names end as those of sound or video do",
+            remedy="check the path",
+        )
+
+
+def _real(folders: Sequence[Path]) -> list[bytes]:
+    return [os.fsencode(os.path.realpath(folder)) for folder in folders]
 
 
 def _songs_within(root: bytes) -> Iterator[tuple[bytes, str]]:
@@ -344,7 +306,7 @@ def _write(
     )
     connection.execute(
         "INSERT OR REPLACE INTO words (rowid, title, artist, folder) VALUES (?, ?, ?, ?)",
-        (song_id, _spaced(title), _spaced(artist), _spaced(folder)),
+        (song_id, spaced(title), spaced(artist), spaced(folder)),
     )
 
 
@@ -355,21 +317,3 @@ def _folder(root: bytes, path: bytes) -> str:
 def _shown(text: str) -> str:
     text = clean_text(text)
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-
-
-def _spaced(text: str) -> str:
-    """Put each letter of writing without spaces between spaces: it is found by any of them."""
-    return "".join(f" {c} " if _stands_alone(c) else c for c in text)
-
-
-def _stands_alone(character: str) -> bool:
-    return character >= "\u2e80" and unicodedata.category(character) == "Lo"
-
-
-def _words(query: str) -> list[str]:
-    letters = (c if unicodedata.category(c)[0] in "LNM" else " " for c in _spaced(query))
-    return "".join(letters).split()
-
-
-def _song(row: tuple[int, str, str, str, float | None, bytes]) -> LibrarySong:
-    return LibrarySong(*row[:5], Path(os.fsdecode(row[5])))

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from pathlib import Path
 
-from streamsep.lyrics import Lyrics, load_lyrics
+from streamsep.lyrics import Lyrics
+from streamsep.lyrics.find_lyrics import find_lyrics
 from streamsep.remote.service import Message
 
-SUFFIXES = (".lrc", ".txt")
 LONGEST = 200  # characters of a line
 MOST = 5_000  # lines
 
 
-def words_of(song: Path) -> Message | None:
-    """Return the lines of the lyrics beside a song, None where there are none.
+def words_of(song: Path, say: Callable[[str], object] = lambda line: None) -> Message | None:
+    """Return the lines of the lyrics that go with a song, None where there are none.
 
-    Raises
-    ------
-    LyricsError
-        If there are some that can't be used.
+    Parameters
+    ----------
+    song
+        Its file.
+    say
+        Told of guesses, and of lyrics that are of no use.
     """
-    for suffix in SUFFIXES:
-        path = song.with_suffix(suffix)
-        if os.path.isfile(path):
-            return told_words(load_lyrics(path))
-    return None
+    found = find_lyrics(song, say=say)
+    return None if found is None else told_words(found.lyrics)
 
 
 def told_words(lyrics: Lyrics) -> Message:
@@ -36,7 +35,7 @@ def told_words(lyrics: Lyrics) -> Message:
                 "at": line.start_s,
                 "text": line.text[:LONGEST],
                 "words": [[at_s, index] for at_s, index in line.words if index < LONGEST],
-                "singer": getattr(line, "singer", None),
+                "singer": line.singer or None,
             }
             for line in lyrics.lines[:MOST]
         ]

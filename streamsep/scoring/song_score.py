@@ -15,7 +15,7 @@ from streamsep.scoring.pitch_tracker import CENTRE_S, STEP_S
 CLOSE, FAR = 0.4, 1.2
 # Nobody sings on time to the step, and each mostly as late as just before: so many steps later or
 # sooner are tried, and that counts by which it was best lately.
-LATITUDE, LATELY = 3, 0.98  # the second is what a step leaves of those before it
+LATITUDE, LATELY = 5, 0.98  # the second is what a step leaves of those before it
 STEADY = 1.0  # semitones between steps of a reference that counts
 # What is so much quieter than the vocals have been lately, falling so fast, is what the model
 # left of other instruments.

@@ -76,6 +76,8 @@ def fitting_ports(
             (_fitting("input", spectrum_in, [planes]), _fitting("output", spectrum_out, [stems])),
         )
     if spec.feature in OF_A_KIND:
+        inputs = _without(inputs, {state.input: state.shape for state in spec.states})
+        outputs = _without(outputs, {state.output: state.shape for state in spec.states})
         return FittingPorts(*_foreign_ports(inputs, outputs, spec))
     wanted_in = {FEATURES_INPUT: spec.features_shape} | {s.input: s.shape for s in spec.states}
     wanted_out = {ESTIMATE_OUTPUT: spec.estimate_shape} | {s.output: s.shape for s in spec.states}
@@ -91,6 +93,18 @@ def fitting_ports(
         GraphPort(FEATURES_INPUT, FLOAT32, spec.features_shape),
         GraphPort(ESTIMATE_OUTPUT, FLOAT32, spec.estimate_shape),
     )
+
+
+def _without(ports: list[GraphPort], states: dict[str, tuple[int, ...]]) -> list[GraphPort]:
+    """Return the ports that are no states, and see to it that all of these are there."""
+    found = {p.name: p.shape for p in ports if p.name in states and p.kind == FLOAT32}
+    if found != states:
+        raise ModelError(
+            f"the graph's ports are {describe_ports(ports)}",
+            expected=f"states, float32 {', '.join(f'{n} {s}' for n, s in states.items())}",
+            remedy="import the model again",
+        )
+    return [port for port in ports if port.name not in states]
 
 
 def _of_rank(ports: list[GraphPort], rank: int) -> list[GraphPort]:

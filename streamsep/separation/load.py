@@ -26,6 +26,7 @@ from streamsep.separation.stateful import PipelinedSeparator, StatefulSeparator
 from streamsep.separation.two_pass import TwoPassSeparator
 from streamsep.separation.two_speed import MaskPrior, TwoSpeedSeparator
 from streamsep.separation.waveform_engine import WaveformSeparator
+from streamsep.separation.waveform_stateful import StatefulWaveformSeparator
 from streamsep.spec import ModelSpec
 
 # Offline: few enough that what is passed between layers stays in a core's cache.
@@ -38,6 +39,17 @@ LEAST_TRIM = 2  # that long windows are to leave, nearly live
 WAITING_PRIOR_STRIDE = 2  # hops; whatever the machine, so that the result is the same
 
 
+# What a model, or several, become.
+LoadedSeparator = (
+    SpectralEngine
+    | WaveformSeparator
+    | StatefulWaveformSeparator
+    | CheckedSeparator
+    | EnsembleSeparator
+    | TwoPassSeparator
+)
+
+
 def load_separator(
     model: Path | EntryPoint | SeparatorFactory | Combination,
     *,
@@ -48,7 +60,7 @@ def load_separator(
     prior_stride: int | None = None,
     cores: int | None = None,
     wait: bool | None = None,
-) -> SpectralEngine | WaveformSeparator | CheckedSeparator | EnsembleSeparator | TwoPassSeparator:
+) -> LoadedSeparator:
     """Load a model file into the engine that its spec asks for, or a separator from a plugin.
 
     Parameters
@@ -90,7 +102,7 @@ def load_separator(
         return load_plugin_separator(model, SeparatorOptions(device=device, offline=offline))
     spec = ModelSpec.from_metadata(read_metadata(model))
     if spec.feature == "waveform":
-        return _load_waveform(model, device, stride_blocks, offline, read_ahead, cores)
+        return _load_waveform(model, spec, device, stride_blocks, offline, read_ahead, cores)
     if spec.looks_both_ways:
         return _load_whole_window(model, device, stride_blocks, offline, read_ahead, cores)
     if spec.prior:
@@ -154,12 +166,15 @@ def _load_whole_window(
 
 def _load_waveform(
     model: Path,
+    spec: ModelSpec,
     device: str,
     stride_blocks: int | None,
     offline: bool,
     read_ahead: bool,
     cores: int | None,
-) -> WaveformSeparator:
+) -> WaveformSeparator | StatefulWaveformSeparator:
+    if spec.mode == "stateful":
+        return StatefulWaveformSeparator(OnnxBackend(model, device=device))
     if offline:
         backend = OnnxBackend(model, device=device, cores=cores or os.cpu_count())
         return WaveformSeparator.overlapped(backend)

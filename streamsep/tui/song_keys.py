@@ -31,7 +31,7 @@ class SongKeys:
     def bindings(self) -> list[Binding]:
         """Return the keys; those between songs only where there are several."""
         songs = self._songs
-        bindings = [
+        bindings: list[tuple[str, str, dict[str, Callable[[], None]]]] = [
             ("p", "pause", {"p": self._pause}),
             ("[ ]", f"{SEEK_S:.0f} s", {"[": partial(self._seek, -1), "]": partial(self._seek, 1)}),
             ("r", "restart", {"r": songs.restart}),

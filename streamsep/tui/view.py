@@ -115,14 +115,18 @@ def levels(shown: Shown) -> dict[str, float]:
     """Return the level of each meter in dBFS."""
     stats = shown.stats
     found = {"in": stats.level_in_db, "out": stats.level_out_db}
-    return found | ({"mic": stats.level_mic_db} if shown.microphone else {})
+    if shown.microphone:
+        found |= stats.levels_mics_db or {"mic": stats.level_mic_db}
+    return found
 
 
 def _meters(shown: Shown, width: int) -> list[Text]:
-    cells = max(width - len("mic  ") - len(" -60.0 dB"), 4)
+    found = levels(shown)
+    named = max(5, max(map(len, found)) + 1)
+    cells = max(width - named - len(" -60.0 dB"), 4)
     return [
-        _fit(f"{name:<5}{meter(level, cells, shown.held_db.get(name, level))}", width)
-        for name, level in levels(shown).items()
+        _fit(f"{name:<{named}}{meter(level, cells, shown.held_db.get(name, level))}", width)
+        for name, level in found.items()
     ]
 
 

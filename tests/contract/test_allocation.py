@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from streamsep.audio.devices.jitter_buffer import JitterBuffer
-from streamsep.audio.devices.microphone import MicrophoneBuffer
+from streamsep.audio.devices.microphone_buffer import MicrophoneBuffer
 from streamsep.audio.files.recorder import Recorder
 from streamsep.models import BUILTIN, find_model
 from streamsep.realtime import Session
@@ -19,6 +19,8 @@ from streamsep.separation import load_separator
 from testing.signals import music
 from tests.support import models
 from tests.support.backends import SlowBackend
+
+pytestmark = pytest.mark.slow  # as a whole
 
 RATE, FRAMES = 44_100, 4_096
 # Views, numbers and argument tuples of Python are freed within a step, and come to 3 kB on both
@@ -60,7 +62,9 @@ def test_no_array_is_allocated_after_warm_up(name, tmp_path, monkeypatch):
     gate.set()
     voice = Voice(2, RATE, FRAMES)
     session = Session(
-        SlowBackend.separator(find_model(name), gate.wait), device_frames=FRAMES, microphone=voice
+        SlowBackend.separator(find_model(name), gate.wait),
+        device_frames=FRAMES,
+        microphones=[voice],
     )
     session.add_tap("vocals", Spectrum(RATE, 2, FRAMES))
     recorders = [

@@ -14,6 +14,8 @@ from streamsep.separation import ChunkedSeparator, load_separator
 from streamsep.separation.schedule import choose_schedule
 from testing.signals import music
 
+pytestmark = pytest.mark.slow  # as a whole
+
 # Algorithmic latency in samples: from a sample's way in to its way out on an infinitely fast
 # machine.
 LATENCY = {"live": 2_048, "fast": 512, "light": 2_048, "tutorial": 10_240}

@@ -46,7 +46,7 @@ def test_what_is_recorded_of_each_bus_sums_to_the_mix(unet_shaped_model):
     """Faders at one, so that the guide is all of the vocals."""
     mixture, voice = music(1.0), music(1.0, seed=7)
     session = Session(
-        load_separator(unet_shaped_model), device_frames=FRAMES, microphone=Singer(voice)
+        load_separator(unet_shaped_model), device_frames=FRAMES, microphones=[Singer(voice)]
     )
     session.set_gain("guide", 0.0)
     heard = {bus: Keep(session, bus) for bus in BUSES}
@@ -92,7 +92,7 @@ def test_the_guide_is_a_share_of_the_vocals(unet_shaped_model, percent, share):
 def test_the_faders_scale_what_they_are_called(unet_shaped_model):
     mixture, voice = music(0.5), music(0.5, seed=7)
     session = Session(
-        load_separator(unet_shaped_model), device_frames=FRAMES, microphone=Singer(voice)
+        load_separator(unet_shaped_model), device_frames=FRAMES, microphones=[Singer(voice)]
     )
     moves = {"guide": -3.0, "beat": -6.0, "mic": 4.0, "master": -2.0}
     for fader, gain_db in moves.items():
@@ -110,7 +110,7 @@ def test_bypass_is_the_song_in_its_place_and_the_singer_goes_on(unet_shaped_mode
     """From beat to original and back, at the same moment in the music."""
     mixture, voice = music(2.0), 0.3 * music(2.0, seed=7)
     session = Session(
-        load_separator(unet_shaped_model), device_frames=FRAMES, microphone=Singer(voice)
+        load_separator(unet_shaped_model), device_frames=FRAMES, microphones=[Singer(voice)]
     )
     beat = Keep(session, "beat")
     switched = range(60, 120)
@@ -152,7 +152,7 @@ def test_nothing_clicks_when_everything_is_moved(tmp_path, frames):
     separator = load_separator(models.constant_mask(tmp_path / "m.onnx", 0.5))
     time = np.arange(66_150) / 44_100
     tone = 0.2 * np.sin(2 * np.pi * 100 * time).astype(np.float32) * np.ones((2, 1), np.float32)
-    session = Session(separator, device_frames=frames, microphone=Singer(tone))
+    session = Session(separator, device_frames=frames, microphones=[Singer(tone)])
     rng = np.random.default_rng(1)
 
     def between(index):
@@ -179,7 +179,7 @@ def test_missed_blocks_leave_the_microphone_and_the_recorded_sum(tmp_path):
     session = Session(
         SlowBackend.separator(path, lambda: gate.wait(20)),
         device_frames=FRAMES,
-        microphone=Singer(voice),
+        microphones=[Singer(voice)],
     )
     session.set_gain("guide", 0.0)
     heard = {bus: Keep(session, bus) for bus in BUSES}

@@ -1,5 +1,7 @@
 """Stems that lie on disk take a model's place to the sample, and sum to the song."""
 
+import time
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -65,7 +67,7 @@ def test_files_that_say_the_same_as_the_model_come_in_without_a_trace(model, wri
     stage, runs = Stage(model, path), []
     counted = runs_of(stage)
     stage.at(RATE, lambda: stage.transport.use_stems(stems))
-    stage.until(lambda: stage.transport._songs[0].readers)
+    stage.until(lambda: stage.transport.place().song.readers)
     # The files come in a little after what is read, and fade for a tenth of a second.
     for later in (RATE, RATE + 10_000):
         stage.at(later, lambda: runs.append(len(counted)))
@@ -124,7 +126,11 @@ def test_a_part_that_is_repeated_goes_on_from_the_files(model, write):
     stage.at(0, counted.clear)  # it was warmed up
     stage.at(4 * RATE, lambda: stage.transport.loop(None))
     stage.until(lambda: stage.transport.idle).at(0, stage.stop.set)
+    vocals = Tap(stage.session, "vocals")
     heard = ending(stage.play(), 3 * RATE)
+    # At the seams both fade alike, so that no voice is left: a fifth of the song everywhere.
+    sung = ending(vocals.sound(), 3 * RATE)
+    np.testing.assert_allclose(4 * sung, heard, atol=5 * EXACT)
     np.testing.assert_allclose(heard[:, -RATE + 300 :], 0.8 * sound[:, -RATE + 300 :], atol=EXACT)
     for lap in (0, 1):
         np.testing.assert_allclose(
@@ -166,3 +172,29 @@ def test_stems_that_can_t_be_read_leave_the_song_to_the_model(model, write):
     np.testing.assert_allclose(out[:, : sound.shape[-1]], 0.5 * sound, atol=EXACT)
     (event,) = stage.events.latest()
     assert "is separated live" in event.text
+
+
+def test_another_model_reads_the_same_files_from_its_own_place(model, write):
+    """Both run for a while, and what both read is the same: nothing of the change is heard."""
+    path, stems, sound = write("song", 5.0, 0.2)
+    stage = Stage(model)
+
+    def change():
+        stage.session.switch_model(lambda: stage.loader.load(model, None))
+        while stage.session.changing and stage.session._processor.crossfade is None:
+            time.sleep(0.001)  # no clock goes on while it loads
+
+    stage.at(0, lambda: stage.transport.play(Song(path, stems))).until(settled(stage))
+    stage.at(RATE // 2, change).until(lambda: stage.session._processor.crossfade is None)
+    stage.at(RATE // 2, lambda: stage.transport.seek(3.0)).until(settled(stage))
+    stage.until(lambda: stage.transport.idle).at(0, stage.stop.set)
+    out = stage.play()
+    assert stage.session._processor.pipeline.separator is not stage.separator
+    begins = np.flatnonzero(out.any(axis=0))[0] // FRAMES * FRAMES
+    count = int(1.9 * RATE)  # the change included: the new model listens for a second
+    np.testing.assert_allclose(
+        out[:, begins + FRAMES :][:, :count], 0.8 * sound[:, FRAMES:][:, :count], atol=EXACT
+    )
+    count = 2 * RATE - FRAMES
+    np.testing.assert_allclose(ending(out, count), 0.8 * sound[:, -count:], atol=EXACT)
+    assert stage.session.snapshot().dropouts == 0

@@ -133,7 +133,7 @@ def test_the_bypass_is_the_song_in_its_place(model):
 
 def test_the_singer_begins_with_the_song(model):
     singer, tap = Singer(), Tap()
-    session = session_for(model, 512, microphone=singer)
+    session = session_for(model, 512, microphones=[singer])
     session.add_tap("mic", tap)
     play(session, music(0.5), 512, lambda: setattr(singer, "begun", singer.blocks))
     assert singer.begun == 0

@@ -14,6 +14,8 @@ from testing.signals import music
 from tests.contract.test_streaming_equals_offline import TOLERANCE, whole_file_vocals
 from tests.support import models
 
+pytestmark = pytest.mark.slow  # as a whole
+
 RATE = 44_100
 # Nobody hears -60 dB below full scale under music; float32 keeps 40 dB more, at every sample.
 LOUDEST_SEAM_DB = -60.0 - 40.0

@@ -257,3 +257,28 @@ def test_what_is_no_place_is_refused(model, write, seconds):
     stage.at(1_000, try_it)
     stage.play()
     assert len(refused) == 3
+
+
+def test_the_end_of_a_song_may_be_gone_to_and_the_next_one_begins(model, write):
+    (a, _), (b, second) = write("a.wav", 2.0), write("b.wav", 0.8, seed=1)
+    stage = Stage(model, a, b)
+    stage.at(20_000, lambda: stage.transport.seek(1e9)).until(settled(stage))
+    out = stage.play()
+    count = second.shape[-1] - FRAMES
+    np.testing.assert_allclose(ending(out, count), second[:, -count:], atol=EXACT)
+    assert stage.ended == [a, b]
+    assert out.shape[-1] < 20_000 + second.shape[-1] + RATE
+
+
+def test_gone_to_its_end_the_last_song_ends_the_run_and_a_queue_is_told(model, write):
+    path, _ = write("song.wav", 2.0)
+    stage = Stage(model, path)
+    stage.at(20_000, lambda: stage.transport.seek(2.0)).until(settled(stage))
+    stage.play()
+    assert stage.ended == [path]
+    stage = Stage(model)
+    stage.at(0, lambda: stage.transport.play(Song(path))).until(settled(stage))
+    stage.at(20_000, lambda: stage.transport.seek(3.0)).until(lambda: stage.transport.idle)
+    stage.at(0, stage.stop.set)
+    stage.play()
+    assert stage.ended == [path]

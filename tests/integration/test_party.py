@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from testing.browser import PHONE, WALL, page
+from testing.party import PartyRun
 from testing.servers import wait_until
 from tests.integration.conftest import RATE
-from tests.support.browser import PHONE, WALL, page
-from tests.support.party import PartyRun
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 WORDS = "".join(
@@ -45,12 +45,12 @@ def party(server, songs, port, identity_model, tmp_path):
     """Starts the party, the first time and again."""
     runs = []
 
-    def start():
+    def start(*arguments, model=identity_model):
         run = PartyRun(
             tmp_path,
             songs,
-            *("--output", "pulse", "--port", port, "--model", identity_model),
-            *("--cache-size", 0, "--control", tmp_path / "control"),
+            *("--output", "pulse", "--port", port, "--model", model),
+            *("--cache-size", 0, "--control", tmp_path / "control", *arguments),
             env=server.env(),
         )
         runs.append(run)
@@ -79,7 +79,7 @@ def find_and_add(phone, singer, query):
     phone.press("[data-view=songs]")
     phone.type("#singer", singer)
     phone.type("#query", query)
-    wait_until(lambda: len(phone.text("#results .title")) > 3, "what was found")
+    wait_until(lambda: phone.count("#results li") == 1, f"the one song called {query!r}")
     phone.shows("#results", query)
     phone.press("#results button")
     phone.shows("#notice", f"queue for {singer}")
@@ -96,11 +96,12 @@ def test_an_evening(server, party, songs):
     ):
         # The wall invites; a phone without the code is told so.
         wall.open(first.address("screen"))
-        wall.shows("#address", first.address("guests"))
-        bob.open(first.address("guests").replace("#", "#wrong"))
+        guests = first.address("guests")
+        wall.shows("#address", guests)
+        bob.open(guests.replace("#", "#wrong"))
         bob.shows("#connection", "Not let in")
         bob.open("about:blank")
-        bob.open(first.address("guests"))
+        bob.open(guests)
         bob.shows("#connection", "Connected")
         ann.open(first.address("host"))
         ann.shows("#connection", "Connected as host")
@@ -150,7 +151,7 @@ def test_an_evening(server, party, songs):
         assert first.end() == 0, first.stderr
         bob.shows("#connection", "Connection lost")
         second = party()
-        assert second.address("guests") == first.address("guests")
+        assert second.address("guests") == guests
         bob.shows("#connection", "Connected")
         ann.shows("#connection", "Connected as host")
         hears(take, 1_100)
@@ -163,8 +164,41 @@ def test_an_evening(server, party, songs):
 
 
 @pytest.mark.slow
+def test_one_sings_and_the_wall_shows_it(server, party, half_model, tmp_path):
+    """The microphone's sound is heard, moved by its fader, and scored against the vocals."""
+    voice = tmp_path / "voice.wav"
+    time = np.arange(40 * RATE) / RATE
+    sf.write(voice, 0.3 * np.sin(2 * np.pi * 400 * time), RATE)
+    run = party("--mic", "A.monitor", "--voice-effects", "off", model=half_model)
+    with page(PHONE) as phone, page(WALL) as wall, server.recording("B.monitor") as take:
+        wall.open(run.address("screen"))
+        phone.open(run.address("host"))
+        find_and_add(phone, "Ann", "First")
+        with server.player(voice, "A"):
+            wall.shows("#scores", "Ann")
+            wait_until(lambda: points(wall) >= 80, "points for the right pitch")
+            assert wall.find("#trace").is_displayed()
+            phone.press("[data-view=playing]")
+            phone.press("#pause")
+            phone.shows("#pause", "Go on")
+            take.wait_for(RATE)
+            hears(take, 400)  # the voice alone: the song stands still
+            phone.slide("#fader-mic", -40)
+            wait_until(lambda: pitch(take.sound()) == 0, "silence")
+        phone.press("#skip")
+        wall.shows("#scores", "Ann")  # the result, until the next song
+    assert run.end() == 0, run.stderr
+
+
+def points(wall):
+    """What the wall shows for the one singer; 0 before any."""
+    last = wall.text("#scores").rpartition(" ")[2]
+    return int(last) if last.isdecimal() else 0
+
+
+@pytest.mark.slow
 def test_labels_and_contrast_hold_in_every_view_in_light_and_dark(party):
-    run = party()
+    run = party("--mic", "A.monitor:left", "--mic", "A.monitor:right")
     with page(PHONE) as phone, page(WALL) as wall:
         wall.open(run.address("screen"))
         wall.shows("#address", "http")
@@ -177,6 +211,10 @@ def test_labels_and_contrast_hold_in_every_view_in_light_and_dark(party):
             for view in ("songs", "queue", "playing"):
                 phone.press(f"[data-view={view}]")
                 assert phone.violations() == [], (view, dark)
+        for label in ("Microphone 1", "Microphone 2", "Echo", "Guide voice"):
+            phone.shows("#playing", label)
+        phone.slide("#fader-mic-2", -6)
+        phone.shows("#faders", "-6 dB")
         wall.shows("#line", "sung")
         assert wall.violations() == []
 

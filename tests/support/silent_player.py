@@ -4,6 +4,7 @@ import math
 from types import SimpleNamespace
 
 from streamsep.errors import AudioFileError
+from streamsep.scoring import ScoreSnapshot
 
 
 class SilentPlayer:
@@ -13,8 +14,7 @@ class SilentPlayer:
 
     def __init__(self):
         self.done = []
-        self.playing = None
-        self.stems = None
+        self.playing = self.score = self.stems = None
         self.paused = False
         self.position_s = 0.0
         self.unreadable = set()
@@ -48,6 +48,15 @@ class SilentPlayer:
     def end(self):
         self.playing = None
 
+    def seek(self, seconds):
+        self.done.append(("seek", seconds))
+        if seconds >= self.duration_s:
+            self.end()
+
+    def restart_score(self):
+        snapshot, self.score = self.score, self.score and ScoreSnapshot((), (), ())
+        return snapshot
+
     def set_gain(self, fader, db):
         if fader not in self.session.faders:
             raise ValueError(f"no fader {fader}")
@@ -60,7 +69,7 @@ class SilentPlayer:
         self.session.bypass = on
 
     def __getattr__(self, name):
-        if name in ("pause", "resume", "seek", "restart", "next", "previous", "loop"):
+        if name in ("pause", "resume", "restart", "next", "previous", "loop"):
             return lambda *values, **named: self.done.append((name, *values, *named.values()))
         raise AttributeError(name)
 

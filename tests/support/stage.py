@@ -12,7 +12,9 @@ from streamsep.events import EventLog
 from streamsep.live.config import LiveConfig
 from streamsep.live.model_loader import ModelLoader
 from streamsep.live.prepared_stems import PreparedStems
-from streamsep.live.song_files import open_first, song_opener, songs_of
+from streamsep.live.song_files import song_opener, songs_of
+from streamsep.live.song_list import SongList
+from streamsep.live.song_mover import SongMover
 from streamsep.live.transport import Transport
 from streamsep.realtime import Session
 
@@ -37,14 +39,12 @@ class Stage:
         self.config = LiveConfig(
             input=tuple(songs), model=model, device="cpu", block=frames, slack=slack
         )
-        loader = ModelLoader(
+        self.loader = ModelLoader(
             self.config,
             [model],
-            prepared=lambda separator: PreparedStems(
-                separator, lambda index, count: self.source.spans(index, count)
-            ),
+            prepared=lambda separator: PreparedStems(separator, lambda: self.source),
         )
-        loaded = loader.load(model, None)
+        loaded = self.loader.load(model, None)
         self.separator = loaded.separator
         self.spec, self.frames = loaded.separator.spec, frames
         self.events = EventLog()
@@ -57,21 +57,28 @@ class Stage:
         )
         self.source = SongSource(RATE, self.spec.channels)
         self.notices, self.stop = [], threading.Event()
-        open_song = song_opener(self.spec, self.notices.append, self.stop.is_set)
-        songs = songs_of(self.config, self.events)
-        first = open_first(songs, open_song, self.events)
-        self.transport = Transport(
+        open_song = song_opener(
+            self.spec, self.config.sound_choice, self.notices.append, self.stop.is_set
+        )
+        songs = SongList(songs_of(self.config, self.events), open_song, self.events)
+        first = songs.open_first()
+        stays = not self.config.inputs
+        self.mover = SongMover(
             self.session,
             self.source,
             songs,
             first,
             open_song,
-            stems=loaded.separator.stems,
-            stays=not songs,
+            stays=stays,
             events=self.events,
         )
+        stems = loaded.separator.stems
+        self.transport = Transport(
+            self.mover, self.session, self.source, songs, stems=stems, stays=stays
+        )
+        self.stays = stays
         self.ended = []
-        self.transport.on_song_end = self.ended.append
+        self.mover.on_song_end = self.ended.append
         # Before each block: the song and the sample that it begins with, where no jump is made.
         self.places = []
         self._blocks, self._plan, self._due = [], [], 0
@@ -102,8 +109,9 @@ class Stage:
                     since = len(self._blocks) * self.frames
                 else:
                     do()
-            jumping = self.transport._wanted or self.transport._doing
+            jumping = self.mover._wanted or self.mover._doing
             self.places.append(Place(None, 0) if jumping else self.transport.place())
+            self.source.wait_for(self.frames, stop)  # no clock is as fast as this one
             render(out, 0)
             self._blocks.append(out.T.copy())
             if self.session.held:
@@ -112,15 +120,19 @@ class Stage:
                 self.session.wait_idle()
             while self._opening() and time.monotonic() < deadline:
                 time.sleep(0.0005)
-            assert self.transport.fault is None
+            assert self.mover.fault is None
             assert time.monotonic() < deadline, f"it plays on and on; {self._plan} is left"
 
     def _opening(self):
         """Say whether a file is being opened, for which a clock would leave time."""
-        if self.transport._wanted or self.transport._doing:
-            return False  # which takes blocks to be made
-        waits = self.source.more and self.source.waiting
-        return (waits and not self.transport._stays) or self.transport._reloop
+        mover = self.mover
+        song = self.source.reading.song
+        if mover._wanted or mover.reloop or (song is not None and song.asks):
+            return True
+        if mover._doing:
+            return not self.session._processor.hold  # else it takes blocks
+        follows = not self.stays or mover.loop is not None
+        return follows and self.source.more and self.source.waiting
 
     def close(self):
         """As a sink."""
@@ -133,15 +145,15 @@ class Stage:
                 pump.run(
                     self.session.process_block,
                     self.stop,
-                    read_ahead=partial(self.transport.begin, self.stop),
+                    read_ahead=partial(self.mover.begin, self.stop),
                     held=lambda: self.session.held,
                 )
             finally:
                 self.stop.set()
-                self.transport.close()
+                self.mover.close()
             self.session.check()
-            if self.transport.fault is not None:
-                raise self.transport.fault
+            if self.mover.fault is not None:
+                raise self.mover.fault
         assert not self._plan
         return np.concatenate(self._blocks, axis=-1)
 
@@ -154,4 +166,4 @@ def ending(out, count):
 
 def settled(stage):
     """Say whether every jump that was asked for has been made."""
-    return lambda: stage.transport._wanted is None and stage.transport._doing is None
+    return lambda: stage.mover._wanted is None and stage.mover._doing is None

@@ -32,6 +32,7 @@ ALLOWED = {
     "effects": BASE | {"dsp"},
     "realtime": BASE | {"dsp", "separation", "models"},
     "offline": BASE | {"dsp", "separation", "models", "audio"},
+    "cluster": BASE | {"dsp", "separation", "models", "audio", "offline"},
     "evaluation": BASE | {"dsp", "separation", "realtime", "audio"},
     "live": BASE
     | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models", "scoring"},
@@ -41,7 +42,7 @@ ALLOWED = {
     "tui": BASE | {"dsp", "realtime", "lyrics", "scoring", "live"},
     "cli": BASE
     | {"dsp", "separation", "realtime", "audio", "effects", "lyrics", "models"}
-    | {"offline", "live", "remote", "evaluation", "tui"},
+    | {"offline", "live", "remote", "evaluation", "tui", "cluster"},
 }
 # Options of pulseaudio, systemctl, mpv and vlc, which whoever needs them has to type; and pip's.
 OTHER_PROGRAMS = {"--start", "--user", "--audio-delay", "--audio-desync"}
@@ -61,6 +62,9 @@ HEAVY = [
     "scipy",
     "pedalboard",
     "export",
+    "fsspec",
+    "pyarrow",
+    "ray",
 ]
 
 

@@ -12,6 +12,8 @@ from streamsep.evaluation.spectrogram import COLUMNS, Spectrogram, spectrogram_o
 from testing.signals import music
 from tests.support import models
 
+pytestmark = pytest.mark.slow  # as a whole
+
 RATE = 44_100
 DARK = (0x44, 0x01, 0x54)  # the colour map's lowest: silence
 BRIGHT = (0xFD, 0xE7, 0x24)  # and its highest

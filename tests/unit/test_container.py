@@ -22,6 +22,8 @@ from streamsep.errors import AudioFileError
 from testing.signals import music
 from tests.support.commands import ffmpeg
 
+pytestmark = pytest.mark.slow  # as a whole
+
 SECONDS = 2.0
 TAGS = {"title": "Tïtle", "artist": "Someone", "album": "Songs", "track": "3", "genre": "Pop"}
 CODECS = {

@@ -12,6 +12,8 @@ from testing.signals import music
 from tests.support import models
 from tests.support.commands import ffmpeg
 
+pytestmark = pytest.mark.slow  # as a whole
+
 SECONDS = 0.4
 # Pictures by their codecs, and the size or colours that some of them want.
 CODECS = {
@@ -70,7 +72,6 @@ AT_HOME = {
     "flv": {"flv1", "libx264"},
     "ogv": {"libtheora"},
 }
-SLOW = ("nut", "m4v", "m2ts", "mxf", "3gp")  # to be made; the same muxers write others
 KINDS = {
     ".mp4": "mov_text",
     ".mov": "mov_text",
@@ -86,11 +87,6 @@ One
 00:00:00,250 --> 00:00:00,350
 Two <i>three</i>
 """
-
-
-def containers():
-    for container in CONTAINERS:
-        yield pytest.param(container, marks=[pytest.mark.slow] if container in SLOW else [])
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +126,7 @@ def pictures(path):
     return found
 
 
-@pytest.mark.parametrize("container", [*containers()])
+@pytest.mark.parametrize("container", CONTAINERS)
 def test_the_picture_stays_whatever_holds_it(folder, model, command, container):
     """Of all codecs that ffmpeg here writes into a container, and reads from it."""
     tried = 0

@@ -40,7 +40,8 @@ def beat_of(song, model="auto"):
 def test_all_of_them_are_tested():
     tested = {"separate_array", "separate_folder", "separate_stream", "own_model", "live_player"}
     played = {"own_callback"}  # tests/integration/test_own_callback.py
-    assert {path.stem for path in SCRIPTS.glob("*.py")} == tested | played
+    control = {"midi_faders", "osc_bridge"}  # tests/unit/test_player_control.py
+    assert {path.stem for path in SCRIPTS.glob("*.py")} == tested | played | control
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from streamsep.errors import ArgumentError, ModelError
 from streamsep.models import fetch as module
-from streamsep.models.fetch import MOST_STALLS, check_address, fetch
+from streamsep.models.fetch import MOST_STALLS, check_address, fetch_by_hash
 from tests.support.web import web_server
 
 CONTENT = np.random.default_rng(0).bytes(1_000_000)
@@ -34,7 +34,7 @@ def get(server, tmp_path):
 
     def run(sha256=SHA256, path=PATH):
         target, shares = tmp_path / "voice.onnx", []
-        fetch(server.url(path), sha256, target, on_progress=shares.append)
+        fetch_by_hash(server.url(path), sha256, target, on_progress=shares.append)
         assert not server.ranges or shares == sorted(shares)
         assert all(0 < share <= 1 for share in shares)
         return target.read_bytes()
@@ -120,7 +120,7 @@ def test_no_server_at_all(tmp_path):
     with web_server() as gone:
         url = gone.url(PATH)
     with pytest.raises(ModelError, match="Connection refused"):
-        fetch(url, SHA256, tmp_path / "x", on_progress=lambda share: None)
+        fetch_by_hash(url, SHA256, tmp_path / "x", on_progress=lambda share: None)
 
 
 def test_redirects_are_followed_to_web_addresses_alone(server, get, tmp_path):
@@ -157,7 +157,9 @@ def test_two_runs_don_t_write_one_file(server, get, tmp_path):
 
 def test_a_folder_that_isn_t_there_is_one_line(server):
     with pytest.raises(ModelError, match="can't be written"):
-        fetch(server.url(PATH), SHA256, module.Path("/nowhere/x"), on_progress=lambda share: None)
+        fetch_by_hash(
+            server.url(PATH), SHA256, module.Path("/nowhere/x"), on_progress=lambda share: None
+        )
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://a/b", "models/x.onnx", "https:///x"])

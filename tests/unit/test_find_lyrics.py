@@ -21,7 +21,7 @@ JAPANESE = "[00:01.00]さくら さくら やよいの空は\n[00:05.00]見わ�
 
 
 def make_song(path):
-    sound = music(0.3)
+    sound = music(0.6)
     if path.suffix != ".m4a":
         sf.write(path, sound.T, 44_100)
         return path
@@ -154,6 +154,14 @@ def test_words_without_times_are_told(tmp_path):
     lines, _, said = found_in(song)
     assert lines is None
     assert said == ["lyrics not shown: LYRICS of song.flac has no time stamps"]
+
+
+def test_what_is_too_long_for_a_song_isn_t_read(tmp_path):
+    song = make_song(tmp_path / "song.flac")
+    tag(song, {"LYRICS": f"{LRC}\n" * 50_000})
+    lines, _, said = found_in(song)
+    assert lines is None
+    assert said == ["lyrics not shown: LYRICS of song.flac has 1,400,000 characters"]
 
 
 @pytest.mark.parametrize("content", [b"", b"ID3\x04\x00\x00\x7f\x7f\x7f\x7f" + b"\xff" * 200])

@@ -133,7 +133,7 @@ def test_a_bad_sample_is_silence_in_the_mix_and_told(identity_model, bad, where)
     song, voice = 0.3 * music(1.0), 0.3 * music(1.0, seed=7)
     (song if where == "input" else voice)[0, 3_000] = bad
     session = Session(
-        load_separator(identity_model), device_frames=FRAMES, microphone=Singer(voice)
+        load_separator(identity_model), device_frames=FRAMES, microphones=[Singer(voice)]
     )
     output = play(session, song, FRAMES)
     assert np.abs(output).max() < 1.0

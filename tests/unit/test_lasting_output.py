@@ -14,6 +14,8 @@ from testing.servers import wait_until
 from testing.signals import music
 from tests.support.commands import COMMAND, PATIENCE_S, without_sound
 
+pytestmark = pytest.mark.slow  # as a whole
+
 SECONDS = 3.0
 # Of the shell's: what stands behind the command.
 FATES = {
@@ -43,7 +45,6 @@ def song(tmp_path):
     return tmp_path / "song.wav"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("shown", ["--plain", "--json"])
 @pytest.mark.parametrize("fate", FATES.values(), ids=FATES)
 def test_music_and_recording_go_on_to_the_end(song, identity_model, tmp_path, shown, fate):
@@ -57,7 +58,6 @@ def test_music_and_recording_go_on_to_the_end(song, identity_model, tmp_path, sh
     assert (said in done.stderr.splitlines()) == (fate == FATES["a full disk"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("end", [None, signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("streams", [("stdout",), ("stdout", "stderr")], ids="+".join)
 def test_a_reader_that_stands_still_holds_nothing_up(song, identity_model, tmp_path, streams, end):

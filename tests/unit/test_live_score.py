@@ -1,6 +1,7 @@
 """A score while it plays: whose voice, which words, and what is said at the end."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -61,6 +62,24 @@ def test_the_command_says_it_at_the_end(command, song, half_model, tmp_path):
     assert done.stderr.splitlines()[-1].startswith("score of 100: mic ")
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["scores"]["mic"] >= 90.0
+
+
+def test_each_song_of_several_has_its_own(command, song, half_model, tmp_path):
+    other = tmp_path / "other.wav"
+    other.write_bytes(song.read_bytes())
+    done = command(  # nobody sings the second one
+        *("live", "--input", song, "--input", other, "--output", "null", "--model", half_model),
+        *("--mic", voice(tmp_path), "--voice-effects", "off", "--score", "--plain"),
+    )
+    assert done.code == 0, done.stderr
+    said = [line for line in done.stdout.splitlines() if "score of 100" in line]
+    first = re.fullmatch(r"song\.wav: score of 100: mic (\d+)", said[-1])
+    assert int(first[1]) >= 90
+    # The end of the first is judged when the second one is heard already.
+    second = next(
+        found for line in said if (found := re.fullmatch(r"score of 100: mic (\d+)", line))
+    )
+    assert int(second[1]) <= 15
 
 
 def test_nobody_to_score_is_said_at_once(command, song):

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from streamsep.audio.devices.device_list import DeviceInfo
-from streamsep.audio.devices.microphone import DeviceMicrophone, MicrophoneBuffer
+from streamsep.audio.devices.microphone import DeviceMicrophone, MicrophoneStream
+from streamsep.audio.devices.microphone_buffer import MicrophoneBuffer
 
 RATE, BLOCK = 44_100, 512
 TONE_HZ = 200.0
@@ -120,9 +121,15 @@ def stream(monkeypatch):
     )
 
 
+def open_stream():
+    return MicrophoneStream(DEVICE, sample_rate=RATE, device_frames=BLOCK)
+
+
 def test_what_an_effect_holds_back_is_latency(stream):
     sizes = dict(sample_rate=RATE, channels=2, device_frames=BLOCK)
-    plain, late = (DeviceMicrophone(DEVICE, **sizes, effect_delay=delay) for delay in (0, 64))
+    plain, late = (
+        DeviceMicrophone(open_stream(), **sizes, effect_delay=delay) for delay in (0, 64)
+    )
     assert late.latency == plain.latency + 64
 
 
@@ -131,12 +138,12 @@ def test_a_broken_effect_is_silence_on_this_path(stream):
         raise RuntimeError("the plugin is gone")
 
     microphone = DeviceMicrophone(
-        DEVICE, sample_rate=RATE, channels=2, device_frames=BLOCK, effect=effect
+        open_stream(), sample_rate=RATE, channels=2, device_frames=BLOCK, effect=effect
     )
 
     def device():
         for _ in range(20):
-            microphone._callback(np.ones((128, 1), np.float32), 128, None, None)
+            microphone.stream._callback(np.ones((128, 1), np.float32), 128, None, None)
 
     thread = threading.Thread(target=device)  # it is promoted, which tests mustn't be
     thread.start()

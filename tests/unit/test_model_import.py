@@ -178,6 +178,7 @@ class TestWaveforms:
                 ("--hop", 512, "--context", 1_000),
                 "1000 samples of context and 512 new ones leave 2584",
             ),
+            ({"samples": 4_096, "stems": 1}, ("--padding", "mirror"), "the padding is mirror, and"),
             ({"samples": 4_096, "stems": 1}, ("--hop", 4_096), "check stems, hop and context"),
             ({"samples": 4_096, "stems": 1}, ("--stem", "../x"), "model stems is ('../x',)"),
         ],
@@ -188,6 +189,16 @@ class TestWaveforms:
         assert says in line
         assert re.search(r"\(--[a-z, -]+\)$", line)  # the options that help
         assert not imported_path("model").exists()
+
+
+def test_absurd_metadata_of_a_copy_are_refused_by_name(command, tmp_path):
+    path = models.mdx(tmp_path / "copy.onnx", spec=False)
+    own = {"model_type": "UVR", "n_fft": "-6144", "hop_length": "0", "dim_f": "2048"}
+    entries = b"".join(metadata_entry(key, value) for key, value in (own | {"dim_t": "32"}).items())
+    path.write_bytes(path.read_bytes() + entries)
+    done = command("models", "import", path)
+    assert (done.code, done.stdout) == (MODEL, "")
+    assert "model n_fft is -6144" in done.stderr.splitlines()[-1]
 
 
 class TestSpectraOfSeveralStems:
@@ -205,6 +216,75 @@ class TestSpectraOfSeveralStems:
         line = refusal(command("models", "import", path, "--n-fft", 2_048))
         assert "estimates 2 stems, and the names given are vocals" in line
         assert line.endswith("(--stem)")
+
+
+class TestStates:
+    @pytest.fixture
+    def make(self, tmp_path):
+        def made(**graph):
+            return contract_graphs.streaming(
+                tmp_path / "model.onnx", **{"samples": 512, "gains": [(1.0, 0.0)] * 4} | graph
+            )
+
+        return made
+
+    def test_stemgen_s_later_graphs_say_it_all(self, command, make):
+        assert command("models", "import", make()).code == 0
+        spec = spec_of("model")
+        assert spec.stems == ("drums", "bass", "vocals", "other")
+        assert (spec.mode, spec.samples_per_run, spec.lookahead_frames) == ("stateful", 512, 1)
+        assert [state.output for state in spec.states] == ["next_past_audio", "next_older_audio"]
+        assert command("models", "verify", "model").code == 0
+        assert "every 12 ms" in command("models", "info", "model").stdout
+        assert "23 ms" in command("models", "list").stdout
+
+    def test_of_others_it_is_asked_how_late_they_are(self, command, make):
+        path = make(gains=[(1.0, 0.0)], ports=("sound", "voice"))
+        line = refusal(command("models", "import", path))
+        assert "by how much the output of 512 samples is late isn't known" in line
+        assert line.endswith("(--lookahead)")
+        assert "1000 is said" in refusal(command("models", "import", path, "--lookahead", 1_000))
+        assert command("models", "import", path, "--lookahead", 1_024).code == 0
+        spec = spec_of("model")
+        assert (spec.stems, spec.lookahead_frames) == (("vocals",), 2)
+
+
+class TestOptionsOfOtherKinds:
+    @pytest.mark.parametrize(
+        ("make", "arguments", "says"),
+        [
+            (
+                lambda path: models.mdx(path, spec=False),
+                ("--n-fft", 4_096, "--window", 4_096),
+                "--window can't be said of a graph of spectra",
+            ),
+            (
+                lambda path: contract_graphs.waveform(path, samples=4_096, stems=1),
+                ("--n-fft", 4_096, "--normalised-stft"),
+                "--n-fft, --normalised-stft can't be said of a graph from sound to stems",
+            ),
+            (
+                lambda path: contract_graphs.waveform(path, samples=4_096, stems=1),
+                ("--normalise", "standard", "--level", -12),
+                "--level goes with --normalise rms",
+            ),
+            (models.constant_mask, ("--stem", "beat"), "which says it all"),
+        ],
+    )
+    def test_are_refused(self, command, tmp_path, make, arguments, says):
+        done = command("models", "import", make(tmp_path / "model.onnx"), *arguments)
+        assert (done.code, done.stdout) == (2, "")
+        assert says in done.stderr
+        assert not imported_path("model").exists()
+
+    def test_n_fft_goes_before_a_table(self, command, tmp_path):
+        path = models.mdx(tmp_path / "model.onnx", spec=False)
+        entry = {"mdx_dim_f_set": 2048, "mdx_dim_t_set": 5, "mdx_n_fft_scale_set": 5120}
+        params = tmp_path / f"{hashlib.md5(path.read_bytes()).hexdigest()}.json"
+        params.write_text(json.dumps({**entry, "primary_stem": "Vocals"}))
+        arguments = ("--params", params, "--n-fft", 6_144)
+        assert command("models", "import", path, *arguments).code == 0
+        assert spec_of("model").n_fft == 6_144
 
 
 class TestTwoFiles:
@@ -303,6 +383,13 @@ class TestTwoFiles:
         scattered.write_bytes(model.SerializeToString())
         line = refusal(command("models", "import", scattered, "--n-fft", 4096))
         assert "for a tensor of" in line
+
+    def test_what_is_wrong_besides_is_said_of_the_file_that_was_named(self, command, scattered):
+        model = onnx.load(scattered, load_external_data=False)
+        model.graph.node[0].domain = "my.ops"
+        scattered.write_bytes(model.SerializeToString())
+        line = refusal(command("models", "import", scattered, "--n-fft", 4096))
+        assert f"{scattered} has operators of the domain 'my.ops'" in line
 
     @pytest.mark.parametrize("content", [b"", b"no model", b"\x3a\xff\xff\xff\xff\x0f"])
     def test_no_model_at_all(self, command, tmp_path, content):

@@ -17,7 +17,7 @@ WEIGHTS = tomllib.loads((ROOT / "packaging" / "models" / "pyproject.toml").read_
 # Who imports what: each folder, and the extras that it may take for granted besides what is
 # always installed.
 FOLDERS = {
-    "streamsep": ("voice", "media", "eval", "party"),
+    "streamsep": ("voice", "media", "eval", "party", "ray"),
     "export": ("train", "eval"),
     "testing": ("dev",),
     "tests": ("dev",),

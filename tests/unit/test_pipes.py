@@ -11,6 +11,8 @@ from testing.servers import PATIENCE_S
 from testing.signals import music
 from tests.support.commands import COMMAND, ffmpeg, without_sound
 
+pytestmark = pytest.mark.slow  # as a whole
+
 RATE, SECONDS = 44_100, 3.0
 # By ffmpeg's names: what can be written to a pipe, and how exact it is.
 FORMS = {
@@ -90,7 +92,6 @@ def test_what_is_no_sound_is_one_line(tmp_path, half_model, content):
     assert not list(tmp_path.glob("out.*"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_live_plays_what_comes_through_it(song, identity_model, way):
     streamsep = " ".join(COMMAND)

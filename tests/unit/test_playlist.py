@@ -2,11 +2,14 @@
 
 import os
 
+import numpy as np
 import pytest
+import soundfile as sf
 
 from streamsep.audio.files.playlist import MOST_BYTES, read_playlist
 from streamsep.errors import AudioFileError
 from streamsep.live.config import LiveConfig
+from testing.signals import music
 
 
 @pytest.fixture
@@ -83,3 +86,21 @@ def test_one_of_no_use_is_refused(folder, content):
 def test_a_playlist_is_a_file_as_input():
     config = LiveConfig(input=("list.m3u", "song.wav"))
     assert (config.listening, config.inputs) == ("file", ("list.m3u", "song.wav"))
+
+
+def test_on_the_command_line_files_and_playlists_play_one_after_the_other(
+    command, tmp_path, identity_model
+):
+    sounds = {name: music(0.3, seed=seed) for seed, name in enumerate("abc")}
+    for name, sound in sounds.items():
+        sf.write(tmp_path / f"{name}.wav", sound.T, 44_100, subtype="FLOAT")
+    (tmp_path / "list.m3u").write_text("b.wav\ngone.wav\nc.wav\n")
+    inputs = ("--input", tmp_path / "a.wav", "--input", tmp_path / "list.m3u")
+    out = tmp_path / "out.wav"
+    # Nothing depends on time: see test_cli_live.
+    patient = ("--block", 2_048, "--slack", 22_050, "--model", identity_model)
+    done = command("live", *inputs, "--output", out, "--plain", *patient)
+    assert done.code == 0, done.stderr
+    assert "'gone.wav' is left out" in done.stderr
+    heard = sf.read(out, dtype="float32")[0].T
+    np.testing.assert_allclose(heard, np.concatenate(list(sounds.values()), axis=-1), atol=2e-6)

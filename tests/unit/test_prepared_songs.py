@@ -53,7 +53,7 @@ def test_the_first_song_is_made_first_and_then_the_others(made, songs):
     wait_until(lambda: cache.find(songs[1]), "the second song")
     assert cache.find(songs[0])["vocals"].stat().st_size == 1_000
     assert cache.find(songs[2]) is None
-    assert cache.working is None
+    wait_until(lambda: cache.working is None, "its end")
 
 
 def test_a_song_that_has_changed_since_is_another_one(made, songs):
@@ -139,6 +139,7 @@ def test_the_real_process_gives_the_vocals_of_the_songs_length(tmp_path):
     cache = PreparedSongs(tmp_path / "cache", limit=10**9, say=print)
     cache.start()
     cache.want([song])
-    wait_until(lambda: cache.find(song), "the vocals")
+    # It gives way to all else: on a busy machine that takes as long as the rest does.
+    wait_until(lambda: cache.find(song), "the vocals", patience_s=600.0)
     cache.close()
     assert soundfile.info(cache.find(song)["vocals"]).frames == 44_100

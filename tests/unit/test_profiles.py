@@ -150,6 +150,7 @@ def test_profiles_of_before_mean_what_they_meant(write):
     context = live.make_context("live", ["--profile", "party"])
     settings = {name: context.params[name] for name in context.params if name != "models"}
     shown = (settings.pop("plain"), settings.pop("as_json"))
+    assert settings.pop("control") is None
     config = LiveConfig(model=context.params["models"], **settings)
     assert shown == (True, False)
     assert [model.stem for model in config.named_models] == ["fast", "live"]
@@ -165,9 +166,10 @@ def test_the_command_has_the_library_s_defaults():
     """One source: what isn't given on the command line is what a LiveConfig has."""
     context = live.make_context("live", [])
     config = LiveConfig()
-    for name, value in context.params.items():
-        if name not in ("models", "plain", "as_json"):
-            assert value == getattr(config, name), name
+    others = ("models", "plain", "as_json", "control")
+    given = {name: value for name, value in context.params.items() if name not in others}
+    for name in given:
+        assert getattr(LiveConfig(**given), name) == getattr(config, name), name
     assert context.params["models"] == config.named_models
 
 

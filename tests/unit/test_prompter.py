@@ -28,6 +28,19 @@ class TestPrompter:
         assert at(2.0 + delay + 0.001) == "two"
         assert self.at(prompter, 2.0) == ""  # no song plays
 
+    def test_each_song_has_its_own(self):
+        lyrics = {Path("a.wav"): self.LYRICS, Path("b.wav"): None}
+        prompter = Prompter(lyrics.get, from_start=True)
+
+        def at(name):
+            song = SongPosition(Path(name), 1.5, None, paused=False)
+            return prompter.at(replace(STATS, song=song))
+
+        assert at("a.wav").current == "one"
+        assert at("b.wav") is None
+        assert at("a.wav").current == "one"
+        assert self.at(prompter, 2.0) == ""  # between songs
+
     def test_after_a_key_they_count_from_it(self):
         prompter = Prompter(self.LYRICS, from_start=False)
         assert prompter.at(STATS) == WAITING

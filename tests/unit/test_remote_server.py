@@ -129,10 +129,19 @@ def test_news_come_at_once_and_when_there_are_any(joined):
     assert heard(second, "state")["value"] == 1
 
 
+def test_who_wants_only_some_news_gets_no_others(opened):
+    phone = opened()
+    phone.send(json.dumps({"type": "join", "token": "guest-token", "news": ["other"]}))
+    heard(phone, "welcome")
+    phone.send(json.dumps({"type": "echo", "text": "x"}))
+    assert json.loads(phone.recv(PATIENCE_S))["type"] == "reply"  # and no state before it
+
+
 @pytest.mark.parametrize(
     "message",
     [
         {"type": "join"},
+        {"type": "join", "token": "guest-token", "news": "all"},
         {"type": "join", "token": "wrong"},
         {"type": "join", "token": None},
         {"type": "join", "token": {"$ne": ""}},
@@ -215,11 +224,12 @@ def test_messages_of_no_use_are_answered_and_too_long_ones_end_it(joined):
         asked(phone, type="echo", text="x")
 
 
-def test_a_bug_in_a_request_is_its_senders_answer_and_nobody_elses_end(joined):
+def test_a_bug_in_a_request_is_its_senders_answer_and_nobody_elses_end(joined, said):
     phone, _ = joined()
     answer = asked(phone, type="fail")
     assert answer["type"] == "error"
-    assert "a bug" in answer["what"]
+    assert "a bug" not in answer["what"]  # may hold what isn't a guest's
+    assert "a bug" in said[0]
     assert asked(phone, type="echo", text="on")["text"] == "on"
 
 

@@ -1,16 +1,19 @@
 """A room: whose turn it is, what a guest may, what is told, and songs that aren't there."""
 
 import math
+import time
+from functools import partial
 
 import pytest
 
 from streamsep.errors import ArgumentError
 from streamsep.remote.player_commands import PlayerCommands
 from streamsep.remote.protocol import PARTY_COMMANDS, PLAYER_COMMANDS, Client, check_request
-from streamsep.remote.room import Room
+from streamsep.remote.room import SCORE_EVERY_S, Room
 from streamsep.remote.singers_queue import SingersQueue
 from streamsep.remote.song_library import SongLibrary
 from streamsep.remote.song_words import words_of
+from streamsep.scoring import ScoreSnapshot, SingerScore, TracePoint
 from tests.support.silent_player import NoStems, SilentPlayer
 
 HOST, ANN, BOB = Client("host", "host"), Client("guest", "ann"), Client("guest", "bob")
@@ -31,25 +34,27 @@ def stage():
 
 
 @pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
 def stems():
     return NoStems()
 
 
 @pytest.fixture
-def room(music, stage, stems, tmp_path):
+def room(music, stage, stems, said, tmp_path):
     library = SongLibrary([music], tmp_path / "library.db")
     library.start()
     assert library.wait(60.0)
     yield Room(
         PlayerCommands(stage),
-        play=stage.play,
-        use_stems=stage.use_stems,
-        stop=stage.end,
-        idle=lambda: stage.idle,
-        words=words_of,
+        words=partial(words_of, say=said.append),
         library=library,
         queue=SingersQueue(tmp_path / "queue.json"),
         stems=stems,
+        say=said.append,
     )
     library.close()
 
@@ -181,17 +186,40 @@ def test_a_song_that_has_gone_is_passed_over_and_named(room, stage, music):
     (music / "One.mp3").unlink()
     room.tick()
     assert stage.playing.stem == "Two"
-    assert notices(room) == ["One is passed over: its file is gone"]
+    assert notices(room) == ["One is passed over: it can't be played"]
     with pytest.raises(ArgumentError):
         add(room, "one", ANN)
 
 
-def test_a_song_that_is_no_sound_is_passed_over_and_named(room, stage):
+def test_a_song_that_is_no_sound_is_passed_over_and_why_is_the_hosts(room, stage, said, music):
     stage.unreadable.add("One.mp3")
     add(room, "one", ANN)
     room.tick()
     assert stage.idle
     assert len(notices(room)) == 1
+    assert str(music) in said[0]
+    assert str(music) not in repr(room.news())
+
+
+def test_the_score_is_told_while_it_is_sung_and_its_result_after(room, stage):
+    add(room, "one", ANN)
+    room.tick()
+    stage.position_s = 20.0
+    singer = SingerScore("mic", 81.4, 90.0, 12.0)
+    trace = tuple(TracePoint(100.0 + n / 50, 60.0, (60.2, None)) for n in range(500))
+    stage.score = ScoreSnapshot((singer,), (), trace)
+    room.news()
+    time.sleep(SCORE_EVERY_S)
+    score = told(room, "score")
+    assert score["singers"] == [{"name": "mic", "score": 81.0, "line": 90.0}]
+    assert score["trace"][0][0] >= 16.0  # of the song, where it is heard now
+    assert score["trace"][-1][1:] == [60.0, [60.2, None]]
+    assert len(score["trace"]) <= 100
+    ask(room, HOST, "next")
+    time.sleep(SCORE_EVERY_S)
+    result = told(room, "score")["result"]
+    assert (result["title"], result["singer"]) == ("One", "ann")
+    assert result["singers"][0]["score"] == 81.0
 
 
 def test_the_next_songs_are_separated_ahead_and_used(room, stage, stems, music):
@@ -210,7 +238,7 @@ def test_the_next_songs_are_separated_ahead_and_used(room, stage, stems, music):
     assert stage.stems == {"vocals": music / "y.flac"}
 
 
-def test_words_are_told_with_their_times_and_bad_ones_are_named(room, stage, music):
+def test_words_are_told_with_their_times_and_bad_ones_are_named(room, stage, said, music):
     (music / "One.lrc").write_text("[00:01.00]<00:01.00>I <00:02.00>sing\n[00:04.00]<b>on</b>\n")
     (music / "Two.lrc").write_bytes(b"no times")
     add(room, "one", ANN)
@@ -222,7 +250,7 @@ def test_words_are_told_with_their_times_and_bad_ones_are_named(room, stage, mus
     stage.end()
     room.tick()
     assert told(room, "words")["lines"] is None
-    assert "Two has no words" in notices(room)[0]
+    assert any("Two.lrc" in line for line in said)
     assert stage.playing.stem == "Two"
 
 

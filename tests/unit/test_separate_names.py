@@ -3,7 +3,7 @@
 import pytest
 import soundfile as sf
 
-from streamsep.audio.files.sound_file import FORMATS
+from streamsep.audio.files.sound_writer import FORMATS
 from streamsep.offline.made_from import RECORDS
 from testing.signals import music
 

@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from streamsep.errors import ArgumentError, AudioFileError, OutputError
-from streamsep.remote.song_library import FOUND, SongLibrary
+from streamsep.remote.library_search import FOUND
+from streamsep.remote.song_library import SongLibrary
 
 
 @pytest.fixture

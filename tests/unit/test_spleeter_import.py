@@ -4,6 +4,7 @@ import onnx
 import pytest
 
 from streamsep.models import imported_path
+from streamsep.models.contracts.spleeter import is_spleeter
 from streamsep.onnx_file import read_metadata
 from tests.contract.test_spleeter import pair
 from tools import contract_graphs
@@ -43,3 +44,17 @@ def test_versions_of_operators_that_differ(command, tmp_path):
     model.opset_import[0].version = 13
     onnx.save(model, other)
     assert "different versions of operators" in command("models", "import", path, other).stderr
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_one"),
+    [
+        ((2, "n", 512, 1_024), True),
+        (("c", "n", "t", 1_024), True),
+        (("batch", 4, "dim_f", "dim_t"), False),  # MDX-Net of any size
+        (("batch", 4, 2_048, 256), False),
+        ((1, 2, 1_024), False),
+    ],
+)
+def test_what_is_one_of_the_two(shape, is_one):
+    assert is_spleeter(shape) is is_one

@@ -71,8 +71,9 @@ def test_live_taps_and_faders_have_it_by_each_name(half_model, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_imported_model_s_stem_has_the_canonical_name(name):
-    known = MdxParameters(n_fft=4096, stem=name)
-    spec = mdx_spec("m", ["batch", 4, 2048, 32], known, origin="", licence="")
+    known = MdxParameters(n_fft=4096, stems=(name,))
+    shape = ["batch", 4, 2048, 32]
+    spec = mdx_spec("m", shape, known, output=shape, origin="", licence="")
     assert (spec.stems, spec.residual) == (("beat",), "vocals")
 
 

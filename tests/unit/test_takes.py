@@ -15,6 +15,8 @@ from testing.servers import wait_until
 from testing.signals import music
 from tests.support.commands import COMMAND, PATIENCE_S, Live, streamsep, without_sound
 
+pytestmark = pytest.mark.slow  # as a whole
+
 RATE = 44_100
 
 
@@ -114,7 +116,6 @@ def test_a_start_that_fails_leaves_the_older_take(
     assert {each.name for each in tmp_path.glob("take*")} == {"take.wav"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 @pytest.mark.parametrize("delay_s", [0.1, 0.3, 0.6, 1.0, 2.0])
 def test_an_early_end_leaves_the_older_take(song, identity_model, older, tmp_path, number, delay_s):
@@ -134,7 +135,6 @@ def test_an_early_end_leaves_the_older_take(song, identity_model, older, tmp_pat
     assert path.read_bytes() == content
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
 def test_a_take_plays_whatever_ends_it(song, identity_model, tmp_path, number, suffix):

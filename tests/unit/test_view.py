@@ -234,3 +234,17 @@ def test_a_score_is_shown_for_each_singer_and_its_line():
         assert "score mic 87 (line 92)" in text
         assert "score mic 2 … (line …)" in text
     assert record(shown, final=False)["scores"] == {"mic": 87.4, "mic 2": None}
+
+
+def test_each_microphone_has_its_meter_and_its_fader():
+    stats = replace(
+        STATS,
+        faders={"guide": 0.0, "beat": 0.0, "mic": -3.0, "mic 2": -6.0, "master": 0.0},
+        levels_mics_db={"mic": -20.0, "mic 2": -30.0},
+    )
+    lines = screen(replace(SHOWN, stats=stats), 80, 30).plain.splitlines()
+    meters = [line for line in lines if line.startswith(("in ", "out ", "mic "))]
+    assert [line[:6] for line in meters] == ["in    ", "out   ", "mic   ", "mic 2 "]
+    assert [line[-8:] for line in meters[2:]] == ["-20.0 dB", "-30.0 dB"]
+    assert {len(line) for line in meters} == {80}
+    assert any("mic 2 " in line and "-6.0 dB" in line for line in lines)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from streamsep.effects.voice import PRESETS, VOICE_EFFECTS, voice_board
+from streamsep.effects.voice_chain import VoiceChain
 from testing.signals import music
 
 RATE, BLOCK = 44_100, 256
@@ -68,3 +69,21 @@ def test_without_the_extra_one_line_names_it():
         "expected the extra 'voice' to be installed; pip install 'streamsep[voice]', or do "
         "without: voice effects off"
     )
+
+
+def test_another_preset_takes_over_without_a_click_and_plugins_stay():
+    chain = VoiceChain("off", RATE)
+    sound = tone(400.0, 0.3, 2.0)
+    first = stream(chain, sound[:, : 100 * BLOCK])
+    np.testing.assert_array_equal(first, sound[:, : 100 * BLOCK])
+    chain.choose("stage")
+    assert chain.preset == "stage"
+    second = stream(chain, sound[:, 100 * BLOCK : 200 * BLOCK])
+    joined = np.concatenate([first, second], axis=-1)[0]
+    # A step would be as large as the sound; a sine of 400 Hz moves by 6 % of its peak a sample.
+    assert np.abs(np.diff(joined)).max() < 0.1 * np.abs(joined).max()
+    stream(chain, tone(400.0, 0.3, 1.0))  # until the one before has died away
+    chain.choose("off")
+    stream(chain, np.zeros((2, RATE + BLOCK), np.float32))
+    last = stream(chain, sound[:, 230 * BLOCK : 240 * BLOCK])
+    np.testing.assert_allclose(last, sound[:, 230 * BLOCK : 240 * BLOCK], atol=1e-6)

@@ -68,7 +68,8 @@ def test_what_means_none_is_refused(choice):
 def test_so_many_channels_are_opened_as_it_takes():
     device = DeviceInfo(0, "mic", "ALSA", 4, 0, RATE, True, False)
     wanted = {"auto": 2, "left": 2, "mix": 2, "3": 3}
-    assert {choice: _channels_of(device, choice) for choice in wanted} == wanted
+    assert {choice: _channels_of(device, [choice]) for choice in wanted} == wanted
     with pytest.raises(DeviceError, match="has no channel 5; expected 1 to 4"):
-        _channels_of(device, "5")
+        _channels_of(device, ["left", "5"])
+    assert _channels_of(device, ["1", "4"]) == 4
     assert channel_number("right") == 2

@@ -34,7 +34,6 @@ from streamsep.separation.load import OFFLINE_WINDOW
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec
 
 FFT_BINS = N_FFT // 2 + 1
-SHERPA_FRAMES = 512  # of a window as sherpa-onnx cuts them
 PRECISIONS = ("fp16", "fp32")  # in which kernels are stored; all is computed in float32
 LICENCE = "MIT; weights that began as Spleeter's (Deezer, MIT)"
 BEGAN_WITH = "Spleeter's two-stem weights, which Deezer trained on songs that aren't published"
@@ -87,35 +86,7 @@ def build_spleeter(network: SpleeterUNet, spec: ModelSpec, precision: str = "fp1
     treble = g.take(x, BINS, FFT_BINS - 1, axis=2)
     treble = g.node("AveragePool", treble, kernel_shape=[POOLED], strides=[POOLED])
     x = g.concat(g.take(x, 0, BINS, axis=2), treble, axis=2)
-    logits = unet_logits(g, g.node("Unsqueeze", x, g.integers(0)), network, precision)
-    masks = g.node("Transpose", g.node("Sigmoid", logits), perm=[0, 1, 3, 2])
-    masks = g.node("Gather", masks, g.constant("row_of_bin", row_of_bin()), axis=2)
-    g.node("Identity", masks, out=ESTIMATE_OUTPUT)
-    return g.build(
-        spec.name,
-        [(FEATURES_INPUT, (channels, FFT_BINS, FREE_AXIS))],
-        [(ESTIMATE_OUTPUT, (1, channels, FFT_BINS, FREE_AXIS))],
-        spec.to_metadata(),
-    )
-
-
-@torch.no_grad()
-def build_sherpa_graph(network: SpleeterUNet, precision: str = "fp32") -> ModelProto:
-    """Return one of Spleeter's two graphs in the form in which sherpa-onnx ships them.
-
-    ``x`` float32 (channels, windows, 512, 1024), magnitudes to 11 kHz, becomes ``y``, those of the
-    network's stem.
-    """
-    g = GraphBuilder()
-    windows_first = g.node("Transpose", "x", perm=[1, 0, 2, 3])
-    masks = g.node("Sigmoid", unet_logits(g, windows_first, network, precision))
-    g.node("Mul", g.node("Transpose", masks, perm=[1, 0, 2, 3]), "x", out="y")
-    shape = (CHANNELS[0], "windows", SHERPA_FRAMES, BINS)
-    return g.build("spleeter", [("x", shape)], [("y", shape)], {})
-
-
-def unet_logits(g: GraphBuilder, x: str, network: SpleeterUNet, precision: str) -> str:
-    """Add the U-Net to a graph: from magnitudes (batch, 2, frames, rows) to the masks' logits."""
+    x = g.node("Unsqueeze", x, g.integers(0))
     skips = []
     for i, encoder in enumerate(network.encoders):
         assert isinstance(encoder, Encoder)
@@ -147,13 +118,22 @@ def unet_logits(g: GraphBuilder, x: str, network: SpleeterUNet, precision: str) 
         y = _norm(g, g.node("Relu", y), f"decoder{i}_norm", decoder.norm)
         if skips:
             y = g.concat(skips.pop(), y)
-    return g.node(
+    logits = g.node(
         "Conv",
         y,
         *_weights(g, "head", network.head, precision),
         kernel_shape=[4, 4],
         dilations=[2, 2],
         pads=[3, 3, 3, 3],
+    )
+    masks = g.node("Transpose", g.node("Sigmoid", logits), perm=[0, 1, 3, 2])
+    masks = g.node("Gather", masks, g.constant("row_of_bin", row_of_bin()), axis=2)
+    g.node("Identity", masks, out=ESTIMATE_OUTPUT)
+    return g.build(
+        spec.name,
+        [(FEATURES_INPUT, (channels, FFT_BINS, FREE_AXIS))],
+        [(ESTIMATE_OUTPUT, (1, channels, FFT_BINS, FREE_AXIS))],
+        spec.to_metadata(),
     )
 
 

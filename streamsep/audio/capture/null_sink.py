@@ -14,7 +14,13 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlencode
 
-from streamsep.audio.devices.device_list import DEFAULT_NAMES, DeviceInfo, find_device, unset_first
+from streamsep.audio.devices.device_list import (
+    DEFAULT_NAMES,
+    PLUG_IN,
+    DeviceInfo,
+    find_device,
+    unset_first,
+)
 from streamsep.audio.devices.sound_server import (
     OWN_TOKEN,
     SINK_TOKEN,
@@ -31,7 +37,6 @@ TOKEN = SINK_TOKEN
 PID, HOME, MOVED = (f"streamsep.{key}" for key in ("pid", "home", "moved"))
 LISTEN_S = 0.2
 RECONNECT_S = 0.1
-PLUG_IN = "pulse"  # the device by which PortAudio reaches the server
 THROUGH_THE_SERVER = {*DEFAULT_NAMES["output"], PLUG_IN, "pipewire"}
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any
 
+from streamsep.audio.devices.sound_server import ServerGoneError, SoundServer
 from streamsep.errors import DeviceError, first_line
 
+PLUG_IN = "pulse"  # ALSA's, to the sound server
 DEFAULT_NAMES = {"input": ("mic", "default"), "output": ("speakers", "default")}
 
 
@@ -114,7 +117,8 @@ def find_device(name: str, kind: str) -> DeviceInfo:
     Parameters
     ----------
     name
-        ``mic``, ``speakers`` or ``default`` mean the system's default.
+        ``mic``, ``speakers`` or ``default`` mean the system's default. What the sound server has
+        behind its plug-in is found too, by its name or description there, or part of them.
     kind
         ``"input"`` or ``"output"``.
 
@@ -136,12 +140,38 @@ def find_device(name: str, kind: str) -> DeviceInfo:
         for device in usable:
             if matches(device):
                 return device
-    known = ", ".join(f"{d.index} '{d.name}'" for d in usable) or "none at all"
+    behind = _behind_the_server(usable, kind)
+    for target in _matching(behind, name):
+        plug_in = next(d for d in usable if d.name == PLUG_IN)
+        return replace(plug_in, target=target)
+    listed = [f"{d.index} '{d.name}'" for d in usable] + [repr(target) for target in behind]
+    known = ", ".join(listed) or "none at all"
     raise DeviceError(
         f"no {kind} device {name!r}",
         expected=f"one of: {known}",
         remedy=unset_first("see 'streamsep devices'") if not usable else "see 'streamsep devices'",
     )
+
+
+def _behind_the_server(usable: list[DeviceInfo], kind: str) -> dict[str, str]:
+    """Return what the sound server's plug-in leads to: names, and what people call them."""
+    if all(device.name != PLUG_IN for device in usable):
+        return {}
+    try:
+        with closing(SoundServer("streamsep")) as server:
+            return server.descriptions("source" if kind == "input" else "sink")
+    except (DeviceError, ServerGoneError):
+        return {}
+
+
+def _matching(behind: dict[str, str], name: str) -> list[str]:
+    """Return the names that are meant: the one that it is, or what it is a part of."""
+    if name in behind:
+        return [name]
+    part = name.lower()
+    # Who names a device by half doesn't mean what is played on it.
+    sources = {target: text for target, text in behind.items() if not target.endswith(".monitor")}
+    return [t for t, text in sources.items() if part in t.lower() or part in text.lower()]
 
 
 def share_a_clock(source: DeviceInfo, sink: DeviceInfo) -> bool:

@@ -223,6 +223,10 @@ class SoundServer:
         """Return the names of all that can be played to (``sink``) or heard (``source``)."""
         return [str(each.name) for each in self._ask(f"{kind}_list")]
 
+    def descriptions(self, kind: str) -> dict[str, str]:
+        """Return how people know each ``sink`` or ``source``, by its name."""
+        return {str(s.name): str(s.description) for s in self._ask(f"{kind}_list")}
+
     @property
     def is_pipewire(self) -> bool:
         """Whether it is PipeWire in PulseAudio's place."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from streamsep.audio.files.notices import Notices, OnNotice
+from streamsep.audio.files.sound_choice import WHOLE, SoundChoice
 from streamsep.audio.files.sound_file import AudioReader
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
@@ -34,6 +35,8 @@ class FileSource:
         The file.
     sample_rate, channels
         Of the model; the file is converted.
+    choice
+        Which of its tracks, and of its channels.
     effect
         Applied to all sound, (C, N) to (C, N), while it is decoded.
     on_notice
@@ -63,13 +66,14 @@ class FileSource:
         *,
         sample_rate: int,
         channels: int,
+        choice: SoundChoice = WHOLE,
         effect: Callable[[Float32], Float32] | None = None,
         on_notice: OnNotice | None = None,
         begin_at: int = 0,
         waiting: Callable[[], object] = lambda: None,
     ) -> None:
         self._closing, self._waiting = threading.Event(), waiting
-        self._reader = AudioReader(path, on_notice=on_notice, waiting=self._go_on)
+        self._reader = AudioReader(path, choice=choice, on_notice=on_notice, waiting=self._go_on)
         self._effect = effect
         self._channels = channels
         self._resampler = StreamResampler(

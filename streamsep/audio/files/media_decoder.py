@@ -21,6 +21,7 @@ from streamsep.audio.files.media import is_cover, kept_tags, load_av, open_conta
 from streamsep.audio.files.mp3_header import frame_header, id3_size, read_info
 from streamsep.audio.files.pipe_input import PipeInput
 from streamsep.audio.files.promised_length import ogg_is_cut, promised_length_s, whole_s
+from streamsep.audio.files.sound_choice import find_track, track_names
 from streamsep.dsp.channels import speakers_of
 from streamsep.errors import AudioFileError
 from streamsep.types import Float32
@@ -48,19 +49,23 @@ class MediaDecoder:
         The file.
     file
         What to read instead of the file of that name: a pipe, or what came through one.
+    track
+        Which of its tracks of sound; see `SoundChoice`.
 
     Raises
     ------
     AudioFileError
-        If PyAV isn't installed, or the file holds no sound.
+        If PyAV isn't installed, or the file holds no sound, or no such track.
     DecodeError
         If the file can't be opened.
     """
 
-    def __init__(self, path: Path, file: PipeInput | BinaryIO | None = None) -> None:
+    def __init__(
+        self, path: Path, file: PipeInput | BinaryIO | None = None, track: str | None = None
+    ) -> None:
         self._av = load_av(path, AudioFileError)
         self._errors = (self._av.FFmpegError, OSError, ValueError)
-        self._path, self._file = path, file
+        self._path, self._file, self._track = path, file, track
         self._part: PartOfFile | None = None  # what is read of the file, if it isn't all
         self._cuts: list[int] = []
         try:
@@ -104,7 +109,7 @@ class MediaDecoder:
         return 0.0
 
     def _sound_of(self, container: Any) -> Any:
-        stream = container.streams.best("audio")
+        stream = self._best(container)
         if stream is None:
             raise AudioFileError(
                 f"{self._path} holds no sound",
@@ -116,6 +121,12 @@ class MediaDecoder:
         if stream.codec_context.name in CHECKED:
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         return stream
+
+    def _best(self, container: Any) -> Any | None:
+        """Return the track that was asked for, or the one that players take."""
+        if self._track is None or not container.streams.audio:
+            return container.streams.best("audio")
+        return find_track(container.streams.audio, self._track, self._path)
 
     def _length_s(self) -> float:
         if self._ignored_s:
@@ -172,7 +183,7 @@ class MediaDecoder:
                 except self._errors:
                     return
                 with container:
-                    stream = container.streams.best("audio")
+                    stream = self._best(container)
                     if stream is None or stream.codec_context is None:
                         return
                     yield Remark(JOINED)
@@ -186,13 +197,9 @@ class MediaDecoder:
         tracks = [stream for stream in self._container.streams if stream.type == "audio"]
         if len(tracks) < 2:
             return
-        names = {
-            stream.index: stream.metadata.get("title")
-            or stream.metadata.get("language")
-            or f"track {number}"
-            for number, stream in enumerate(tracks, 1)
-        }
-        taken, listed = names[self._stream.index], ", ".join(names.values())
+        names = track_names(tracks)
+        indices = [stream.index for stream in tracks]
+        taken, listed = names[indices.index(self._stream.index)], ", ".join(names)
         yield Remark(f"{len(tracks)} tracks of sound are in it ({listed}); {taken} is taken")
 
     def _ends_early(self, part: _Part) -> Iterator[Remark]:

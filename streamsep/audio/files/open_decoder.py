@@ -17,7 +17,9 @@ from streamsep.errors import AudioFileError, first_line
 Maker = Callable[[], Decoder]
 
 
-def open_decoder(path: Path, waiting: Callable[[], object] | None) -> Decoder:
+def open_decoder(
+    path: Path, waiting: Callable[[], object] | None, track: str | None = None
+) -> Decoder:
     """Open a file, or a pipe.
 
     Parameters
@@ -26,22 +28,24 @@ def open_decoder(path: Path, waiting: Callable[[], object] | None) -> Decoder:
         The file's name.
     waiting
         For a pipe, what is called while nothing comes; None for a file.
+    track
+        Which of its tracks of sound; see `SoundChoice`.
 
     Raises
     ------
     AudioFileError
-        If nothing can read it.
+        If nothing can read it, or it has no such track.
     """
     pipe = None
     try:
         if waiting is not None:
             pipe = PipeInput(path, waiting)
-            return _first(path, _decoders_of_pipe(path, pipe))
+            return _first(path, _decoders_of_pipe(path, pipe, track))
         if not os.path.isfile(path):
             raise AudioFileError(
                 f"no sound file at {path}", expected="a file", remedy="check the path"
             )
-        return _first(path, _decoders(path))
+        return _first(path, _decoders(path, track))
     except BaseException as error:
         if pipe is not None:
             pipe.close()
@@ -56,8 +60,10 @@ def open_decoder(path: Path, waiting: Callable[[], object] | None) -> Decoder:
         ) from error
 
 
-def _decoders(path: Path) -> list[Maker]:
+def _decoders(path: Path, track: str | None) -> list[Maker]:
     """Return what to try for a file, one after the other."""
+    if track is not None:  # which FFmpeg alone knows of
+        return [lambda: MediaDecoder(path, track=track)]
     ffmpeg: list[Maker] = [lambda: MediaDecoder(path)] if media.installed() else []
     pages = read_pages(path)
     if pages is not None and pages.whole and pages.plain_vorbis:
@@ -74,12 +80,12 @@ def _crashes_ffmpeg(path: Path) -> bool:
     return head[:4] == b"caff" and int.from_bytes(head[44:48], "big") > 2
 
 
-def _decoders_of_pipe(path: Path, pipe: PipeInput) -> list[Maker]:
-    if not media.installed():
+def _decoders_of_pipe(path: Path, pipe: PipeInput, track: str | None) -> list[Maker]:
+    if not media.installed() and track is None:
         return [lambda: SndfileDecoder(path, pipe.as_file())]
     if pipe.peek(8)[4:] == b"ftyp" and index_comes_last(pipe.peek(MOOV_LATER)):
-        return [lambda: MediaDecoder(path, pipe.as_file())]
-    return [lambda: MediaDecoder(path, pipe)]
+        return [lambda: MediaDecoder(path, pipe.as_file(), track)]
+    return [lambda: MediaDecoder(path, pipe, track)]
 
 
 def _first(path: Path, makers: list[Maker]) -> Decoder:

@@ -34,6 +34,8 @@ class Song:
         Files of its stems, separated before, by their names.
     readers
         What reads them, each from some place on; replaced as a whole.
+    asks
+        Whether somebody would read them here, and there is nothing to read them with.
     duration_s
         How long it is, None where nothing tells or it hasn't been opened yet.
     is_pipe
@@ -43,6 +45,7 @@ class Song:
     path: Path
     stems: Mapping[str, Path] = field(default_factory=dict)
     readers: tuple[StemFiles, ...] = ()
+    asks: bool = False
     duration_s: float | None = None
     is_pipe: bool = False
 
@@ -59,7 +62,7 @@ class Span(NamedTuple):
 
     song: Song | None
     sample: int
-    count: int
+    length: int
 
 
 class _Mark(NamedTuple):
@@ -68,6 +71,7 @@ class _Mark(NamedTuple):
     at: int
     song: Song | None
     sample: int
+    seam: bool = False  # a part of the song comes again
 
 
 class SongSource:
@@ -113,6 +117,7 @@ class SongSource:
         self._marks: tuple[_Mark, ...] = (_Mark(0, None, 0),)
         self._done: deque[FileSource] = deque()
         self._leaving: list[FileSource] = []
+        self._closed = False
         self._ramp = (np.arange(1, SEAM_SAMPLES + 1) / SEAM_SAMPLES).astype(np.float32)[:, None]
 
     @property
@@ -152,8 +157,20 @@ class SongSource:
             first, last = max(mark.at, index), min(until, end)
             if first < last:
                 spans.append(Span(mark.song, mark.sample + first - mark.at, last - first))
-        known = sum(span.count for span in spans)
+        known = sum(span.length for span in spans)
         return [Span(None, 0, count - known), *spans] if known < count else spans
+
+    def fades(self, index: int, count: int) -> Float32 | None:
+        """Return the gains (count,) of samples from ``index`` on, None where all are one."""
+        gains: Float32 | None = None
+        for mark in self._marks:
+            if not mark.seam or not index - SEAM_SAMPLES < mark.at < index + count + SEAM_SAMPLES:
+                continue
+            after = np.arange(index, index + count) - mark.at  # so many samples after the seam
+            near = np.where(after < 0, -after, after + 1) / SEAM_SAMPLES
+            fade = np.minimum(near, 1.0).astype(np.float32)
+            gains = fade if gains is None else gains * fade
+        return gains
 
     def begun(self, after: int, last: int) -> list[Song | None]:
         """Return what began with the samples that follow ``after``, up to ``last``; in order."""
@@ -256,15 +273,15 @@ class SongSource:
             return False
         song, self._file = following
         self._next = None
-        self._begin(song, self._file.begins_at, count)
+        self._begin(song, self._file.begins_at, count, seam=bool(self._rising))
         return True
 
-    def _begin(self, song: Song | None, sample: int, count: int = 0) -> None:
+    def _begin(self, song: Song | None, sample: int, count: int = 0, *, seam: bool = False) -> None:
         if song is None and self._song is None:
             return  # the last one's end stays where it was
         self._song, self._sample = song, sample
         self.last = song or self.last
-        self._add(_Mark(self._given + count, song, sample))
+        self._add(_Mark(self._given + count, song, sample, seam))
 
     def _add(self, mark: _Mark) -> None:
         kept = self._given - int(KEPT_S * self.sample_rate)
@@ -282,7 +299,10 @@ class SongSource:
         self._leaving = [self._done.popleft() for _ in range(len(self._done))]
 
     def close(self) -> None:
-        """Close all files."""
-        self.play(None, None)
+        """Close all files; what is known of where it was stays."""
+        self.drop_next()
+        if self._file is not None and not self._closed:
+            self._file.close()
+        self._closed = True
         self.reap()
         self.reap()

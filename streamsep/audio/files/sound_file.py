@@ -11,7 +11,8 @@ from streamsep.audio.files.decoded import DecodeError, Gap, Piece, Remark
 from streamsep.audio.files.notices import Notices, OnNotice
 from streamsep.audio.files.open_decoder import open_decoder
 from streamsep.audio.files.pipe_input import is_pipe
-from streamsep.dsp.channels import STEREO, folded_text
+from streamsep.audio.files.sound_choice import WHOLE, SoundChoice
+from streamsep.dsp.channels import STEREO, fold_channels, folded_text
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.sanitize import MAX_AMPLITUDE
 from streamsep.dsp.speaker_layout import arrange, kept_order, kept_text
@@ -37,6 +38,8 @@ class AudioReader:
     path
         A WAV, FLAC, OGG or MP3 file; with the extra ``media`` anything that FFmpeg reads. May be
         a pipe.
+    choice
+        Which of its tracks, and of its channels.
     on_notice
         Told at once what isn't in what comes out as it was in the file; see also `notices`.
     waiting
@@ -63,14 +66,15 @@ class AudioReader:
         self,
         path: Path,
         *,
+        choice: SoundChoice = WHOLE,
         on_notice: OnNotice | None = None,
         waiting: Callable[[], object] = lambda: None,
         keep_layout: bool = False,
     ) -> None:
-        self.path = path
+        self.path, self._choice = path, choice
         self.notices = Notices(path, on_notice)
         self.is_pipe = is_pipe(path)
-        self._decoder = open_decoder(path, waiting if self.is_pipe else None)
+        self._decoder = open_decoder(path, waiting if self.is_pipe else None, choice.track)
         self._items = self._decoder.decoded()
         self._first: list[Piece | Gap | Remark] = []
         try:
@@ -84,6 +88,8 @@ class AudioReader:
         self.speakers = kept_order(own) if keep_layout else STEREO
         if len(own) <= 2:
             self.speakers = STEREO if len(own) == 2 else ("FC",)
+        if choice.side is not None:
+            self.speakers = ("FC",)
         self.channels: int = len(self.speakers)
         self.frames: int = round(self._decoder.length_s * self.sample_rate)
 
@@ -165,6 +171,10 @@ class AudioReader:
         position, form = 0, self._form
         sounds: Iterable[Float32]
         self._say_folded(form[1])
+        if self._choice.side is not None:
+            mono = len(form[1]) == 1
+            side = self._choice.channel
+            self.notices.add(f"it is mono: no {side} side" if mono else f"its {side} side is taken")
         resampler = StreamResampler(self.sample_rate, self.sample_rate, self.channels)
         nothing = np.zeros((self.channels, 0), np.float32)
         for item in self._items_to_the_end():
@@ -175,7 +185,11 @@ class AudioReader:
                     self._say_changed(item, position / self.sample_rate)
                     ended = resampler.process(nothing, last=True)
                     resampler = StreamResampler(item.sample_rate, self.sample_rate, self.channels)
-                sound = arrange(item.sound, item.speakers, self.speakers)
+                if self._choice.side is None:
+                    sound = arrange(item.sound, item.speakers, self.speakers)
+                else:
+                    sound = fold_channels(item.sound, item.speakers)
+                    sound = sound[self._choice.side :][:1] if len(sound) > 1 else sound
                 self._mend(sound, position)  # what is no number would spread through a filter
                 sounds = (ended, resampler.process(sound))
             else:
@@ -231,7 +245,8 @@ class AudioReader:
         count = len(item.speakers)
         text = f"from {at_s:.3f} s on it is {_channels_text(count)}"
         text += f" at {item.sample_rate} Hz"
-        if (count, item.sample_rate) != (self.channels, self.sample_rate):
+        whole = self._choice.side is None
+        if (count, item.sample_rate) != (self.channels if whole else count, self.sample_rate):
             text += f", and goes on as {_channels_text(self.channels)} at {self.sample_rate} Hz"
         self.notices.add(text, at_s=at_s)
         self._say_folded(item.speakers)

@@ -31,6 +31,8 @@ class StemFiles:
 
     Attributes
     ----------
+    files
+        As given.
     at
         The sample of the song that is read next.
 
@@ -49,7 +51,8 @@ class StemFiles:
         sample_rate: int,
         channels: int,
     ) -> None:
-        self.at = begin_at
+        self.files, self.at = files, begin_at
+        self._claims: list[object] = []
         self._most = int(MOST_PASSED_S * sample_rate)
         self._scratch = np.zeros((self._most, channels), np.float32)
         self._closing = threading.Event()
@@ -67,6 +70,12 @@ class StemFiles:
     def names(self) -> tuple[str, ...]:
         """The stems."""
         return tuple(self._sources)
+
+    def claim(self, who: object) -> bool:
+        """Say whether somebody may read these: the first one who asks for it, and nobody else."""
+        if not self._claims:
+            self._claims.append(who)  # the first of two at the same moment, too
+        return self._claims[0] is who
 
     def reaches(self, sample: int) -> bool:
         """Say whether that sample is next, or soon after what is."""

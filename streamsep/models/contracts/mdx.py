@@ -207,7 +207,7 @@ def mdx_spec(
             frames_per_run=sizes[1],
             stride_frames=1,
             # A centred transform of a window's sound alone has no more to look at there.
-            lookahead_frames=-(-known.n_fft // (2 * known.hop_length)),
+            lookahead_frames=-(-known.n_fft // (2 * max(known.hop_length, 1))),
             compensate=known.compensate,
             feature_gain=known.n_fft**-0.5 if known.normalised else 1.0,
             karaoke=known.karaoke,

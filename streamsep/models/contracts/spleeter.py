@@ -72,10 +72,11 @@ class SpleeterGraph:
 
 def is_spleeter(shape: tuple[object, ...]) -> bool:
     """Say whether an input of this shape is one of Spleeter's, [2, windows, 512, 1024]."""
-    wanted = (CHANNELS, None, FRAMES, BINS)
-    return len(shape) == 4 and all(
-        want is None or size == want or not isinstance(size, int)
-        for size, want in zip(shape, wanted, strict=True)
+    if len(shape) != 4 or shape[3] != BINS:  # MDX-Net's sizes may all be free
+        return False
+    return all(
+        size == want or not isinstance(size, int)
+        for size, want in ((shape[0], CHANNELS), (shape[2], FRAMES))
     )
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from streamsep.errors import ModelError
-from streamsep.spec import ModelSpec
+from streamsep.spec import ModelSpec, StateSpec
 from streamsep.stem_names import canonical_stem
 
 LONG_HOP, LONG_WINDOW = 1_024, 8_192  # samples: the hop of windows as long as that or longer
@@ -55,10 +55,14 @@ DEFAULT = WaveformParameters(
     padding="silence", normalise="none", level_db=-12.0, sample_rate=44_100
 )
 FOUR = ("drums", "bass", "other", "vocals")
+STEMGEN_STEMS = ("drums", "bass", "vocals", "other")
+# By the input's name and how many stems there are: StemgenRT's later graphs, of 512 or 128 samples.
+STATEFUL = {("audio_chunk", 4): WaveformParameters(stems=STEMGEN_STEMS)}
+NEXT = ("next_{}", "{}_next", "{}_out", "new_{}")  # what a state's output is called
 # By the input's name, where it tells something, its samples, and how many stems there are.
 KNOWN_WAVEFORMS = {
     ("audio", 2_560, 4): WaveformParameters(
-        stems=("drums", "bass", "vocals", "other"),
+        stems=STEMGEN_STEMS,
         hop_length=512,
         context=1_024,
         padding="mirror_hold",
@@ -90,6 +94,96 @@ def n_fft_of_spectra(shape: Sequence[object]) -> int:
             remedy="export it again with fixed sizes",
         )
     return 2 * bins
+
+
+def paired_states(
+    inputs: Mapping[str, Sequence[object]], outputs: Mapping[str, Sequence[object]]
+) -> tuple[StateSpec, ...]:
+    """Return the states of a graph: inputs that an output of the same sizes has a name like.
+
+    Parameters
+    ----------
+    inputs, outputs
+        Shapes by the ports' names.
+    """
+    return tuple(
+        StateSpec(name, after, tuple(size for size in shape if isinstance(size, int)))
+        for name, shape in inputs.items()
+        for after in (pattern.format(name) for pattern in NEXT)
+        if after in outputs
+        and list(outputs[after]) == list(shape)
+        and all(isinstance(size, int) for size in shape)
+    )
+
+
+def stateful_spec(
+    name: str,
+    taken: tuple[str, Sequence[object]],
+    output: Sequence[object],
+    states: tuple[StateSpec, ...],
+    given: WaveformParameters,
+    *,
+    origin: str,
+    licence: str,
+) -> ModelSpec:
+    """Return the spec of a graph that takes new samples and states; see `waveform_spec`.
+
+    Raises
+    ------
+    ModelError
+        If its sizes are free, or its stems or delay unknown.
+    """
+    port, shape = taken
+    samples, count = shape[-1], _stem_count(output)
+    if not isinstance(samples, int) or count is None:
+        raise ModelError(
+            f"the graph takes {_told(shape)} and gives {_told(output)}",
+            expected="fixed sizes where there are states",
+            remedy="export it again with fixed sizes",
+        )
+    known = _filled(given, STATEFUL.get((port, count), DEFAULT), DEFAULT)
+    stems = _named(known.stems, count)
+    delay = samples if known.lookahead is None and (port, count) in STATEFUL else known.lookahead
+    if delay is None or delay % samples:
+        raise ModelError(
+            f"by how much the output of {samples} samples is late isn't known"
+            + (f": {delay} is said" if delay else ""),
+            expected="0, or a multiple of the graph's samples",
+            remedy="give the samples that its maker says it trails its input by",
+            settings=("lookahead",),
+        )
+    return ModelSpec(
+        name=name,
+        sample_rate=known.sample_rate or 0,
+        channels=shape[-2] if isinstance(shape[-2], int) else MOST_CHANNELS,
+        stems=tuple(map(canonical_stem, stems)),
+        n_fft=samples,
+        hop_length=samples,
+        window="hann",
+        feature="waveform",
+        output="waveform",
+        mode="stateful",
+        frames_per_run=1,
+        stride_frames=1,
+        lookahead_frames=delay // samples,
+        states=states,
+        samples_per_run=samples,
+        licence=licence,
+        origin=origin,
+    )
+
+
+def _named(stems: tuple[str, ...] | None, count: int | None) -> tuple[str, ...]:
+    """Return a name for each stem."""
+    names = stems or (("vocals",) if count in (None, 1) else None)
+    if names is None or count not in (None, len(names)):
+        raise ModelError(
+            f"the graph gives {count} stems, and {len(names or ())} are named",
+            expected="a name for each, in the order of its output",
+            remedy="give the stems as its maker lists them, such as drums,bass,other,vocals",
+            settings=("stem",),
+        )
+    return names
 
 
 def waveform_spec(
@@ -140,16 +234,16 @@ def waveform_spec(
             settings=("window",),
         )
     known = _filled(given, _known(port, samples, count) or DEFAULT, DEFAULT)
-    stems = known.stems or (("vocals",) if count in (None, 1) else None)
-    if stems is None or count not in (None, len(stems)):
-        raise ModelError(
-            f"the graph gives {count} stems, and {len(stems or ())} are named",
-            expected="a name for each, in the order of its output",
-            remedy="give the stems as its maker lists them, such as drums,bass,other,vocals",
-            settings=("stem",),
-        )
+    stems = _named(known.stems, count)
     hop = known.hop_length or (LONG_HOP if samples >= LONG_WINDOW else max(1, samples // 4))
     padding = _padding_frames(samples, hop, known.context)
+    if known.padding != DEFAULT.padding and not padding:
+        raise ModelError(
+            f"the padding is {known.padding}, and the window has no end that is made up",
+            expected="how many samples come before the new ones in it",
+            remedy="give the context too, or no padding",
+            settings=("context",),
+        )
     as_said: dict[str, Any] = {name: getattr(known, name) for name in AS_SAID}
     channels = shape[-2] if isinstance(shape[-2], int) else MOST_CHANNELS
     try:

@@ -70,7 +70,8 @@ export class Connection {
     const socket = new WebSocket(`ws://${location.host}/ws`);
     this.#socket = socket;
     socket.onopen = () => {
-      socket.send(JSON.stringify({ type: "join", token: token() || "-", client: secret() }));
+      const news = [...this.#listeners.keys()];
+      socket.send(JSON.stringify({ type: "join", token: token() || "-", client: secret(), news }));
     };
     socket.onmessage = (event) => this.#hear(JSON.parse(event.data));
     socket.onclose = (event) => {

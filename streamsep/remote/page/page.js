@@ -213,7 +213,9 @@ function showKey() {
 const FADERS = { beat: "Beat", mic: "Microphone", master: "Everything" };
 
 function faderLabel(name) {
-  return FADERS[name] ?? name.replace(/^mic:/, "Microphone ");
+  const several = Object.keys(player.faders).some((other) => /^mic.+/.test(other));
+  const first = name === "mic" && several ? "Microphone 1" : FADERS[name];
+  return first ?? name.replace(/^mic */, "Microphone ");
 }
 
 function faderText(value) {
@@ -239,7 +241,7 @@ function fader(name) {
   const input = element("input");
   const output = element("output");
   input.type = "range";
-  input.id = `fader-${name}`;
+  input.id = `fader-${name.replace(/ /g, "-")}`;
   [input.min, input.max, input.step] = [LOWEST_DB, 12, 1];
   input.dataset.fader = name;
   label.htmlFor = input.id;

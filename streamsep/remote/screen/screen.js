@@ -2,7 +2,9 @@ import { Connection, Position, element } from "/connection.js";
 
 const LONG_LINE = 38; // characters of a line that is set smaller
 const COUNT_DOWN_S = 4;
-const TRACE_S = [4, 4]; // of pitch, before and after now
+const TRACE_S = 4; // of pitch, up to now
+const STEP_S = 0.04; // of the trace
+const COLOURS = ["#ffd166", "#6fd6ff"];
 const SVG = "http://www.w3.org/2000/svg";
 
 const at = (id) => document.getElementById(id);
@@ -100,7 +102,7 @@ function showWords() {
   mark(at("following"), following, duet);
 }
 
-// Pitch: the song's as bars, each singer's as a line. Octaves are the singer's own.
+// Pitch: the song's as broad bars, the singers' as narrow ones on them.
 
 function drawTrace() {
   const canvas = at("trace");
@@ -113,48 +115,53 @@ function drawTrace() {
   pen.setTransform(scale, 0, 0, scale, 0, 0);
   pen.clearRect(0, 0, width, height);
   const now = position.seconds;
-  const notes = (score.melody ?? []).filter(([, note]) => note !== null);
-  const near = notes.filter(([s]) => s > now - TRACE_S[0] && s < now + TRACE_S[1]);
-  const heights = near.map(([, note]) => note);
-  const low = Math.min(...heights, Infinity) - 3;
-  const high = Math.max(...heights, -Infinity) + 3;
-  if (!near.length) {
+  const near = score.trace.filter(([s]) => s > now - TRACE_S);
+  const heights = near.map(([, note]) => note).filter((note) => note !== null);
+  heights.sort((one, other) => one - other);
+  const among = (share) => heights[Math.round(share * (heights.length - 1))];
+  const low = among(0.05) - 3; // a single step that is off moves nothing
+  const high = among(0.95) + 3;
+  if (!heights.length) {
     return;
   }
-  const x = (s) => ((s - now + TRACE_S[0]) / (TRACE_S[0] + TRACE_S[1])) * width;
+  const x = (s) => ((s - now + TRACE_S) / TRACE_S) * width;
   const y = (note) => height - ((note - low) / (high - low)) * height;
-  pen.fillStyle = "#6a6580";
-  for (const [s, note] of near) {
-    pen.fillRect(x(s), y(note) - height / 24, Math.max(3, x(s + 0.03) - x(s)), height / 12);
-  }
-  pen.strokeStyle = "#fff";
-  pen.beginPath();
-  pen.moveTo(x(now), 0);
-  pen.lineTo(x(now), height);
-  pen.stroke();
-  (score.singers ?? []).forEach((singer, n) => {
-    pen.fillStyle = ["#ffd166", "#6fd6ff"][n % 2];
-    for (const [s, note] of singer.trace ?? []) {
-      if (note !== null && s > now - TRACE_S[0]) {
-        let sung = note;
-        while (sung < low) { sung += 12; }
-        while (sung > high) { sung -= 12; }
-        pen.fillRect(x(s), y(sung) - height / 40, Math.max(4, x(s + 0.04) - x(s)), height / 20);
-      }
+  const bar = (s, note, thick, colour) => {
+    pen.fillStyle = colour;
+    pen.fillRect(x(s), y(note) - thick / 2, Math.max(3, x(s + STEP_S) - x(s)), thick);
+  };
+  for (const [s, note, sung] of near) {
+    if (note !== null) {
+      bar(s, note, height / 10, "#6a6580");
     }
-  });
+    sung.forEach((one, n) => {
+      let folded = one; // octaves are the singer's own
+      while (folded !== null && folded < low) { folded += 12; }
+      while (folded !== null && folded > high) { folded -= 12; }
+      if (folded !== null) {
+        bar(s, folded, height / 22, COLOURS[n % COLOURS.length]);
+      }
+    });
+  }
+}
+
+function points(singer) {
+  return singer.score === null ? "–" : String(Math.round(singer.score));
 }
 
 function showScores() {
-  const singing = score?.singers ?? [];
+  const playing = player && !player.idle;
+  const singing = playing ? score?.singers ?? [] : score?.result?.singers ?? [];
+  const only = singing.length === 1;
+  const sung = playing ? queue.current : score?.result;
   at("scores").hidden = !singing.length;
   at("scores").replaceChildren(...singing.map((singer) => {
     const row = element("li");
-    const name = element("bdi", singer.name ?? "");
-    row.append(name, ` ${singer.score === null ? "–" : Math.round(singer.score)}`);
+    const name = element("bdi", (only && sung?.singer) || singer.name);
+    row.append(name, ` ${points(singer)}`);
     return row;
   }));
-  at("trace").hidden = !score?.melody?.length;
+  at("trace").hidden = !playing || !score?.trace.length;
 }
 
 // Who sings, and who is next.
@@ -220,6 +227,7 @@ remote.on("player", (message) => {
   player = message;
   position.take(message);
   showSong();
+  showScores();
 });
 remote.on("queue", (message) => {
   queue = message;

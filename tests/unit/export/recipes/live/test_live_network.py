@@ -31,6 +31,8 @@ from export.recipes.live.onnx_export import MAX_ERROR_INT8
 from streamsep.separation import OnnxBackend
 from streamsep.spec import ModelSpec
 
+pytestmark = pytest.mark.slow  # as a whole
+
 SMALL = CausalConfig(channels=(4, 6, 8, 8), recurrent_levels=(3,), hidden=10)
 
 LATE = replace(SMALL, lookahead=2)

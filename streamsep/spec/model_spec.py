@@ -18,9 +18,11 @@ input's spectra are multiplied by ``feature_gain``, the output's divided by it.
 ``waveform``, as feature and output together, takes sound as it is: one input float32 (C, N) for
 N = ``samples_per_run`` and one output float32 (S, C, N), both with or without a first axis of
 size 1. Its frames are ``hop_length`` samples, T of them fit into N, and n_fft - hop_length samples
-are what a run is faded into the next over. With ``spectrum_n_fft`` it is Demucs' network alone,
-and the transform around it is ours (`separation.window_spectrum`): another input float32
-(1, 2C, F, T') takes spectra, another output (1, S, 2C, F, T') gives some, whose sound is added.
+are what a run is faded into the next over. A *stateful* one takes N = ``hop_length`` new samples,
+with its states, and gives those of ``lookahead_frames`` runs before. With ``spectrum_n_fft`` it
+is Demucs' network alone, and the transform around it is ours (`separation.window_spectrum`):
+another input float32 (1, 2C, F, T') takes spectra, another output (1, S, 2C, F, T') gives some,
+whose sound is added.
 
 Ports of both may be float16.
 
@@ -33,14 +35,13 @@ graph gives what k runs of T do, and a sliding graph takes windows of any multip
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from streamsep.errors import ModelError
+from streamsep.spec.spec_checks import MAX_METADATA_BYTES, bad_field, check_spec
 
 SCHEMA = 6
 # 1 lacked any_frames, 2 interleave, 3 feature_gain, 4 prior and graph, 5 karaoke and waveforms.
@@ -50,33 +51,6 @@ FEATURES_INPUT = "features"
 ESTIMATE_OUTPUT = "estimate"
 FREE_AXIS = "frames"
 
-WINDOWS = ("hann", "sqrt_hann", "asymmetric")
-FEATURES = (
-    "magnitude",
-    "log1p_magnitude",
-    "log1p_magnitude_lrms",
-    "log1p_magnitude_lrms_mid",
-    "complex",
-    "waveform",
-)
-OUTPUTS = ("mask", "log1p_magnitude", "complex", "waveform")
-OF_A_KIND = ("complex", "waveform")  # a feature that is the output too
-PADDINGS = ("silence", "mirror", "mirror_hold")
-NORMALISATIONS = ("none", "rms", "standard")
-MODES = ("stateful", "sliding")
-
-# Bounds against hostile or broken files: a spec decides how much memory we allocate.
-MAX_N_FFT = 65_536
-MAX_CHANNELS = 8
-MAX_STEMS = 16
-MAX_FRAMES = 4_096
-MAX_STREAMS = 16
-MAX_STATE_ELEMENTS = 16_777_216
-MAX_WINDOW_ELEMENTS = 67_108_864
-MAX_METADATA_BYTES = 1_048_576
-MIN_FEATURE_GAIN, MAX_FEATURE_GAIN = 1e-3, 1e6
-MIN_SAMPLE_RATE, MAX_SAMPLE_RATE = 8_000, 384_000
-STEM_NAME = re.compile(r"[\w-]{1,40}")
 SUFFIX = ".onnx"
 
 
@@ -211,7 +185,7 @@ class ModelSpec(SeparatorSpec):
         ModelError
             Naming the field, its value and the allowed values.
         """
-        _check(self)
+        check_spec(self)
 
     @property
     def bins(self) -> int:
@@ -220,7 +194,10 @@ class ModelSpec(SeparatorSpec):
 
     @property
     def transform_delay(self) -> int:
-        """What the transform there and back delays by, in samples; see `StreamingSTFT`."""
+        """What the transform there and back delays by, in samples; see `StreamingSTFT`.
+
+        Of a ``waveform`` graph: the fade from run to run.
+        """
         return self.hop_length if self.window == "asymmetric" else self.n_fft - self.hop_length
 
     @property
@@ -320,22 +297,14 @@ class ModelSpec(SeparatorSpec):
                 "'python -m export onnx'",
             )
         if len(text) > MAX_METADATA_BYTES:
-            raise _bad("metadata", f"{len(text)} bytes", f"at most {MAX_METADATA_BYTES}")
+            raise bad_field("metadata", f"{len(text)} bytes", f"at most {MAX_METADATA_BYTES}")
         try:
             values = json.loads(text)
         except (json.JSONDecodeError, RecursionError) as error:
-            raise _bad("metadata", f"not JSON ({error})", "a JSON object") from error
+            raise bad_field("metadata", f"not JSON ({error})", "a JSON object") from error
         if not isinstance(values, dict):
-            raise _bad("metadata", type(values).__name__, "a JSON object")
+            raise bad_field("metadata", type(values).__name__, "a JSON object")
         return cls(**_coerce(values))
-
-
-def _bad(name: str, value: object, expected: str) -> ModelError:
-    return ModelError(
-        f"model {name} is {value}",
-        expected=expected,
-        remedy="export the model again with 'python -m export onnx'",
-    )
 
 
 def _coerce(values: dict[str, Any]) -> dict[str, Any]:
@@ -358,11 +327,13 @@ def _coerce(values: dict[str, Any]) -> dict[str, Any]:
     }
     if values.get("schema") not in READABLE:
         allowed = " or ".join(map(str, READABLE))
-        raise _bad("schema", values.get("schema"), f"{allowed} (this version of streamsep)")
+        raise bad_field("schema", values.get("schema"), f"{allowed} (this version of streamsep)")
     if missing := sorted(required - values.keys()):
-        raise _bad("metadata", f"missing {', '.join(missing)}", "every field of ModelSpec")
+        raise bad_field("metadata", f"missing {', '.join(missing)}", "every field of ModelSpec")
     if unknown := sorted(values.keys() - known):
-        raise _bad("metadata", f"carrying unknown {', '.join(unknown)}", "only ModelSpec's fields")
+        raise bad_field(
+            "metadata", f"carrying unknown {', '.join(unknown)}", "only ModelSpec's fields"
+        )
     values = dict(values)
     try:
         values["stems"] = tuple(values["stems"])
@@ -371,139 +342,7 @@ def _coerce(values: dict[str, Any]) -> dict[str, Any]:
             for s in values.get("states", ())
         )
     except (TypeError, KeyError) as error:
-        raise _bad("metadata", f"malformed ({error!r})", "lists of stems and states") from error
+        raise bad_field(
+            "metadata", f"malformed ({error!r})", "lists of stems and states"
+        ) from error
     return values
-
-
-def _check(spec: ModelSpec) -> None:
-    """Field by field, so that the message can name the field."""
-    for name in ("name", "licence", "training_data", "git_commit", "origin", "prior", "graph"):
-        text = getattr(spec, name)
-        # It is printed: a terminal would obey what isn't printable.
-        if not isinstance(text, str) or not all(c.isprintable() or c == "\n" for c in text):
-            raise _bad(name, repr(text), "printable text")
-    for name in ("prior", "graph"):
-        # A file chooses it: it mustn't lead to another folder.
-        if (text := getattr(spec, name)) and not STEM_NAME.fullmatch(text):
-            raise _bad(name, repr(text), "a name of letters, digits, '_' and '-'")
-    _check_range(spec, "sample_rate", MIN_SAMPLE_RATE, MAX_SAMPLE_RATE)
-    _check_range(spec, "channels", 1, MAX_CHANNELS)
-    _check_range(spec, "n_fft", 16, MAX_N_FFT)
-    overlap = 1 if spec.feature == "waveform" else 2
-    _check_range(spec, "hop_length", 1, spec.n_fft // overlap)
-    _check_range(spec, "frames_per_run", 1, MAX_FRAMES)
-    _check_range(spec, "stride_frames", 1, spec.frames_per_run)
-    _check_range(spec, "lookahead_frames", spec.stride_frames - 1, MAX_FRAMES)
-    _check_range(spec, "context_frames", 0, 10**9)
-    _check_range(spec, "interleave", 1, MAX_STREAMS)
-    for name, allowed in (
-        ("window", WINDOWS),
-        ("feature", FEATURES),
-        ("output", OUTPUTS),
-        ("mode", MODES),
-        ("padding", PADDINGS),
-        ("normalise", NORMALISATIONS),
-    ):
-        if getattr(spec, name) not in allowed:
-            raise _bad(name, repr(getattr(spec, name)), " or ".join(allowed))
-    if spec.n_fft % 2 and spec.feature != "waveform":
-        raise _bad("n_fft", spec.n_fft, "an even number")
-    if spec.feature.startswith("log1p_magnitude_lrms") and spec.channels != 2:
-        raise _bad("channels", spec.channels, f"2 for the feature {spec.feature}")
-    _check_stems(spec)
-    _check_mode(spec)
-    _check_complex(spec)
-    _check_waveform(spec)
-    for name, shape in (("input", spec.features_shape), ("output", spec.estimate_shape)):
-        if math.prod(shape) > MAX_WINDOW_ELEMENTS:
-            raise _bad(f"{name} shape", shape, f"at most {MAX_WINDOW_ELEMENTS} numbers")
-    if not isinstance(spec.scores, Mapping) or not all(
-        isinstance(v, int | float) and math.isfinite(v) for v in spec.scores.values()
-    ):
-        raise _bad("scores", spec.scores, "a mapping of names to finite numbers")
-
-
-def _check_range(spec: ModelSpec, name: str, low: int, high: int) -> None:
-    value = getattr(spec, name)
-    if type(value) is not int or not low <= value <= high:
-        raise _bad(name, repr(value), f"an integer from {low} to {high}")
-
-
-def _check_number(spec: ModelSpec, name: str, low: float, high: float) -> None:
-    value = getattr(spec, name)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise _bad(name, repr(value), f"a number from {low:g} to {high:g}")
-
-
-def _check_stems(spec: ModelSpec) -> None:
-    stems = spec.stems
-    # They become parts of file names.
-    if not 1 <= len(stems) <= MAX_STEMS or not all(
-        isinstance(s, str) and STEM_NAME.fullmatch(s) for s in stems
-    ):
-        raise _bad("stems", stems, f"1 to {MAX_STEMS} names of letters, digits, '_' and '-'")
-    if len({*stems, spec.residual}) != len(stems) + 1:
-        raise _bad("stems", stems, f"distinct names other than '{spec.residual}'")
-
-
-def _check_complex(spec: ModelSpec) -> None:
-    for kind in OF_A_KIND:
-        kinds = (spec.feature == kind, spec.output == kind, spec.mode == "sliding")
-        if any(kinds[:2]) and not all(kinds):
-            raise _bad(
-                "feature, output and mode",
-                f"{spec.feature}, {spec.output}, {spec.mode}",
-                f"{kind}, {kind} and sliding together",
-            )
-    _check_range(spec, "dim_f", 0, spec.bins if spec.feature == "complex" else 0)
-    _check_number(spec, "compensate", 0.5, 2.0)
-    _check_number(spec, "feature_gain", MIN_FEATURE_GAIN, MAX_FEATURE_GAIN)
-
-
-def _check_waveform(spec: ModelSpec) -> None:
-    if type(spec.karaoke) is not bool:
-        raise _bad("karaoke", repr(spec.karaoke), "true or false")
-    _check_number(spec, "level_db", -60.0, 0.0)
-    if spec.feature != "waveform":
-        _check_range(spec, "samples_per_run", 0, 0)
-        _check_range(spec, "padding_frames", 0, 0)
-        _check_range(spec, "spectrum_n_fft", 0, 0)
-        return
-    _check_range(spec, "stride_frames", 1, 1)
-    if spec.any_frames:
-        raise _bad("any_frames", True, "false for waveforms, whose windows are of one size")
-    _check_range(spec, "n_fft", spec.hop_length, 2 * spec.hop_length)
-    frames = spec.frames_per_run
-    _check_range(
-        spec, "samples_per_run", frames * spec.hop_length, (frames + 1) * spec.hop_length - 1
-    )
-    _check_range(spec, "spectrum_n_fft", 0, min(MAX_N_FFT, spec.samples_per_run))
-    if spec.spectrum_n_fft % 8:
-        raise _bad("spectrum_n_fft", spec.spectrum_n_fft, "a multiple of 8")
-    # A frame to give, and one to fade into the next.
-    _check_range(spec, "padding_frames", 0, frames - 2)
-    _check_range(spec, "lookahead_frames", 0, frames - spec.padding_frames - 2)
-
-
-def _check_mode(spec: ModelSpec) -> None:
-    if type(spec.any_frames) is not bool:
-        raise _bad("any_frames", repr(spec.any_frames), "true or false")
-    if spec.prior and (spec.mode, spec.output) != ("stateful", "mask"):
-        raise _bad("prior", repr(spec.prior), "none but for a stateful model of masks")
-    if spec.mode == "sliding":
-        if spec.states:
-            raise _bad("states", f"{len(spec.states)} in a sliding graph", "none")
-        _check_range(spec, "lookahead_frames", 0, spec.frames_per_run - 1)
-        _check_range(spec, "interleave", 1, 1)
-        return
-    if spec.interleave > 1 and (spec.lag_frames or not spec.any_frames):
-        raise _bad("interleave", spec.interleave, "1 where there is look-ahead or no any_frames")
-    if spec.stride_frames != spec.frames_per_run:
-        raise _bad("stride_frames", spec.stride_frames, "frames_per_run in a stateful graph")
-    for state in spec.states:
-        sizes_ok = all(type(n) is int and n > 0 for n in state.shape)
-        if not state.shape or not sizes_ok or math.prod(state.shape) > MAX_STATE_ELEMENTS:
-            raise _bad(f"state '{state.input}' shape", state.shape, "fixed positive sizes")
-    names = [n for s in spec.states for n in (s.input, s.output)]
-    if len(set(names)) != len(names):
-        raise _bad("states", names, "distinct input and output names")

@@ -40,6 +40,9 @@ class Page:
         except StaleElementReferenceException:  # drawn anew meanwhile
             return ""
 
+    def count(self, css):
+        return len(self.driver.find_elements(By.CSS_SELECTOR, css))
+
     def shows(self, css, text):
         wait_until(
             lambda: text in self.text(css), f"{text!r} in {css}, which has {self.text(css)!r}"
@@ -49,6 +52,11 @@ class Page:
         field = self.find(css)
         field.send_keys(Keys.CONTROL, "a")
         field.send_keys(text)
+
+    def clear(self, css):
+        field = self.find(css)
+        field.send_keys(Keys.CONTROL, "a")
+        field.send_keys(Keys.DELETE)
 
     def press(self, css, *, nth=0):
         wait_until(lambda: self._pressed(css, nth), f"{css} to be pressed")
