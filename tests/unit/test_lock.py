@@ -1,4 +1,4 @@
-"""requirements/: what `make demo` and `make test` install is locked, hashed, and what we declare."""
+"""requirements/: what `make demo` and `make test` install is locked, hashed and declared."""
 
 import re
 from pathlib import Path
