@@ -51,7 +51,8 @@ def fuzz(target: str, inputs: int, seconds: float | None, seed: int, *, keep: bo
     before_s = _children_s()
     with scratch_folder() as work:
         grown, artifacts = work / "corpus", work / "artifacts"
-        grown.mkdir(), artifacts.mkdir()
+        grown.mkdir()
+        artifacts.mkdir()
         while done < inputs and len(findings) < ENOUGH:
             left_s = None if seconds is None else seconds - (time.monotonic() - started)
             if left_s is not None and left_s < 1.0:
@@ -128,7 +129,8 @@ def _merge(target: str, grown: Path) -> None:
     """Add to the kept corpus the short inputs that reach what nothing in it reaches."""
     with scratch_folder() as work:
         short, more = work / "short", work / "more"
-        short.mkdir(), more.mkdir()
+        short.mkdir()
+        more.mkdir()
         for path in grown.iterdir():
             if path.stat().st_size <= KEPT_BYTES:
                 shutil.copy(path, short)

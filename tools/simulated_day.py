@@ -53,7 +53,7 @@ class GatedSeparator:
         self._separator = separator
         self.spec, self.stems = separator.spec, separator.stems
         self.block_size, self.delay = separator.block_size, separator.delay
-        self.provider = separator.provider
+        self.provider, self.slack = separator.provider, separator.slack
         self.open = threading.Event()
         self.open.set()
         self.done = 0  # blocks
