@@ -241,10 +241,14 @@ def connected(address: str) -> Iterator[None]:
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except Exception as error:
+        started = address == "local"
+        what = "Ray doesn't start here" if started else f"there is no Ray cluster at {address}"
         raise BackendError(
-            f"there is no Ray cluster at {address} ({type(error).__name__}: {first_line(error)})",
-            expected="the address of a head node",
-            remedy="check that it runs and has the same versions of Ray and Python",
+            f"{what} ({type(error).__name__}: {first_line(error)})",
+            expected="a machine with time for it" if started else "the address of a head node",
+            remedy="try again when less is going on, or look at Ray's logs"
+            if started
+            else "check that it runs and has the same versions of Ray and Python",
             settings=("ray",),
         ) from error
     try:

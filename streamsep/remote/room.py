@@ -139,7 +139,10 @@ class Room:
             self._advance()
         if self._song is not None and self._live and (found := self._stems.find(self._song.path)):
             self._live = False
-            self._player.use_stems(found)
+            try:
+                self._player.use_stems(found)
+            except StreamsepError as error:  # over since, or another model's
+                self._say(f"stems separated ahead aren't used: {error}")
         self._stems.want(self._wanted())
 
     def _wanted(self) -> list[Path]:
@@ -185,7 +188,13 @@ class Room:
                 remedy="choose another one",
             )
         stems = self._stems.find(song.path)
-        self._player.play(song.path, stems)
+        try:
+            self._player.play(song.path, stems)
+        except ArgumentError as error:  # of a model that tells others apart
+            if stems is None:
+                raise
+            self._say(f"stems separated ahead aren't used: {error}")
+            self._player.play(song.path, None)
         self._song, self._live = song, stems is None
         words = self._words_of(song.path)
         self._words = {"type": "words", "entry": entry.id, "lines": None} | (words or {})

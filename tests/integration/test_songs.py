@@ -27,7 +27,7 @@ def wait(until):
         time.sleep(0.01)
 
 player = LivePlayer(
-    input=(), output="pulse", model=model, device="cpu", block=1024, slack=4096,
+    input=(), output="pulse", model=model, device="cpu", block=2048, slack=22050,
     record=take, record_stems=("mix",),
 )
 player.on_song_end = lambda path: ended.append(str(path))
@@ -97,7 +97,7 @@ def test_what_is_played_paused_and_moved_in_is_heard_to_the_sample(server, half_
     # was gone to up to its end; and the second time three quarters of it, as its stems say.
     stood = round(told["stood"] * RATE)
     begin = locate(0.5 * whole[0, RATE // 2 :], recording[0, : 2 * RATE], 8_192) - RATE // 2
-    fade = 1_024
+    fade = 2_048  # a block
     parts = [(begin, 0, stood - fade, 0.5)]
     for place, share in ((stood + fade, 0.5), (2 * RATE + fade, 0.5), (RATE // 2, 0.75)):
         after = parts[-1][0] + parts[-1][2] - parts[-1][1]

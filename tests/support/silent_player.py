@@ -3,7 +3,7 @@
 import math
 from types import SimpleNamespace
 
-from streamsep.errors import AudioFileError
+from streamsep.errors import ArgumentError, AudioFileError
 from streamsep.scoring import ScoreSnapshot
 
 
@@ -18,6 +18,7 @@ class SilentPlayer:
         self.paused = False
         self.position_s = 0.0
         self.unreadable = set()
+        self.refuses_stems = False
         self.session = SimpleNamespace(
             faders={"guide": -math.inf, "beat": 0.0, "mic": 0.0, "master": 0.0},
             key=0,
@@ -40,10 +41,16 @@ class SilentPlayer:
     def play(self, path, stems=None):
         if path.name in self.unreadable:
             raise AudioFileError(f"{path} is no sound", expected="sound", remedy="another")
+        self._check(stems)
         self.playing, self.stems = path, stems
 
     def use_stems(self, stems):
+        self._check(stems)
         self.stems = stems
+
+    def _check(self, stems):
+        if stems and self.refuses_stems:
+            raise ArgumentError("stems of another model", expected="its own", remedy="none")
 
     def end(self):
         self.playing = None

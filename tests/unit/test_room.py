@@ -238,6 +238,21 @@ def test_the_next_songs_are_separated_ahead_and_used(room, stage, stems, music):
     assert stage.stems == {"vocals": music / "y.flac"}
 
 
+def test_stems_that_the_models_arent_are_left_and_the_song_is_sung_all_the_same(
+    room, stage, stems, said, music
+):
+    stage.refuses_stems = True
+    add(room, "one", ANN)
+    add(room, "two", ANN)
+    room.tick()
+    stems.ready = {"One.mp3": {"vocals": music / "x"}, "Two.mp3": {"vocals": music / "y"}}
+    room.tick()
+    ask(room, HOST, "next")
+    assert stage.playing.stem == "Two"
+    assert stage.stems is None
+    assert sum("separated ahead aren't used" in line for line in said) == 2
+
+
 def test_words_are_told_with_their_times_and_bad_ones_are_named(room, stage, said, music):
     (music / "One.lrc").write_text("[00:01.00]<00:01.00>I <00:02.00>sing\n[00:04.00]<b>on</b>\n")
     (music / "Two.lrc").write_bytes(b"no times")

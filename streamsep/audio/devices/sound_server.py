@@ -151,6 +151,8 @@ class SoundServer:
         try:
             import pulsectl
             from pulsectl import _pulsectl as library
+
+            from streamsep.audio.devices.pulse_connection import PulseConnection
         except (ImportError, OSError) as error:
             raise DeviceError(
                 f"the PulseAudio library can't be loaded ({error})",
@@ -165,7 +167,7 @@ class SoundServer:
         self._stop_waiting = pulsectl.PulseLoopStop
         self._client_name = client_name
         self._changed = False
-        self._connection = pulsectl.Pulse
+        self._connection = PulseConnection
         self.connect()
 
     def connect(self) -> None:

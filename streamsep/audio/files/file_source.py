@@ -19,6 +19,9 @@ from streamsep.dsp.ring import RingBuffer
 from streamsep.errors import StreamsepError, as_streamsep_error
 from streamsep.types import Float32
 
+# Where a place in a file can be gone to, so far before it: more than a step and a run-in.
+RUN_UP_S = 2.5
+
 
 class _Closed(Exception):  # noqa: N818  # no error: the end of a wait that isn't wanted any more
     pass
@@ -73,7 +76,13 @@ class FileSource:
         waiting: Callable[[], object] = lambda: None,
     ) -> None:
         self._closing, self._waiting = threading.Event(), waiting
-        self._reader = AudioReader(path, choice=choice, on_notice=on_notice, waiting=self._go_on)
+        self._reader = AudioReader(
+            path,
+            choice=choice,
+            on_notice=on_notice,
+            waiting=self._go_on,
+            from_s=max(begin_at / sample_rate - RUN_UP_S, 0.0),
+        )
         self._effect = effect
         self._channels = channels
         self._resampler = StreamResampler(
@@ -83,6 +92,7 @@ class FileSource:
         self.begins_at = begin_at - begin_at % step
         run_in = min(math.ceil(self.RUN_IN_S * sample_rate / step) * step, self.begins_at)
         self._skip = (self.begins_at - run_in) * self._reader.sample_rate // sample_rate
+        self._skip -= self._reader.begun
         self._run_in = run_in
         self._ring = RingBuffer((channels,), int(self.AHEAD_S * sample_rate))
         self._decoded = threading.Event()

@@ -62,6 +62,7 @@ class SndfileDecoder:
         self._file = self._open()
         self._rate: int = self._file.samplerate
         self._speakers = _speakers(self._file)
+        self.begun = 0  # sample that it begins with
         self._frames: int = self._file.frames
         if self._frames > UNKNOWN_FRAMES:
             self._frames = self._count_frames()
@@ -99,9 +100,26 @@ class SndfileDecoder:
         """Title, artist and so on, by FFmpeg's names."""
         return {TAG_NAMES.get(key, key): text for key, text in self._file.copy_metadata().items()}
 
+    @property
+    def form(self) -> tuple[str, str, int]:
+        """Format and sample type, by libsndfile's names, and channels."""
+        return self._file.format, self._file.subtype, self._file.channels
+
+    @property
+    def frames(self) -> int:
+        """How many samples it has."""
+        return self._frames
+
+    def begin_at(self, seconds: float) -> bool:
+        """Begin there instead, if that can be; before `decoded`."""
+        self.begun = int(seconds * self._rate)
+        with suppress(sf.LibsndfileError):
+            return self.begun < self._frames and self._file.seek(self.begun) == self.begun
+        return False
+
     def decoded(self) -> Iterator[Piece | Gap | Remark]:
         """See `Decoder`."""
-        position, size = 0, PIECE
+        position, size = self.begun, PIECE
         while position < self._frames:
             try:
                 sound = self._read(min(size, self._frames - position))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from streamsep.audio.files.decoded import DecodeError, Gap, Piece, Remark
+from streamsep.audio.files.decoded import DecodeError, Decoder, Gap, Piece, Remark
+from streamsep.audio.files.exact_seek import decoder_from
 from streamsep.audio.files.notices import Notices, OnNotice
 from streamsep.audio.files.open_decoder import open_decoder
 from streamsep.audio.files.pipe_input import is_pipe
@@ -46,6 +47,8 @@ class AudioReader:
         Called again and again while a pipe gives nothing; what it raises ends the wait.
     keep_layout
         Give more than two channels as they are, in FFmpeg's order.
+    from_s
+        Begin there where that can be gone to exactly; else at the beginning, as ``begun`` tells.
 
     Attributes
     ----------
@@ -55,6 +58,8 @@ class AudioReader:
         How many will come, as far as the file tells; 0 if it doesn't.
     notices
         All that was said.
+    begun
+        Which sample comes first.
 
     Raises
     ------
@@ -70,11 +75,18 @@ class AudioReader:
         on_notice: OnNotice | None = None,
         waiting: Callable[[], object] = lambda: None,
         keep_layout: bool = False,
+        from_s: float = 0.0,
     ) -> None:
         self.path, self._choice = path, choice
         self.notices = Notices(path, on_notice)
         self.is_pipe = is_pipe(path)
-        self._decoder = open_decoder(path, waiting if self.is_pipe else None, choice.track)
+        decoder = None
+        if from_s and not self.is_pipe and choice.track is None:
+            decoder = decoder_from(path, from_s)
+        self.begun = 0 if decoder is None else decoder.begun
+        self._decoder: Decoder = decoder or open_decoder(
+            path, waiting if self.is_pipe else None, choice.track
+        )
         self._items = self._decoder.decoded()
         self._first: list[Piece | Gap | Remark] = []
         try:
@@ -168,7 +180,7 @@ class AudioReader:
 
     def _whole(self) -> Iterator[Float32]:
         """Yield (C, n) in one form, silence where there is none."""
-        position, form = 0, self._form
+        position, form = self.begun, self._form
         sounds: Iterable[Float32]
         self._say_folded(form[1])
         if self._choice.side is not None:
