@@ -238,16 +238,17 @@ def connected(address: str) -> Iterator[None]:
         return
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     handler = signal.getsignal(signal.SIGTERM)
+    # A cluster for one run has nobody who looks at its dashboard, which takes long to start.
+    own = {"include_dashboard": False} if address == "local" else {}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
     except Exception as error:
-        started = address == "local"
-        what = "Ray doesn't start here" if started else f"there is no Ray cluster at {address}"
+        what = "Ray doesn't start here" if own else f"there is no Ray cluster at {address}"
         raise BackendError(
             f"{what} ({type(error).__name__}: {first_line(error)})",
-            expected="a machine with time for it" if started else "the address of a head node",
+            expected="a machine with time for it" if own else "the address of a head node",
             remedy="try again when less is going on, or look at Ray's logs"
-            if started
+            if own
             else "check that it runs and has the same versions of Ray and Python",
             settings=("ray",),
         ) from error
