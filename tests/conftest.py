@@ -11,6 +11,15 @@ from streamsep.separation.run_limits import TimeLimit
 from tests.support import models
 
 INTEGRATION = Path(__file__).parent / "integration"
+# Files and folders whose tests run in one process, where several do: each would make its own store,
+# cluster, installation, record or plugin.
+TOGETHER = {
+    "cluster",
+    "test_example_plugin",
+    "test_bench",
+    "test_effect_plugins",
+    "test_long_files",
+}
 
 # The same examples in every run, or a change would be blamed for what chance brought up; and no
 # deadline, since a busy machine is no failure.
@@ -20,10 +29,13 @@ hypothesis.settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(items):
-    """Whatever is in the folder of a real sound server needs one."""
+    """Whatever is in the folder of a real sound server needs one; what shares a dear thing stays."""
     for item in items:
         if item.path.is_relative_to(INTEGRATION):
             item.add_marker(pytest.mark.server)
+        for folder in (item.path.stem, item.path.parent.name):
+            if folder in TOGETHER:
+                item.add_marker(pytest.mark.xdist_group(folder))
 
 
 @pytest.fixture(autouse=True)

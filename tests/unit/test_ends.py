@@ -56,7 +56,7 @@ ENDS = [
 @pytest.fixture(scope="module")
 def sounds(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sounds")
-    sf.write(folder / "song.wav", np.tile(music(5.0).T, (24, 1)), RATE)
+    sf.write(folder / "song.wav", np.tile(music(5.0).T, (16, 1)), RATE)
     for name in ("vocals", "accompaniment"):
         sf.write(folder / f"{name}.wav", np.tile(music(5.0).T, (2, 1)), RATE)
     return folder

@@ -117,7 +117,7 @@ def test_a_start_that_fails_leaves_the_older_take(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
-@pytest.mark.parametrize("delay_s", [0.1, 0.3, 0.6, 1.0, 2.0])
+@pytest.mark.parametrize("delay_s", [0.1, 0.5, 2.0])
 def test_an_early_end_leaves_the_older_take(song, identity_model, older, tmp_path, number, delay_s):
     path, content = older
     process = subprocess.Popen(
