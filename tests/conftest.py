@@ -13,13 +13,7 @@ from tests.support import models
 INTEGRATION = Path(__file__).parent / "integration"
 # Files and folders whose tests run in one process, where several do: each would make its own store,
 # cluster, installation, record or plugin.
-TOGETHER = {
-    "cluster",
-    "test_example_plugin",
-    "test_bench",
-    "test_effect_plugins",
-    "test_long_files",
-}
+TOGETHER = {"cluster", "test_bench", "test_effect_plugins", "test_example_plugin"}
 
 # The same examples in every run, or a change would be blamed for what chance brought up; and no
 # deadline, since a busy machine is no failure.
@@ -29,7 +23,7 @@ hypothesis.settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(items):
-    """Whatever is in the folder of a real sound server needs one; what shares a dear thing stays."""
+    """Mark what needs a sound server, and what shares things that take long to make."""
     for item in items:
         if item.path.is_relative_to(INTEGRATION):
             item.add_marker(pytest.mark.server)
