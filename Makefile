@@ -3,7 +3,7 @@ PYTHON ?= python3
 SONG ?=
 PYTEST = .venv/bin/python -m pytest
 # On all cores, each with its own thread; more at a time, since half of the time they wait.
-ALONG = env OMP_NUM_THREADS=1 $(PYTEST) --dist loadgroup -n $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
+ALONG = env OMP_NUM_THREADS=1 $(PYTEST) -n $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 5 / 2)))
 FAST_PACKAGES = libportaudio2 ffmpeg
 SERVER_PACKAGES = libasound2-plugins pulseaudio pulseaudio-utils pipewire pipewire-pulse wireplumber \
     dbus-daemon jackd2 tmux fluidsynth timgm6mb-soundfont gcc libc6-dev \

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from streamsep.separation.run_limits import TimeLimit
 from tests.support import models
@@ -13,7 +14,7 @@ from tests.support import models
 INTEGRATION = Path(__file__).parent / "integration"
 # Files and folders whose tests run in one process, where several do: each would make its own store,
 # cluster, installation, record or plugin.
-TOGETHER = {"cluster", "test_bench", "test_effect_plugins", "test_example_plugin"}
+TOGETHER = ("/cluster/", "/test_bench.py", "/test_effect_plugins.py", "/test_example_plugin.py")
 
 # The same examples in every run, or a change would be blamed for what chance brought up; and no
 # deadline, since a busy machine is no failure.
@@ -23,13 +24,21 @@ hypothesis.settings.load_profile("same")
 
 
 def pytest_collection_modifyitems(items):
-    """Mark what needs a sound server, and what shares things that take long to make."""
+    """Whatever is in the folder of a real sound server needs one."""
     for item in items:
         if item.path.is_relative_to(INTEGRATION):
             item.add_marker(pytest.mark.server)
-        for folder in (item.path.stem, item.path.parent.name):
-            if folder in TOGETHER:
-                item.add_marker(pytest.mark.xdist_group(folder))
+
+
+class OneByOne(LoadScopeScheduling):
+    """Gives each test to whichever process is free, but for those that stay `TOGETHER`."""
+
+    def _split_scope(self, nodeid):
+        return next((place for place in TOGETHER if place in nodeid), nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return OneByOne(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -1,5 +1,7 @@
 """Takes: live runs that the machine itself didn't spoil, and what is compared in them."""
 
+import re
+
 from tests.support.commands import Losses
 
 # A virtual machine may stand still for longer than any buffer of the sound system lasts; then
@@ -25,3 +27,9 @@ def span(sound, start, count):
     """Return ``count`` samples from ``start``, which must be there."""
     assert sound.shape[-1] >= start + count, "it ends too early"
     return sound[:, start : start + count]
+
+
+def mic_losses(live):
+    """Blocks that the last status line says the microphones lost."""
+    last = re.findall(r"dropouts \d+(?:, mic (\d+))?", live.stdout)[-1]
+    return int(last or 0)

@@ -11,7 +11,7 @@ import soundfile as sf
 from testing.alignment import locate
 from testing.servers import FRONT, REAR, wait_until
 from tests.integration.conftest import RATE, make_song
-from tests.integration.takes import PCM_24, span, until_clean
+from tests.integration.takes import PCM_24, mic_losses, span, until_clean
 from tests.support.commands import Live
 
 BLOCK = 512
@@ -26,12 +26,6 @@ def read(path):
 def last_quarter(path):
     """The latest quarter of a second that has been written."""
     return read(path)[:, -RATE // 4 :]
-
-
-def mic_losses(live):
-    """Blocks that the last status line says the microphone lost."""
-    last = re.findall(r"dropouts \d+(?:, mic (\d+))?", live.stdout)[-1]
-    return int(last or 0)
 
 
 def singing(server, folder, beat, model, *options, source="FRONT_IN"):

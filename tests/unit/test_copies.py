@@ -47,7 +47,6 @@ CONTAINERS = {
     "mkv": ["-c:a", "flac"],
     "mov": ["-c:a", "aac"],
     "mp4": ["-c:a", "aac"],
-    "m4v": ["-c:a", "aac", "-f", "mp4"],
     "wmv": ["-c:a", "wmav2"],
     "flv": ["-c:a", "aac"],
     "webm": ["-c:a", "libopus"],
@@ -55,7 +54,6 @@ CONTAINERS = {
     "mpg": ["-c:a", "mp2"],
     "vob": ["-c:a", "ac3"],
     "ts": ["-c:a", "aac"],
-    "m2ts": ["-c:a", "ac3"],
     "3gp": ["-c:a", "aac", "-ac", "1"],
     "nut": ["-c:a", "pcm_s16le"],
     "mxf": ["-c:a", "pcm_s16le", "-ar", "48000"],
@@ -63,7 +61,6 @@ CONTAINERS = {
 # Containers for few codecs: what else FFmpeg 5 writes into them, nobody reads.
 AT_HOME = {
     "ts": {"mpeg2video", "libx264", "libx265", "mpeg4", "mpeg1video"},
-    "m2ts": {"mpeg2video", "libx264", "libx265"},
     "mpg": {"mpeg1video", "mpeg2video"},
     "vob": {"mpeg2video"},
     "mxf": {"mpeg2video"},
@@ -282,7 +279,7 @@ def test_the_chapters_of_a_book_are_kept(folder, model, command, suffix):
 
 
 def test_what_is_a_video_is_told_by_its_streams(folder):
-    picture = make(folder, "really.m4a", "libx264", "m4v")
+    picture = make(folder, "really.m4a", "libx264", "mp4", "-f", "mp4")
     assert video_suffix(picture) == ".mkv"
     ffmpeg("-i", folder / "song.wav", "-c:a", "aac", folder / "sound.mp4")
     assert video_suffix(folder / "sound.mp4") is None
