@@ -9,7 +9,7 @@ SERVER_PACKAGES = libasound2-plugins pulseaudio pulseaudio-utils pipewire pipewi
     dbus-daemon jackd2 tmux fluidsynth timgm6mb-soundfont gcc libc6-dev \
     chromium chromium-driver
 
-.PHONY: demo check lint fast test test-server test-rest fuzz wheels audit clean
+.PHONY: demo check lint fast test test-server test-rest soak fuzz wheels audit clean
 
 # The light install: no torch, no compiler.
 demo: .venv-demo/.installed
@@ -27,7 +27,7 @@ lint: .venv/.installed
 
 fast: .venv/.installed
 	@sh tools/debian.sh required $(FAST_PACKAGES)
-	$(ALONG) -q -m 'not slow and not server and not hardware'
+	$(ALONG) -q -m 'not slow and not server and not hardware and not soak'
 
 # Everything but what needs hardware. What keeps time with a sound server goes one by one, and has
 # the cores whenever it wants them; the rest goes on in between.
@@ -40,7 +40,11 @@ test-server:
 	@said=$$(mktemp); $(PYTEST) -m server >"$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
 
 test-rest:
-	nice -n 19 $(ALONG) -m 'not server and not hardware'
+	nice -n 19 $(ALONG) -m 'not server and not hardware and not soak'
+
+# What ends drivers and nodes of a real cluster.
+soak: .venv/.installed
+	$(PYTEST) -m soak
 
 # Five minutes of inputs that nobody would write, for all that reads what others wrote.
 fuzz: .venv/.installed

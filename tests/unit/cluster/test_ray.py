@@ -152,6 +152,7 @@ class Marked(Fragile):
         return super().separate(order)
 
 
+@pytest.mark.soak
 def test_a_poison_song_takes_one_worker_and_one_of_its_own(catalogue, half, alone, tmp_path):
     catalogue.put("in/poison.wav", song_bytes())
 
@@ -199,6 +200,7 @@ def test_a_model_that_workers_can_not_load_is_said(nodes):
     assert workers.count == 0
 
 
+@pytest.mark.soak
 def test_a_driver_that_was_killed_is_gone_on_from(command, catalogue, half, alone, nodes):
     top = catalogue.top
     arguments = ["separate", f"{top}/in", "-o", f"{top}/out", "--model", half]
@@ -221,6 +223,7 @@ def test_a_driver_that_was_killed_is_gone_on_from(command, catalogue, half, alon
     assert set(states(catalogue).values()) == {DONE}
 
 
+@pytest.mark.soak
 def test_a_node_that_is_lost_costs_no_song(catalogue, half, alone, nodes):
     workers = RayWorkers(SeparationTask(ModelBundle.of(half)))
     outcomes = workers.run(orders(catalogue))
