@@ -95,7 +95,7 @@ class FileSource:
         self._skip -= self._reader.begun
         self._run_in = run_in
         self._ring = RingBuffer((channels,), int(self.AHEAD_S * sample_rate))
-        self._decoded = threading.Event()
+        self._decoded, self._closed_once = threading.Event(), threading.Lock()
         self._ended = False
         self.fault: StreamsepError | None = None
         self._thread = threading.Thread(target=self._decode, name="streamsep-decoder", daemon=True)
@@ -165,9 +165,10 @@ class FileSource:
     def close(self) -> None:
         """Stop decoding and close the file."""
         self._closing.set()
-        if self._thread.ident is not None:
-            self._thread.join()
-        self._reader.close()
+        with self._closed_once:  # FFmpeg aborts where two threads close a file at once
+            if self._thread.ident is not None:
+                self._thread.join()
+            self._reader.close()
 
     def _decode(self) -> None:
         try:

@@ -117,6 +117,7 @@ class SongSource:
         self._marks: tuple[_Mark, ...] = (_Mark(0, None, 0),)
         self._done: deque[FileSource] = deque()
         self._leaving: list[FileSource] = []
+        self._reaping = threading.Lock()
         self._closed = False
         self._ramp = (np.arange(1, SEAM_SAMPLES + 1) / SEAM_SAMPLES).astype(np.float32)[:, None]
 
@@ -293,10 +294,12 @@ class SongSource:
 
         What was dropped just now may have been taken up at the same moment: it is looked at twice.
         """
-        for file in self._leaving:
-            if file is not self._file:
-                file.close()
-        self._leaving = [self._done.popleft() for _ in range(len(self._done))]
+        with self._reaping:  # who moves songs and who ends the run may both be at it
+            leaving, self._leaving = self._leaving, []
+            for file in leaving:
+                if file is not self._file:
+                    file.close()
+            self._leaving = [self._done.popleft() for _ in range(len(self._done))]
 
     def close(self) -> None:
         """Close all files; what is known of where it was stays."""
