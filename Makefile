@@ -2,8 +2,9 @@
 PYTHON ?= python3
 SONG ?=
 PYTEST = .venv/bin/python -m pytest
-# On all cores, each with its own thread; more at a time, since half of the time they wait.
-ALONG = env OMP_NUM_THREADS=1 $(PYTEST) -n $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 5 / 2)))
+# On all cores, each with its own thread; more at a time, since half of the time they wait. A process
+# that crashes is a failure at once: xdist would wait for ever for what others had to do.
+ALONG = env OMP_NUM_THREADS=1 $(PYTEST) --max-worker-restart 0 -n $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 5 / 2)))
 FAST_PACKAGES = libportaudio2 ffmpeg
 SERVER_PACKAGES = libasound2-plugins pulseaudio pulseaudio-utils pipewire pipewire-pulse wireplumber \
     dbus-daemon jackd2 tmux fluidsynth timgm6mb-soundfont gcc libc6-dev \

@@ -92,7 +92,8 @@ def test_nothing_else_of_the_process_is_changed_unless_asked(half_model):
     with streamsep.RealtimeSession(half_model, tune_interpreter=True):
         assert sys.getswitchinterval() < before[0]
         assert gc.get_freeze_count() > before[1]
-    assert (sys.getswitchinterval(), gc.get_freeze_count(), threading.active_count()) == before
+    assert (sys.getswitchinterval(), gc.get_freeze_count()) == before[:2]
+    assert threading.active_count() <= before[2]
 
 
 def test_lost_samples_and_bad_ones_are_counted(half_model):

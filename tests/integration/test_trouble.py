@@ -56,6 +56,7 @@ def test_after_a_server_has_died_and_come_back_the_music_goes_on(
         live.wait_until_running()
         before = time.monotonic()
         own_server.play(short_song.path, "A")
+        time.sleep(1.0)  # until all of it has been captured, on a busy machine too
         own_server.kill()
         time.sleep(AWAY_S)
         own_server.start()

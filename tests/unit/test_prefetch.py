@@ -47,4 +47,4 @@ def test_who_stops_early_leaves_no_thread_and_no_open_generator():
     items.close()
     assert count.closed
     assert count.made <= 5  # the one taken, three ahead, one under way
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # some may have ended meanwhile
