@@ -21,6 +21,7 @@ from streamsep.cli.options import (
     Finite,
     channel_option,
     device_option,
+    mic_gain_option,
     models_option,
     track_option,
     with_options,
@@ -147,15 +148,7 @@ DEFAULTS = LiveConfig()
     metavar="FILE.vst3[:NAME=VALUE,…]",
     help="The same for the microphone, after its voice effects.",
 )
-@click.option(
-    "--mic-gain",
-    type=Decibels(),
-    multiple=True,
-    default=(DEFAULTS.mic_gain,),
-    show_default=True,
-    metavar="DB",
-    help="Level of the microphone. Once for all, or for each --mic.",
-)
+@mic_gain_option
 @click.option(
     "--beat-gain",
     type=Decibels(),

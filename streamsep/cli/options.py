@@ -11,6 +11,7 @@ import click
 from streamsep.audio.files.sound_choice import BOTH, CHANNELS
 from streamsep.cli.echo import echo
 from streamsep.dsp.decibels import HIGHEST_GAIN_DB
+from streamsep.live.config import LiveConfig
 from streamsep.live.model_probe import choose_for_files
 from streamsep.models import BUILTIN, FoundModel, find_model
 from streamsep.models.quality import AUTO, BEST
@@ -133,3 +134,14 @@ class Decibels(click.FloatRange):
         if math.isnan(gain_db):
             self.fail(f"{value!r} is no gain", param, ctx)
         return gain_db
+
+
+mic_gain_option = click.option(
+    "--mic-gain",
+    type=Decibels(),
+    multiple=True,
+    default=(LiveConfig().mic_gain,),
+    show_default=True,
+    metavar="DB",
+    help="Level of the microphone. Once for all, or for each --mic.",
+)

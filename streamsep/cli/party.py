@@ -11,7 +11,13 @@ import click
 from streamsep.cli.echo import echo
 from streamsep.cli.lasting_output import never_wait_for_readers
 from streamsep.cli.live import ended_by_signals
-from streamsep.cli.options import Decibels, Finite, device_option, models_option, with_options
+from streamsep.cli.options import (
+    Finite,
+    device_option,
+    mic_gain_option,
+    models_option,
+    with_options,
+)
 from streamsep.effects.voice import VOICE_EFFECTS
 from streamsep.events import Event, EventLog
 from streamsep.live.config import GUIDE_RANGE, LiveConfig
@@ -74,15 +80,7 @@ DEFAULTS = LiveConfig()
     show_default=True,
     help="What the voices get at first.",
 )
-@click.option(
-    "--mic-gain",
-    type=Decibels(),
-    multiple=True,
-    default=(DEFAULTS.mic_gain,),
-    show_default=True,
-    metavar="DB",
-    help="Level of the microphones at first: once for all, or for each --mic.",
-)
+@mic_gain_option
 @click.option(
     "--score/--no-score",
     default=True,

@@ -42,7 +42,6 @@ class InferenceThread:
         self.origin = 0  # which of these the ring's first one is
         self.hop_times = HopTimes()
         self.fault: Exception | None = None
-        self.jumps = 0
         self._valid_from = 0
         self._done = source.read_position
         self._lead = sink.write_position - source.write_position
@@ -164,4 +163,3 @@ class InferenceThread:
         self._done = self._source.read_position
         self._separator.reset()
         self._valid_from = self._source.read_position + self._separator.delay
-        self.jumps += 1

@@ -81,11 +81,6 @@ class MicrophoneLane:
         self._peak = max(self._peak, float(self._scratch.max()))
         return self._sound
 
-    @property
-    def silence(self) -> Float32:
-        """A block of it, for when it isn't listened to."""
-        return self._silence
-
     def take_peak(self) -> float:
         """Return the peak since the last call."""
         peak, self._peak = self._peak, 0.0

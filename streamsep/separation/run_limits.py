@@ -17,7 +17,7 @@ import onnxruntime as ort
 from streamsep.errors import first_line
 
 MOST_MEMORY = 0.5  # of the machine's
-UNKNOWN_MB = 4_000  # where the system doesn't tell its size
+UNKNOWN_BYTES = 2**33  # where the system doesn't tell its size
 MOST_S = 120.0  # of one load or run, by far more than any model takes
 TICK_S = 1.0
 REFUSED = "smaller than requested", "Failed to allocate", "bad_alloc"  # in onnxruntime's errors
@@ -42,10 +42,10 @@ def limit_memory(options: Any) -> None:
 
 
 def _machine_mb() -> int:
-    pages = (
-        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if os.name == "posix" else 2**33
-    )
-    return int(MOST_MEMORY * pages / 1e6)
+    size = UNKNOWN_BYTES
+    if os.name == "posix":
+        size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return int(MOST_MEMORY * size / 1e6)
 
 
 class TimeLimit:

@@ -7,12 +7,10 @@ from abc import ABC, abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from streamsep.dsp.delay import DelayLine
 from streamsep.dsp.sanitize import MAX_AMPLITUDE, Sanitizer
 from streamsep.dsp.stft import StreamingSTFT
 from streamsep.separation.backend import Backend
-from streamsep.separation.schedule import RunSchedule
-from streamsep.spec import ModelSpec
+from streamsep.separation.model_engine import ModelEngine
 from streamsep.types import Float32
 
 # expm1 of this is 2e8, far above any magnitude of bounded audio, and can't overflow.
@@ -20,7 +18,7 @@ MAX_LOG1P = np.float32(19.0)
 TINY, NOTHING, ALL = np.float32(1e-20), np.float32(0.0), np.float32(1.0)
 
 
-class SpectralEngine(ABC):
+class SpectralEngine(ModelEngine, ABC):
     """Runs a backend over a stream; subclasses say how features reach the graph.
 
     Everything is allocated here; `process` allocates nothing that depends on the signal.
@@ -33,27 +31,14 @@ class SpectralEngine(ABC):
         Frames per call, a multiple of ``spec.stride_frames``.
     lag_frames
         How many frames the used estimates trail the newest frame.  [default: the spec's]
-
-    Attributes
-    ----------
-    slack
-        See `Separator`; a graph of few frames is done within its block.
-    schedule
-        When its graph is run, where the machine's speed decides that.
     """
-
-    slack: int = 0
-    schedule: RunSchedule | None = None
 
     def __init__(
         self, backend: Backend, stride_frames: int, *, lag_frames: int | None = None
     ) -> None:
         spec = backend.spec
-        self.spec: ModelSpec = spec
-        self._backend = backend
         self._stride = stride_frames
         self._lag = spec.lag_frames if lag_frames is None else lag_frames
-        self.block_size: int = stride_frames * spec.hop_length
         self._stft = StreamingSTFT(
             spec.n_fft,
             spec.hop_length,
@@ -62,8 +47,11 @@ class SpectralEngine(ABC):
             window=spec.window,
             frames=stride_frames,
         )
-        self.delay: int = self._stft.delay + self._lag * spec.hop_length
-        self._mixture = DelayLine(spec.channels, self.delay, self.block_size)
+        super().__init__(
+            backend,
+            block_size=stride_frames * spec.hop_length,
+            delay=self._stft.delay + self._lag * spec.hop_length,
+        )
         shape = (stride_frames, spec.channels, spec.bins)
         # Frames wait here, oldest first, until their estimate has seen its look-ahead.
         self._spectra = np.zeros((self._lag + stride_frames, *shape[1:]), np.complex64)
@@ -86,16 +74,6 @@ class SpectralEngine(ABC):
         limit = MAX_AMPLITUDE * (spec.n_fft if spec.output == "complex" else 1)
         self._sanitizer = Sanitizer(self._estimate.shape, limit)
 
-    @property
-    def stems(self) -> tuple[str, ...]:
-        """The model's stems, then the residual."""
-        return (*self.spec.stems, self.spec.residual)
-
-    @property
-    def provider(self) -> str:
-        """Where the model runs."""
-        return self._backend.provider
-
     def process(self, block: Float32, out: Float32) -> None:
         """Separate one block; see `Separator.process`.
 
@@ -104,9 +82,7 @@ class SpectralEngine(ABC):
         ValueError
             If a shape isn't (C, block_size) and (S, C, block_size).
         """
-        expected = (self.spec.channels, self.block_size)
-        if block.shape != expected or out.shape != (len(self.stems), *expected):
-            raise ValueError(f"got {block.shape} -> {out.shape}, expected {expected} per stem")
+        self._check_shapes(block, out)
         for index in range(self._lag):
             self._spectra[index] = self._spectra[index + self._stride]
         newest = self._spectra[self._lag :]

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 
-from streamsep.dsp.delay import DelayLine, end_to_front
+from streamsep.dsp.delay import end_to_front
 from streamsep.dsp.sanitize import Sanitizer
 from streamsep.separation.backend import Backend
+from streamsep.separation.model_engine import ModelEngine
 from streamsep.separation.schedule import RunSchedule
-from streamsep.spec import ModelSpec
 from streamsep.types import Float32
 
 # As HS-TasNet is fed by StemgenRT: what is quieter than that is no music, and no gain is larger.
@@ -19,7 +19,7 @@ LEAST_DEVIATION = 1e-5  # of a window that is divided by it
 HOLD = 4.0  # a mirrored sound has gone over into the newest sample by e to this power
 
 
-class WaveformSeparator:
+class WaveformSeparator(ModelEngine):
     """Runs the newest window again and again, and fades from one run's stems into the next's.
 
     A window ends with the newest sample, or with ``spec.padding_frames`` made up after it. Of each
@@ -55,16 +55,14 @@ class WaveformSeparator:
         schedule: RunSchedule | None = None,
     ) -> None:
         spec = backend.spec
-        self.spec: ModelSpec = spec
-        self._backend = backend
         self.schedule = schedule
-        self.slack: int = schedule.slack if schedule else 0
-        self.block_size, self.delay = block_size, trim + fade
+        self.slack = schedule.slack if schedule else 0
         # One past the newest sample, and what of a run is used.
         self._end = spec.samples_per_run - spec.padding_frames * spec.hop_length
         last = self._end - trim
         if block_size < 1 or last < block_size + fade:
             raise ValueError(f"{block_size} samples a run don't fit a window of {self._end}")
+        super().__init__(backend, block_size=block_size, delay=trim + fade)
         self._used = slice(last - block_size - fade, last)
         channels, stems = spec.channels, len(spec.stems)
         self._window = np.zeros((channels, self._end), np.float32)
@@ -76,7 +74,6 @@ class WaveformSeparator:
         self._hold = (1 - np.exp(-HOLD * np.arange(padded) / max(padded, 1))).astype("f4")
         self._mirrored = np.zeros((channels, spec.hop_length), np.float32)
         self._change = np.zeros((channels, padded), np.float32)
-        self._mixture = DelayLine(channels, self.delay, block_size)
         self._sanitizer = Sanitizer(self._made.shape)
 
     @classmethod
@@ -114,16 +111,6 @@ class WaveformSeparator:
         overlap = spec.samples_per_run // 4
         return cls(backend, block_size=spec.samples_per_run - overlap, trim=0, fade=overlap)
 
-    @property
-    def stems(self) -> tuple[str, ...]:
-        """The model's stems, then the residual."""
-        return (*self.spec.stems, self.spec.residual)
-
-    @property
-    def provider(self) -> str:
-        """Where the model runs."""
-        return self._backend.provider
-
     def process(self, block: Float32, out: Float32) -> None:
         """Separate one block; see `Separator.process`.
 
@@ -132,9 +119,7 @@ class WaveformSeparator:
         ValueError
             If a shape isn't (C, block_size) and (S, C, block_size).
         """
-        expected = (self.spec.channels, self.block_size)
-        if block.shape != expected or out.shape != (len(self.stems), *expected):
-            raise ValueError(f"got {block.shape} -> {out.shape}, expected {expected} per stem")
+        self._check_shapes(block, out)
         for front, end in self._moves:
             np.copyto(front, end)
         np.copyto(self._window[:, self._end - self.block_size :], block)

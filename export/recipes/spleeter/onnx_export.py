@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from export.constants import SAMPLE_RATE
 from export.errors import VerificationError
 from export.onnx_graph.builder import GraphBuilder
 from export.onnx_graph.write import kept_if_proven
-from export.recipes.spleeter.features import HOP_LENGTH, N_FFT, stft, to_bins, to_rows
+from export.recipes.spleeter.features import N_FFT, stft, to_bins, to_rows
 from export.recipes.spleeter.network import (
     BINS,
     CHANNELS,
@@ -29,6 +30,7 @@ from export.recipes.spleeter.network import (
     Encoder,
     SpleeterUNet,
 )
+from streamsep.models.contracts.spleeter import spleeter_spec as contract_spec
 from streamsep.separation.backend import OnnxBackend
 from streamsep.separation.load import OFFLINE_WINDOW
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT, FREE_AXIS, ModelSpec
@@ -53,22 +55,8 @@ def spleeter_spec(**card: object) -> ModelSpec:
     card
         Its name, licence, training_data, scores, git_commit.
     """
-    return ModelSpec(
-        sample_rate=SAMPLE_RATE,
-        channels=CHANNELS[0],
-        stems=("vocals",),
-        n_fft=N_FFT,
-        hop_length=HOP_LENGTH,
-        window="hann",
-        feature="magnitude",
-        output="mask",
-        mode="sliding",
-        frames_per_run=STRIDE,
-        stride_frames=1,
-        lookahead_frames=0,
-        any_frames=True,
-        **card,  # type: ignore[arg-type]
-    )
+    own = contract_spec(str(card["name"]), origin="", licence="")
+    return replace(own, frames_per_run=STRIDE, any_frames=True, **card)  # type: ignore[arg-type]
 
 
 @torch.no_grad()

@@ -339,7 +339,9 @@ class Loopback:
             try:
                 self._server.connect()
                 self._set_up()
-            except Exception:  # whatever the server or its library raises: it is tried again
+            # libpulse, ctypes and a server that is just starting raise what they like; giving up
+            # would leave the player that was moved to us silent, so it is tried again.
+            except Exception:
                 continue
             return
 

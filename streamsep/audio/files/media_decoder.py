@@ -77,7 +77,6 @@ class MediaDecoder:
         except BaseException:
             self.close()
             raise
-        self._exact = "mp4" in self._container.format.name and bool(self._stream.duration)
         whole = None if file is not None else path
         self.promised_s = None
         if not self._ignored_s:

@@ -40,7 +40,9 @@ def read_song_tags(path: Path) -> SongTags:
 
     try:
         file: Any = mutagen.File(path, easy=True)
-    except Exception:  # whatever a damaged file makes of it
+    # Besides its own errors mutagen lets through what a damaged file makes of it (struct.error,
+    # IndexError, MemoryError), and one file must not end the scan of a library.
+    except Exception:
         return named
     if file is None:
         return named
@@ -55,5 +57,6 @@ def _first(tags: Any, key: str) -> str:
     try:
         found = tags.get(key) if tags else None
         return str(found[0] if isinstance(found, list) else found or "").strip()
-    except Exception:  # some formats' tags know no such key
+    # Tags are decoded as they are asked for: what is said above, and formats without such a key.
+    except Exception:
         return ""
