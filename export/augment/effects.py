@@ -140,19 +140,23 @@ def silence_one_end(rng: np.random.Generator, sound: Audio) -> Audio:
     return np.asarray(sound * (fade if rng.random() < 0.5 else 1 - fade), np.float32)
 
 
-def random_equalizer_gains(rng: np.random.Generator, count: int, bins: int) -> NDArray[np.float32]:
-    """Return linear gains of as many equalisers, (count, bins): some of them flat.
+def random_equalizer_gains(
+    rng: np.random.Generator, places: range, bins: int
+) -> NDArray[np.float32]:
+    """Return linear gains of equalisers, (places, bins): some of them flat.
 
     They are a few decibels up or down, and smooth over octaves.
 
     Parameters
     ----------
+    places
+        Which of ``places.stop`` that are drawn.
     bins
         Of an STFT, from 0 Hz on.
     """
     octaves = np.log2(1 + np.arange(bins))
     knots = np.linspace(0, octaves[-1], EQ_POINTS)
-    levels = rng.uniform(-EQ_DB, EQ_DB, (count, EQ_POINTS))
-    levels *= rng.random((count, 1)) < EQ_CHANCE
-    curves = [np.interp(octaves, knots, level) for level in levels]
+    levels = rng.uniform(-EQ_DB, EQ_DB, (places.stop, EQ_POINTS))
+    levels *= rng.random((places.stop, 1)) < EQ_CHANCE
+    curves = [np.interp(octaves, knots, levels[place]) for place in places]
     return (10 ** (np.stack(curves) / 20)).astype(np.float32)

@@ -12,8 +12,14 @@ from rich.progress import (
 )
 
 
-def make_progress() -> Progress:
-    """Return a progress display with time passed and time left, on standard error's console."""
+def make_progress(*, shown: bool = True) -> Progress:
+    """Return a progress display with time passed and time left, on standard error's console.
+
+    Parameters
+    ----------
+    shown
+        Whether anything is to be seen of it: of several processes one shows theirs.
+    """
     from rich.console import Console
 
     return Progress(
@@ -23,4 +29,5 @@ def make_progress() -> Progress:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
+        disable=not shown,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from export.cli.train_task import (
     find_tracks,
     live_recipe,
     live_task,
-    pick_device,
+    pick_accelerator,
     split_tracks,
     studio_task,
     tutorial_task,
@@ -22,6 +23,8 @@ from export.cli.train_task import (
 from streamsep.cli.names import Names
 
 if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
     from export.engine.loop import Budget
     from export.engine.task import TrainingTask
 
@@ -109,7 +112,7 @@ ONLY_FOR = {
     "batch_size",
     type=click.IntRange(1),
     show_default="64; live 8; studio 6",
-    help="Items a step; the live recipe's learning rate grows with their root.",
+    help="Items a step, in each process; the live recipe's learning rate grows with their root.",
 )
 @click.option(
     "--lr",
@@ -195,7 +198,10 @@ def train(
     workers: int,
     **recipe: object,
 ) -> None:
-    """Train a network on prepared songs; held-out tracks decide which checkpoint is best."""
+    """Train a network on prepared songs; held-out tracks decide which checkpoint is best.
+
+    Over many GPUs: torchrun --nproc-per-node GPUS -m export train …
+    """
     if steps is None and minutes is None:
         raise click.UsageError("say when to stop: --steps, --minutes or both")
     if data is None and musdb is None:
@@ -211,6 +217,7 @@ def train(
     import torch
 
     from export.engine.checkpoint import LAST_NAME
+    from export.engine.fabric import make_fabric, restarted
     from export.engine.loop import Budget
     from export.errors import CheckpointError
 
@@ -218,6 +225,11 @@ def train(
         torch.set_num_threads(threads)
     # Steps come in few sizes: which kernels are fastest for each is worth finding out.
     torch.backends.cudnn.benchmark = True
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    fabric = make_fabric(pick_accelerator(device), bf16=bf16)
+    if fabric.world_size > 1 and musdb is not None:
+        raise click.UsageError("one process prepares --musdb: 'prepare --musdb', then --data")
+    resume = resume or (restarted() and (out / LAST_NAME).exists())
     if not resume and (out / LAST_NAME).exists():
         raise CheckpointError(
             f"{out} holds a run already",
@@ -234,29 +246,32 @@ def train(
         if option in recipe
     }
     if network == "live":
-        asked = live_recipe(lookahead, options)
-        task = live_task(folder, groups, asked, start, before, pick_device(device), bf16)
+        asked = live_recipe(lookahead, options, fabric.world_size)
+        task = live_task(folder, groups, asked, start, before, fabric.device, bf16)
     elif network == "studio":
         task = studio_task(
             folder,
             groups,
             StudioOptions(wheel, start, start_share, anchor, options),
             before,
-            pick_device(device),
+            fabric.device,
         )
     else:
-        task = tutorial_task(folder, groups, recipe, before, pick_device(device), bf16)
-    _run(task, out, Budget(steps, minutes), resume, workers)
-    click.echo(f"best.pt, last.pt and curve.png in {out}")
+        task = tutorial_task(folder, groups, recipe, before, fabric.device)
+    _run(fabric, task, out, Budget(steps, minutes), resume, workers)
+    if fabric.is_global_zero:
+        click.echo(f"best.pt, last.pt and curve.png in {out}")
 
 
-def _run(task: TrainingTask, out: Path, budget: Budget, resume: bool, workers: int) -> None:
+def _run(
+    fabric: Fabric, task: TrainingTask, out: Path, budget: Budget, resume: bool, workers: int
+) -> None:
     """Train with a progress bar, a line per validation and a curve that grows."""
     from export.cli.progress_bar import make_progress
     from export.engine.curve import draw_curve
     from export.engine.loop import Progress, Trainer
 
-    with make_progress() as bar:
+    with make_progress(shown=fabric.is_global_zero) as bar:
         row = bar.add_task("training", total=None)
 
         def validated(progress: Progress) -> None:
@@ -269,7 +284,7 @@ def _run(task: TrainingTask, out: Path, budget: Budget, resume: bool, workers: i
             total = int(step / share) or None
             bar.update(row, description=f"loss {loss:.4f}", completed=step, total=total)
 
-        Trainer(task, out, report, validated, workers).run(budget, resume=resume)
+        Trainer(task, out, report, validated, workers, fabric).run(budget, resume=resume)
 
 
 def _refuse(context: click.Context, network: str, recipe: Collection[str]) -> None:

@@ -20,7 +20,6 @@ def tutorial_task(
     recipe: dict[str, object],
     before: Path | None,
     device: torch.device,
-    bf16: bool,
 ) -> TrainingTask:
     """Return the task of the tutorial's recipe, or of the run whose checkpoint is ``before``."""
     from export.recipes.tutorial.excerpts import ExcerptSampler
@@ -38,7 +37,6 @@ def tutorial_task(
             folder, groups["valid"], config.stems, config.seed, config.valid_excerpts, config.mix
         ),
         device=device,
-        bf16=bf16,
     )
 
 
@@ -96,8 +94,8 @@ def studio_task(
     return SpleeterTask(recipe, network, train, valid, pair, device=device)
 
 
-def live_recipe(lookahead: int, options: dict[str, object]) -> Recipe:
-    """Return the live recipe with the fields that may be chosen."""
+def live_recipe(lookahead: int, options: dict[str, object], ranks: int = 1) -> Recipe:
+    """Return the live recipe with the fields that may be chosen, for so many processes."""
     from export.recipes.live.network import CausalConfig
     from export.recipes.live.recipe import Recipe
 
@@ -105,7 +103,7 @@ def live_recipe(lookahead: int, options: dict[str, object]) -> Recipe:
     network = CausalConfig(masks=masks, lookahead=lookahead)
     recipe = Recipe(network, **options)  # type: ignore[arg-type]
     # The mean of n times as many gradients is as sure at √n times the step (Malladi et al. 2022).
-    larger = recipe.batch_size / Recipe().batch_size
+    larger = ranks * recipe.batch_size / Recipe().batch_size
     return replace(recipe, learning_rate=recipe.learning_rate * larger**0.5)
 
 
@@ -131,7 +129,7 @@ def live_task(
         StereoMixer(folder, group, recipe.seed + place, recipe.stems)
         for place, group in enumerate(groups.values())
     ]
-    task = LiveTask(recipe, *pools, device=device, bf16=bf16)
+    task = LiveTask(recipe, *pools, device=device, channels_last=bf16)
     if start is not None and before is None:
         build_from(start, read_start(start, task), task.start_from)
     return task
@@ -181,8 +179,8 @@ def split_tracks(tracks: list[Track]) -> dict[str, list[Track]]:
     return groups
 
 
-def pick_device(name: str) -> torch.device:
-    """Return the torch device; a GPU that is asked for and missing is an error.
+def pick_accelerator(name: str) -> str:
+    """Return ``"cpu"`` or ``"cuda"``; a GPU that is asked for and missing is an error.
 
     Parameters
     ----------
@@ -205,4 +203,4 @@ def pick_device(name: str) -> torch.device:
             expected="an NVIDIA GPU and its driver",
             remedy="use --device cpu, or install torch for your CUDA version",
         )
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
+    return "cuda" if available and name != "cpu" else "cpu"

@@ -12,11 +12,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lightning_fabric import Fabric
 from torch.utils.data import DataLoader, Dataset
 
 from export.engine.checkpoint import BEST_NAME, LAST_NAME, build_from, read_content, write_content
+from export.engine.fabric import make_fabric
 from export.engine.schedule import learning_rate_factor
 from export.engine.task import TrainingTask
+from export.engine.training_step import TrainingStep
 
 SAVE_SECONDS = 120.0
 AHEAD = 3  # batches
@@ -62,14 +65,18 @@ class _Batches(Dataset[Any]):
     """A task's batches by step, as torch's loader takes them."""
 
     task: TrainingTask
+    places: range
 
     def __getitem__(self, step: int) -> Any:
-        return self.task.batch(step)
+        return self.task.batch(step, self.places)
 
 
 @dataclass(slots=True)
 class Trainer:
     """Teaches one task into one folder.
+
+    Of several processes each learns from items of its own, and all have the same weights after
+    each step; the first, of rank 0, alone writes, validates and calls `validated`.
 
     Attributes
     ----------
@@ -80,6 +87,8 @@ class Trainer:
         Called after each step with the share that is over, the step and its loss.
     validated
         Called after each validation with the progress so far.
+    fabric
+        The processes and this one's device. [default: this process alone, on the CPU]
     workers
         Processes that draw batches; with none a thread does. A process doesn't wait for the
         interpreter, which many batches a second need; each has the task as it was at the start.
@@ -90,6 +99,7 @@ class Trainer:
     report: Callable[[float, int, float], None] = lambda share, step, loss: None
     validated: Callable[[Progress], None] = lambda progress: None
     workers: int = 0
+    fabric: Fabric = field(default_factory=make_fabric)
 
     def run(self, budget: Budget, *, resume: bool = False) -> Progress:
         """Train until the budget is spent, from ``last.pt`` on if told to resume.
@@ -101,32 +111,38 @@ class Trainer:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         done = self._resume() if resume else Progress()
+        train = TrainingStep(self.fabric, self.task)
         begun, saved = time.monotonic() - done.seconds, time.monotonic()
         losses: list[float] = []
-        with closing(self._batches(done.step)) as batches:
+        with closing(self._batches(done.step, train.places)) as batches:
             while (share := budget.share(done.step, done.seconds)) < 1:
                 factor = learning_rate_factor(self.task.schedule, share)
                 rate = self.task.learning_rate * factor
-                losses.append(self.task.train_step(next(batches), done.step, rate))
+                losses.append(train(next(batches), done.step, rate))
                 done.step, done.seconds = done.step + 1, time.monotonic() - begun
+                if budget.minutes is not None:  # no two clocks are the same, and all stop together
+                    done.seconds = self.fabric.broadcast(done.seconds)
                 share = budget.share(done.step, done.seconds)
                 self.report(share, done.step, losses[-1])
                 if done.step % self.task.valid_every == 0 or share >= 1:
-                    self._validate(done, losses)
+                    if self.fabric.is_global_zero:
+                        self._validate(done, losses)
+                    self.fabric.barrier()
                     losses, saved = [], time.monotonic()
                 elif time.monotonic() - saved > SAVE_SECONDS:
                     self._save(LAST_NAME, done)
                     saved = time.monotonic()
         return done
 
-    def _batches(self, step: int) -> Generator[Any]:
+    def _batches(self, step: int, places: range) -> Generator[Any]:
         """Batches that are drawn ahead, in order."""
-        return self._from_processes(step) if self.workers else self._from_thread(step)
+        batches = _Batches(self.task, places)
+        return self._from_processes(batches, step) if self.workers else _from_thread(batches, step)
 
-    def _from_processes(self, step: int) -> Generator[Any]:
+    def _from_processes(self, batches: _Batches, step: int) -> Generator[Any]:
         # Forked: nothing of the task need be copied. What has begun on a GPU isn't touched there.
         loader: DataLoader[Any] = DataLoader(
-            _Batches(self.task),
+            batches,
             batch_size=None,
             sampler=itertools.count(step),
             num_workers=self.workers,
@@ -134,17 +150,6 @@ class Trainer:
             multiprocessing_context="fork",
         )
         yield from loader  # closed with this: the loader then ends its processes
-
-    def _from_thread(self, step: int) -> Generator[Any]:
-        with ThreadPoolExecutor(1, "streamsep-reader") as reader:
-            steps = itertools.count(step)
-            ahead = deque(reader.submit(self.task.batch, next(steps)) for _ in range(AHEAD))
-            try:
-                while True:
-                    yield ahead.popleft().result()
-                    ahead.append(reader.submit(self.task.batch, next(steps)))
-            finally:
-                reader.shutdown(cancel_futures=True)
 
     def _validate(self, done: Progress, losses: list[float]) -> None:
         scores = self.task.validate()
@@ -168,12 +173,23 @@ class Trainer:
         self.validated(done)
 
     def _save(self, name: str, done: Progress) -> None:
-        write_content(self.folder / name, {**self.task.state(), **asdict(done)})
+        if self.fabric.is_global_zero:
+            write_content(self.folder / name, {**self.task.state(), **asdict(done)})
 
     def _resume(self) -> Progress:
         path = self.folder / LAST_NAME
         content = read_content(path)
-        names = Progress.__dataclass_fields__
-        kept = {k: v for k, v in content.items() if k not in names}
-        build_from(path, kept, self.task.restore)
-        return Progress(**{name: content[name] for name in names})
+        build_from(path, content, self.task.restore)
+        return Progress(**{name: content[name] for name in Progress.__dataclass_fields__})
+
+
+def _from_thread(batches: _Batches, step: int) -> Generator[Any]:
+    with ThreadPoolExecutor(1, "streamsep-reader") as reader:
+        steps = itertools.count(step)
+        ahead = deque(reader.submit(batches.__getitem__, next(steps)) for _ in range(AHEAD))
+        try:
+            while True:
+                yield ahead.popleft().result()
+                ahead.append(reader.submit(batches.__getitem__, next(steps)))
+        finally:
+            reader.shutdown(cancel_futures=True)

@@ -25,6 +25,6 @@ def generator_at(seed: int, step: int, *position: int) -> np.random.Generator:
     return np.random.default_rng([seed, step, *position])
 
 
-def seed_torch_at(seed: int, step: int) -> None:
-    """Seed torch's global generators, of which dropout draws, for one step."""
-    torch.manual_seed(seed * 10**6 + step)
+def seed_torch_at(seed: int, step: int, rank: int = 0) -> None:
+    """Seed torch's global generators, of which dropout draws, for one step of one process."""
+    torch.manual_seed(rank * 10**12 + seed * 10**6 + step)

@@ -1,19 +1,35 @@
-"""What a recipe gives the training loop: batches, a step, a validation, and what to keep."""
+"""What a recipe gives the training loop: a network, batches, a loss, a validation, what to keep."""
 
 from __future__ import annotations
 
 from typing import Any, Protocol
 
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
+
 
 class TrainingTask(Protocol):
-    """A network and how it is trained: all that the loop doesn't know.
+    """A network and how it is taught: all that the loop doesn't know.
 
     Attributes
     ----------
+    model
+        What learns. `restore` may put another one in its place, with its optimiser and its EMA.
+    network
+        What `loss` calls: the model, or `export.engine.ema.Logits` of it.
+    ema
+        Means of the model's weights, which the loop keeps up with it.
+    batch_size
+        Items a step in each process.
     learning_rate
         Before the schedule's factor.
     schedule
         A name of `export.engine.schedule.SCHEDULES`.
+    clip_norm
+        The longest gradient.
+    seed
+        Of what the network draws: dropout.
     valid_every
         Steps from one validation to the next.
     """
@@ -21,30 +37,46 @@ class TrainingTask(Protocol):
     learning_rate: float
     schedule: str
     valid_every: int
+    batch_size: int
+    clip_norm: float
+    seed: int
 
-    def batch(self, step: int) -> Any:
+    @property
+    def model(self) -> nn.Module: ...  # noqa: D102
+
+    @property
+    def network(self) -> nn.Module: ...  # noqa: D102
+
+    @property
+    def optimizer(self) -> Optimizer: ...  # noqa: D102
+
+    @property
+    def ema(self) -> AveragedModel | None: ...  # noqa: D102
+
+    def batch(self, step: int, places: range | None = None) -> Any:
         """Return the data of a step.
 
-        It is a function of the step alone, whatever was asked for before; it is called on another
-        thread, or in another process.
-        """
-
-    def train_step(self, batch: Any, step: int, learning_rate: float) -> float:
-        """Take one step of the optimiser.
+        It is a function of step and places alone, whatever was asked for before; it is called on
+        another thread, or in another process.
 
         Parameters
         ----------
+        places
+            Which items of the step's whole batch, that of all processes, whose size is
+            ``places.stop``. [default: as many as one process has]
+        """
+
+    def loss(self, network: Any, batch: Any, step: int, places: range | None = None) -> Tensor:
+        """Return the mean loss of a batch's items, a scalar with its gradient.
+
+        Parameters
+        ----------
+        network
+            `network` as the loop has wrapped it: its gradients are the mean of all processes'.
         batch
-            What `batch` returned for this step.
+            What `batch` returned for this step and these places, on the model's device.
         step
             Counted from 0, over all parts of a run.
-        learning_rate
-            By the schedule: `learning_rate` times a factor.
-
-        Returns
-        -------
-        float
-            The loss before the step.
         """
 
     def validate(self) -> dict[str, float]:
@@ -63,7 +95,7 @@ class TrainingTask(Protocol):
         """
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over what `state` returned.
+        """Take over what `state` returned, out of a checkpoint that has the ``step`` too.
 
         Raises
         ------

@@ -25,7 +25,7 @@ def held_out_items(mixer: StereoMixer, count: int, batch_size: int) -> Iterator[
         Items at least: the last batch is a whole one too.
     """
     for start in range(0, count, batch_size):
-        yield draw_items(mixer, start, batch_size)
+        yield draw_items(mixer, start, range(batch_size))
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ whole and then its parts. What is done to a band is done to all of them alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -210,9 +210,9 @@ class StereoMixer:
         return np.stack([change_speed(part, speed, ITEM_SAMPLES) for part in parts])
 
 
-def draw_items(mixer: StereoMixer, step: int, count: int) -> Tensor:
-    """Return the first items of a step, float32 (count, S + 1, 2, ITEM_SAMPLES)."""
-    return torch.from_numpy(np.stack([mixer.sample(step, place) for place in range(count)]))
+def draw_items(mixer: StereoMixer, step: int, places: Iterable[int]) -> Tensor:
+    """Return some items of a step, float32 (places, S + 1, 2, ITEM_SAMPLES)."""
+    return torch.from_numpy(np.stack([mixer.sample(step, place) for place in places]))
 
 
 def _sing_on_stage(rng: np.random.Generator, voice: Audio, index: int) -> Audio:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from functools import reduce
-from typing import Any
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import pad
+from torch.optim.swa_utils import update_bn
 
 from export.augment.effects import random_equalizer_gains
 from export.constants import HOP_LENGTH
+from export.engine.ema import Logits, make_ema, restore_ema
 from export.engine.muon import Muon
-from export.engine.rng import STEP_EQUALIZERS, STEP_LENGTH, generator_at, seed_torch_at
+from export.engine.rng import STEP_EQUALIZERS, STEP_LENGTH, generator_at
 from export.engine.torch_stft import make_window, stft
 from export.recipes.live import mixing
 from export.recipes.live.evaluator import evaluate, held_out_items
@@ -44,8 +46,8 @@ class LiveTask:
         That of a checkpoint replaces it on `restore`.
     train, valid
         Where items come from.
-    bf16
-        Multiply in bfloat16: nearly twice as fast on processors that have it.
+    channels_last
+        Lay out what the network computes with so, which is faster in bfloat16.
     """
 
     schedule = "cosine"
@@ -57,9 +59,9 @@ class LiveTask:
         valid: StereoMixer,
         *,
         device: torch.device | None = None,
-        bf16: bool = False,
+        channels_last: bool = False,
     ) -> None:
-        self._train, self._valid, self._bf16 = train, valid, bf16
+        self._train, self._valid, self._channels_last = train, valid, channels_last
         self._device = device or torch.device("cpu")
         self._window = make_window("sqrt_hann").to(self._device)
         self._fast_window = make_window("asymmetric", hop_length=FAST_HOP).to(self._device)
@@ -68,15 +70,27 @@ class LiveTask:
     def _set_up(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.learning_rate, self.valid_every = recipe.learning_rate, recipe.valid_every
+        self.batch_size, self.clip_norm = recipe.batch_size, recipe.clip_norm
+        self.seed = recipe.seed
         torch.manual_seed(recipe.seed)
         self.model = CausalUNet(recipe.network).to(self._device)
-        if self._bf16:  # of 32-bit convolutions this order makes slower ones
+        self.ema = make_ema(self.model, AVERAGE)
+        self.average.eval().dropout.p = 0.0  # `update_bn` has it train
+        if self._channels_last:  # of 32-bit convolutions this order makes slower ones
             self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = CausalUNet(recipe.network).to(self._device).eval()
-        self.average.load_state_dict(self.model.state_dict())
-        self._optimizer = Muon(
+        self.optimizer = Muon(
             self.model, [self.model.head], recipe.learning_rate, recipe.weight_decay
         )
+
+    @property
+    def network(self) -> nn.Module:
+        """What `loss` calls."""
+        return Logits(self.model)
+
+    @property
+    def average(self) -> CausalUNet:
+        """The network with the averaged weights."""
+        return cast(CausalUNet, self.ema.module)
 
     def start_from(self, content: dict[str, Any]) -> None:
         """Begin with the averaged weights of a checkpoint, at a gentler rate.
@@ -100,55 +114,38 @@ class LiveTask:
         self.recipe = replace(self.recipe, learning_rate=rate)  # what is resumed goes on so
         self.learning_rate = rate
 
-    def batch(self, step: int) -> Tensor:
-        """Return stems and what is in none of them, float32 (batch_size, S + 1, 2, samples)."""
-        rng, size = generator_at(self.recipe.seed, step, STEP_LENGTH), self.recipe.batch_size
+    def batch(self, step: int, places: range | None = None) -> Tensor:
+        """Return stems and what is in none of them, float32 (items, S + 1, 2, samples)."""
+        places = places or range(self.batch_size)
+        rng = generator_at(self.recipe.seed, step, STEP_LENGTH)
         count = int(rng.choice(ITEM_FRAMES)) * HOP_LENGTH
         if count == mixing.ITEM_SAMPLES:
-            return draw_items(self._train, step, size)
-        items = draw_items(self._train, step, -(-size // PIECES))
+            return draw_items(self._train, step, places)
         between = mixing.ITEM_SAMPLES // PIECES
         first = int(rng.integers(between - count + 1))
-        starts = [first + i * between for i in range(PIECES)]
-        pieces = torch.cat([items[..., start : start + count] for start in starts])
-        return pieces[:size]
+        drawn = -(-places.stop // PIECES)  # the first pieces of all of them, then the second ones
+        numbers = sorted({place % drawn for place in places})
+        items = dict(zip(numbers, draw_items(self._train, step, numbers), strict=True))
+        starts = [first + place // drawn * between for place in places]
+        return torch.stack(
+            [
+                items[place % drawn][..., start : start + count]
+                for place, start in zip(places, starts, strict=True)
+            ]
+        )
 
-    def train_step(self, batch: Tensor, step: int, learning_rate: float) -> float:
-        """Take one step of the optimiser and of the averaged weights, and return its loss."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
-        mixture, stems = self._spectra(batch, step)
-        seed_torch_at(self.recipe.seed, step)  # what dropout draws
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
-            logits = self.model.logits(self.features(mixture))
-        loss = batch_loss(logits.float(), mixture, stems)
-        self._optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
-        self._optimizer.step()
-        keep = min(AVERAGE, (1 + step) / (10 + step))
-        with torch.no_grad():
-            # All of them in one call: on a GPU a call each takes longer than the sums.
-            means: list[Tensor] = list(self.average.parameters())
-            now: list[Tensor] = list(self.model.parameters())
-            torch._foreach_lerp_(means, now, 1 - keep)
-        return loss.item()
+    def loss(self, network: Any, batch: Tensor, step: int, places: range | None = None) -> Tensor:
+        """Return the mean loss of a batch."""
+        mixture, stems = self._spectra(batch, step, places)
+        return batch_loss(network(self.features(mixture)), mixture, stems)
 
-    @torch.no_grad()
     def recalibrate_batch_norm(self) -> None:
         """Measure anew what the averaged network's batch norms divide by.
 
         The running statistics of the network that learns belong to other weights, and to its last
         few batches: with them the same averaged weights score up to a decibel lower.
         """
-        norms = [m for m in self.average.modules() if isinstance(m, torch.nn.BatchNorm2d)]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a plain mean over all batches
-            norm.train()
-        for mixture in self.calibration_batches():
-            self.average.logits(self.features(mixture))
-        self.average.eval()
+        update_bn(map(self.features, self.calibration_batches()), self.average)
 
     def calibration_batches(self) -> Iterator[Tensor]:
         """Yield mixtures as of `spectra`: enough of them to measure what training meets."""
@@ -157,7 +154,8 @@ class LiveTask:
     def spectra(self, first: int, count: int) -> Iterator[Tensor]:
         """Yield the mixtures of steps, complex64 (batch_size, 2, bins, frames) each."""
         for step in range(first, first + count):
-            yield self._spectra(draw_items(self._train, step, self.recipe.batch_size), step)[0]
+            items = draw_items(self._train, step, range(self.batch_size))
+            yield self._spectra(items, step)[0]
 
     def features(self, mixture: Tensor) -> Tensor:
         """Return what the network is given of the mixtures of a batch."""
@@ -167,17 +165,20 @@ class LiveTask:
         """Yield fixed items of held-out tracks, as `batch` returns those to learn from."""
         return held_out_items(self._valid, self.recipe.valid_items, self.recipe.batch_size)
 
-    def _spectra(self, sources: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    def _spectra(
+        self, sources: Tensor, step: int, places: range | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return mixture (batch, 2, bins, frames) and stems (batch, S, 2, bins, frames).
 
         Each source has gone through an equaliser of its own.
         """
+        places = places or range(len(sources))
         rng = generator_at(self.recipe.seed, step, STEP_EQUALIZERS)
         window = self._fast_window if rng.random() < FAST_SHARE else self._window
         sides = []
         for side in sources.unbind(1):
             spectrum = stft(side.to(self._device), window)
-            curves = random_equalizer_gains(rng, len(side), spectrum.shape[2])
+            curves = random_equalizer_gains(rng, places, spectrum.shape[2])
             sides.append(spectrum * torch.from_numpy(curves).to(self._device)[:, None, :, None])
         return reduce(torch.add, sides), torch.stack(sides[:-1], 1)
 
@@ -203,7 +204,8 @@ class LiveTask:
             "recipe": asdict(self.recipe),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "averaged": int(self.ema.n_averaged),
+            "optimizer": self.optimizer.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -211,8 +213,10 @@ class LiveTask:
         state = with_current_names(state)
         self._set_up(read_recipe(state))
         self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        # Not kept at first: one a step, and what the run began with.
+        count = state["averaged"] if "averaged" in state else state["step"] + 1
+        restore_ema(self.ema, state["average"], count)
+        self.optimizer.load_state_dict(state["optimizer"])
 
 
 def look_no_further(weights: dict[str, Tensor], network: CausalUNet) -> dict[str, Tensor]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from copy import deepcopy
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, pad
 
 from export.constants import SAMPLE_RATE
 from export.data.audio import Audio
 from export.data.track_pools import SONG, VOCAL_FREE, VOICE_ONLY, MixShares
+from export.engine.ema import Logits, make_ema, restore_ema
 from export.recipes.spleeter.features import N_FFT, stft, to_bins, to_rows
 from export.recipes.spleeter.network import STRIDE, SpleeterUNet
 from export.recipes.spleeter.pair import Pair
@@ -105,59 +105,69 @@ class SpleeterTask:
     ) -> None:
         if recipe.anchor and pair is None:
             raise ValueError("an anchor takes a pair of networks")
-        self.recipe, self._train, self._valid = recipe, train, valid
+        self._train, self._valid = train, valid
         self._device = device or torch.device("cpu")
-        self.learning_rate, self.valid_every = recipe.learning_rate, recipe.valid_every
+        self._follow(recipe)
         self._pair = pair.to(self._device) if pair is not None and recipe.anchor else None
         self.model = network.to(self._device).train()
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.average = deepcopy(self.model)
-        self._optimizer = torch.optim.AdamW(
+        self.ema = make_ema(self.model, AVERAGE)
+        self.optimizer = torch.optim.AdamW(
             self.model.parameters(), recipe.learning_rate, weight_decay=0.0
         )
 
-    def batch(self, step: int) -> Tensor:
-        """Return vocals and the rest, float32 (batch_size, 2, 2, samples)."""
-        return self._draw(self._train, step, range(self.recipe.batch_size))
+    def _follow(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.learning_rate, self.valid_every = recipe.learning_rate, recipe.valid_every
+        self.batch_size, self.clip_norm = recipe.batch_size, recipe.clip_norm
+        self.seed = recipe.seed
+
+    @property
+    def network(self) -> nn.Module:
+        """What `loss` calls."""
+        return Logits(self.model)
+
+    @property
+    def average(self) -> SpleeterUNet:
+        """The network with the averaged weights."""
+        return cast(SpleeterUNet, self.ema.module)
+
+    def batch(self, step: int, places: range | None = None) -> Tensor:
+        """Return vocals and the rest, float32 (items, 2, 2, samples)."""
+        return self._draw(self._train, step, places or range(self.batch_size))
 
     def _draw(self, mixer: Mixer, step: int, places: Iterable[int]) -> Tensor:
         return torch.from_numpy(np.stack([mixer.sample(step, place) for place in places]))
 
-    def train_step(self, batch: Tensor, step: int, learning_rate: float) -> float:
-        """Take one step and return its loss."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
+    def loss(self, network: Any, batch: Tensor, step: int, places: range | None = None) -> Tensor:
+        """Return the mean loss of a batch."""
         rng = np.random.default_rng([self.recipe.seed, step, 10**6])
-        mixture, vocals = self._spectra(batch.to(self._device), rng)
+        mixture, vocals = self._spectra(batch, rng, places or range(len(batch)))
         heard = rows(mixture)
-        logits = to_bins(self.model.logits(heard))
+        logits = to_bins(network(heard))
         loss = separation_loss(logits, mixture, vocals)
         if self._pair is not None:
             estimate = to_bins(self._pair.masks(heard)) * mixture
             loss = loss + self.recipe.anchor * separation_loss(logits, mixture, estimate)
-        self._optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.recipe.clip_norm)
-        self._optimizer.step()
-        keep = min(AVERAGE, (1 + step) / (10 + step))
-        with torch.no_grad():
-            torch._foreach_lerp_(
-                list(self.average.parameters()), list(self.model.parameters()), 1 - keep
-            )
-        return loss.item()
+        return loss
 
-    def _spectra(self, batch: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Return mixture and vocals, complex64 (batch, 2, 2049, frames)."""
-        spectra = stft(batch)
+    def _spectra(
+        self, batch: Tensor, rng: np.random.Generator, places: range
+    ) -> tuple[Tensor, Tensor]:
+        """Return mixture and vocals, complex64 (windows, 2, 2049, frames)."""
+        spectra, windows = stft(batch), np.array(places)
         if rng.random() < SHORT_CHANCE:
             first, second = spectra[..., :STRIDE], spectra[..., -STRIDE:]
             spectra = torch.cat([first, second])
+            windows = np.concatenate([windows, places.stop + windows])
         else:
             before = int(rng.random() < 0.5)
             spectra = pad(spectra, (before, WINDOW - spectra.shape[-1] - before))
-        narrow = rng.random(len(spectra)) < NARROW_CHANCE
-        for item in np.flatnonzero(narrow):
-            spectra[item, ..., int(rng.uniform(*NARROW_HZ) * N_FFT / SAMPLE_RATE) :, :] = 0
+        narrow = rng.random(places.stop * len(spectra) // len(batch)) < NARROW_CHANCE
+        highest_hz = {int(window): rng.uniform(*NARROW_HZ) for window in np.flatnonzero(narrow)}
+        for spectrum, window in zip(spectra, windows, strict=True):
+            if hz := highest_hz.get(int(window)):
+                spectrum[..., int(hz * N_FFT / SAMPLE_RATE) :, :] = 0
         return spectra.sum(1), spectra[:, 0]
 
     @torch.no_grad()
@@ -188,20 +198,22 @@ class SpleeterTask:
             "recipe": asdict(self.recipe),
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "averaged": int(self.ema.n_averaged),
+            "optimizer": self.optimizer.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        self.recipe = read_recipe(state)
-        self.learning_rate, self.valid_every = self.recipe.learning_rate, self.recipe.valid_every
+        self._follow(read_recipe(state))
         self._pair = None
         if self.recipe.anchor:
             self._pair = Pair(SpleeterUNet(), SpleeterUNet()).to(self._device)
             self._pair.load_state_dict(state["pair"])
         self.model.load_state_dict(state["model"])
-        self.average.load_state_dict(state["average"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        # Not kept at first: one a step, and what the run began with.
+        count = state["averaged"] if "averaged" in state else state["step"] + 1
+        restore_ema(self.ema, state["average"], count)
+        self.optimizer.load_state_dict(state["optimizer"])
 
 
 def rows(mixture: Tensor) -> Tensor:

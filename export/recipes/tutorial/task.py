@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from export.data.audio import Audio
@@ -31,9 +32,9 @@ class TutorialTask:
         The recipe; that of a checkpoint replaces it on `restore`.
     sampler, valid_pairs
         What to train and validate on.
-    bf16
-        Multiply in bfloat16.
     """
+
+    ema = None
 
     def __init__(
         self,
@@ -42,10 +43,9 @@ class TutorialTask:
         valid_pairs: Pairs,
         *,
         device: torch.device | None = None,
-        bf16: bool = False,
     ) -> None:
         self._sampler, self._valid_pairs = sampler, valid_pairs
-        self._device, self._bf16 = device or torch.device("cpu"), bf16
+        self._device = device or torch.device("cpu")
         torch.manual_seed(config.seed)
         network = NetworkConfig(width=config.width, head=config.head, stems=len(config.stems))
         self._set_up(config, network)
@@ -54,34 +54,30 @@ class TutorialTask:
         self.config = config
         self.learning_rate, self.schedule = config.learning_rate, config.schedule
         self.valid_every = config.valid_every
+        self.batch_size, self.clip_norm = config.batch_size, config.clip_norm
+        self.seed = config.seed
         self.model = VocalModel(network).to(self._device).train()
-        self._optimizer = torch.optim.Adam(
+        self.optimizer = torch.optim.Adam(
             self.model.parameters(), lr=config.learning_rate, fused=True
         )
         self._window = make_window(config.window).to(self._device)
 
-    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return mixtures (batch_size, samples) and stems (batch_size, S, samples), float32."""
-        size = self.config.batch_size
-        return stack([self._sampler.sample(step, i, size) for i in range(size)])
+    @property
+    def network(self) -> nn.Module:
+        """What `loss` calls."""
+        return self.model
 
-    def train_step(
-        self, batch: tuple[torch.Tensor, torch.Tensor], step: int, learning_rate: float
-    ) -> float:
-        """Take one step and return its loss."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = learning_rate
-        features, wanted = (
-            log1p_magnitude(stft(wave.to(self._device), self._window)) for wave in batch
-        )
-        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._bf16):
-            estimate = self.model(features)
-        loss = mse_loss(estimate.float(), wanted)
-        self._optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-        self._optimizer.step()
-        return loss.item()
+    def batch(self, step: int, places: range | None = None) -> tuple[Tensor, Tensor]:
+        """Return mixtures (items, samples) and stems (items, S, samples), float32."""
+        places = places or range(self.batch_size)
+        return stack([self._sampler.sample(step, i, places.stop) for i in places])
+
+    def loss(
+        self, network: Any, batch: tuple[Tensor, Tensor], step: int, places: range | None = None
+    ) -> Tensor:
+        """Return the mean squared error of a batch."""
+        features, wanted = (log1p_magnitude(stft(wave, self._window)) for wave in batch)
+        return mse_loss(network(features), wanted)
 
     def validate(self) -> dict[str, float]:
         """See `export.recipes.tutorial.evaluator.validate`."""
@@ -94,11 +90,11 @@ class TutorialTask:
             "network": self.model.config.to_dict(),
             "train": self.config.to_dict(),
             "weights": self.model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on by the recipe of a checkpoint."""
         self._set_up(TrainConfig.from_dict(state["train"]), NetworkConfig(**state["network"]))
         self.model.load_state_dict(state["weights"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(state["optimizer"])

@@ -102,7 +102,7 @@ def test_one_end_falls_silent_and_the_other_stays():
 
 
 def test_equaliser_curves_are_smooth_and_bounded():
-    curves = 20 * np.log10(random_equalizer_gains(np.random.default_rng(0), 20, 1025))
+    curves = 20 * np.log10(random_equalizer_gains(np.random.default_rng(0), range(20), 1025))
     assert np.abs(curves).max() <= 6.001
     assert (np.abs(curves).max(axis=1) < 1e-5).any()  # some are left flat
     assert np.abs(np.diff(curves, axis=1))[:, 10:].max() < 1.0

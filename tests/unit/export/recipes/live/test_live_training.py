@@ -12,7 +12,9 @@ from onnx import numpy_helper
 from export.data.manifest import Track
 from export.data.track_pools import SONG
 from export.engine.checkpoint import read_content
+from export.engine.fabric import make_fabric
 from export.engine.loop import Budget, Trainer
+from export.engine.training_step import TrainingStep
 from export.errors import CheckpointError, DataError, VerificationError
 from export.onnx_graph.variant import read_spec, write_variant
 from export.recipes.live import mixing
@@ -230,7 +232,7 @@ def test_a_network_with_one_recurrent_level_more_begins_as_the_one_without(tmp_p
     resumed = LiveTask(more, mixer, mixer)
     resumed.restore(task.state())
     assert resumed.learning_rate == task.learning_rate == 0.5 * RECIPE.learning_rate
-    task.train_step(task.batch(0), 0, 1e-3)
+    TrainingStep(make_fabric(), task)(task.batch(0), 0, 1e-3)
     assert task.model.band_recurrences["2"].out.weight.abs().max() > 0
     wider = replace(RECIPE, network=replace(RECIPE.network, hidden=12))
     with pytest.raises((ValueError, RuntimeError)):
@@ -251,7 +253,8 @@ def test_a_network_that_looks_ahead_begins_with_one_that_does_not(tmp_path, mixe
     with torch.no_grad():
         got, expected = (n.logits(planes(mixture)) for n in (late.average, live))
     torch.testing.assert_close(got, expected[:, :, :-2], atol=1e-5, rtol=0)
-    losses = [late.train_step(late.batch(step), step, 1e-3) for step in range(2)]
+    train = TrainingStep(make_fabric(), late)
+    losses = [train(late.batch(step), step, 1e-3) for step in range(2)]
     assert all(np.isfinite(losses))
     assert late.model.decoders[0].skip.weight[:, :, 1:].abs().max() > 0
     assert np.isfinite(late.validate()["loss"])

@@ -7,6 +7,7 @@ import torch
 from export.data.audio import Audio
 from export.engine.checkpoint import BEST_NAME, LAST_NAME, read_content, write_content
 from export.engine.curve import draw_curve
+from export.engine.fabric import make_fabric
 from export.engine.loop import Budget, Trainer
 from export.engine.metrics import usdr
 from export.engine.schedule import learning_rate_factor
@@ -40,8 +41,9 @@ class Tones:
         return self.sample(10_000, index)
 
 
-def trainer(folder: Path, config: TrainConfig = CONFIG, **options: object) -> Trainer:
-    return Trainer(TutorialTask(config, Tones(), Tones(), **options), folder)  # type: ignore[arg-type]
+def trainer(folder: Path, config: TrainConfig = CONFIG, *, bf16: bool = False) -> Trainer:
+    task = TutorialTask(config, Tones(), Tones())
+    return Trainer(task, folder, fabric=make_fabric(bf16=bf16))
 
 
 def test_resuming_equals_never_having_stopped(tmp_path: Path) -> None:
