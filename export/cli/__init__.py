@@ -16,6 +16,7 @@ from export.cli.low_rank import low_rank_run
 from export.cli.old_names import add_old_command
 from export.cli.prepare import prepare
 from export.cli.score import score_runs
+from export.cli.shard import shard_tracks
 from export.cli.studio import studio
 from export.cli.to_onnx import to_onnx, variant, verify
 from export.cli.train import train
@@ -24,11 +25,12 @@ from streamsep.errors import EXIT_INTERRUPTED, StreamsepError
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
-    """Make a model: prepare stems, train, score, average, export to ONNX, verify."""
+    """Make a model: prepare stems, shard, train, score, average, export to ONNX, verify."""
 
 
 for command in (
     prepare,
+    shard_tracks,
     train,
     score_runs,
     average_runs,

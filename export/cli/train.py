@@ -12,11 +12,10 @@ import click
 from export.cli.old_names import RenamedChoice
 from export.cli.train_task import (
     StudioOptions,
-    find_tracks,
+    find_songs,
     live_recipe,
     live_task,
     pick_accelerator,
-    split_tracks,
     studio_task,
     tutorial_task,
 )
@@ -57,7 +56,16 @@ ONLY_FOR = {
 
 
 @click.command()
-@click.option("--data", type=FOLDER, help="A prepared folder.")
+@click.option(
+    "--data",
+    metavar="FOLDER|URL",
+    help="A prepared folder; or shards, in a folder or under a URI such as s3://bucket/songs.",
+)
+@click.option(
+    "--cache",
+    type=FOLDER,
+    help="Keep what comes from a store in this folder; without one nothing of it is written.",
+)
 @click.option(
     "--musdb",
     type=FOLDER,
@@ -179,7 +187,8 @@ ONLY_FOR = {
     help="Processes that draw batches, as a GPU needs; with none a thread does.",
 )
 def train(
-    data: Path | None,
+    data: str | None,
+    cache: Path | None,
     musdb: Path | None,
     hq: bool,
     out: Path,
@@ -216,6 +225,7 @@ def train(
         del recipe["learning_rate"]  # the recipe's own
     import torch
 
+    from export.data.songs import Readers
     from export.engine.checkpoint import LAST_NAME
     from export.engine.fabric import make_fabric, restarted
     from export.engine.loop import Budget
@@ -236,8 +246,8 @@ def train(
             expected="an empty folder",
             remedy="add --resume, or choose another --out",
         )
-    folder, tracks = find_tracks(data, musdb, hq, out)
-    groups = split_tracks(tracks)
+    readers = Readers(fabric.global_rank, fabric.world_size, max(workers, 1))
+    songs = find_songs(data, musdb, hq, out, readers, cache)
     before = out / LAST_NAME if resume else None
     task: TrainingTask
     options = {
@@ -247,17 +257,16 @@ def train(
     }
     if network == "live":
         asked = live_recipe(lookahead, options, fabric.world_size)
-        task = live_task(folder, groups, asked, start, before, fabric.device, bf16)
+        task = live_task(songs, asked, start, before, fabric.device, bf16)
     elif network == "studio":
         task = studio_task(
-            folder,
-            groups,
+            songs,
             StudioOptions(wheel, start, start_share, anchor, options),
             before,
             fabric.device,
         )
     else:
-        task = tutorial_task(folder, groups, recipe, before, fabric.device)
+        task = tutorial_task(songs, recipe, before, fabric.device)
     _run(fabric, task, out, Budget(steps, minutes), resume, workers)
     if fabric.is_global_zero:
         click.echo(f"best.pt, last.pt and curve.png in {out}")

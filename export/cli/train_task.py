@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Sized
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
+
+from export.constants import EXCERPT_SAMPLES
 
 if TYPE_CHECKING:
     import torch
 
+    from export.data.audio import Folder
     from export.data.manifest import Track
+    from export.data.songs import Readers, Songs
     from export.engine.task import TrainingTask
     from export.recipes.live.recipe import Recipe
 
+SPLITS = ("train", "valid")
+
 
 def tutorial_task(
-    folder: Path,
-    groups: dict[str, list[Track]],
+    songs: Songs,
     recipe: dict[str, object],
     before: Path | None,
     device: torch.device,
@@ -24,18 +33,23 @@ def tutorial_task(
     """Return the task of the tutorial's recipe, or of the run whose checkpoint is ``before``."""
     from export.recipes.tutorial.excerpts import ExcerptSampler
     from export.recipes.tutorial.mixing import FixedSet, RandomMixer
-    from export.recipes.tutorial.task import TutorialTask
+    from export.recipes.tutorial.task import Sampler, TutorialTask
     from export.recipes.tutorial.train_config import TrainConfig
     from export.recipes.tutorial.trained_network import load_checkpoint
 
     config = load_checkpoint(before).train if before else TrainConfig(**recipe)  # type: ignore[arg-type]
-    make = RandomMixer if config.mix else ExcerptSampler
+    kind = RandomMixer if config.mix else ExcerptSampler
+
+    def make(folder: Folder, tracks: Sequence[Track], seed: int) -> Sampler:
+        return kind(folder, tracks, config.stems, seed)
+
+    def fixed(folder: Folder, tracks: Sequence[Track], seed: int) -> FixedSet:
+        return FixedSet(folder, tracks, config.stems, seed, config.valid_excerpts, config.mix)
+
     return TutorialTask(
         config,
-        make(folder, groups["train"], config.stems, config.seed),
-        FixedSet(
-            folder, groups["valid"], config.stems, config.seed, config.valid_excerpts, config.mix
-        ),
+        songs.to_train(make, config.seed, EXCERPT_SAMPLES, config.batch_size),
+        songs.held_out(fixed, config.seed),
         device=device,
     )
 
@@ -58,8 +72,7 @@ class StudioOptions:
 
 
 def studio_task(
-    folder: Path,
-    groups: dict[str, list[Track]],
+    songs: Songs,
     options: StudioOptions,
     before: Path | None,
     device: torch.device,
@@ -68,7 +81,7 @@ def studio_task(
     from copy import deepcopy
 
     from export.engine.checkpoint import build_from, read_content
-    from export.recipes.live.mixing import StereoMixer
+    from export.recipes.live.mixing import ITEM_SAMPLES, StereoMixer
     from export.recipes.spleeter.network import SpleeterUNet
     from export.recipes.spleeter.pair import Pair
     from export.recipes.spleeter.task import Recipe, SpleeterTask, read_recipe
@@ -87,10 +100,9 @@ def studio_task(
             network = read_average(options.start, network, options.start_share)
         if recipe.anchor:
             pair = Pair(deepcopy(network), read_wheel(options.wheel, "accompaniment"))
-    train, valid = (
-        StereoMixer(folder, group, recipe.seed + place, shares=recipe.shares)
-        for place, group in enumerate(groups.values())
-    )
+    make = partial(StereoMixer, shares=recipe.shares)
+    train = songs.to_train(make, recipe.seed, ITEM_SAMPLES, recipe.batch_size)
+    valid = songs.held_out(make, recipe.seed + 1)
     return SpleeterTask(recipe, network, train, valid, pair, device=device)
 
 
@@ -108,8 +120,7 @@ def live_recipe(lookahead: int, options: dict[str, object], ranks: int = 1) -> R
 
 
 def live_task(
-    folder: Path,
-    groups: dict[str, list[Track]],
+    songs: Songs,
     recipe: Recipe,
     start: Path | None,
     before: Path | None,
@@ -118,65 +129,86 @@ def live_task(
 ) -> TrainingTask:
     """Return the task of the live recipe, or of the run whose checkpoint is ``before``."""
     from export.engine.checkpoint import build_from, read_content
-    from export.recipes.live.mixing import StereoMixer
+    from export.recipes.live.mixing import ITEM_SAMPLES, StereoMixer
     from export.recipes.live.onnx_import import read_start
     from export.recipes.live.recipe import read_recipe
     from export.recipes.live.task import LiveTask
 
     if before is not None:
         recipe = build_from(before, read_content(before), read_recipe)
-    pools = [
-        StereoMixer(folder, group, recipe.seed + place, recipe.stems)
-        for place, group in enumerate(groups.values())
-    ]
-    task = LiveTask(recipe, *pools, device=device, channels_last=bf16)
+    make = partial(StereoMixer, stems=recipe.stems)
+    train = songs.to_train(make, recipe.seed, ITEM_SAMPLES, recipe.batch_size)
+    valid = songs.held_out(make, recipe.seed + 1)
+    task = LiveTask(recipe, train, valid, device=device, channels_last=bf16)
     if start is not None and before is None:
         build_from(start, read_start(start, task), task.start_from)
     return task
 
 
-def find_tracks(
-    data: Path | None, musdb: Path | None, hq: bool, out: Path
-) -> tuple[Path, list[Track]]:
-    """Return the folder that the tracks' files are relative to, and the tracks of all sources."""
-    from export.data.manifest import read_manifest
+def find_songs(
+    data: str | None, musdb: Path | None, hq: bool, out: Path, readers: Readers, cache: Path | None
+) -> Songs:
+    """Return what there is to train on.
 
-    tracks = read_manifest(data) if data is not None else []
-    folder = data if data is not None else out / "musdb"
-    if musdb is not None:
-        from export.cli.progress_bar import make_progress
-        from export.data.musdb_source import find_musdb
-        from export.data.prepare import prepare_tracks
-
-        found, into = find_musdb(musdb, hq=hq), (out / "musdb").resolve()
-        with make_progress() as progress:
-            row = progress.add_task("extracting", total=len(found))
-            songs = prepare_tracks(found, into, done=lambda *_: progress.advance(row))
-        tracks += [
-            replace(t, files={name: str(into / file) for name, file in t.files.items()})
-            for t in songs
-        ]
-    return folder, tracks
-
-
-def split_tracks(tracks: list[Track]) -> dict[str, list[Track]]:
-    """Return the tracks to train on and those held out, as ``train`` and ``valid``.
+    Parameters
+    ----------
+    data
+        A prepared folder, or shards: a folder of them, or whatever is a URI.
+    musdb
+        A MUSDB18 folder to train on as well, with ``hq`` of MUSDB18-HQ; not beside shards.
 
     Raises
     ------
     DataError
-        If there are none of either.
+        If none is held out, or there is nothing.
     """
+    from export.data.manifest import read_manifest
+    from export.data.shards import INDEX_NAME, read_index
+    from export.data.songs import PreparedSongs, ShardedSongs
+
+    if data is not None and ("://" in data or (Path(data) / INDEX_NAME).is_file()):
+        if musdb is not None:
+            raise click.UsageError("--musdb goes with a prepared folder: 'prepare' and 'shard' it")
+        shards = read_index(data)
+        train, valid = (
+            [shard for shard in shards if shard.tracks[0].split == split] for split in SPLITS
+        )
+        _check_held_out(valid, len(shards), "shards")
+        return ShardedSongs(data, train, valid, readers, cache)
+    if cache is not None:
+        raise click.UsageError("--cache is for shards")
+    folder = out / "musdb" if data is None else Path(data)
+    tracks = [] if data is None else read_manifest(folder)
+    if musdb is not None:
+        tracks += _prepare_musdb(musdb, hq, out)
+    prepared = [[track for track in tracks if track.split == split] for split in SPLITS]
+    _check_held_out(prepared[1], len(tracks), "tracks")
+    return PreparedSongs(folder, *prepared)
+
+
+def _prepare_musdb(musdb: Path, hq: bool, out: Path) -> list[Track]:
+    from export.cli.progress_bar import make_progress
+    from export.data.musdb_source import find_musdb
+    from export.data.prepare import prepare_tracks
+
+    found, into = find_musdb(musdb, hq=hq), (out / "musdb").resolve()
+    with make_progress() as progress:
+        row = progress.add_task("extracting", total=len(found))
+        songs = prepare_tracks(found, into, done=lambda *_: progress.advance(row))
+    return [
+        replace(t, files={name: str(into / file) for name, file in t.files.items()}) for t in songs
+    ]
+
+
+def _check_held_out(held_out: Sized, count: int, what: str) -> None:
     from export.errors import DataError
 
-    groups = {name: [t for t in tracks if t.split == name] for name in ("train", "valid")}
-    if not groups["valid"]:
+    if not held_out:
         raise DataError(
-            f"none of {len(tracks)} tracks is held out",
+            f"none of {count} {what} is held out",
             expected="tracks to validate on",
             remedy="prepare again with --valid-share or --valid",
         )
-    return groups
 
 
 def pick_accelerator(name: str) -> str:

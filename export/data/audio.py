@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import BinaryIO, Protocol
 
 import numpy as np
 import soundfile as sf
@@ -15,6 +16,13 @@ from export.errors import DataError
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff", ".opus"})
 
 Audio = NDArray[np.float32]
+
+
+class Folder(Protocol):
+    """Where files are by their names: a path, or what opens them."""
+
+    def __truediv__(self, name: str, /) -> Path | BinaryIO:
+        """Return a file's path, or the file, opened."""
 
 
 def is_audio(path: Path) -> bool:
@@ -96,7 +104,7 @@ def write_int16(path: Path, samples: Audio) -> None:
     sf.write(path, samples.T, SAMPLE_RATE, subtype="PCM_16")
 
 
-def read_part(path: Path, start: int, length: int) -> Audio:
+def read_part(file: Path | BinaryIO, start: int, length: int) -> Audio:
     """Read ``length`` frames from frame ``start`` on, zeros past the end.
 
     Only these frames are decoded, so that a training set needs no memory.
@@ -107,10 +115,10 @@ def read_part(path: Path, start: int, length: int) -> Audio:
         float32, shape (2, length).
     """
     part = np.zeros((length, 2), np.float32)
-    with sf.SoundFile(path) as file:
-        if start < file.frames:
-            file.seek(start)
-            found = file.read(length, dtype="float32", always_2d=True)
+    with sf.SoundFile(file) as sound:
+        if start < sound.frames:
+            sound.seek(start)
+            found = sound.read(length, dtype="float32", always_2d=True)
             part[: len(found)] = found
     return part.T
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from export.data.audio import SILENT_RMS, Audio, read_part, rms
+from export.data.audio import SILENT_RMS, Audio, Folder, read_part, rms
 from export.data.manifest import BANDS, Track
 from export.errors import DataError
 
@@ -118,7 +117,7 @@ def _known(track: Track) -> set[str]:
 
 
 def read_sounding_part(
-    rng: np.random.Generator, folder: Path, track: Track, names: Sequence[str], samples: int
+    rng: np.random.Generator, folder: Folder, track: Track, names: Sequence[str], samples: int
 ) -> list[Audio]:
     """Read a random part of a track's files, where the first of them sounds if that can be found.
 

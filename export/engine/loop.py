@@ -6,7 +6,7 @@ import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from export.engine.fabric import make_fabric
 from export.engine.schedule import learning_rate_factor
 from export.engine.task import TrainingTask
 from export.engine.training_step import TrainingStep
+from streamsep.errors import StreamsepError
 
 SAVE_SECONDS = 120.0
 AHEAD = 3  # batches
@@ -68,7 +69,10 @@ class _Batches(Dataset[Any]):
     places: range
 
     def __getitem__(self, step: int) -> Any:
-        return self.task.batch(step, self.places)
+        try:
+            return self.task.batch(step, self.places)
+        except StreamsepError as error:  # which the loader of another process would make text of
+            return error
 
 
 @dataclass(slots=True)
@@ -149,7 +153,10 @@ class Trainer:
             prefetch_factor=AHEAD,
             multiprocessing_context="fork",
         )
-        yield from loader  # closed with this: the loader then ends its processes
+        for batch in loader:  # closed with this: the loader then ends its processes
+            if isinstance(batch, StreamsepError):
+                raise batch
+            yield batch
 
     def _validate(self, done: Progress, losses: list[float]) -> None:
         scores = self.task.validate()
@@ -186,10 +193,14 @@ class Trainer:
 def _from_thread(batches: _Batches, step: int) -> Generator[Any]:
     with ThreadPoolExecutor(1, "streamsep-reader") as reader:
         steps = itertools.count(step)
-        ahead = deque(reader.submit(batches.__getitem__, next(steps)) for _ in range(AHEAD))
+
+        def draw() -> Future[Any]:
+            return reader.submit(batches.task.batch, next(steps), batches.places)
+
+        ahead = deque(draw() for _ in range(AHEAD))
         try:
             while True:
                 yield ahead.popleft().result()
-                ahead.append(reader.submit(batches.__getitem__, next(steps)))
+                ahead.append(draw())
         finally:
             reader.shutdown(cancel_futures=True)

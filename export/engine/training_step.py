@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from export.engine.rng import seed_torch_at
 from export.engine.task import TrainingTask
@@ -58,4 +59,5 @@ class TrainingStep:
         self._optimizer.step()
         if task.ema is not None:
             task.ema.update_parameters(task.model)
-        return float(fabric.all_reduce(loss.detach(), reduce_op="mean"))
+        mean = cast(Tensor, fabric.all_reduce(loss.detach(), reduce_op="mean"))
+        return mean.item()

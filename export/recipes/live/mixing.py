@@ -7,7 +7,6 @@ whole and then its parts. What is done to a band is done to all of them alike.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -24,7 +23,7 @@ from export.augment.effects import (
 )
 from export.augment.sampler import chop
 from export.constants import HOP_LENGTH
-from export.data.audio import Audio
+from export.data.audio import Audio, Folder
 from export.data.manifest import Track
 from export.data.track_pools import (
     SONG,
@@ -95,7 +94,7 @@ class StereoMixer:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Folder,
         tracks: Sequence[Track],
         seed: int,
         stems: Sequence[str] = ("vocals",),

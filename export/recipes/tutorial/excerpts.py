@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from export.constants import EXCERPT_SAMPLES, SAMPLE_RATE
-from export.data.audio import Audio, read_part
+from export.data.audio import Audio, Folder, read_part
 from export.data.manifest import Track
 from export.data.track_pools import tracks_with
 from export.engine.rng import generator_at
@@ -42,7 +41,7 @@ def list_excerpts(tracks: Sequence[Track]) -> list[Excerpt]:
     ]
 
 
-def read_excerpt(folder: Path, excerpt: Excerpt, stems: Sequence[str]) -> tuple[Audio, ...]:
+def read_excerpt(folder: Folder, excerpt: Excerpt, stems: Sequence[str]) -> tuple[Audio, ...]:
     """Read an excerpt's mixture and then its stems.
 
     Returns
@@ -78,7 +77,7 @@ def pick_channel(rng: np.random.Generator, *stereo: Audio) -> tuple[Audio, ...]:
 
 
 def mono_excerpt(
-    rng: np.random.Generator, folder: Path, excerpt: Excerpt, stems: Sequence[str]
+    rng: np.random.Generator, folder: Folder, excerpt: Excerpt, stems: Sequence[str]
 ) -> tuple[Audio, Audio]:
     """Read one channel of an excerpt: mixture (EXCERPT_SAMPLES,), stems (S, EXCERPT_SAMPLES)."""
     mixture, *parts = pick_channel(rng, *read_excerpt(folder, excerpt, stems))
@@ -89,7 +88,7 @@ class ExcerptSampler:
     """Every excerpt of the true songs once an epoch, in an order that the seed decides."""
 
     def __init__(
-        self, folder: Path, tracks: Sequence[Track], stems: Sequence[str], seed: int
+        self, folder: Folder, tracks: Sequence[Track], stems: Sequence[str], seed: int
     ) -> None:
         self._folder, self._stems, self._seed = folder, stems, seed
         self._excerpts = list_excerpts(tracks_with(tracks, stems))

@@ -7,13 +7,12 @@ a different band, key, level and room each time has to be recognised as a voice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from export.augment.effects import add_reverb, change_speed, gain_to_level
 from export.constants import EXCERPT_SAMPLES
-from export.data.audio import SILENT_RMS, Audio, rms
+from export.data.audio import SILENT_RMS, Audio, Folder, rms
 from export.data.manifest import Track
 from export.data.track_pools import (
     SONG,
@@ -65,7 +64,7 @@ class RandomMixer:
     """
 
     def __init__(
-        self, folder: Path, tracks: Sequence[Track], stems: Sequence[str], seed: int
+        self, folder: Folder, tracks: Sequence[Track], stems: Sequence[str], seed: int
     ) -> None:
         self._folder, self._stems, self._seed = folder, stems, seed
         self._parts = [stem for stem in stems if stem != "vocals"]  # of an accompaniment
@@ -144,7 +143,7 @@ class FixedSet:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Folder,
         tracks: Sequence[Track],
         stems: Sequence[str],
         seed: int,
