@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from streamsep.dsp.delay import DelayLine
+from streamsep.dsp.resumable import Resumable
 from streamsep.separation.backend import Backend
 from streamsep.separation.schedule import RunSchedule
 from streamsep.spec import ModelSpec
 from streamsep.types import Float32
 
 
-class ModelEngine:
+class ModelEngine(Resumable):
     """A backend, and the mixture that waits for its estimates; most of a `Separator`.
 
     Parameters
@@ -25,8 +26,13 @@ class ModelEngine:
         See `Separator`; a graph of few frames is done within its block.
     schedule
         When its graph is run, where the machine's speed decides that.
+    memory
+        How many samples before a block may have a say in what it gives; None where all have, and
+        `state` is what goes on from them.
     """
 
+    _kept = ("_backend", "_mixture")
+    memory: int | None = None
     slack: int = 0
     schedule: RunSchedule | None = None
 

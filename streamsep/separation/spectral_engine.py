@@ -33,6 +33,8 @@ class SpectralEngine(ModelEngine, ABC):
         How many frames the used estimates trail the newest frame.  [default: the spec's]
     """
 
+    _kept = (*ModelEngine._kept, "_stft", "_spectra")
+
     def __init__(
         self, backend: Backend, stride_frames: int, *, lag_frames: int | None = None
     ) -> None:
