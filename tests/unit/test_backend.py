@@ -12,7 +12,8 @@ from streamsep.errors import ModelError
 from streamsep.models import BUILTIN, find_model
 from streamsep.models.integrity import model_files
 from streamsep.separation import backend as module
-from streamsep.separation.backend import OnnxBackend, _Port
+from streamsep.separation.backend import OnnxBackend
+from streamsep.separation.bound_port import BoundPort
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT
 from tests.support import models
 
@@ -67,9 +68,11 @@ def test_nothing_but_features_and_estimate_travels(memory, monkeypatch):
     backend = OnnxBackend(find_model(None), device="cpu")
     moved = []
     for way in ("send", "fetch"):
-        plain = getattr(_Port, way)
+        plain = getattr(BoundPort, way)
         monkeypatch.setattr(
-            _Port, way, lambda port, way=way, plain=plain: (moved.append((way, port)), plain(port))
+            BoundPort,
+            way,
+            lambda port, way=way, plain=plain: (moved.append((way, port)), plain(port)),
         )
     estimates(backend)
     once = [("send", backend._features), ("fetch", backend._estimate)]
