@@ -24,7 +24,7 @@ RUNS = 12
 def memory(request, monkeypatch):
     """The model's memory is ours, as on a CPU, or apart from it, as on a GPU."""
     if request.param == "apart":
-        monkeypatch.setattr(module, "HERE", set())
+        monkeypatch.setattr("streamsep.separation.bound_port.HERE", set())
     return request.param
 
 
@@ -102,7 +102,7 @@ def test_each_stream_has_states_of_its_own(tmp_path, memory):
 def test_a_whole_window_model_runs_apart_as_it_does_here(tmp_path, monkeypatch):
     path = models.mdx(tmp_path / "mdx.onnx")
     here = estimates(OnnxBackend(path, device="cpu"))
-    monkeypatch.setattr(module, "HERE", set())
+    monkeypatch.setattr("streamsep.separation.bound_port.HERE", set())
     np.testing.assert_array_equal(estimates(OnnxBackend(path, device="cpu")), here)
 
 

@@ -119,3 +119,9 @@ def test_a_state_of_another_kind_is_refused(tmp_path):
     engines = [load_separator(make(tmp_path), offline=True) for make in (light, tutorial)]
     with pytest.raises(ValueError, match="the state has no"):
         engines[0].restore(engines[1].state())
+
+
+def test_states_that_are_elsewhere_are_fetched_and_sent(tmp_path, monkeypatch):
+    """Bound apart from our arrays, as on a GPU."""
+    monkeypatch.setattr("streamsep.separation.bound_port.HERE", set())
+    test_another_engine_goes_on_from_the_state_to_the_bit(interleaved, True, tmp_path)
