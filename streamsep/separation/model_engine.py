@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
 from streamsep.dsp.delay import DelayLine
 from streamsep.dsp.resumable import Resumable
 from streamsep.separation.backend import Backend
@@ -10,7 +13,7 @@ from streamsep.spec import ModelSpec
 from streamsep.types import Float32
 
 
-class ModelEngine(Resumable):
+class ModelEngine(Resumable, ABC):
     """A backend, and the mixture that waits for its estimates; most of a `Separator`.
 
     Parameters
@@ -31,7 +34,7 @@ class ModelEngine(Resumable):
         `state` is what goes on from them.
     """
 
-    _kept = ("_backend", "_mixture")
+    _kept: ClassVar[tuple[str, ...]] = ("_backend", "_mixture")
     memory: int | None = None
     slack: int = 0
     schedule: RunSchedule | None = None
@@ -51,6 +54,14 @@ class ModelEngine(Resumable):
     def provider(self) -> str:
         """Where the model runs."""
         return self._backend.provider
+
+    @abstractmethod
+    def process(self, block: Float32, out: Float32) -> None:
+        """Separate one block; see `Separator.process`."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Start anew."""
 
     def _check_shapes(self, block: Float32, out: Float32) -> None:
         """Raise ValueError unless they are (C, block_size) and (S, C, block_size)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from streamsep.separation.spectral_engine import SpectralEngine
 class StatefulSeparator(SpectralEngine):
     """Feeds ``frames_per_run`` new frames per run; the backend keeps the states."""
 
-    _kept = (*SpectralEngine._kept, "_stream")
+    _kept: ClassVar[tuple[str, ...]] = (*SpectralEngine._kept, "_stream")
 
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend, backend.spec.frames_per_run)
@@ -37,7 +38,7 @@ class PipelinedSeparator(SpectralEngine):
     For files, where nobody waits for the sound and a second core may be free.
     """
 
-    _kept = (*SpectralEngine._kept, "_made")
+    _kept: ClassVar[tuple[str, ...]] = (*SpectralEngine._kept, "_made")
 
     def __init__(self, backend: Backend) -> None:
         spec = backend.spec

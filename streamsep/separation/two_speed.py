@@ -11,6 +11,7 @@ comes changes what is heard, never the latency, nor that stems sum to the mixtur
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ClassVar
 
 import numpy as np
 
@@ -54,7 +55,15 @@ class MaskPrior(Resumable):
         (S, C, B) of the follower's bins: mean over the frames of the newest run that ended.
     """
 
-    _kept = ("_stft", "_magnitudes", "_made", "_end", "_since", "_heard", "frames")
+    _kept: ClassVar[tuple[str, ...]] = (
+        "_stft",
+        "_magnitudes",
+        "_made",
+        "_end",
+        "_since",
+        "_heard",
+        "frames",
+    )
 
     def __init__(self, backend: Backend, stride: int, *, wait: bool) -> None:
         spec = backend.spec
@@ -187,7 +196,7 @@ class TwoSpeedSeparator(StatefulSeparator):
         If they don't go together.
     """
 
-    _kept = (
+    _kept: ClassVar[tuple[str, ...]] = (
         *StatefulSeparator._kept,
         *("prior", "_block", "_hop", "_frame", "_own", "_own_mean", "_correction", "_corrected"),
     )

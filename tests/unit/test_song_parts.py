@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from streamsep.audio.files.sound_choice import SoundChoice
+from streamsep.audio.files.sound_choice import WHOLE, SoundChoice
 from streamsep.errors import AudioFileError
 from streamsep.models import find_model
 from streamsep.offline.separate import separate_file
@@ -35,7 +35,7 @@ def write_song(path, rate=44_100, channels=2, seconds=LENGTH_S):
     return path
 
 
-def parts_of(engines, song, part_s, folder, length_s=LENGTH_S, choice=SoundChoice()):
+def parts_of(engines, song, part_s, folder, length_s=LENGTH_S, choice=WHOLE):
     """Separate a song in parts, by an engine each, and return their files."""
     division = divide(engines[0], length_s, part_s)
     state, files, played_s = None, [], 0.0

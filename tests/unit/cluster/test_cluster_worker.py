@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from streamsep.cluster.worker import ModelBundle, SeparationTask, SongOrder, SongWorker
+from streamsep.cluster.orders import ModelBundle, SeparationTask, SongOrder
+from streamsep.cluster.worker import SongWorker
 from streamsep.errors import AudioFileError, BackendError, ModelError, OutputError
 from streamsep.offline.made_from import MadeFrom, StemRecords
 from streamsep.offline.separate import separate_file

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from streamsep.cluster.manifest import FAILED, Manifest
+from streamsep.cluster.orders import ModelBundle, SeparationTask, SongOrder
 from streamsep.cluster.ray import RayWorkers
 from streamsep.cluster.store import PARTS
-from streamsep.cluster.worker import ModelBundle, SeparationTask, SongOrder, SongWorker
+from streamsep.cluster.worker import SongWorker
 from streamsep.errors import BackendError, ModelError
 from streamsep.offline.separate import separate_file
 from streamsep.offline.song_states import DONE
