@@ -30,6 +30,9 @@ class OverlappedSeparator(SpectralEngine):
         hann = np.sin(np.pi * (np.arange(frames) + 0.5) / frames) ** 2
         rise, fall = hann[: self._overlap], hann[-self._overlap :]
         self._rise = (rise / (rise + fall)).astype(np.float32)
+        # Three windows: by the tail, and by the frames that it was made of.
+        reach = self._lag + 3 * frames
+        self.memory = reach * backend.spec.hop_length + 2 * backend.spec.n_fft
         self._tail = np.zeros((*backend.spec.estimate_shape[:-1], self._overlap), np.float32)
 
     def _run(self) -> None:

@@ -45,6 +45,7 @@ class SlidingSeparator(SpectralEngine):
         # One past the newest frame, and one past the newest used estimate.
         self._end = last_start * spec.stride_frames + lookahead + 1
         self._used_end = self._end - lag
+        self.memory = (self._lag + self._end) * spec.hop_length + 2 * spec.n_fft
         if stride < 1 or self._used_end < stride:
             raise ValueError(f"{stride} frames a run don't fit a window of {spec.frames_per_run}")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ MAX_LOG1P = np.float32(19.0)
 TINY, NOTHING, ALL = np.float32(1e-20), np.float32(0.0), np.float32(1.0)
 
 
-class SpectralEngine(ModelEngine, ABC):
+class SpectralEngine(ModelEngine):
     """Runs a backend over a stream; subclasses say how features reach the graph.
 
     Everything is allocated here; `process` allocates nothing that depends on the signal.
@@ -32,6 +33,8 @@ class SpectralEngine(ModelEngine, ABC):
     lag_frames
         How many frames the used estimates trail the newest frame.  [default: the spec's]
     """
+
+    _kept: ClassVar[tuple[str, ...]] = (*ModelEngine._kept, "_stft", "_spectra")
 
     def __init__(
         self, backend: Backend, stride_frames: int, *, lag_frames: int | None = None

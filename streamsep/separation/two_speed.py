@@ -11,9 +11,11 @@ comes changes what is heard, never the latency, nor that stems sum to the mixtur
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ClassVar
 
 import numpy as np
 
+from streamsep.dsp.resumable import Resumable, State, copy_exactly
 from streamsep.dsp.stft import StreamingSTFT
 from streamsep.errors import ModelError
 from streamsep.priority import give_way
@@ -30,7 +32,7 @@ COMPARED_FRAMES, GAIN = 12, np.float32(0.7)
 CERTAIN, KEPT = 4.0, 8.0
 
 
-class MaskPrior:
+class MaskPrior(Resumable):
     """The newest masks of a sliding model, run beside the sound.
 
     Parameters
@@ -52,6 +54,16 @@ class MaskPrior:
     logits
         (S, C, B) of the follower's bins: mean over the frames of the newest run that ended.
     """
+
+    _kept: ClassVar[tuple[str, ...]] = (
+        "_stft",
+        "_magnitudes",
+        "_made",
+        "_end",
+        "_since",
+        "_heard",
+        "frames",
+    )
 
     def __init__(self, backend: Backend, stride: int, *, wait: bool) -> None:
         spec = backend.spec
@@ -120,11 +132,36 @@ class MaskPrior:
         np.copyto(self.logits, self._made)
         return True
 
-    def reset(self) -> None:
-        """Start anew, as if nothing had been heard."""
+    def state(self) -> State:
+        """See `Resumable`; waits for the run that is under way.
+
+        Raises
+        ------
+        BackendError
+            If that fails.
+        """
+        if self._under_way is not None:
+            self._under_way.result()
+        return super().state() | {"is_made": np.array(self._under_way is not None)}
+
+    def restore(self, state: State) -> None:
+        """See `Resumable`."""
+        self._end_run()
+        super().restore(state)
+        is_made = np.zeros((), np.bool_)
+        copy_exactly(state, "is_made", is_made)
+        if is_made:
+            self._under_way = Future()
+            self._under_way.set_result(None)
+
+    def _end_run(self) -> None:
         if self._under_way is not None:
             self._under_way.exception()  # waits; what went wrong concerns nobody any more
             self._under_way = None
+
+    def reset(self) -> None:
+        """Start anew, as if nothing had been heard."""
+        self._end_run()
         self._backend.reset()
         self._stft.reset()
         self._magnitudes.fill(0.0)
@@ -158,6 +195,11 @@ class TwoSpeedSeparator(StatefulSeparator):
     ModelError
         If they don't go together.
     """
+
+    _kept: ClassVar[tuple[str, ...]] = (
+        *StatefulSeparator._kept,
+        *("prior", "_block", "_hop", "_frame", "_own", "_own_mean", "_correction", "_corrected"),
+    )
 
     def __init__(self, backend: Backend, prior: MaskPrior) -> None:
         _check_pair(backend.spec, prior.spec)
