@@ -16,6 +16,7 @@ from streamsep.separation.backend import OnnxBackend
 from streamsep.separation.bound_port import BoundPort
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT
 from tests.support import models
+from tests.support.cases import one_fast
 
 RUNS = 12
 
@@ -42,7 +43,7 @@ def estimates(backend):
     return np.stack(made)
 
 
-@pytest.mark.parametrize("name", BUILTIN)
+@pytest.mark.parametrize("name", one_fast(BUILTIN))
 def test_states_are_carried_on_as_by_hand(name, memory):
     backend = OnnxBackend(find_model(name), device="cpu")
     spec = backend.spec

@@ -17,6 +17,7 @@ from streamsep.live.config import LiveConfig
 from streamsep.live.player import LivePlayer
 from testing.servers import wait_until
 from testing.signals import music
+from tests.support.cases import one_fast
 
 RATE, BLOCK = 44_100, 512
 ASKED_ANEW = "the sound server is asked anew ("
@@ -189,7 +190,7 @@ class BrokenDisplay:
         self._at("wait")
 
 
-@pytest.mark.parametrize("when", ["enter", "update", "wait", "exit"])
+@pytest.mark.parametrize("when", one_fast(["enter", "update", "wait", "exit"]))
 def test_a_display_that_fails_ends_neither_music_nor_recording(
     song, identity_model, tmp_path, foreign, when
 ):

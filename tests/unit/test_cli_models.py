@@ -212,6 +212,7 @@ class TestInstalled:
         for said in ("name:", "from:", "licence:", "stems:", "latency:", "speed here:", "scores:"):
             assert f"\n{said}" in f"\n{done.stdout}"
 
+    @pytest.mark.slow
     def test_verify_all(self, command):
         done = command("models", "verify")
         assert done.code == 0, done.stdout

@@ -182,6 +182,7 @@ class TestLive:
         assert done.code == 0, done.stderr
         return done.stderr, json.loads(done.stdout.splitlines()[-1])["lyric"]
 
+    @pytest.mark.slow
     def test_they_are_shown_unasked_and_where_they_are_from_is_said(
         self, command, identity_model, tmp_path
     ):

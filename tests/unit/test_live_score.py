@@ -51,6 +51,7 @@ def test_a_run_scores_who_sings_along(song, half_model, tmp_path, transpose, lea
     assert last == f"score of 100: mic {score.singers[0].percent:.0f}"
 
 
+@pytest.mark.slow
 def test_the_command_says_it_at_the_end(command, song, half_model, tmp_path):
     (tmp_path / "song.lrc").write_text("[00:00.00]do re mi\n[00:01.00]fa sol\n")
     done = command(
@@ -64,6 +65,7 @@ def test_the_command_says_it_at_the_end(command, song, half_model, tmp_path):
     assert last["scores"]["mic"] >= 90.0
 
 
+@pytest.mark.slow
 def test_each_song_of_several_has_its_own(command, song, half_model, tmp_path):
     other = tmp_path / "other.wav"
     other.write_bytes(song.read_bytes())

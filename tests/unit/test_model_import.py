@@ -106,6 +106,7 @@ def test_the_metadata_of_an_unknown_copy_are_taken_with_a_word(command, tmp_path
 
 
 class TestWaveforms:
+    @pytest.mark.slow
     def test_htdemucs_says_it_all(self, command, tmp_path):
         """As Mixxx's fork has it: the output's sizes unknown, weights in a second file."""
         path = contract_graphs.waveform(

@@ -128,7 +128,10 @@ def _file_of(entry: str, folder: Path) -> tuple[Path | None, str]:
     """Return the file that an entry names, or why there is none."""
     spellings = [entry, unquote(entry)]
     if SCHEME.match(entry):
-        address = urlsplit(entry)
+        try:
+            address = urlsplit(entry)
+        except ValueError as error:
+            return None, f"it is no address ({error})"
         if address.scheme.lower() != "file":
             return None, "it is an address, and nothing is fetched"
         spellings = [unquote(address.path)]

@@ -126,6 +126,7 @@ def test_folders_of_killed_workers_are_removed(half, tmp_path, monkeypatch):
     assert len(list(top.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_disk_that_gets_full_is_an_outcome(half, tmp_path):
     song = tmp_path / "a.wav"
     song.write_bytes(song_bytes())

@@ -60,6 +60,7 @@ def test_melodies_stay_where_people_sing(spoken_hz):
         assert notes.max() < SUNG_HZ[1] * 2 ** (2 / 12)
 
 
+@pytest.mark.slow
 def test_a_given_tune_is_sung_in_the_octave_of_the_singer():
     tune = np.repeat([84.0, 86.0, 88.0], 100)  # three octaves above a man's voice
     sung = synthesize_singing(say(120), np.random.default_rng(2), tune)

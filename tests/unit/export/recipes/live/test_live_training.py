@@ -104,6 +104,7 @@ def test_one_stem_of_a_band_can_be_the_band(tmp_path, monkeypatch):
     assert 0 < alone < 12
 
 
+@pytest.mark.slow
 def test_short_steps_take_pieces_of_few_items(mixer, monkeypatch):
     task = LiveTask(replace(RECIPE, batch_size=3), mixer, mixer)
     drawn = []
@@ -334,6 +335,7 @@ def test_a_spec_of_another_graph_is_no_variant(tmp_path, mixer):
         write_live_variant(path, other, 300)
 
 
+@pytest.mark.slow
 def test_files_that_take_their_logarithms_otherwise_are_said(tmp_path, mixer):
     make_run(tmp_path / "run", mixer).run(Budget(steps=1))
     live, path = read_live(tmp_path / "run" / "last.pt"), tmp_path / "live.onnx"
