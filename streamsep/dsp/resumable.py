@@ -14,7 +14,7 @@ class Resumable:
     """Base of what can be gone on with elsewhere: as if it had heard all that the other heard.
 
     A subclass names in ``_kept`` its attributes that change while it works: arrays, numbers, and
-    other objects of this kind. (Of views of one array only the one that holds all.)
+    other objects of this kind, or None. (Of views of one array only the one that holds all.)
     """
 
     _kept: ClassVar[tuple[str, ...]] = ()
@@ -26,7 +26,7 @@ class Resumable:
             value = getattr(self, name)
             if isinstance(value, Resumable):
                 found |= {f"{name}.{inner}": array for inner, array in value.state().items()}
-            else:
+            elif value is not None:
                 found[name] = np.array(value)
         return found
 
@@ -44,7 +44,7 @@ class Resumable:
                 value.restore(inner_state(state, name))
             elif isinstance(value, np.ndarray):
                 copy_exactly(state, name, value)
-            else:
+            elif value is not None:
                 found = np.zeros((), np.array(value).dtype)
                 copy_exactly(state, name, found)
                 setattr(self, name, found.item())

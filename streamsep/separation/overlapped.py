@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from streamsep.separation.backend import Backend
@@ -23,6 +25,8 @@ class OverlappedSeparator(SpectralEngine):
         Holds the graph.
     """
 
+    _kept: ClassVar[tuple[str, ...]] = (*SpectralEngine._kept, "_window", "_tail")
+
     def __init__(self, backend: Backend) -> None:
         frames = backend.spec.frames_per_run
         self._overlap = max(1, frames // 4 - backend.spec.any_frames)
@@ -32,7 +36,9 @@ class OverlappedSeparator(SpectralEngine):
         self._rise = (rise / (rise + fall)).astype(np.float32)
         # Three windows: by the tail, and by the frames that it was made of.
         reach = self._lag + 3 * frames
-        self.memory = reach * backend.spec.hop_length + 2 * backend.spec.n_fft
+        self._window = backend.features
+        if self._wiener is None:  # which has heard all
+            self.memory = reach * backend.spec.hop_length + 2 * backend.spec.n_fft
         self._tail = np.zeros((*backend.spec.estimate_shape[:-1], self._overlap), np.float32)
 
     def _run(self) -> None:

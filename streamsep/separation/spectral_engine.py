@@ -12,6 +12,7 @@ from streamsep.dsp.sanitize import MAX_AMPLITUDE, Sanitizer
 from streamsep.dsp.stft import StreamingSTFT
 from streamsep.separation.backend import Backend
 from streamsep.separation.model_engine import ModelEngine
+from streamsep.separation.multichannel_wiener import SelfSteeredFilter
 from streamsep.types import Float32
 
 # expm1 of this is 2e8, far above any magnitude of bounded audio, and can't overflow.
@@ -34,7 +35,10 @@ class SpectralEngine(ModelEngine):
         How many frames the used estimates trail the newest frame.  [default: the spec's]
     """
 
-    _kept: ClassVar[tuple[str, ...]] = (*ModelEngine._kept, "_stft", "_spectra")
+    _kept: ClassVar[tuple[str, ...]] = (
+        *ModelEngine._kept,
+        *("_stft", "_spectra", "_wiener"),
+    )
 
     def __init__(
         self, backend: Backend, stride_frames: int, *, lag_frames: int | None = None
@@ -76,6 +80,10 @@ class SpectralEngine(ModelEngine):
         # A sample is bounded; a bin of a spectrum sums up to n_fft of them.
         limit = MAX_AMPLITUDE * (spec.n_fft if spec.output == "complex" else 1)
         self._sanitizer = Sanitizer(self._estimate.shape, limit)
+        hop_s = spec.hop_length / spec.sample_rate
+        self._wiener: SelfSteeredFilter | None = None
+        if spec.multichannel_wiener and spec.mode == "sliding":
+            self._wiener = SelfSteeredFilter(spec.bins, hop_s)
 
     def process(self, block: Float32, out: Float32) -> None:
         """Separate one block; see `Separator.process`.
@@ -138,6 +146,9 @@ class SpectralEngine(ModelEngine):
         if self.spec.output == "complex":
             self._place(spectra[:, np.newaxis])
             return
+        if self._wiener is not None:
+            self._wiener.apply(spectra, self._estimated[:, 0], self._stem_spectra[:, 0])
+            return
         # Factors are brought into the product's own form: numpy would do it in new buffers.
         factor = self._estimated
         if self.spec.output == "log1p_magnitude":
@@ -173,3 +184,5 @@ class SpectralEngine(ModelEngine):
         self._stft.reset()
         self._mixture.reset()
         self._spectra.fill(0.0)
+        if self._wiener is not None:
+            self._wiener.reset()

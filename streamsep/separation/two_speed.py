@@ -14,12 +14,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from streamsep.dsp.resumable import Resumable, State, copy_exactly
 from streamsep.dsp.stft import StreamingSTFT
 from streamsep.errors import ModelError
 from streamsep.priority import give_way
 from streamsep.separation.backend import Backend
+from streamsep.separation.multichannel_wiener import (
+    Directions,
+    MultichannelWienerFilter,
+    SpatialCovariance,
+)
 from streamsep.separation.stateful import StatefulSeparator
 from streamsep.spec import ModelSpec
 from streamsep.types import Float32
@@ -30,6 +36,8 @@ from streamsep.types import Float32
 COMPARED_FRAMES, GAIN = 12, np.float32(0.7)
 # Logits beyond this are certainty, and differ by chance; those of the answer are kept further.
 CERTAIN, KEPT = 4.0, 8.0
+# Directions are learnt from the frame of a run that has so many after it: its mask knows them.
+LATER_FRAMES = 8
 
 
 class MaskPrior(Resumable):
@@ -44,6 +52,8 @@ class MaskPrior(Resumable):
     wait
         Have each run's masks ready by the hop after it began, however long that takes: the same
         masks every time. Else the sound doesn't wait.
+    directions
+        Learn where the stem and the rest come from: of one stem in stereo.
 
     Attributes
     ----------
@@ -53,19 +63,28 @@ class MaskPrior(Resumable):
         How many frames the newest run that began compares: fewer than COMPARED_FRAMES at first.
     logits
         (S, C, B) of the follower's bins: mean over the frames of the newest run that ended.
+    directions
+        Where the stem and the rest come from, by all runs that ended, for the follower's bins;
+        None if it wasn't to learn that.
     """
 
     _kept: ClassVar[tuple[str, ...]] = (
         "_stft",
         "_magnitudes",
+        "_recent",
         "_made",
+        "_covariance",
+        "_made_directions",
+        "directions",
         "_end",
         "_since",
         "_heard",
         "frames",
     )
 
-    def __init__(self, backend: Backend, stride: int, *, wait: bool) -> None:
+    def __init__(
+        self, backend: Backend, stride: int, *, wait: bool, directions: bool = False
+    ) -> None:
         spec = backend.spec
         self.spec, self.provider, self._backend = spec, backend.provider, backend
         self.stride, self._wait = stride, wait
@@ -80,6 +99,18 @@ class MaskPrior(Resumable):
         shape = (len(spec.stems), spec.channels, spec.n_fft // 4 + 1)
         self._logits = np.zeros((*shape, COMPARED_FRAMES), np.float32)
         self._made = np.zeros(shape, np.float32)
+        # The newest frames, as a ring; and the one that a run learns directions from.
+        self._later = min(LATER_FRAMES, spec.frames_per_run - 1)
+        self._recent = np.zeros((self._later + 1, spec.channels, spec.bins), np.complex64)
+        self._learnt = np.zeros(self._recent.shape[1:], np.complex64)
+        self._covariance: SpatialCovariance | None = None
+        self.directions: Directions | None = None
+        self._made_directions: Directions | None = None
+        if directions:
+            hop_s = spec.hop_length / spec.sample_rate
+            self._covariance = SpatialCovariance(spec.bins, stride * hop_s)
+            self.directions = Directions.unknown(shape[-1])
+            self._made_directions = Directions.unknown(shape[-1])
         self._thread = ThreadPoolExecutor(1, "streamsep-prior", give_way)
         self._under_way: Future[None] | None = None
         self._since, self._heard = stride - 1, 0
@@ -89,6 +120,7 @@ class MaskPrior(Resumable):
     def hear(self, block: Float32) -> bool:
         """Take in the next hop, (C, hop_length), and say whether a run begins with it."""
         self._stft.analyse(block, self._spectrum)
+        self._recent[self._heard % len(self._recent)] = self._spectrum[0]
         if self._end == len(self._magnitudes):
             half = len(self._magnitudes) // 2
             self._magnitudes[:half] = self._magnitudes[half:]
@@ -101,6 +133,7 @@ class MaskPrior(Resumable):
             return False
         window = self._magnitudes[self._end - self.spec.frames_per_run : self._end]
         self._backend.features[...] = window.transpose(1, 2, 0)
+        np.copyto(self._learnt, self._recent[self._heard % len(self._recent)])  # the oldest
         self.frames = min(self._heard, COMPARED_FRAMES)
         self._under_way = self._thread.submit(self._run, self.frames)
         self._since = 0
@@ -116,6 +149,9 @@ class MaskPrior(Resumable):
         half[..., 0, :], half[..., -1, :] = masks[..., 0, :], masks[..., -1, :]
         to_logits(half, CERTAIN, out=half)
         np.mean(half, axis=-1, out=self._made)
+        if self._covariance is not None and self._made_directions is not None:
+            self._covariance.update(self._learnt, self._backend.estimate[0, ..., -1 - self._later])
+            self._covariance.directions(self._made_directions)
 
     def collect(self) -> bool:
         """Take over `logits` of a run that has ended, or wait for it if so told.
@@ -130,6 +166,8 @@ class MaskPrior(Resumable):
         under_way, self._under_way = self._under_way, None
         under_way.result()
         np.copyto(self.logits, self._made)
+        if self.directions is not None and self._made_directions is not None:
+            self._made_directions.copy_to(self.directions)
         return True
 
     def state(self) -> State:
@@ -165,6 +203,9 @@ class MaskPrior(Resumable):
         self._backend.reset()
         self._stft.reset()
         self._magnitudes.fill(0.0)
+        self._recent.fill(0.0)
+        if self._covariance is not None:
+            self._covariance.reset()
         self._end, self._since, self._heard = self.spec.frames_per_run, self.stride - 1, 0
 
 
@@ -205,6 +246,10 @@ class TwoSpeedSeparator(StatefulSeparator):
         _check_pair(backend.spec, prior.spec)
         super().__init__(backend)
         self.prior = prior
+        self._filter: MultichannelWienerFilter | None = None
+        if prior.directions is not None:
+            self._filter = MultichannelWienerFilter(self.spec.bins)
+            self._filter.directions = prior.directions
         shape = self._estimate.shape[:-1]
         self._hops = prior.spec.hop_length // self.spec.hop_length
         # What the prior hears next: a hop of its own is so many of the model's.
@@ -250,6 +295,12 @@ class TwoSpeedSeparator(StatefulSeparator):
             self._frame = (self._frame + 1) % COMPARED_FRAMES
         if self._begun:
             np.mean(self._own[: self.prior.frames], axis=0, out=self._own_mean)
+
+    def _apply(self, spectra: NDArray[np.complex64]) -> None:
+        if self._filter is None or not self._corrected:
+            super()._apply(spectra)
+            return
+        self._filter.apply(spectra[0], self._estimate[0, ..., 0], self._stem_spectra[0, 0])
 
     def _forget(self) -> None:
         super()._forget()

@@ -22,9 +22,17 @@ def tutorial(folder):
     return find_model("tutorial")
 
 
-def with_prior(folder):
+def with_prior(folder, **changes):
     models.magnitude_mask(folder / "slow.onnx")
-    return models.follower(folder / "quick.onnx", prior="slow", feature="magnitude")
+    return models.follower(folder / "quick.onnx", prior="slow", feature="magnitude", **changes)
+
+
+def with_prior_s_directions(folder):
+    return with_prior(folder, multichannel_wiener=True)
+
+
+def with_directions(folder):
+    return models.magnitude_mask(folder / "m.onnx", multichannel_wiener=True)
 
 
 def interleaved(folder):
@@ -33,6 +41,10 @@ def interleaved(folder):
 
 def studio(folder):
     return find_model("studio")
+
+
+def whole_windows(folder):
+    return models.magnitude_mask(folder / "m.onnx")
 
 
 def mdx(folder):
@@ -77,13 +89,22 @@ def waveform_with_states(folder):
     return test_waveform_stateful.imported(graph)
 
 
-CARRIED = [light, tutorial, with_prior, interleaved, waveform_with_states]
+CARRIED = [
+    light,
+    tutorial,
+    with_prior,
+    with_prior_s_directions,
+    with_directions,
+    interleaved,
+    waveform_with_states,
+    pytest.param(studio, marks=pytest.mark.slow),
+]
 
 
 @pytest.mark.parametrize("make", CARRIED)
 @pytest.mark.parametrize("offline", [True, False])
 def test_another_engine_goes_on_from_the_state_to_the_bit(make, offline, tmp_path):
-    how = dict(device="cpu", offline=offline, cores=1, wait=True)
+    how = dict(device="cpu", offline=offline, stride_blocks=4, cores=1, wait=True)
     first, second = (load_separator(make(tmp_path), **how) for _ in range(2))
     assert first.memory is None
     blocks = blocks_for(first, 5 if offline else 41)
@@ -101,7 +122,7 @@ def test_another_engine_goes_on_from_the_state_to_the_bit(make, offline, tmp_pat
 
 @pytest.mark.parametrize(
     "make",
-    [mdx, windowed, waveform, pytest.param(studio, marks=pytest.mark.slow)],
+    [mdx, windowed, waveform, whole_windows],
 )
 def test_another_engine_goes_on_after_hearing_what_its_memory_holds(make, tmp_path):
     first, second = (
