@@ -45,15 +45,6 @@ def test_a_run_without_end_is_stopped_and_the_next_one_too(tmp_path, monkeypatch
             backend.run()
 
 
-def test_what_is_computed_while_it_is_loaded_is_stopped_too(tmp_path, monkeypatch):
-    """Seconds of products on the fastest machine, as against two ticks of the counting thread."""
-    monkeypatch.setattr(run_limits, "TICK_S", 0.05)
-    monkeypatch.setattr(run_limits, "MOST_S", 0.05)
-    path = hostile_models.folded_for_ever(tmp_path / "folded.onnx")
-    with pytest.raises(ModelError, match=r"folded.onnx can't be loaded .* computes for more than"):
-        OnnxBackend(path, device="cpu")
-
-
 def test_a_model_is_busy_only_while_it_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(run_limits, "MOST_S", 2 * run_limits.TICK_S)
     limit = run_limits.TimeLimit()
