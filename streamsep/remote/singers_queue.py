@@ -18,8 +18,10 @@ from streamsep.remote.protocol import clean_text
 MAX_ENTRIES = 200
 MAX_OF_ONE = 10  # that one guest may have waiting
 # What JSON raises that isn't what was kept: numbers without end and lists within lists too.
-UNREADABLE = (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError)
-UNREADABLE += (RecursionError,)
+UNREADABLE = (
+    *(OSError, ValueError, TypeError, KeyError),
+    *(AttributeError, OverflowError, RecursionError),
+)
 
 
 @dataclass(frozen=True, slots=True)

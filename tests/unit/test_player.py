@@ -24,6 +24,7 @@ from testing.servers import wait_until
 from testing.signals import music
 from tests.support import models
 from tests.support.backends import SlowBackend
+from tests.support.cases import one_fast
 from tests.support.weights import Weights
 
 PCM_24 = 2.0**-23  # see test_sound_file
@@ -99,6 +100,7 @@ def test_a_change_of_models_is_none_of_places_in_a_file(config, endless, tmp_pat
     np.testing.assert_allclose(recorded, expected, atol=PCM_24, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_machine_that_doesn_t_keep_up_steps_down_while_it_plays(endless, tmp_path, monkeypatch):
     """Cross-faded, in its place in the song, and by itself: nobody looks at the player."""
     weights, load, busy = Weights(tmp_path / "weights", monkeypatch), load_separator, []
@@ -252,12 +254,14 @@ class TestTrouble:
 
     @pytest.mark.parametrize(
         ("changes", "error"),
-        [
-            (dict(output="theremin"), DeviceError),
-            (dict(mic="theremin"), DeviceError),
-            (dict(effect=("Theremin",)), EffectError),
-            (dict(lyrics="nowhere.lrc"), Exception),
-        ],
+        one_fast(
+            [
+                (dict(output="theremin"), DeviceError),
+                (dict(mic="theremin"), DeviceError),
+                (dict(effect=("Theremin",)), EffectError),
+                (dict(lyrics="nowhere.lrc"), Exception),
+            ]
+        ),
     )
     def test_what_can_t_be_had_leaves_nothing_open(self, config, tmp_path, changes, error):
         before = threading.enumerate()

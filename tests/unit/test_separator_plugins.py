@@ -179,6 +179,7 @@ def test_one_that_turns_bad_is_heard_as_the_delayed_original(name):
     np.testing.assert_array_equal(sound[:, -20_000:], delayed[:, -20_000:])
 
 
+@pytest.mark.slow
 def test_live_ends_in_order_when_one_fails(package, song, tmp_path):
     package("failing_later")
     beat = tmp_path / "beat.wav"
@@ -215,6 +216,7 @@ class TestCenterCut:
         assert load_separator(find_model("center-cut")).delay == 0
         assert command("models", "verify", "center-cut").code == 0
 
+    @pytest.mark.slow
     def test_live_and_separate_give_the_same_file(self, command, song, tmp_path):
         assert command("separate", song, "--model", "center-cut").code == 0
         live = tmp_path / "live.wav"

@@ -28,6 +28,7 @@ def pitches(sound):
     return f0[f0 > 0]
 
 
+@pytest.mark.slow
 def test_a_vowel_becomes_notes():
     spoken = say(120)
     sung = synthesize_singing(spoken, np.random.default_rng(1))
