@@ -76,6 +76,7 @@ def test_in_what_only_ffmpeg_reads(tmp_path):
     check(tmp_path / "song.m4a", 150_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
 def test_in_a_file_that_is_two(tmp_path, suffix):
     """A place in the first one would end with it."""

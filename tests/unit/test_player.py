@@ -84,6 +84,7 @@ def test_a_file_is_heard_at_once_and_to_its_end(config, song, tmp_path):
     np.testing.assert_allclose(read(tmp_path / "take.wav"), read(short), atol=PCM_24, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_change_of_models_is_none_of_places_in_a_file(config, endless, tmp_path):
     late = dict(name="far", frames_per_run=4, stride_frames=4, lookahead_frames=8)
     far = models.constant_mask(tmp_path / "far.onnx", **late)
@@ -218,6 +219,7 @@ class TestTrouble:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         return path
 
+    @pytest.mark.slow
     def test_who_waits_is_told(self, config, half):
         with LivePlayer(config, input=half) as player:
             assert player.wait(60.0)

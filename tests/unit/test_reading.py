@@ -181,6 +181,7 @@ class TestLengths:
         assert np.std(second) > 0.2
         assert notices == []
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("form", one_fast(PROMISING))
     def test_two_thirds_of_a_file_are_read_and_said(self, tmp_path, made, form):
         path = tmp_path / f"cut.{form}"
@@ -194,6 +195,7 @@ class TestLengths:
         said = float(re.search(r"ends after ([\d.]+) s", notice.text)[1])
         assert said == pytest.approx(sound.shape[-1] / rate, abs=2e-3)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("form", ["ogg", "opus"])
     def test_ogg_without_its_last_page_is_cut(self, tmp_path, made, form):
         path = tmp_path / f"cut.{form}"
@@ -395,6 +397,7 @@ class TestChannels:
         assert not back[1:].any()
         assert len(notices) == (count > 2)
 
+    @pytest.mark.slow
     def test_another_track_is_named(self, tmp_path, forms):
         one, two = (forms.tone("wav", hertz) for hertz in (400, 900))
         titles = [

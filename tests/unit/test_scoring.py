@@ -175,6 +175,7 @@ def live_score(judge, events):
     return LiveScore(judge, 1, sample_rate=FS, channels=2, block_size=512, events=events)
 
 
+@pytest.mark.slow
 def test_a_thread_of_its_own_judges_what_the_taps_hear():
     judge = judged(np.zeros(0, np.float32), np.zeros(0, np.float32))
     with live_score(judge, EventLog()) as score:

@@ -11,6 +11,7 @@ from tests.support.cases import one_fast
 from tools import contract_graphs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", one_fast([1, -1]))
 def test_two_files_are_one_model_in_whichever_order(command, tmp_path, order):
     paths, _ = pair(tmp_path)

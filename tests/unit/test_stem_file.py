@@ -77,6 +77,7 @@ def manifest(path):
     return json.loads(box(path.read_bytes(), b"moov", b"udta", b"stem"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bits", one_fast([16, 24]))
 def test_the_stems_sum_to_the_song_bit_by_bit(tmp_path, bits):
     path = tmp_path / "song.wav"

@@ -128,6 +128,7 @@ def test_a_song_comes_from_a_web_server(tmp_path):
             server.shutdown()
 
 
+@pytest.mark.slow
 def test_a_store_that_comes_back_is_waited_for(bucket, tmp_path, monkeypatch):
     monkeypatch.setattr(retries, "FIRST_WAIT_S", 0.2)
     uri = bucket.put("a.wav", b"content")

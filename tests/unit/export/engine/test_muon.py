@@ -73,6 +73,7 @@ def test_each_gate_of_a_recurrent_layer_is_a_matrix() -> None:
         check_alike(torch.linalg.svdvals(gate) / (STEP_RMS * max(gate.shape) ** 0.5))
 
 
+@pytest.mark.slow
 def test_the_rest_is_taught_as_by_adamw() -> None:
     torch.manual_seed(2)
     ours, theirs = Small(), Small()
@@ -104,6 +105,7 @@ def test_what_does_not_learn_is_left_alone() -> None:
     assert all(torch.equal(p, before[name]) for name, p in network.named_parameters())
 
 
+@pytest.mark.slow
 def test_another_optimisers_state_is_refused() -> None:
     network = Small()
     for p in network.parameters():

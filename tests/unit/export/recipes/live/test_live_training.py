@@ -157,6 +157,7 @@ def test_some_steps_are_seen_through_the_fast_window(mixer):
     assert 0.2 < np.mean(blind) < 0.5  # 0.35, within three standard deviations
 
 
+@pytest.mark.slow
 def test_recalibrated_norms_fit_the_averaged_weights(mixer):
     """What a batch norm divides by must be what it meets: unit variance after it."""
     task = LiveTask(RECIPE, mixer, mixer)
