@@ -5,7 +5,7 @@ PYTEST = .venv/bin/python -m pytest
 # On all cores, each with its own thread; more at a time, since half of the time they wait. A process
 # that crashes is a failure at once: xdist would wait for ever for what others had to do.
 ALONG = env OMP_NUM_THREADS=1 $(PYTEST) --max-worker-restart 0 -n $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 5 / 2)))
-# Each process collects all tests first: of the fast ones, which wait little, that is much of the work.
+# Each process collects all tests first, which is much of the work where the rest is fast.
 FEW = -n $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 # What Python compiles is kept, whatever the environment says: each process would compile all anew.
 unexport PYTHONDONTWRITEBYTECODE

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from streamsep.errors import StreamsepError
 from streamsep.remote import server as remote_server
@@ -151,9 +151,10 @@ class _Faults(logging.Handler):
         self._faults = faults
 
     def emit(self, record: logging.LogRecord) -> None:
-        error: Any = record.exc_info[1] if record.exc_info else None
-        stranger = isinstance(error, EOFError | OSError) or (
-            error is not None and type(error).__module__.partition(".")[0] == "websockets"
-        )
-        if not stranger:
+        error, trace = record.exc_info[1:] if record.exc_info else (None, None)
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        # What websockets raises, on purpose or not, it takes itself and hangs up.
+        where = Path(trace.tb_frame.f_code.co_filename).parts if trace is not None else ()
+        if not isinstance(error, EOFError | OSError) and "websockets" not in where:
             self._faults.append(f"{record.getMessage()}: {error!r}")

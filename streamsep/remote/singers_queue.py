@@ -12,15 +12,15 @@ from typing import Any
 
 from streamsep.audio.files.output_folder import make_folder
 from streamsep.audio.files.part_files import whole_file
-from streamsep.errors import ArgumentError, OutputError, StreamsepError
+from streamsep.errors import ArgumentError, OutputError, StreamsepError, first_line
 from streamsep.remote.protocol import clean_text
 
 MAX_ENTRIES = 200
 MAX_OF_ONE = 10  # that one guest may have waiting
 # What JSON raises that isn't what was kept: numbers without end and lists within lists too.
-UNREADABLE: tuple[type[Exception], ...] = (
-    *(OSError, ValueError, TypeError, KeyError, AttributeError),
-    *(OverflowError, RecursionError),
+UNREADABLE = (
+    *(OSError, ValueError, TypeError, KeyError),
+    *(AttributeError, OverflowError, RecursionError),
 )
 
 
@@ -198,7 +198,8 @@ class SingersQueue:
             aside = path.with_suffix(".broken")
             with suppress(OSError):
                 os.replace(path, aside)
-            self._say(f"the queue of {path} can't be read ({error}): begun anew, kept as {aside}")
+            why = first_line(error)
+            self._say(f"the queue of {path} can't be read ({why}): begun anew, kept as {aside}")
 
     def _save(self) -> None:
         if self._path is None:

@@ -110,7 +110,7 @@ def named_badly(path: Path) -> Path:
     return path
 
 
-def folded_for_ever(path: Path, size: int = 400, count: int = 4_000) -> Path:
+def folded_for_ever(path: Path, size: int = 400, count: int = 10_000) -> Path:
     """A graph of products of constants, which onnxruntime computes before the first run."""
     products = "\n".join(f"m{n + 1} = MatMul(m{n}, m{n})" for n in range(count))
     return _saved(

@@ -89,12 +89,14 @@ def test_ratios_are_those_of_the_same_rounds(record):
         assert min(row["round_factors"]) <= row["real_time_factor"] <= max(row["round_factors"])
 
 
+@pytest.mark.slow
 def test_what_is_not_installed_is_said_and_has_no_figures(record):
     missing = record["contenders"][2]
     assert missing["unavailable"] == "not installed: demucs"
     assert set(missing) == {"name", "unavailable"}
 
 
+@pytest.mark.slow
 def test_the_record_says_where_it_was_made_and_which_goals_hold(record):
     about = record["about"]
     assert about["versions"]["numpy"]
@@ -135,6 +137,7 @@ def test_document_and_chart_come_from_the_records(recorded, tmp_path):
     assert "On a GPU" not in text
 
 
+@pytest.mark.slow
 def test_figures_of_a_gpu_stand_beside_those_of_the_processor_and_in_a_table(recorded, tmp_path):
     record = json.loads(recorded.read_text())
     there = dict(record["contenders"][0], provider="CUDA", real_time_factor=0.0123, p99_ms=0.456)

@@ -24,7 +24,7 @@ ASKED_ANEW = "the sound server is asked anew ("
 FOREIGN = [ValueError("odd\nlines"), OSError(5, "Input/output error"), MemoryError(), KeyError("x")]
 
 
-@pytest.fixture(params=FOREIGN, ids=lambda error: type(error).__name__)
+@pytest.fixture(params=one_fast(FOREIGN), ids=lambda error: type(error).__name__)
 def foreign(request):
     return request.param
 

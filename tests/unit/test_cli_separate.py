@@ -64,6 +64,7 @@ def test_stems_are_as_long_as_the_song_and_sum_to_it(command, tmp_path, half_mod
     np.testing.assert_allclose(total, song, atol=2 * PCM_24, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", one_fast([8_000, 48_000, 96_000, 384_000]))
 def test_no_length_loses_a_sample_on_the_way_there_and_back(tmp_path, half_model, rate):
     separator = load_separator(half_model, device="cpu", offline=True)

@@ -97,6 +97,7 @@ def without_portaudio(tmp_path):
     return without_sound() | {"PYTHONPATH": str(tmp_path / "hide")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", one_fast([["live"], ["devices"]]))
 def test_no_portaudio_library(identity_model, without_portaudio, arguments):
     if arguments == ["live"]:

@@ -45,6 +45,7 @@ def test_all_of_them_are_tested():
     assert {path.stem for path in SCRIPTS.glob("*.py")} == tested | played | control
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "model"), one_fast([("separate_array", "auto"), ("separate_stream", "live")])
 )

@@ -64,6 +64,7 @@ def check_text(printed):
     assert "\x1b[31m" not in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", one_fast(LOCALES))
 @pytest.mark.parametrize("name", one_fast(NAMES.values()), ids=NAMES)
 def test_songs_of_such_names_are_done_with_their_neighbours(

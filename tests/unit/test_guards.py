@@ -151,6 +151,7 @@ def test_a_bad_sample_is_silence_in_the_mix_and_told(identity_model, bad, where)
     ]
 
 
+@pytest.mark.slow
 def test_song_and_voice_near_full_scale_are_turned_down_and_not_cut(identity_model, tmp_path):
     tone = 0.9 * np.sin(2 * np.pi * 330 * np.arange(2 * RATE) / RATE)
     for name in ("song.wav", "voice.wav"):

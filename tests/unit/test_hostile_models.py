@@ -34,6 +34,7 @@ def test_a_run_that_asks_for_more_than_there_is_of_memory_fails_by_itself(tmp_pa
     np.testing.assert_array_equal(other.estimate, 0.5)
 
 
+@pytest.mark.slow
 def test_a_run_without_end_is_stopped_and_the_next_one_too(tmp_path, monkeypatch):
     """By counts of a thread that is counted on while the program runs: no clock decides."""
     monkeypatch.setattr(run_limits, "TICK_S", 0.1)
@@ -43,15 +44,6 @@ def test_a_run_without_end_is_stopped_and_the_next_one_too(tmp_path, monkeypatch
     for _ in range(2):
         with pytest.raises(BackendError, match=r"the model test failed .* computes for more than"):
             backend.run()
-
-
-def test_what_is_computed_while_it_is_loaded_is_stopped_too(tmp_path, monkeypatch):
-    """Seconds of products on the fastest machine, as against two ticks of the counting thread."""
-    monkeypatch.setattr(run_limits, "TICK_S", 0.05)
-    monkeypatch.setattr(run_limits, "MOST_S", 0.05)
-    path = hostile_models.folded_for_ever(tmp_path / "folded.onnx")
-    with pytest.raises(ModelError, match=r"folded.onnx can't be loaded .* computes for more than"):
-        OnnxBackend(path, device="cpu")
 
 
 def test_a_model_is_busy_only_while_it_runs(tmp_path, monkeypatch):

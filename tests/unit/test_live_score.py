@@ -16,6 +16,7 @@ from streamsep.lyrics import parse_lyrics
 from streamsep.realtime.stats import SongPosition
 from streamsep.scoring import LineAt
 from testing.singing import sing
+from tests.support.cases import one_fast
 from tests.support.shows import STATS
 
 PATIENT = dict(block=2_048, slack=22_050)
@@ -34,7 +35,9 @@ def voice(tmp_path, **how):
     return tmp_path / "voice.wav"
 
 
-@pytest.mark.parametrize(("transpose", "least", "most"), [(0.0, 95.0, 100.0), (-1.0, 1.0, 60.0)])
+@pytest.mark.parametrize(
+    ("transpose", "least", "most"), one_fast([(0.0, 95.0, 100.0), (-1.0, 1.0, 60.0)])
+)
 def test_a_run_scores_who_sings_along(song, half_model, tmp_path, transpose, least, most):
     """The vocals come late out of the model; what was read ahead puts both in step."""
     settings = dict(output="null", model=half_model, voice_effects="off", score=True, **PATIENT)

@@ -128,6 +128,7 @@ class TestWaveforms:
         assert "times faster than it plays; live: runs in " in info
         assert command("models", "list").code == 0
 
+    @pytest.mark.slow
     def test_the_network_of_htdemucs_alone(self, command, tmp_path):
         path = contract_graphs.hybrid(
             tmp_path / "core.onnx", samples=343_980, gains=[(0.5, 0.5)] * 4

@@ -131,6 +131,7 @@ def test_a_playlist_is_a_file_as_input():
     assert (config.listening, config.inputs) == ("file", ("list.m3u", "song.wav"))
 
 
+@pytest.mark.slow
 def test_on_the_command_line_files_and_playlists_play_one_after_the_other(
     command, tmp_path, identity_model
 ):

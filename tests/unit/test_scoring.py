@@ -11,6 +11,7 @@ from streamsep.scoring.pitch_tracker import RATE, PitchTracker
 from streamsep.scoring.song_score import LineAt
 from testing.servers import wait_until
 from testing.singing import OTHER_TUNE, TUNE, sing
+from tests.support.cases import one_fast
 
 FS = 44_100
 
@@ -63,12 +64,14 @@ def test_who_sings_as_the_vocals_do_has_all_points_whoever_it_is():
     assert percent(song(), sing(seconds=9.0, seed=5, level=0.05)) >= 95.0
 
 
-@pytest.mark.parametrize("octaves", [-1, 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("octaves", one_fast([-1, 1]))
 def test_an_octave_away_is_as_good(octaves):
     assert percent(song(), sing(seconds=9.0, transpose=12 * octaves)) >= 95.0
 
 
-@pytest.mark.parametrize("semitones", [-1, 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("semitones", one_fast([-1, 1]))
 def test_a_semitone_off_is_heard(semitones):
     assert 5.0 < percent(song(), sing(seconds=9.0, seed=5, transpose=semitones)) <= 60.0
 
@@ -79,10 +82,12 @@ def test_silence_and_speech_noise_get_nothing():
     assert percent(song(), noise) < 5.0
 
 
+@pytest.mark.slow
 def test_another_song_gets_little():
     assert percent(song(), sing(OTHER_TUNE, 9.0)) <= 30.0
 
 
+@pytest.mark.slow
 def test_what_the_latencies_delay_is_put_right():
     late = round(0.21 * FS)
     voice = np.concatenate([np.zeros(late, np.float32), sing(seconds=9.0, seed=5)])[: len(song())]
@@ -95,6 +100,7 @@ def test_a_singer_a_little_behind_has_what_one_on_time_has():
     assert percent(song(), behind) >= 95.0
 
 
+@pytest.mark.slow
 def test_the_score_is_that_of_the_song_whatever_the_chunks():
     voice = sing(seconds=9.0, seed=5, transpose=0.6)
     whole, pieces = (judged(song(), voice, chunk=n).snapshot() for n in (len(song()), 441))
@@ -110,6 +116,7 @@ def test_where_the_vocals_are_silent_nothing_counts():
     assert late.sung_s == pytest.approx(whole.sung_s / 2, abs=0.6)
 
 
+@pytest.mark.slow
 def test_a_pause_ends_a_line():
     pauses = sing([*TUNE, (None, 1.0)], 12.0)
     first_only = pauses.copy()
@@ -139,6 +146,7 @@ def test_lines_of_lyrics_count_for_whose_they_are():
     assert all(singer.percent >= 95.0 for singer in score.singers)
 
 
+@pytest.mark.slow
 def test_the_trace_has_both_pitches_of_each_step():
     trace = judged(song(), sing(seconds=9.0, transpose=-12)).snapshot().trace
     steps = np.diff([point.seconds for point in trace])
@@ -167,6 +175,7 @@ def live_score(judge, events):
     return LiveScore(judge, 1, sample_rate=FS, channels=2, block_size=512, events=events)
 
 
+@pytest.mark.slow
 def test_a_thread_of_its_own_judges_what_the_taps_hear():
     judge = judged(np.zeros(0, np.float32), np.zeros(0, np.float32))
     with live_score(judge, EventLog()) as score:

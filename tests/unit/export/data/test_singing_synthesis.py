@@ -28,6 +28,7 @@ def pitches(sound):
     return f0[f0 > 0]
 
 
+@pytest.mark.slow
 def test_a_vowel_becomes_notes():
     spoken = say(120)
     sung = synthesize_singing(spoken, np.random.default_rng(1))
@@ -42,6 +43,7 @@ def test_a_vowel_becomes_notes():
     assert np.ptp(np.percentile(after, [10, 90])) > 0.1 * np.median(after)
 
 
+@pytest.mark.slow
 def test_the_same_draw_sings_the_same():
     first, second, other = (
         synthesize_singing(say(150), np.random.default_rng(s)) for s in (3, 3, 4)

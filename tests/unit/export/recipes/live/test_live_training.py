@@ -148,6 +148,7 @@ def test_the_loss_falls_and_a_resumed_run_is_the_same(tmp_path, mixer):
         torch.testing.assert_close(resumed["average"][name], value, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_some_steps_are_seen_through_the_fast_window(mixer):
     task = LiveTask(RECIPE, mixer, mixer)
     task._fast_window.zero_()
@@ -156,6 +157,7 @@ def test_some_steps_are_seen_through_the_fast_window(mixer):
     assert 0.2 < np.mean(blind) < 0.5  # 0.35, within three standard deviations
 
 
+@pytest.mark.slow
 def test_recalibrated_norms_fit_the_averaged_weights(mixer):
     """What a batch norm divides by must be what it meets: unit variance after it."""
     task = LiveTask(RECIPE, mixer, mixer)

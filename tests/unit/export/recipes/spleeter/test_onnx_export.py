@@ -27,6 +27,7 @@ from tests.support.cases import one_fast
 from tests.unit.export.recipes.spleeter.conftest import NARROW, random_arrays
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", one_fast(["fp32", "fp16"]))
 def test_a_file_is_proven_and_sealed(tmp_path, narrow, precision):
     path = tmp_path / "studio.onnx"

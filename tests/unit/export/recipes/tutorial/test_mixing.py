@@ -93,6 +93,7 @@ def test_the_target_is_the_voice_and_nothing_but(folder: Path) -> None:
         assert not rest.any() or share_above_600_hz(rest) < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("target", "hz"), [("accompaniment", 200), ("other", 300)])
 def test_other_targets_are_drawn_too(folder: Path, target: str, hz: int) -> None:
     mixer = RandomMixer(folder, TRACKS, (target,), 0)
