@@ -133,6 +133,8 @@ class AudioWriter:
                 subtype=subtype,
                 format="RF64" if self._has_sizes else kind,
             )
+            if self._behind is not None:
+                self._behind.save()  # the header: whoever looks finds a sound file from now on
         except (sf.LibsndfileError, OSError) as error:
             raise _not_writable(path, error) from error
         if self._has_sizes:
