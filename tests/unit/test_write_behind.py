@@ -7,6 +7,7 @@ import pytest
 import soundfile as sf
 
 from streamsep.audio.files.recorder import Recorder
+from streamsep.audio.files.sound_writer import AudioWriter
 from streamsep.audio.files.write_behind import WriteBehindFile
 from testing.servers import wait_until
 from testing.signals import music
@@ -120,3 +121,8 @@ def test_what_waits_is_saved_in_few_calls_however_it_came(tmp_path, disks):
     assert disk.calls <= 4
     file.close()
     assert (tmp_path / "file").read_bytes() == b"Head" + b"x" * 200_000
+
+
+def test_a_recording_is_a_sound_file_from_its_first_moment(tmp_path):
+    with AudioWriter(tmp_path / "take.wav", 44_100, 2, behind=True):
+        assert sf.info(tmp_path / "take.wav").frames == 0
