@@ -63,6 +63,12 @@ class Directions(Resumable):
         np.copyto(other.cross, self.cross)
 
 
+def scale(spectra: Complex64, factor: Float32, out: Complex64) -> None:
+    """Multiply by as many real numbers. (What is broadcast, numpy copies to buffers first.)"""
+    np.multiply(spectra.real, factor, out=out.real)
+    np.multiply(spectra.imag, factor, out=out.imag)
+
+
 def planes(spectra: Complex64) -> Float32:
     """Return a view with real and imaginary part as the last axis."""
     view: Float32 = spectra.view(np.float32).reshape(*spectra.shape, 2)
@@ -103,7 +109,7 @@ class SpatialCovariance(Resumable):
             else:
                 np.copyto(share, mask)
             np.multiply(share, share, out=share)
-            np.multiply(planes(spectrum), share[..., np.newaxis], out=planes(sure))
+            scale(spectrum, share, out=sure)
             np.multiply(planes(sure), planes(sure), out=self._squares)
             np.add(self._squares[..., 0], self._squares[..., 1], out=share)
             np.add(self._power[source], share, out=self._power[source])
@@ -128,9 +134,11 @@ class SpatialCovariance(Resumable):
         np.multiply(mean, np.float32(0.5), out=mean)
         np.add(mean, SILENCE, out=mean)
         np.add(power, SILENCE, out=power)
-        np.divide(power, mean[:, np.newaxis], out=power)
+        for channel in range(CHANNELS):
+            np.divide(power[:, channel], mean, out=power[:, channel])
         np.add(power, DIFFUSE, out=power)
-        np.divide(planes(cross), mean[..., np.newaxis], out=planes(cross))
+        np.divide(cross.real, mean, out=cross.real)
+        np.divide(cross.imag, mean, out=cross.imag)
 
     def reset(self) -> None:
         """Start anew."""
@@ -174,8 +182,9 @@ class MultichannelWienerFilter:
         np.maximum(rest, SILENCE, out=rest)
         # v R + v' R', whose inverse is ((d, -b), (-b*, a)) over its determinant.
         power, cross = self.directions.power, self.directions.cross
-        np.multiply(power, both[0][:, np.newaxis], out=powers)
-        np.multiply(planes(cross), both[0][..., np.newaxis], out=planes(self._cross))
+        for channel in range(CHANNELS):
+            np.multiply(power[:, channel], both[0], out=powers[:, channel])
+        scale(cross, both[0], out=self._cross)
         left, right = np.add(powers[0], powers[1], out=both[1])
         b = np.add(self._cross[0], self._cross[1], out=self._cross[0])
         determinant, square = self._levels
@@ -188,21 +197,23 @@ class MultichannelWienerFilter:
         np.multiply(spectrum[1], b, out=term[0])
         np.conjugate(b, out=b)
         np.multiply(spectrum[0], b, out=term[1])
-        np.multiply(planes(spectrum), both[1][::-1, :, np.newaxis], out=planes(z))
+        scale(spectrum[0], right, out=z[0])
+        scale(spectrum[1], left, out=z[1])
         np.subtract(z, term, out=z)
-        np.multiply(planes(z), stem[:, np.newaxis], out=planes(z))
+        for row in z:
+            scale(row, stem, out=row)
         # R of that.
         np.multiply(z[1], cross[0], out=term[0])
         np.conjugate(cross[0], out=b)
         np.multiply(z[0], b, out=term[1])
-        np.multiply(planes(z), power[0][..., np.newaxis], out=planes(out))
+        scale(z, power[0], out=out)
         np.add(out, term, out=out)
         np.abs(spectrum, out=self._levels)
         np.abs(out, out=powers[0])
         np.maximum(powers[0], self._levels, out=powers[0])
         np.maximum(powers[0], SILENCE, out=powers[0])
         np.divide(self._levels, powers[0], out=self._levels)
-        np.multiply(planes(out), self._levels[..., np.newaxis], out=planes(out))
+        scale(out, self._levels, out=out)
 
 
 class SelfSteeredFilter(Resumable):

@@ -146,8 +146,7 @@ class SpectralEngine(ModelEngine):
         if self.spec.output == "complex":
             self._place(spectra[:, np.newaxis])
             return
-        if self._wiener is not None:
-            self._wiener.apply(spectra, self._estimated[:, 0], self._stem_spectra[:, 0])
+        if self._tell_apart(spectra):
             return
         # Factors are brought into the product's own form: numpy would do it in new buffers.
         factor = self._estimated
@@ -167,6 +166,13 @@ class SpectralEngine(ModelEngine):
         np.copyto(self._stem_spectra, factor)
         for stem_spectra in self._spectra_of_stems:
             np.multiply(stem_spectra, spectra, out=stem_spectra)
+
+    def _tell_apart(self, spectra: NDArray[np.complex64]) -> bool:
+        """Make the stem's spectra by where sounds come from, or say that it isn't known."""
+        if self._wiener is None:
+            return False
+        self._wiener.apply(spectra, self._estimated[:, 0], self._stem_spectra[:, 0])
+        return True
 
     def _place(self, mixture: NDArray[np.complex64]) -> None:
         """Take the estimated spectra (T, S, 2C, F) as they are, but silence for silence."""
