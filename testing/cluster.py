@@ -13,7 +13,6 @@ from urllib.request import urlopen
 
 import fsspec
 import soundfile as sf
-from moto.server import ThreadedMotoServer
 
 from testing.signals import music
 
@@ -52,6 +51,8 @@ class Store:
 
     def start(self):
         """Start the server, or start it again with what it held."""
+        from moto.server import ThreadedMotoServer  # half a second, and few tests need it
+
         self.server = ThreadedMotoServer(ip_address=STORE_HOST, port=self.port, verbose=False)
         self.server.start()
         self.port = self.server.get_host_and_port()[1]

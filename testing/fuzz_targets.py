@@ -10,10 +10,15 @@ import math
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from streamsep.lyrics import Lyrics
 
 Reader = Callable[[Path], object]
 
@@ -56,7 +61,10 @@ def run_model(path: Path) -> None:
 def read_lyrics(path: Path) -> None:
     from streamsep.lyrics import load_lyrics
 
-    lyrics = load_lyrics(path)
+    _check_lyrics(load_lyrics(path))
+
+
+def _check_lyrics(lyrics: Lyrics) -> None:
     assert all(math.isfinite(line.start_s) for line in lyrics.lines)
     assert all(first.start_s <= then.start_s for first, then in pairwise(lyrics.lines))
     for position_s in (-1.0, 0.0, lyrics.lines[0].start_s, 1e9):
@@ -146,6 +154,138 @@ def copy_video(path: Path) -> None:
         writer.write(np.zeros((1, 4_096), np.float32))
 
 
+def read_playlist(path: Path) -> None:
+    """As M3U and as PLS; nothing but ordinary files is taken, and no playlist."""
+    from streamsep.audio.files import playlist
+    from streamsep.errors import AudioFileError
+
+    for name in ("a.wav", "b ü.flac", "inner.m3u"):
+        path.with_name(name).touch()
+    for suffix in playlist.SUFFIXES:
+        copy = path.with_suffix(suffix)
+        shutil.copyfile(path, copy)
+        try:
+            files = playlist.read_playlist(copy, _one_line)
+        except AudioFileError as error:
+            _one_line(str(error))
+            continue
+        assert files
+        assert all(file.is_file() and not playlist.is_playlist(file) for file in files)
+
+
+def _one_line(line: str) -> None:
+    assert line.isprintable(), repr(line)
+
+
+def read_mdx_table(path: Path) -> None:
+    """The parameters of a model whose table somebody gave, up to the spec made of them."""
+    from streamsep.models.contracts.mdx import mdx_spec, read_parameters
+
+    model = path.with_name("model.onnx")
+    model.write_bytes(b"a model")  # whose MD5 is in the corpus
+    known = read_parameters(path, model)
+    shape: list[object] = ["batch", 4, known.dim_f, known.dim_t]
+    spec = mdx_spec("mdx", shape, known, output=shape, origin="", licence="")
+    assert min(spec.features_shape[1:]) > 0
+
+
+def read_manifest(path: Path) -> None:
+    _manifest(path, ".csv")
+
+
+def read_parquet_manifest(path: Path) -> None:
+    _manifest(path, ".parquet")
+
+
+def _manifest(path: Path, suffix: str) -> None:
+    """What was read is written, and is the same when it is read again."""
+    from streamsep.cluster.manifest import Manifest
+
+    copy = path.with_suffix(suffix)
+    shutil.copyfile(path, copy)
+    manifest = Manifest(str(copy))
+    for row in manifest.rows.values():
+        row.is_of(row.made_from)
+        assert math.isfinite(row.seconds + row.sound_s + row.time_s)
+    manifest.save()
+    assert Manifest(str(copy)).rows == manifest.rows
+
+
+def read_queue(path: Path) -> None:
+    """The queue that a party keeps: what is read of it can be sung, and is told as JSON."""
+    from streamsep.remote.protocol import encode
+    from streamsep.remote.singers_queue import Entry, SingersQueue
+
+    kept = path.with_name("queue.json")
+    shutil.copyfile(path, kept)
+    queue = SingersQueue(kept, _one_line)
+    added = queue.add(Entry(0, 1, "title", "artist", "Ann", "ann"), limited=False)
+    queue.move(added.id, 0)
+    ids = [entry.id for entry in queue.waiting]
+    assert len(ids) == len(set(ids))
+    while (entry := queue.take()) is not None:
+        assert encode(asdict(entry)).encode()
+    assert not SingersQueue(kept).waiting
+
+
+def read_tokens(path: Path) -> None:
+    from streamsep.remote.access import load_tokens
+
+    tokens = load_tokens(path)
+    assert tokens.role(tokens.host) == "host"
+    assert tokens.role("x") is None
+
+
+def read_song_tags(path: Path) -> None:
+    """Title, artist and lyrics of a sound file's tags."""
+    from streamsep.audio.files.song_tags import read_song_tags as song_tags
+    from streamsep.lyrics.embedded_lyrics import embedded_lyrics
+
+    tags = song_tags(path)
+    assert tags.title
+    assert tags.seconds is None or math.isfinite(tags.seconds)
+    if (found := embedded_lyrics(path, say=_one_line)) is not None:
+        _check_lyrics(found[0])
+
+
+def read_arrays(path: Path) -> None:
+    """Weights in a pickle."""
+    from streamsep.models.plain_arrays import read_plain_arrays
+
+    with path.open("rb") as file:
+        for array in read_plain_arrays(file).values():
+            assert array.dtype == np.float32
+
+
+def read_external_data(path: Path) -> None:
+    """A model whose weights are in a file beside it."""
+    from streamsep.models.external_data import as_one_file
+    from streamsep.onnx_file import read_metadata
+
+    path.with_name("weights.bin").write_bytes(bytes(64))
+    with as_one_file(path) as whole:
+        read_metadata(whole)
+
+
+def read_midi(path: Path) -> None:
+    """A tune to train with."""
+    from export.data import midi, midi_songs
+
+    midi_songs.find_tunes(midi.read_midi(path))
+
+
+def send_messages(path: Path) -> None:
+    from testing import fuzz_remote
+
+    fuzz_remote.send_messages(path)
+
+
+def connect(path: Path) -> None:
+    from testing import fuzz_remote
+
+    fuzz_remote.connect(path)
+
+
 # A line each, and a folder of this name in tests/fuzz/corpus with what to begin with.
 TARGETS: dict[str, Reader] = {
     "model-file": read_model_file,
@@ -159,6 +299,18 @@ TARGETS: dict[str, Reader] = {
     "sound": read_sound,
     "tags": copy_tags,
     "video": copy_video,
+    "playlist": read_playlist,
+    "mdx-table": read_mdx_table,
+    "manifest": read_manifest,
+    "parquet": read_parquet_manifest,
+    "queue": read_queue,
+    "tokens": read_tokens,
+    "song-tags": read_song_tags,
+    "arrays": read_arrays,
+    "weights": read_external_data,
+    "midi": read_midi,
+    "control": send_messages,
+    "connection": connect,
 }
 
 

@@ -387,8 +387,8 @@ def pipewire_server() -> contextlib.AbstractContextManager[PipeWireServer]:
 class JackServer:
     """JACK with the dummy driver; `jack_server` starts and stops one."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, process: subprocess.Popen) -> None:
+        self._name, self.process = name, process
 
     def env(self) -> dict[str, str]:
         """Environment of a client."""
@@ -412,6 +412,6 @@ def jack_server(period: int, *, rate: int = 44_100) -> Iterator[JackServer]:
         try:
             wait = ["jack_wait", "-s", name, "-w", "-t", str(int(PATIENCE_S))]
             subprocess.run(wait, check=True, capture_output=True)
-            yield JackServer(name)
+            yield JackServer(name, process)
         finally:
             process.terminate()

@@ -1,22 +1,24 @@
 """What happens to live sound when something around it fails: faults on purpose, and the outcome.
 
-    python tools/chaos.py --fault server-restart --server pulse --seconds 20
-    python tools/chaos.py --seconds 1800 --write docs/reliability.md   # all: hours
+    python tools/chaos.py --fault server-restart --server pulse --minutes 1
+    python tools/chaos.py --minutes 30 --write docs/reliability.md   # all, on all servers at once
 
-A private sound server, a player, `streamsep live` with a recording. Within the given time the
-fault comes again and again, at random moments by the seed. After each: how long until sound is at
-the output again, whether the latency reported is the one measured; at the end whether the
-recording is as long as the run, and whether anything is left behind in the server. Exit code 1 if
-not. `--write` puts the table between the two marks of a page.
+A private sound server, a player, a singer and `streamsep live` with a microphone and a recording,
+its input in turns a loopback and a file. One fault after another is done to it at random moments,
+in an order by the seed; after all of them the program is ended and another one started, as it is
+when it plays no more. Song and voice are tones, the song's let through by the model, so that each
+is known at the output and in the recording. Looked at after each fault: how long until both are at
+the output again, and whether the latency reported is the one measured; after each round: whether
+the recording is as long as the run and has no silence that isn't named, and whether anything is
+left behind in the server. Exit code 1 if not. `--write` puts the table between the two marks of a
+page.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
-import resource
 import shutil
 import signal
 import subprocess
@@ -24,9 +26,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -34,359 +35,233 @@ import soundfile as sf
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from faults.causes import FAULTS, Run
+from faults.outcome import Outcome, Try, left_out_s, look_into, table
+from faults.shim import Shim
+from faults.sound import RATE, SONG_HZ, VOICE_HZ, back_after_s, write_song
+from faults.stage import STAGES, Stage
+
 import streamsep
 from streamsep.errors import OutputError
-from testing.servers import SoundServer, Take, pipewire_server, pulse_server, wait_until
-from testing.signals import music
+from streamsep.models import find_model
+from testing.servers import wait_until
 
-RATE = 44_100
-SONG_S = 60.0
-BACK_S = 2.0  # from the end of a cause until there is sound
-LISTENED_S = 6.0
-AUDIBLE = 1e-3
-PAUSE_S = 4.0  # from a fault to the next, at least
-SAME_MS = 15.0  # between latency reported and measured, where servers tell times of their own
+SONG_S = 600.0  # longer than any round
+LISTENED_S = 10.0
+START_S = 120.0  # far beyond what it takes
+FIRST_S, PAUSE_S = 5.0, 4.0  # before the first fault, and from one to the next, at least
 WHOLE_S = 1.5  # by how much a recording may differ from the run: buffers at both ends
-COLUMNS = (
-    *("fault", "server", "times", "sound back after"),
-    *("latency reported / measured", "recording", "outcome"),
-)
+ROUND = "(each run)"
+ENDED = (0, 129, 130)  # by us, as by Ctrl-C or a closed terminal
 BEGIN, END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
 
 
-@dataclass
-class Run:
-    """One live run around a server."""
+class Outcomes:
+    """What is known so far, of all servers: threads add to it."""
 
-    server: SoundServer
-    process: subprocess.Popen[str]
-    folder: Path
-    model: Path
-    stack: ExitStack
-    records: list[dict] = field(default_factory=list)
-    started: float = 0.0  # by `time.monotonic`, when its clock was at zero
+    def __init__(self, asked: argparse.Namespace) -> None:
+        self.asked = asked
+        self._of: dict[tuple[str, str], Outcome] = {}
+        self._lock = threading.Lock()
 
-    def play(self) -> None:
-        """Have the song played, for the first time or anew."""
-        self.stack.enter_context(_looped(self.server, self.folder / "song.wav"))
+    def add(self, fault: str, server: str, one: Try) -> None:
+        """Add one try, and print it when it went wrong."""
+        with self._lock:
+            self._of.setdefault((fault, server), Outcome(fault, server)).tries.append(one)
+        for line in one.wrong:
+            print(f"{time.strftime('%X')} {server} {fault} at {one.at_s:.1f} s: {line}", flush=True)
 
+    def all(self) -> list[Outcome]:
+        """Return them fault by fault."""
+        names = [*FAULTS, ROUND]
+        with self._lock:
+            return sorted(self._of.values(), key=lambda outcome: names.index(outcome.fault))
 
-@dataclass(frozen=True)
-class Fault:
-    """A fault; ``ends`` says that the program is to end by it, with all that it has recorded."""
-
-    inject: Callable[[Run], None]
-    what: str
-    ends: bool = False
-
-
-@dataclass
-class Outcome:
-    """What became of one fault on one server."""
-
-    fault: str
-    server: str
-    times: int = 0
-    back_s: float = 0.0  # the longest
-    latency_ms: tuple[float, float | None] = (0.0, None)  # reported, measured
-    recorded_s: float = 0.0
-    ran_s: float = 0.0
-    wrong: list[str] = field(default_factory=list)
-
-    def row(self) -> str:
-        """Return it as a row of the page's table."""
-        reported, measured = self.latency_ms
-        cells = (
-            self.fault,
-            self.server,
-            str(self.times),
-            f"{self.back_s:.1f} s",
-            "–" if measured is None else f"{reported:.0f} / {measured:.0f} ms",
-            f"{self.recorded_s:.1f} of {self.ran_s:.1f} s",
-            "; ".join(self.wrong) or "as promised",
-        )
-        return f"| {' | '.join(cells)} |"
+    def write(self, page: Path) -> None:
+        """Put the table between the marks of a page."""
+        command = f"python tools/chaos.py --minutes {self.asked.minutes:g} --seed {self.asked.seed}"
+        rows = [
+            f"`{command} --model {self.asked.model}`, streamsep {streamsep.__version__}:",
+            "",
+            *table(self.all()),
+            "",
+            *[f"- `{name}`: {fault.what}." for name, fault in FAULTS.items()],
+        ]
+        head, rest = page.read_text().split(BEGIN)
+        page.write_text("\n".join([f"{head}{BEGIN}", *rows, f"{END}{rest.split(END)[1]}"]))
 
 
-def _restart_server(run: Run) -> None:
-    run.server.kill()
-    time.sleep(2.0)
-    run.server.start()
-    run.play()
-
-
-def _remove_sink(run: Run, rate: int = RATE) -> None:
-    listed = run.server.pactl("list", "short", "modules").stdout.splitlines()
-    (module,) = (row.split("\t")[0] for row in listed if "sink_name=B " in f"{row} ")
-    run.server.pactl("unload-module", module)
-    time.sleep(2.0)
-    run.server.pactl("load-module", "module-null-sink", "sink_name=B", f"rate={rate}")
-    wait_until(lambda: "B" in run.server.sink_names(), "the sink")
-
-
-def _change_default(run: Run) -> None:
-    run.server.pactl("set-default-sink", "A")
-    time.sleep(1.0)
-    run.server.pactl("set-default-sink", "B")
-
-
-def _stop_for(seconds: float) -> Callable[[Run], None]:
-    def stop(run: Run) -> None:
-        run.process.send_signal(signal.SIGSTOP)
-        time.sleep(seconds)
-        run.process.send_signal(signal.SIGCONT)
-
-    return stop
-
-
-def _starve(run: Run) -> None:
-    """Let it run for 5 ms of every 100, for five seconds."""
-    for _ in range(50):
-        run.process.send_signal(signal.SIGSTOP)
-        time.sleep(0.095)
-        run.process.send_signal(signal.SIGCONT)
-        time.sleep(0.005)
-
-
-def _limited(kind: int, size: Callable[[Run], int]) -> Callable[[Run], None]:
-    def limit(run: Run) -> None:
-        before = resource.prlimit(run.process.pid, kind)
-        resource.prlimit(run.process.pid, kind, (size(run), before[1]))
-        time.sleep(3.0)
-        resource.prlimit(run.process.pid, kind, before)
-
-    return limit
-
-
-def _address_space(run: Run) -> int:
-    pages = int(Path(f"/proc/{run.process.pid}/statm").read_text().split()[0])
-    return pages * resource.getpagesize()
-
-
-def _recorded_bytes(run: Run) -> int:
-    return (run.folder / "take.wav").stat().st_size
-
-
-def _replace_model(run: Run) -> None:
-    new = run.folder / "other"
-    new.write_bytes(b"no model")
-    os.replace(new, run.model)
-
-
-def _truncate_model(run: Run) -> None:
-    os.truncate(run.model, 100)
-
-
-def _hang_up(run: Run) -> None:
-    run.process.send_signal(signal.SIGHUP)
-
-
-FAULTS = {
-    "server-restart": Fault(_restart_server, "the sound server killed, and back after 2 s"),
-    "sink-removed": Fault(_remove_sink, "the output's sink gone for 2 s"),
-    "rate-changed": Fault(lambda run: _remove_sink(run, 48_000), "the sink back at another rate"),
-    "default-changed": Fault(_change_default, "another default sink for a second"),
-    "late-callback": Fault(_stop_for(0.3), "all of the program late by 300 ms"),
-    "stopped": Fault(_stop_for(5.0), "the program stopped for 5 s, as by a machine that sleeps"),
-    "starved": Fault(_starve, "5 % of the time for 5 s"),
-    "memory-full": Fault(
-        _limited(resource.RLIMIT_AS, _address_space), "not a byte more of memory for 3 s"
-    ),
-    "disk-full": Fault(_limited(resource.RLIMIT_FSIZE, _recorded_bytes), "no room for 3 s"),
-    "model-replaced": Fault(_replace_model, "the model's file another one, which is no model"),
-    "model-truncated": Fault(_truncate_model, "the model's file cut short where it lies"),
-    "terminal-gone": Fault(_hang_up, "the terminal closed", ends=True),
-}
-# The recording ends where there is no room for it; the music goes on, and the exit code says so.
-SHORT_RECORDING = ("disk-full",)
-SAID = {(OutputError.exit_code, name) for name in SHORT_RECORDING}
-SERVERS = {"pulse": lambda: pulse_server(at_once=True), "pipewire": pipewire_server}
-
-
-class _looped:  # noqa: N801  # a context, named as the functions beside it
-    """The song on A, again and again, by another program."""
-
-    def __init__(self, server: SoundServer, song: Path) -> None:
-        self._server, self._song = server, song
-        self._ended = threading.Event()
-
-    def __enter__(self) -> None:
-        self._thread = threading.Thread(target=self._play, daemon=True)
-        self._thread.start()
-        wait_until(lambda: self._server.streams("sink-inputs", "A"), "the player's stream")
-
-    def _play(self) -> None:
-        while not self._ended.is_set():
-            command = ["paplay", "--client-name=chaos", str(self._song)]
-            with subprocess.Popen(command, env=self._server.env(sink="A")) as player:
-                while player.poll() is None and not self._ended.wait(0.1):
-                    pass
-                player.kill()
-            if player.returncode:
-                return  # the server has gone, and whoever brings it back plays anew
-
-    def __exit__(self, *exception: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-
-def _live(server: SoundServer, folder: Path, model: Path) -> subprocess.Popen[str]:
-    devices = ["--input", "pulse", "--output", "pulse"]
-    files = ["--record", str(folder / "take.wav"), "--model", str(model)]
-    return subprocess.Popen(
-        [sys.executable, "-m", "streamsep", "live", *devices, *files, "--json"],
-        env=server.env(),
+def _start(stage: Stage, kind: str, song: Path, model: str) -> Run:
+    """Start the program in a folder of the stage's, and wait until it runs."""
+    folder = Path(tempfile.mkdtemp(dir=stage.folder))
+    shim, original = Shim(folder), find_model(model)
+    assert isinstance(original, Path), f"{model} is no model's file"
+    # With those beside it: some models run another one's graph.
+    copies = [Path(shutil.copy(path, folder)) for path in original.parent.glob("*.onnx")]
+    files = ["--record", str(folder / "take.wav"), "--model", str(folder / original.name)]
+    sound = ["--guide", "100", "--voice-effects", "off", "--json"]
+    devices = stage.options(kind, song)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamsep", "live", *devices, *files, *sound],
+        env=stage.env() | shim.env,
         text=True,
         stdout=subprocess.PIPE,
         stderr=(folder / "errors").open("w"),
     )
+    run = Run(stage, process, shim, copies, folder / "take.wav")
+    threading.Thread(target=_follow, args=(run,), daemon=True).start()
+    try:
+        what = "the first status"
+        wait_until(lambda: run.status or process.poll() is not None, what, START_S)
+        if run.status is None:
+            raise AssertionError((folder / "errors").read_text().strip())
+    except AssertionError:
+        process.kill()
+        process.wait()
+        raise
+    return run
 
 
-def _follow(run: Run) -> threading.Thread:
+def _follow(run: Run) -> None:
     assert run.process.stdout is not None
-    lines = run.process.stdout
-
-    def read() -> None:
-        for line in lines:
-            with suppress(ValueError):
-                run.records.append(json.loads(line))
-
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    return thread
+    for line in run.process.stdout:
+        with suppress(ValueError):
+            run.add(json.loads(line))
 
 
-def _silent_s(take: Take) -> float | None:
-    """Wait for sound in a recording; return how much silence came before, None for no sound."""
-    deadline = time.monotonic() + 5 * LISTENED_S
-    while time.monotonic() < deadline:
-        sound = np.abs(take.sound()[0]) > AUDIBLE
-        if sound.any():
-            return float(np.argmax(sound)) / RATE
-        if len(sound) > LISTENED_S * RATE:
-            return None
-        time.sleep(0.1)
-    return None
+def _listen(stage: Stage) -> tuple[float | None, float | None]:
+    """Return after how long song and voice are back, at most; None for what isn't."""
+    began = time.monotonic()
+    with stage.listening() as sound:
+        missed_s = time.monotonic() - began
+        while True:
+            heard = sound()
+            back = [back_after_s(heard, hz, stage.rate) for hz in (SONG_HZ, VOICE_HZ)]
+            if None not in back or len(heard) > LISTENED_S * stage.rate:
+                song, voice = (None if s is None else missed_s + s for s in back)
+                return song, voice
+            time.sleep(0.1)
 
 
-def try_fault(name: str, server_kind: str, seconds: float, seed: int) -> Outcome:
-    """Have a fault again and again for so long, and look at what comes after each."""
-    fault, chance = FAULTS[name], random.Random(f"{name} {server_kind} {seed}")
-    outcome = Outcome(name, server_kind)
-    with ExitStack() as outer, tempfile.TemporaryDirectory(prefix="chaos-") as place:
-        server = outer.enter_context(SERVERS[server_kind]())
-        stack = outer.enter_context(ExitStack())
-        folder = Path(place)
-        sf.write(folder / "song.wav", music(SONG_S).T, RATE)
-        model = Path(shutil.copy(Path(streamsep.__file__).parent / "models" / "light.onnx", folder))
-        process = _live(server, folder, model)
-        run = Run(server, process, folder, model, stack)
-        stack.callback(process.kill)
-        reader = _follow(run)
-        run.play()
-        wait_until(lambda: _status(run) or process.poll() is not None, "the first status")
-        run.started = time.monotonic() - (_status(run) or {}).get("time_s", 0.0)
-        _until(run, outcome, fault, time.monotonic() + seconds, chance)
-        _end(run, outcome, fault, reader)
-    return outcome
-
-
-def _status(run: Run) -> dict | None:
-    """Return the latest line of the run's status."""
-    return next((r for r in reversed(run.records) if "latency_ms" in r), None)
-
-
-def _until(run: Run, outcome: Outcome, fault: Fault, end: float, chance: random.Random) -> None:
-    while run.process.poll() is None and time.monotonic() < end:
-        time.sleep(chance.uniform(1.0, PAUSE_S))
-        fault.inject(run)
-        outcome.times += 1
-        if fault.ends:
-            return
-        with run.server.recording("B.monitor") as take:
-            back_s = _silent_s(take)
-        if back_s is None:
-            outcome.wrong.append(f"no sound after {LISTENED_S:g} s")
-            return
-        outcome.back_s = max(outcome.back_s, back_s)
+def _try(run: Run, name: str) -> Try:
+    """Do a fault to the program, and look at what comes after."""
+    one = Try(run.now_s)
+    FAULTS[name].inject(run)
+    if not FAULTS[name].ends:
+        one.song_s, one.voice_s = _listen(run.stage)
         time.sleep(PAUSE_S)  # so that it is measured anew
-    status = _status(run)
-    if status is not None:
-        outcome.latency_ms = status["latency_ms"], status["measured_latency_ms"]
+        if (status := run.status) is not None:
+            one.latency_ms = status["latency_ms"], status["measured_latency_ms"]
+        if run.process.poll() is not None:
+            one.wrong.append(f"it ended with {run.process.returncode}")
+    return one
 
 
-def _end(run: Run, outcome: Outcome, fault: Fault, reader: threading.Thread) -> None:
-    if run.process.poll() is not None and not fault.ends:
-        outcome.wrong.append(f"it ended with {run.process.returncode}")
-    elif not fault.ends:
+def _end(run: Run, tried: list[tuple[str, Try]]) -> Try:
+    """End the program; return what is to be said of the whole round."""
+    ended = Try(time.monotonic() - run.begun)
+    if run.process.poll() is None and not (tried and FAULTS[tried[-1][0]].ends):
         run.process.send_signal(signal.SIGINT)
-    # By our clock: its display may have failed, which it says and survives.
-    outcome.ran_s = time.monotonic() - run.started
-    code = run.process.wait(60.0)
-    reader.join()
-    if code not in (0, 129, 130) and (code, outcome.fault) not in SAID:
-        errors = (run.folder / "errors").read_text().strip().splitlines()[-1:]
-        outcome.wrong.append(f"exit code {code}: {' '.join(errors)}")
+    try:
+        code = run.process.wait(60.0)
+    except subprocess.TimeoutExpired:
+        run.process.kill()
+        ended.wrong.append("it didn't end")
+        return ended
+    full = any(name == "disk-full" for name, _ in tried)
+    if code not in ENDED and not (full and code == OutputError.exit_code):
+        errors = run.recording.with_name("errors").read_text().strip().splitlines()[-1:]
+        ended.wrong.append(f"exit code {code}: {' '.join(errors)}")
+    ended.wrong += [f"left behind: {row}" for row in run.stage.left_behind(run.process.pid)]
+    recorded = np.zeros(0, np.float32)
     with suppress(sf.LibsndfileError):
-        outcome.recorded_s = sf.info(run.folder / "take.wav").duration
-    short = outcome.ran_s - outcome.recorded_s
-    if outcome.fault not in SHORT_RECORDING and abs(short) > WHOLE_S:
-        outcome.wrong.append(f"the recording differs from the run by {short:.1f} s")
-    if outcome.back_s > BACK_S:
-        outcome.wrong.append(f"sound was back after {outcome.back_s:.1f} s")
-    reported, measured = outcome.latency_ms
-    if measured is not None and abs(reported - measured) > SAME_MS:
-        outcome.wrong.append(f"latency {reported:.0f} ms reported, {measured:.0f} measured")
-    left = [
-        row
-        for kind in ("modules", "sink-inputs", "source-outputs")
-        for row in run.server.pactl("list", "short", kind).stdout.splitlines()
-        if "streamsep" in row or str(run.process.pid) in row.split()
-    ]
-    outcome.wrong += [f"left behind: {row}" for row in left]
+        recorded = sf.read(run.recording, dtype="float32", always_2d=True)[0][:, 0]
+    short_s = ended.at_s - len(recorded) / RATE - left_out_s(run.events)
+    if abs(short_s) > WHOLE_S:
+        ended.wrong.append(f"the recording's length off by more than {WHOLE_S:g} s")
+    look_into(recorded, run.events, [one for _, one in tried])
+    return ended
 
 
-def _write(page: Path, outcomes: list[Outcome], seconds: float, seed: int) -> None:
-    """Put the table between the marks of a page."""
-    command = f"python tools/chaos.py --seconds {seconds:g} --seed {seed}"
-    rows = [
-        f"`{command}`, streamsep {streamsep.__version__}:",
-        "",
-        f"| {' | '.join(COLUMNS)} |",
-        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
-        *[outcome.row() for outcome in outcomes],
-        "",
-        *[f"- `{name}`: {fault.what}." for name, fault in FAULTS.items()],
-    ]
-    text = page.read_text()
-    head, rest = text.split(BEGIN)
-    page.write_text("\n".join([f"{head}{BEGIN}", *rows, f"{END}{rest.split(END)[1]}"]))
+def round_of(
+    names: list[str], stage: Stage, kind: str, song: Path, chance: random.Random, model: str
+) -> list[tuple[str, Try]]:
+    """Run the program and do these faults to it, one after the other, as long as it plays."""
+    tried: list[tuple[str, Try]] = []
+    run = _start(stage, kind, song, model)
+    try:
+        time.sleep(FIRST_S)
+        for name in names:
+            time.sleep(chance.uniform(0.0, PAUSE_S))
+            tried.append((name, _try(run, name)))
+            if run.process.poll() is not None or tried[-1][1].song_s is None:
+                break
+        whole = _end(run, tried)
+    finally:
+        run.process.kill()
+        run.process.wait()
+    for _, one in tried:
+        one.judge()
+    if whole.wrong or any(one.wrong for _, one in tried):
+        said = [f"  {e['time_s']:.1f} s: {e['text']} ({e['gap_s']:.1f} s)" for e in run.events]
+        print("\n".join([f"{time.strftime('%X')} {kind} run on {stage.name}:", *said]), flush=True)
+    return [*tried, (ROUND, whole)]
+
+
+def try_server(server: str, names: list[str], song: Path, outcomes: Outcomes) -> None:
+    """Do the faults to the program on one server, again and again, for the time that is asked."""
+    asked = outcomes.asked
+    chance, rounds = random.Random(f"{server} {asked.seed}"), 0
+    end, order = time.monotonic() + 60.0 * asked.minutes, list[str]()
+    while time.monotonic() < end:
+        order = order or chance.sample(names, len(names))
+        order.sort(key=lambda name: FAULTS[name].ends)  # the program ends by it: the last one
+        with tempfile.TemporaryDirectory(prefix="chaos-") as place:
+            try:
+                with STAGES[server](Path(place)) as stage:
+                    kind = stage.inputs[rounds % len(stage.inputs)]
+                    done = round_of(order, stage, kind, song, chance, asked.model)
+            except (AssertionError, OSError, subprocess.SubprocessError) as error:
+                done = [(ROUND, Try(0.0, wrong=[f"the run itself failed: {error}"]))]
+        order = order[max(len(done) - 1, 1) :]  # what this run hadn't come to
+        for name, one in done:
+            outcomes.add(name, server, one)
+        rounds += 1
+        if asked.write:
+            outcomes.write(asked.write)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--fault", choices=[*FAULTS, "all"], default="all")
-    parser.add_argument("--server", choices=[*SERVERS, "all"], default="all")
-    parser.add_argument("--seconds", type=float, default=1_800.0, help="of each fault and server")
+    parser.add_argument("--fault", default="all", metavar="NAME,…", help=f"of {', '.join(FAULTS)}")
+    parser.add_argument("--server", choices=[*STAGES, "all"], default="all")
+    parser.add_argument("--minutes", type=float, default=30.0, help="of each server")
+    parser.add_argument("--model", default="live")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--write", type=Path, metavar="PAGE", help="put the table into it")
     asked = parser.parse_args()
-    faults = list(FAULTS) if asked.fault == "all" else [asked.fault]
-    servers = list(SERVERS) if asked.server == "all" else [asked.server]
-    outcomes = []
-    for name in faults:
+    # One that is ignored, as under nohup, would be ignored by the program too.
+    signal.signal(signal.SIGHUP, lambda *_: None)
+    outcomes = Outcomes(asked)
+    wanted = list(FAULTS) if asked.fault == "all" else asked.fault.split(",")
+    if unknown := set(wanted) - set(FAULTS):
+        parser.error(
+            f"no fault is called {', '.join(unknown)}; expected some of {', '.join(FAULTS)}"
+        )
+    servers = list(STAGES) if asked.server == "all" else [asked.server]
+    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(len(servers)) as pool:
+        song = Path(place) / "song.flac"
+        write_song(song, SONG_S)
+        runs = []
         for kind in servers:
-            try:
-                outcome = try_fault(name, kind, asked.seconds, asked.seed)
-            except (AssertionError, subprocess.SubprocessError) as error:
-                outcome = Outcome(name, kind, wrong=[f"the run itself failed: {error}"])
-            outcomes.append(outcome)
-            print(outcome.row(), flush=True)
-            if asked.write:
-                _write(asked.write, outcomes, asked.seconds, asked.seed)
-    raise SystemExit(any(outcome.wrong for outcome in outcomes))
+            names = [name for name in wanted if kind in FAULTS[name].servers]
+            runs.append(pool.submit(try_server, kind, names, song, outcomes))
+        for run in runs:
+            run.result()
+    print("\n".join(table(outcomes.all())))
+    raise SystemExit(any(outcome.wrong for outcome in outcomes.all()))
 
 
 if __name__ == "__main__":

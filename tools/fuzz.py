@@ -8,7 +8,9 @@ Atheris (the extra `fuzz`) thinks of the inputs, in a process for each reader. W
 judged again by itself in another process, with the limits of `testing.fuzz_child`: no crash, no
 exception but ours, 2 s of computing and 500 MB. Findings are kept in fuzz-findings/; mended, they
 belong in tests/fuzz/corpus, where every run of the tests tries them. `--keep` adds to that folder
-what reaches code that nothing there does. Exit code 1 if anything was found.
+what reaches code that nothing there does. `--write` puts each reader's row between the two marks of
+a page as soon as it is done and leaves those of others: what was ended goes on with the rest named.
+Exit code 1 if anything was found.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from streamsep import __version__  # noqa: E402
 from testing.fuzz_child import MOST_CPU_S, WAITED_S, Finding, judge, scratch_folder  # noqa: E402
 from testing.fuzz_targets import CORPUS, TARGETS  # noqa: E402
 
@@ -35,6 +38,11 @@ LONGEST = 4_096  # bytes of an input; the largest of the corpus if that is longe
 MOST_MB = 1_500  # of a whole process; what an input takes is judged by itself
 ENOUGH = 20  # findings of one reader
 KEPT_BYTES = 2_048  # of an input that --keep adds
+BEGIN, END = "<!-- fuzz: begin -->", "<!-- fuzz: end -->"
+HEAD = (
+    "| reader | inputs | seed | CPU s | findings | streamsep |",
+    "| --- | ---: | ---: | ---: | ---: | --- |",
+)
 
 
 class Round(NamedTuple):
@@ -143,6 +151,18 @@ def _merge(target: str, grown: Path) -> None:
                 shutil.copy(path, CORPUS / target / path.name[:16])
 
 
+def _write(page: Path, target: str, done: Round, seed: int) -> None:
+    """Put a reader's row into a page, in place of its older one."""
+    text = page.read_text()
+    head, rest = text.split(BEGIN)
+    table, tail = rest.split(END)
+    rows = {row.split("`")[1]: row for row in table.splitlines() if row.startswith("| `")}
+    figures = f"{done.inputs:,} | {seed} | {done.cpu_s:.0f} | {len(done.findings)} | {__version__}"
+    rows[target] = f"| `{target}` | {figures} |"
+    kept = [rows[name] for name in TARGETS if name in rows]
+    page.write_text("\n".join([f"{head}{BEGIN}", "", *HEAD, *kept, "", f"{END}{tail}"]))
+
+
 def _kind(finding: Finding) -> str:
     """Return what findings of one cause share, roughly: where it was and what it says."""
     return "\n".join(finding.what.strip().splitlines()[-3:])
@@ -162,6 +182,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, help="at most, shared out among the readers")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", action="store_true", help="add to tests/fuzz/corpus")
+    parser.add_argument("--write", type=Path, metavar="PAGE", help="put the rows into it")
     asked = parser.parse_args()
     targets = asked.targets or list(TARGETS)
     seconds = None if asked.minutes is None else 60.0 * asked.minutes / len(targets)
@@ -172,6 +193,8 @@ def main() -> None:
         found += len(done.findings)
         row = f"{done.inputs:>8} {done.cpu_s:>8.1f} {len(done.findings):>8}"
         print(f"{target:<12} {row}", flush=True)
+        if asked.write:
+            _write(asked.write, target, done, asked.seed)
         for finding in {_kind(each): each for each in done.findings}.values():
             print(f"  {finding.path.relative_to(ROOT)}: {finding.what}", flush=True)
     print(f"limits for an input: {MOST_CPU_S:g} s of computing, 500 MB")

@@ -9,7 +9,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["streamsep"]):
+with atheris.instrument_imports(include=["streamsep", "export", "mido"]):
     from testing.fuzz_child import scratch_folder, try_reader
     from testing.fuzz_targets import corpus
 

@@ -32,9 +32,10 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from streamsep.cluster.catalogue import find_catalogue
 from streamsep.cluster.manifest import Manifest, ManifestRow
+from streamsep.cluster.orders import ModelBundle, Outcome, SeparationTask, SongOrder
 from streamsep.cluster.plan import plan_run
 from streamsep.cluster.ray import RayWorkers
-from streamsep.cluster.worker import ModelBundle, Outcome, SeparationTask, SongOrder, SongWorker
+from streamsep.cluster.worker import SongWorker
 from streamsep.offline.jobs import Template, plan
 from streamsep.offline.song_states import DONE
 from testing.cluster import RAY_ENVIRONMENT, Nodes, Store, chaos, song_bytes

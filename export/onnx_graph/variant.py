@@ -18,7 +18,7 @@ from export.onnx_graph.write import kept_if_proven
 from streamsep.spec import SCHEMA, ModelSpec
 
 # What a spec says of the host; all else is about the graph, or says where it comes from.
-HOST_FIELDS = ("hop_length", "window", "interleave", "prior")
+HOST_FIELDS = ("hop_length", "window", "interleave", "prior", "multichannel_wiener")
 CARD_FIELDS = ("name", "licence", "training_data", "scores", "git_commit", "origin")
 
 

@@ -41,17 +41,6 @@ class RayOptions:
             if value:
                 raise click.UsageError(f"{name} goes with --ray")
 
-    def refuse_with(self, others: list[str]) -> None:
-        """Refuse what only one machine does.
-
-        Raises
-        ------
-        click.UsageError
-            If any of that was asked for.
-        """
-        if others:
-            raise click.UsageError(f"{others[0]} and --ray: one machine does that, without --ray")
-
 
 def _address(context: click.Context, option: click.Parameter, value: str | None) -> str | None:
     if value in (None, OWN, "auto", "local") or re.fullmatch(r"[^/\s]+:\d+", value or ""):

@@ -184,18 +184,27 @@ def command(
         raise click.UsageError(f"-o or --format: {error}") from error
     encoding = Encoding(int(bits) if bits else None, codec)
     choice = SoundChoice(track, channel)
+    model = combined(models, blend=blend, second=second)
+    keeps_layout = layout == "keep"
+    options: dict[str, Any] = {"gain_db": gain, **encoding.facts, **choice.facts}
+    options |= {"layout": layout} if keeps_layout else {}
     if cluster.address is not None:
         if parallel > 1:
             raise click.UsageError("--jobs is of one machine, --ray of many: leave one out")
         from streamsep.cli.separate_on_ray import Wanted, separate_on_ray
 
-        alone = {
-            "several models": len(models) > 1 or second is not None,
-            "--layout keep": layout == "keep",
-            "--format stem.m4a": form == "stem.m4a",
-        }
-        cluster.refuse_with([what for what, asked in alone.items() if asked])
-        wanted = Wanted(stems, encoding, choice, gain, overwrite, as_json, models[0], device)
+        wanted = Wanted(
+            stems,
+            encoding,
+            choice,
+            gain,
+            overwrite,
+            as_json,
+            model=model,
+            device=device,
+            keep_layout=keeps_layout,
+            facts=options,
+        )
         separate_on_ray(names, output, form, wanted, cluster)
         return
     cluster.refuse_alone()
@@ -203,7 +212,6 @@ def command(
     songs = found.files
     for suffix in {template.suffix_for(song) for song in songs}:
         encoding.check(suffix)
-    model = combined(models, blend=blend, second=second)
     load = partial(
         load_separator,
         model,
@@ -215,9 +223,6 @@ def command(
     jobs = plan(songs, template, stems, separator.stems)
     stem_gains([*{stem for job in jobs for stem in job.targets}], separator.stems)
     mark = mark_of_all(model)
-    options: dict[str, Any] = {"gain_db": gain, **encoding.facts, **choice.facts}
-    keeps_layout = layout == "keep"
-    options |= {"layout": layout} if keeps_layout else {}
     facts = {job.song.path: facts_of(job.song.path, mark, options) for job in jobs}
     records = StemRecords()
     states = {

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -27,18 +28,19 @@ from streamsep.cli.separate import Report
 from streamsep.cluster.catalogue import Catalogue, find_catalogue
 from streamsep.cluster.dashboard import RayMetrics
 from streamsep.cluster.manifest import Manifest
+from streamsep.cluster.orders import ModelsBundle, SeparationTask, SongOrder
+from streamsep.cluster.part_store import remove_left_parts, remove_parts
 from streamsep.cluster.plan import PlannedSong, folder_of, place_of, plan_run
 from streamsep.cluster.ray import RayWorkers
 from streamsep.cluster.ray_extra import load_for_cluster
-from streamsep.cluster.store import PARTS, StorePath, is_uri, names_under, remove_files
+from streamsep.cluster.store import StorePath, is_uri, names_under
 from streamsep.cluster.throughput import Throughput
-from streamsep.cluster.worker import ModelBundle, SeparationTask, SongOrder
-from streamsep.errors import BackendError, first_line
-from streamsep.models import FoundModel
+from streamsep.errors import BackendError, OutputError, first_line
 from streamsep.offline.jobs import Template, plan
-from streamsep.offline.made_from import model_mark
+from streamsep.offline.made_from import mark_of_all
 from streamsep.offline.song_states import TO_DO
 from streamsep.separation import load_separator, stem_gains
+from streamsep.separation.combination import Combination, Source
 
 MANIFEST = "streamsep-manifest.csv"
 SAMPLE = 3  # songs that a dry run separates
@@ -47,7 +49,7 @@ PROMETHEUS_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the options of one machine ask for."""
+    """What the options of one machine ask for; ``facts`` are those that stems depend on."""
 
     stems: tuple[str, ...] | None
     encoding: Encoding
@@ -55,15 +57,22 @@ class Wanted:
     gain_db: float
     overwrite: bool
     as_json: bool
-    model: FoundModel
+    model: Source | Combination
     device: str
+    keep_layout: bool
+    facts: dict[str, Any]
 
     @property
     def task(self) -> SeparationTask:
         """What each worker does."""
-        bundle = ModelBundle.of(self.model)
-        gain = 10 ** (self.gain_db / 20)
-        return SeparationTask(bundle, self.device, self.encoding, self.choice, gain)
+        return SeparationTask(
+            ModelsBundle.of(self.model),
+            self.device,
+            self.encoding,
+            self.choice,
+            gain=10 ** (self.gain_db / 20),
+            keep_layout=self.keep_layout,
+        )
 
 
 def separate_on_ray(
@@ -86,7 +95,7 @@ def separate_on_ray(
     if cluster.dry_run:
         _tell_cost(todo, len(songs), wanted, cluster)
         return
-    remove_files(name for name in there if f"/{PARTS}/" in name)  # of killed workers
+    remove_left_parts((song.parts for song in songs if song.state != TO_DO), there)
     remove_leftovers(target.parent for song in songs for target in song.local_targets)
     manifest.rows |= {song.row.song: song.row for song in songs}
     manifest.save()
@@ -124,8 +133,8 @@ def _planned(
         catalogue,
         manifest.rows,
         there=there,
-        model=model_mark(wanted.model),
-        options={"gain_db": wanted.gain_db, **wanted.encoding.facts, **wanted.choice.facts},
+        model=mark_of_all(wanted.model),
+        options=wanted.facts,
         overwrite=wanted.overwrite,
     )
 
@@ -163,14 +172,19 @@ def _run(
                 song = planned[order.song]
                 totals.add(outcome)
                 metrics.add(outcome)
+                song.busy_s += outcome.seconds
+                bar(totals, workers.count)
+                if outcome.is_share:
+                    continue
                 manifest.note(song.ended(outcome))
+                if outcome.split is not None and outcome.error is None:
+                    _remove_parts(order.parts, report)
                 with report.failure_of(song.job):
                     for notice in outcome.notices:
                         report.note(notice)
                     if outcome.error is not None:
                         raise outcome.error
                     report.add(song.job, dict(outcome.peaks or {}))
-                bar(totals, workers.count)
                 if cluster.prometheus and time.monotonic() - written_s > PROMETHEUS_S:
                     _write(cluster.prometheus, totals.prometheus(workers.count))
                     written_s = time.monotonic()
@@ -178,6 +192,13 @@ def _run(
             _write(cluster.prometheus, totals.prometheus(workers.count))
         for line in totals.lines:
             echo(line, err=True)
+
+
+def _remove_parts(folder: str, report: Report) -> None:
+    try:
+        remove_parts(folder)
+    except OutputError as error:  # the next run tries again
+        report.say(str(error))
 
 
 def _write(path: str, text: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from streamsep.cluster.orders import Outcome
 from streamsep.cluster.ray_extra import load_for_cluster
-from streamsep.cluster.worker import Outcome
 
 
 class RayMetrics:
@@ -22,10 +22,11 @@ class RayMetrics:
         )
 
     def add(self, outcome: Outcome) -> None:
-        """Count a song."""
+        """Count a song, or a share of one."""
         machine = {"machine": outcome.node or "none"}
         state = "done" if outcome.error is None else "failed"
-        self._songs.inc(1.0, machine | {"state": state})
+        if not outcome.is_share:
+            self._songs.inc(1.0, machine | {"state": state})
         for counter, seconds in ((self._sound, outcome.sound_s), (self._busy, outcome.seconds)):
             if seconds > 0.0:  # nothing else can be counted
                 counter.inc(seconds, machine)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 import tempfile
 import time
@@ -193,7 +194,9 @@ class Manifest:
                 values: list[Any] = list(reader)
             else:
                 parquet = load_for_cluster("pyarrow.parquet")
-                values = parquet.read_table(io.BytesIO(content)).to_pylist()
+                # By threads of its own pyarrow aborts a program that ends soon after.
+                table = parquet.read_table(io.BytesIO(content), use_threads=False, pre_buffer=False)
+                values = table.to_pylist()
             rows = [_row(value) for value in values]
             for row in rows:
                 row.made_from  # noqa: B018  # raises of options that are none
@@ -208,10 +211,13 @@ class Manifest:
 
 
 def _row(values: dict[str, Any]) -> ManifestRow:
+    """Return a row of a file; raise ValueError where it isn't one that was written."""
     kept = {name: values[name] for name in COLUMNS}
-    return replace(
-        ManifestRow(**kept), **{name: number(kept[name]) for name, number in NUMBERS.items()}
-    )
+    numbers = {name: number(kept[name]) for name, number in NUMBERS.items()}
+    texts = [value for name, value in kept.items() if name not in NUMBERS]
+    if not all(map(math.isfinite, numbers.values())) or not all(isinstance(t, str) for t in texts):
+        raise ValueError("no row of a manifest")
+    return replace(ManifestRow(**kept), **numbers)
 
 
 def _write_csv(file: Path, rows: Iterable[ManifestRow]) -> None:

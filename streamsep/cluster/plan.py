@@ -10,8 +10,9 @@ from typing import Any
 
 from streamsep.cluster.catalogue import Catalogue
 from streamsep.cluster.manifest import FAILED, ManifestRow
+from streamsep.cluster.orders import Outcome, SongOrder
+from streamsep.cluster.part_store import parts_folder
 from streamsep.cluster.store import StorePath, as_path, is_uri
-from streamsep.cluster.worker import Outcome, SongOrder
 from streamsep.offline.jobs import Job
 from streamsep.offline.made_from import MadeFrom, StemRecords
 from streamsep.offline.song_states import DONE, TAKEN, TO_DO, song_state
@@ -22,18 +23,31 @@ UNFINISHED = MadeFrom(-1, 0.0, "", {})
 
 @dataclass(slots=True)
 class PlannedSong:
-    """A song of a run: its job, its state, and its row of the manifest."""
+    """A song of a run: its job, its state, and its row of the manifest.
+
+    Attributes
+    ----------
+    busy_s
+        What workers were busy with it so far.
+    """
 
     job: Job
     facts: MadeFrom | None
     state: str
     row: ManifestRow
+    busy_s: float = 0.0
+
+    @property
+    def parts(self) -> str:
+        """Folder for its parts, should it be long."""
+        return parts_folder(str(next(iter(self.job.targets.values()))), self.row.song)
 
     @property
     def order(self) -> SongOrder:
         """What a worker is told."""
         targets = {stem: str(target) for stem, target in self.job.targets.items()}
-        return SongOrder(self.row.song, targets, tuple(targets), self.facts, self.row.deaths)
+        stems, deaths = tuple(targets), self.row.deaths
+        return SongOrder(self.row.song, targets, stems, self.facts, deaths, self.parts)
 
     @property
     def local_targets(self) -> list[Path]:
@@ -41,14 +55,14 @@ class PlannedSong:
         return [t for t in self.job.targets.values() if not isinstance(t, StorePath)]
 
     def ended(self, outcome: Outcome) -> ManifestRow:
-        """Return the row once the song has come to an end."""
+        """Return the row once the song has come to an end; the last outcome is in `busy_s`."""
         lost = "; ".join(notice.text for notice in outcome.notices if notice.lost)
         return replace(
             self.row,
             hash=outcome.hash,
             state=DONE if outcome.error is None else FAILED,
-            seconds=round(outcome.seconds, 3),
-            sound_s=round(outcome.sound_s, 3),
+            seconds=round(self.busy_s, 3),
+            sound_s=round(outcome.length_s, 3),
             error=lost if outcome.error is None else str(outcome.error),
             deaths=outcome.deaths,
         )

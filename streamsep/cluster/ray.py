@@ -8,15 +8,15 @@ from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from streamsep.cluster.long_songs import LongSongs
+from streamsep.cluster.orders import MOST_DEATHS, Outcome, SeparationTask, SongOrder
 from streamsep.cluster.ray_extra import load_for_cluster
-from streamsep.cluster.worker import Outcome, SeparationTask, SongOrder, SongWorker
+from streamsep.cluster.worker import SongWorker
 from streamsep.errors import BackendError, StreamsepError, first_line
 
 Ended = Generator[tuple[SongOrder, Outcome], None, None]
 
 LOOK_S = 1.0  # how often the machines are counted
-# The second worker that a song gets is started for it alone; it gets no third.
-MOST_DEATHS = 2
 MOST_FAILED_STARTS = 10  # on end
 
 
@@ -46,7 +46,7 @@ class RayWorkers:
 
     A worker has one song at a time, so that what ended it is known, and no more songs are under
     way than there are workers. Machines that come get workers, and the songs of those that go are
-    done by others.
+    done by others. Of a long song each part is such a song, and goes before others.
 
     Parameters
     ----------
@@ -73,6 +73,7 @@ class RayWorkers:
         self._running: dict[Any, _Running] = {}
         self._waiting: deque[SongOrder] = deque()
         self._suspects: deque[SongOrder] = deque()
+        self._long = LongSongs()
         self._failed_starts = 0
         self._counted_s = 0.0
         self._capacity = 0
@@ -109,13 +110,15 @@ class RayWorkers:
     def run(self, orders: Iterable[SongOrder]) -> Ended:
         """Yield what becomes of each song, as it comes; to be closed by whoever stops early.
 
+        Of a long one also what becomes of each share of the work.
+
         Raises
         ------
         StreamsepError
             If workers can't be started.
         """
         for order in orders:
-            (self._suspects if order.deaths else self._waiting).append(order)
+            self._queue(order).append(order)
         try:
             while self._waiting or self._suspects or self._is_busy():
                 self._start_workers()
@@ -129,6 +132,9 @@ class RayWorkers:
             for running in self._running.values():
                 self._ray.kill(running.actor)
             self._running.clear()
+
+    def _queue(self, order: SongOrder) -> deque[SongOrder]:
+        return self._suspects if order.deaths else self._waiting
 
     def _is_busy(self) -> bool:
         return any(r.order is not None or r.first is not None for r in self._running.values())
@@ -158,8 +164,27 @@ class RayWorkers:
             self._failed_starts = 0
             running.node = result
         else:
-            yield running.order, replace(result, node=running.node, deaths=running.order.deaths)
+            result = replace(result, node=running.node, deaths=running.order.deaths)
+            yield from self._taken(running.order, result)
         self._give_next(running)
+
+    def _taken(self, order: SongOrder, outcome: Outcome) -> Ended:
+        """Yield what became of a song, or of a share of one, and see to the rest of it."""
+        if order.split is not None and not self._long.knows(order):
+            return  # another part of it has failed
+        if outcome.is_share:
+            yield order, outcome
+            for following in reversed(self._long.follow(order, outcome)):
+                self._queue(following).appendleft(following)
+            return
+        if order.split is not None:
+            outcome = replace(outcome, deaths=self._long.end(order))
+            for queue in (self._waiting, self._suspects):
+                others = [other for other in queue if other.song != order.song]
+                queue.clear()
+                queue.extend(others)
+            order = replace(order, split=None, number=0)
+        yield order, outcome
 
     def _give_next(self, running: _Running) -> None:
         order, running.first = running.first, None
@@ -189,6 +214,10 @@ class RayWorkers:
     def _died(self, running: _Running, order: SongOrder, error: Exception) -> Ended:
         """Put a song whose worker is gone aside for one of its own, or give it up."""
         self._ray.kill(running.actor)  # of a machine that can't be reached it may live on
+        if order.split is not None:
+            if not self._long.knows(order):
+                return
+            self._long.note_death(order)
         order = replace(order, deaths=order.deaths + 1)
         if order.deaths < MOST_DEATHS:
             self._suspects.append(order)
@@ -198,12 +227,7 @@ class RayWorkers:
             expected="a song that can be separated in the memory of a worker",
             remedy="separate it on one machine alone to see why",
         )
-        yield (
-            order,
-            Outcome(
-                failure,
-                seconds=time.monotonic() - running.since_s,
-                node=running.node,
-                deaths=order.deaths,
-            ),
+        seconds = time.monotonic() - running.since_s
+        yield from self._taken(
+            order, Outcome(failure, seconds=seconds, node=running.node, deaths=order.deaths)
         )

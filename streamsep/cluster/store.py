@@ -11,6 +11,7 @@ import secrets
 import shutil
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -172,6 +173,14 @@ def read_bytes(uri: str) -> bytes | None:
     return content
 
 
+def is_there(uri: str) -> bool:
+    """Say whether there is a file of that name."""
+    if not is_uri(uri):
+        return os.path.isfile(uri)
+    fs, path = file_system(uri)
+    return bool(with_retries(lambda: fs.exists(path)))
+
+
 def names_under(folder: str) -> set[str]:
     """Return the URIs of all files under a folder of a store; none if it isn't there."""
     fs, path = file_system(folder)
@@ -183,8 +192,22 @@ def names_under(folder: str) -> set[str]:
 
 
 def remove_files(uris: Iterable[str]) -> None:
-    """Remove files, if they are there."""
+    """Remove files, if they are there.
+
+    Raises
+    ------
+    OutputError
+        If that can't be, after several tries where it may pass.
+    """
     for uri in uris:
         fs, path = file_system(uri)
-        if fs.exists(path):
-            fs.rm_file(path)
+        try:
+            with_retries(partial(fs.rm_file, path))
+        except FileNotFoundError:
+            continue
+        except Exception as error:
+            raise OutputError(
+                f"{uri} can't be removed ({type(error).__name__}: {first_line(error)})",
+                expected="a store in which that may be done",
+                remedy="remove it by hand, or leave it: the next run tries again",
+            ) from error

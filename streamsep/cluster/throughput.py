@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streamsep.cluster.worker import Outcome
+from streamsep.cluster.orders import Outcome
 
 
 @dataclass(slots=True)
@@ -40,9 +40,9 @@ class Throughput:
         self.nodes: dict[str, NodeTotals] = {}
 
     def add(self, outcome: Outcome) -> None:
-        """Count a song."""
+        """Count a song, or a share of one."""
         node = self.nodes.setdefault(outcome.node, NodeTotals())
-        node.songs += outcome.error is None
+        node.songs += outcome.error is None and not outcome.is_share
         node.failed += outcome.error is not None
         node.sound_s += outcome.sound_s
         node.busy_s += outcome.seconds

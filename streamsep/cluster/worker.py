@@ -8,124 +8,32 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from streamsep import __version__
-from streamsep.audio.files.encoding import Encoding
 from streamsep.audio.files.notices import Notice
-from streamsep.audio.files.sound_choice import WHOLE, SoundChoice
 from streamsep.audio.files.sound_file import AudioReader
+from streamsep.cluster.orders import Outcome, SeparationTask, SongOrder
+from streamsep.cluster.part_store import PartStore, split_song
 from streamsep.cluster.store import as_path, fetch_song, is_uri, put
-from streamsep.errors import BackendError, StreamsepError, as_streamsep_error
-from streamsep.models import FoundModel, find_model
-from streamsep.models.integrity import model_files
-from streamsep.offline.made_from import MadeFrom, note_made
-from streamsep.offline.stem_writer import AS_USUAL, write_stems
+from streamsep.errors import AudioFileError, BackendError, StreamsepError, as_streamsep_error
+from streamsep.offline.made_from import note_made
+from streamsep.offline.song_parts import JoinedParts
+from streamsep.offline.stem_writer import write_stems
 from streamsep.separation import Separator, load_separator
+from streamsep.separation.model_engine import ModelEngine
+from streamsep.separation.per_pair import PairSeparators
 
 
-@dataclass(frozen=True, slots=True)
-class ModelBundle:
-    """A model that travels: a file's content, with what it needs beside it, or a plugin's name."""
+@dataclass(slots=True)
+class _Song:
+    """A song as it is on this machine; of a long one it stays from part to part."""
 
-    name: str
-    files: tuple[tuple[str, bytes], ...] = ()
-
-    @classmethod
-    def of(cls, model: FoundModel) -> ModelBundle:
-        """Return a model as it is on this machine."""
-        if not isinstance(model, Path):
-            return cls(model.name)
-        return cls(model.name, tuple((f.name, f.read_bytes()) for f in model_files(model)))
-
-    def unpacked(self, folder: Path) -> FoundModel:
-        """Return the model, its files written to a folder."""
-        for name, content in self.files:
-            (folder / name).write_bytes(content)
-        return folder / self.name if self.files else find_model(self.name)
-
-
-@dataclass(frozen=True, slots=True)
-class SeparationTask:
-    """What is the same for all songs of a run.
-
-    Attributes
-    ----------
-    model
-        What to run.
-    device
-        See `load_separator`.
-    encoding, choice, gain
-        See `write_stems`.
-    version
-        Of who asks: one catalogue is made by one version.
-    """
-
-    model: ModelBundle
-    device: str = "auto"
-    encoding: Encoding = AS_USUAL
-    choice: SoundChoice = WHOLE
-    gain: float = 1.0
-    version: str = __version__
-
-
-@dataclass(frozen=True, slots=True)
-class SongOrder:
-    """A song, and where its stems go.
-
-    Attributes
-    ----------
-    song
-        Path or URI.
-    targets
-        Path or URI for each stem; empty where the song is done for its time alone.
-    stems
-        Their names.
-    facts
-        What the stems are made from, to be kept beside those that go to a local folder.
-    deaths
-        Workers that ended while they had the song.
-    """
-
-    song: str
-    targets: Mapping[str, str]
-    stems: tuple[str, ...]
-    facts: MadeFrom | None = None
-    deaths: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a song.
-
-    Attributes
-    ----------
-    error
-        Why there are no stems; None if they are there.
-    peaks
-        Of each stem, where 1.0 is full scale.
-    notices
-        What isn't in the stems as it was in the song.
-    hash
-        SHA-256 of the song's content.
-    seconds, sound_s
-        How long it took, and how long the song plays.
-    node
-        The machine's name.
-    deaths
-        Workers that ended while they had the song.
-    """
-
-    error: StreamsepError | None = None
-    peaks: Mapping[str, float] | None = None
-    notices: tuple[Notice, ...] = ()
-    hash: str = ""
-    seconds: float = 0.0
-    sound_s: float = 0.0
-    node: str = ""
-    deaths: int = 0
+    uri: str
+    path: Path
+    hash: str
 
 
 class SongWorker:
@@ -140,7 +48,8 @@ class SongWorker:
     def __init__(self, task: SeparationTask) -> None:
         self._task = task
         self._home = _own_folder()
-        self._separator: Separator | None = None
+        self._separators: PairSeparators | None = None
+        self._song: _Song | None = None
 
     def load(self) -> str:
         """Load the model, and return the machine's name.
@@ -161,73 +70,137 @@ class SongWorker:
             )
         model = self._task.model.unpacked(self._home)
         # One core each: whoever starts the workers starts as many as there are cores.
-        self._separator = load_separator(model, device=self._task.device, offline=True, cores=1)
+        load = partial(load_separator, model, device=self._task.device, offline=True, cores=1)
+        self._separators = PairSeparators(load(), load)
         return node
 
-    def separate(self, order: SongOrder) -> Outcome:
-        """Separate a song; what goes wrong with it is in what comes back."""
-        if self._separator is None:
+    @property
+    def _separator(self) -> Separator:
+        if self._separators is None:
             raise ValueError("no model is loaded")
-        started, notices, digest = time.perf_counter(), list[Notice](), ""
-        with tempfile.TemporaryDirectory(dir=self._home) as folder:
-            here = Path(folder)
-            try:
-                song = fetch_song(order.song, here)
-                digest = _sha256(song)
-                targets = _targets(order, here)
-                peaks = write_stems(
-                    self._separator,
-                    song,
-                    targets,
-                    encoding=self._task.encoding,
-                    choice=self._task.choice,
-                    gain=self._task.gain,
-                    on_progress=lambda share: None,
-                    on_notice=notices.append,
-                )
-                with AudioReader(next(iter(targets.values()))) as reader:
-                    sound_s = (reader.frames or 0) / reader.sample_rate
-                self._publish(order, targets)
-            except Exception as foreign:
-                error = _named(as_streamsep_error(foreign, order.song), here, order)
-                return Outcome(error, hash=digest, seconds=time.perf_counter() - started)
-        named = (replace(notice, path=as_path(order.song)) for notice in notices)
-        return Outcome(
-            peaks=peaks,
-            notices=tuple(named),
-            hash=digest,
-            seconds=time.perf_counter() - started,
-            sound_s=sound_s,
-        )
+        return self._separators.first
 
-    def _publish(self, order: SongOrder, files: dict[str, Path]) -> None:
-        """Bring stems to their places; those in local folders are there already."""
-        for stem, target in order.targets.items():
-            if is_uri(target):
-                put(files[stem], target)
-        local = [Path(target) for target in order.targets.values() if not is_uri(target)]
-        if local and order.facts is not None:
-            note_made(local, order.facts)
+    def separate(self, order: SongOrder) -> Outcome:
+        """Separate a song, or do a part of it; what goes wrong is in what comes back."""
+        started, here = time.perf_counter(), self._home / "order"
+        separator = self._separator
+        here.mkdir()
+        try:
+            song = self._fetched(order)
+            outcome = self._done(order, song, separator, here)
+        except Exception as foreign:
+            error = as_streamsep_error(foreign, order.song)
+            outcome = Outcome(_named(error, self._song, here, order))
+        finally:
+            shutil.rmtree(here, ignore_errors=True)
+        digest = self._song.hash if self._song is not None else ""
+        if not outcome.is_share:
+            self._let_go()
+        return replace(outcome, hash=digest, seconds=time.perf_counter() - started)
+
+    def _done(self, order: SongOrder, song: _Song, separator: Separator, here: Path) -> Outcome:
+        if order.split is None:
+            split = split_song(order, song.path, song.hash, separator, self._task)
+            return Outcome(split=split, is_share=True) if split else self._whole(order, song, here)
+        if not isinstance(separator, ModelEngine):
+            raise ValueError("no engine that goes on from part to part")
+        parts = PartStore(order.parts, order.split, here)
+        if not order.joins:
+            sound_s = parts.make(separator, song.path, order.number, self._task.choice)
+            return Outcome(sound_s=sound_s, is_share=True)
+        joined = JoinedParts(separator, parts.files)
+        outcome = self._stems(order, song, here, joined)
+        return replace(outcome, sound_s=0.0, split=order.split)
+
+    def _whole(self, order: SongOrder, song: _Song, here: Path) -> Outcome:
+        return self._stems(order, song, here, self._separator)
+
+    def _stems(self, order: SongOrder, song: _Song, here: Path, separator: Separator) -> Outcome:
+        """Write the stems of a song and bring them to their places."""
+        notices: list[Notice] = []
+        targets = _targets(order, here)
+        peaks = write_stems(
+            separator,
+            song.path,
+            targets,
+            encoding=self._task.encoding,
+            choice=self._task.choice,
+            per_pair=self._separators if self._task.keep_layout and not order.joins else None,
+            gain=self._task.gain,
+            on_progress=lambda share: None,
+            on_notice=notices.append,
+        )
+        with AudioReader(next(iter(targets.values()))) as reader:
+            length_s = (reader.frames or 0) / reader.sample_rate
+        _publish(order, targets)
+        named = (replace(notice, path=as_path(order.song)) for notice in notices)
+        return Outcome(peaks=peaks, notices=tuple(named), sound_s=length_s, length_s=length_s)
+
+    def _fetched(self, order: SongOrder) -> _Song:
+        """Return a song on this machine, the one that was fetched for another part of it.
+
+        Raises
+        ------
+        AudioFileError
+            If it can't be had, or isn't any more what it was when it was divided.
+        """
+        if self._song is None or self._song.uri != order.song:
+            self._let_go()
+            here = self._home / "song"
+            here.mkdir()
+            self._song = _Song(order.song, here / PurePosixPath(order.song).name, "")
+            self._song.path = fetch_song(order.song, here)
+            self._song.hash = _sha256(self._song.path)
+        if order.split is not None and self._song.hash != order.split.hash:
+            raise AudioFileError(
+                f"{order.song} was changed while its parts were separated",
+                expected="the same file from the first part to the last",
+                remedy="run the same again",
+            )
+        return self._song
+
+    def _let_go(self) -> None:
+        shutil.rmtree(self._home / "song", ignore_errors=True)
+        self._song = None
+
+
+def _publish(order: SongOrder, files: dict[str, Path]) -> None:
+    """Bring stems to their places; those in local folders are there already."""
+    # A stem file is that of all stems.
+    for target, stem in {target: stem for stem, target in order.targets.items()}.items():
+        if is_uri(target):
+            put(files[stem], target)
+    local = [Path(target) for target in order.targets.values() if not is_uri(target)]
+    if local and order.facts is not None:
+        note_made([*dict.fromkeys(local)], order.facts)
 
 
 def _targets(order: SongOrder, here: Path) -> dict[str, Path]:
     """Return where stems are written: where they go, or else under that name in a folder."""
     if not order.targets:
-        return {stem: here / "stems" / f"{stem}.wav" for stem in order.stems}
-    targets = {}
-    for number, (stem, target) in enumerate(order.targets.items()):
-        # A folder for each: a song may be called what its stem is called.
-        inside = here / f"stem{number}" / PurePosixPath(target).name
-        targets[stem] = inside if is_uri(target) else Path(target)
-    return targets
+        return {stem: here / f"{stem}.wav" for stem in order.stems}
+    places = [*dict.fromkeys(order.targets.values())]
+    # A folder for each: two may be called alike.
+    return {
+        stem: _place(target, here, places.index(target)) for stem, target in order.targets.items()
+    }
 
 
-def _named(error: StreamsepError, here: Path, order: SongOrder) -> StreamsepError:
+def _place(target: str, here: Path, number: int) -> Path:
+    if not is_uri(target):
+        return Path(target)
+    return here / str(number) / PurePosixPath(target).name
+
+
+def _named(
+    error: StreamsepError, song: _Song | None, here: Path, order: SongOrder
+) -> StreamsepError:
     """Return an error in which temporary names are those of the song and the stems."""
     what = error.what
-    for number, target in enumerate(order.targets.values()):
-        what = what.replace(str(here / f"stem{number}" / PurePosixPath(target).name), target)
-    what = what.replace(str(here / PurePosixPath(order.song).name), order.song)
+    for stem, path in _targets(order, here).items():
+        what = what.replace(str(path), order.targets.get(stem, stem))
+    if song is not None:
+        what = what.replace(str(song.path), order.song)
     return type(error)(what, expected=error.expected, remedy=error.remedy, settings=error.settings)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from streamsep.dsp.resumable import Resumable
 from streamsep.types import Float32
 
 
@@ -23,7 +24,7 @@ def end_to_front(sound: Float32, count: int) -> list[tuple[Float32, Float32]]:
     return [(row[:count], row[len(row) - count :]) for row in rows]
 
 
-class DelayLine:
+class DelayLine(Resumable):
     """Delays a stream of equal blocks by a fixed number of samples.
 
     Parameters
@@ -35,6 +36,8 @@ class DelayLine:
     block_size
         Samples per call, N.
     """
+
+    _kept = ("_history",)
 
     def __init__(self, channels: int, delay: int, block_size: int) -> None:
         self._history = np.zeros((channels, delay + block_size), np.float32)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.dsp.delay import end_to_front
+from streamsep.dsp.resumable import Resumable
 from streamsep.types import Float32
 
 Complex64 = NDArray[np.complex64]
@@ -96,7 +97,7 @@ def synthesis_window(name: str, n_fft: int, hop_length: int) -> Float32:
     return window.astype(np.float32)
 
 
-class StreamingSTFT:
+class StreamingSTFT(Resumable):
     """Analysis and synthesis for one stream, block by block, without allocation.
 
     Analysis frame q (counted from 1) covers input samples [q·hop − n_fft, q·hop), zeros before
@@ -117,6 +118,8 @@ class StreamingSTFT:
     frames
         Frames a call, T.
     """
+
+    _kept = ("_input", "_overlap")
 
     def __init__(
         self,

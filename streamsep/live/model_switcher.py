@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from streamsep.errors import StreamsepError
 from streamsep.events import EventLog
 from streamsep.models import FoundModel, builtin_models, model_name
 from streamsep.onnx_file import read_metadata
@@ -96,7 +97,10 @@ class ModelSwitcher:
         return step
 
     def _advice(self) -> str:
-        lighter = lighter_model(self._playing, self._models)
+        try:
+            lighter = lighter_model(self._playing, self._models)
+        except (StreamsepError, OSError):  # its file isn't what it was when it was loaded
+            lighter = None
         if lighter is None:
             return "a larger slack may help, or closing other programs"
         if lighter in [m for m in self._models if isinstance(m, Path)]:  # others don't compare

@@ -79,6 +79,15 @@ def recording(
     def failed(error: StreamsepError) -> None:
         events.add(f"a recording has ended: {error.what}")
 
+    def delayed(error: StreamsepError) -> None:
+        events.add(f"a recording waits for its disk, for {Recorder.BUFFER_S:g} s: {error.what}")
+
+    skip = 0 if songs else session.latency.session
+
+    def silenced(start: int, count: int) -> None:
+        since_s, gap_s = ((n / spec.sample_rate) for n in (start + skip, count))
+        events.add("a recording's disk was too slow: silence", since_s=since_s, gap_s=gap_s)
+
     recorders: list[Recorder] = []
     try:
         for path, bus in files.items():
@@ -87,10 +96,12 @@ def recording(
                 spec.sample_rate,
                 spec.channels,
                 block_size=block,
-                skip=0 if songs else session.latency.session,
+                skip=skip,
                 limit=limit,
                 overwrite=overwrite,
                 failed=failed,
+                delayed=delayed,
+                silenced=silenced,
                 clipped=partial(_say_clipped, path, events),
             )
             if recorder.path != path and not overwrite:
@@ -118,7 +129,7 @@ def _finish(recorder: Recorder, spec: SeparatorSpec, events: EventLog) -> Stream
         events.add(f"{recorder.path}: nothing recorded", kind="report")
         return recorder.fault
     seconds, lost = recorder.written / spec.sample_rate, recorder.lost / spec.sample_rate
-    note = f", {lost:.2f} s lost to a slow disk" if lost else ""
+    note = f", {lost:.2f} s of it silence for a slow disk" if lost else ""
     events.add(f"{recorder.path}: {seconds:.2f} s recorded{note}", kind="report")
     cut, peak = recorder.cut
     if cut:

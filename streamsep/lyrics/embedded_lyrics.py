@@ -12,8 +12,8 @@ from typing import Any
 
 from streamsep.errors import LyricsError, first_line
 from streamsep.lyrics.lyrics_file import parse_lyrics
-from streamsep.lyrics.text_encoding import decode_text
 from streamsep.lyrics.timeline import Lyrics, line_of
+from streamsep.text_encoding import decode_text
 
 # Names of tags besides ID3's own frames, as programs write them.
 NAMES = ("lyrics", "syncedlyrics", "unsyncedlyrics", "wm/lyrics", "\xa9lyr")

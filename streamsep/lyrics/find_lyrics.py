@@ -13,7 +13,6 @@ from streamsep.lyrics.lyrics_file import check_encoding, load_lyrics
 from streamsep.lyrics.timeline import Lyrics
 
 SUFFIXES = (".lrc", ".LRC", ".txt", ".TXT")
-LARGEST = 1 << 22  # bytes of a text that may be lyrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ def find_lyrics(
         if path == song or not os.path.isfile(path):
             continue
         try:
-            return FoundLyrics(_load(path, encoding, say), path.name)
+            return FoundLyrics(load_lyrics(path, encoding=encoding, say=say), path.name)
         except LyricsError as error:
             say(f"lyrics not shown: {error.what}")
     embedded = embedded_lyrics(song, encoding=encoding, say=say) if os.path.isfile(song) else None
@@ -64,14 +63,3 @@ def find_lyrics(
         return None
     lyrics, tag = embedded
     return FoundLyrics(lyrics, f"{tag} of {song.name}")
-
-
-def _load(path: Path, encoding: str | None, say: Callable[[str], object]) -> Lyrics:
-    size = os.path.getsize(path)
-    if size > LARGEST:
-        raise LyricsError(
-            f"{path} has {size:,} bytes",
-            expected=f"at most {LARGEST:,} of a text",
-            remedy="name the lyrics",
-        )
-    return load_lyrics(path, encoding=encoding, say=say)

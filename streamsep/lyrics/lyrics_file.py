@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable
 from pathlib import Path
 
 from streamsep.errors import LyricsError
 from streamsep.lyrics.lrc import parse_lrc
-from streamsep.lyrics.text_encoding import decode_text
 from streamsep.lyrics.timeline import Lyrics
 from streamsep.lyrics.ultrastar import is_ultrastar, parse_ultrastar
+from streamsep.text_encoding import decode_text, is_encoding
+
+LARGEST = 1 << 22  # bytes of a text that may be lyrics
+HOW = {
+    "said": "as it says",
+    "found": "by its letters",
+    "broken": "and some of its letters are broken",
+}
 
 
 def load_lyrics(
@@ -33,7 +39,8 @@ def load_lyrics(
         If the file can't be read, isn't text, or has no time stamps.
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else str(error)
         raise LyricsError(
@@ -41,6 +48,12 @@ def load_lyrics(
             expected="an LRC or UltraStar file",
             remedy="check the path",
         ) from error
+    if len(content) > LARGEST:
+        raise LyricsError(
+            f"the lyrics {path} have more than {LARGEST:,} bytes",
+            expected="an LRC or UltraStar file, which is small",
+            remedy="check what it is",
+        )
     check_encoding(encoding)
     decoded = decode_text(content, encoding)
     if decoded is None:
@@ -50,9 +63,8 @@ def load_lyrics(
             remedy="save it as UTF-8 with a text editor, or say which encoding it is in",
             settings=("lyrics_encoding",),
         )
-    if decoded.known in ("said", "found"):
-        how = "as it says" if decoded.known == "said" else "by its letters"
-        say(f"the lyrics {path} are read as {decoded.encoding}, {how}")
+    if decoded.known in HOW:
+        say(f"the lyrics {path} are read as {decoded.encoding}, {HOW[decoded.known]}")
     return parse_lyrics(decoded.text, str(path))
 
 
@@ -64,15 +76,13 @@ def check_encoding(encoding: str | None) -> None:
     LyricsError
         If it is one.
     """
-    try:
-        codecs.lookup(encoding or "utf-8")
-    except LookupError as error:
+    if encoding is not None and not is_encoding(encoding):
         raise LyricsError(
             f"no encoding is called {encoding!r}",
             expected="a name such as utf-8, cp1250, gb18030 or shift_jis",
             remedy="choose one of these, or none, to have it found out",
             settings=("lyrics_encoding",),
-        ) from error
+        )
 
 
 def parse_lyrics(text: str, name: str) -> Lyrics:

@@ -86,6 +86,19 @@ def merged(path: Path) -> list[Part]:
         raise merger.unfit(f"isn't ONNX ({error})") from error
 
 
+def _message(value: object) -> Message:
+    """Return a field that has to be a text, bytes or a message.
+
+    Raises
+    ------
+    ValueError
+        If it is a number.
+    """
+    if not isinstance(value, Message):
+        raise ValueError("a number where a message belongs")
+    return value
+
+
 class _Merger:
     """Copies a model with its tensors' numbers in place of where they are."""
 
@@ -102,8 +115,7 @@ class _Merger:
     def _graph(self, graph: object, depth: int) -> list[Part]:
         if depth > MAX_DEPTH:
             raise self.unfit(f"has graphs more than {MAX_DEPTH} deep")
-        assert isinstance(graph, Message)
-        return copied(graph, lambda n, value: self._part(n, value, depth))
+        return copied(_message(graph), lambda n, value: self._part(n, value, depth))
 
     def _part(self, number: int, value: object, depth: int) -> list[Part] | None:
         if number == INITIALIZERS:
@@ -115,24 +127,22 @@ class _Merger:
         return None
 
     def _attribute(self, attribute: object, depth: int) -> list[Part]:
-        assert isinstance(attribute, Message)
-
         def change(number: int, value: object) -> list[Part] | None:
             if number in TENSOR_VALUES:
                 return self._tensor(value)
             return self._graph(value, depth + 1) if number in GRAPH_VALUES else None
 
-        return copied(attribute, change)
+        return copied(_message(attribute), change)
 
-    def _tensor(self, tensor: object) -> list[Part] | None:
-        assert isinstance(tensor, Message)
+    def _tensor(self, value: object) -> list[Part] | None:
+        tensor = _message(value)
         entries: dict[str, str] = {}
         kind = 0
         for number, value in fields_of(tensor):
             if number == EXTERNAL_DATA and isinstance(value, Message):
                 texts = dict(fields_of(value))
-                key, text = (texts.get(n, b"") for n in (1, 2))
-                entries[bytes(key).decode()] = bytes(text).decode()  # type: ignore[arg-type]
+                key, text = (_message(texts.get(n, Message(b""))) for n in (1, 2))
+                entries[bytes(key).decode()] = bytes(text).decode()
             elif number == DATA_TYPE and isinstance(value, int):
                 kind = value
         if not entries:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import pickletools
 from typing import IO, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from streamsep.errors import ModelError
 
 FLOAT32 = "f4"
+PLACES = ("PUT", "BINPUT", "LONG_BINPUT")
+MOST_KEPT = 100_000  # places for what a pickle names again: each array has about ten
 
 
 class _Kept:
@@ -67,6 +70,18 @@ class _Unpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"it names {module}.{name}") from None
 
 
+def _check_places(file: IO[bytes]) -> None:
+    """Raise UnpicklingError if a place is named so far away that the list of them fills the memory.
+
+    A pickle numbers what it names again, and few bytes can name any number.
+    """
+    start = file.tell()
+    for operation, place, _ in pickletools.genops(file):
+        if operation.name in PLACES and place is not None and place > MOST_KEPT:
+            raise pickle.UnpicklingError(f"it keeps something in place {place}")
+    file.seek(start)
+
+
 def read_plain_arrays(file: IO[bytes]) -> dict[str, NDArray[np.float32]]:
     """Return the float32 arrays of a pickled dict, by name.
 
@@ -76,6 +91,7 @@ def read_plain_arrays(file: IO[bytes]) -> dict[str, NDArray[np.float32]]:
         If it holds anything else.
     """
     try:
+        _check_places(file)
         content = _Unpickler(file).load()
         if not isinstance(content, dict):
             raise ValueError(f"a {type(content).__name__}")

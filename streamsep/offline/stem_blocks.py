@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import closing
 
 import numpy as np
@@ -12,6 +12,7 @@ from streamsep.dsp.resample import StreamResampler
 from streamsep.offline.prefetch import prefetch
 from streamsep.separation import ChunkedSeparator, Separator
 from streamsep.separation.stem_resampler import StemResampler
+from streamsep.spec import SeparatorSpec
 from streamsep.types import Float32
 
 Blocks = Generator[Float32, None, None]
@@ -39,18 +40,15 @@ def stem_blocks(
     spec = separator.spec
     way_out = StemResampler(spec, len(separator.stems), sample_rate=sample_rate, channels=channels)
 
-    def mixtures() -> Blocks:
-        """Yield the sound at the model's rate, with its channels."""
-        way_in = StreamResampler(sample_rate, spec.sample_rate, spec.channels)
+    def noted() -> Iterator[Float32]:
         for chunk in chunks:
             way_out.note(match_channels(chunk, channels))
-            yield way_in.process(match_channels(chunk, spec.channels))
-        yield way_in.process(np.zeros((spec.channels, 0), np.float32), last=True)
+            yield chunk
 
     def separated() -> Blocks:
         """Yield stems at the model's rate."""
         chunked = ChunkedSeparator(separator)
-        with closing(prefetch(mixtures())) as sounds:
+        with closing(prefetch(mixtures(noted(), sample_rate, spec))) as sounds:
             for mixture in sounds:
                 yield chunked.feed(mixture)
         yield chunked.finish()
@@ -60,3 +58,21 @@ def stem_blocks(
             yield way_out.process(stems)
     nothing = np.zeros((len(separator.stems), spec.channels, 0), np.float32)
     yield way_out.process(nothing, last=True)
+
+
+def mixtures(chunks: Iterable[Float32], sample_rate: int, spec: SeparatorSpec) -> Blocks:
+    """Yield sound (C, n) as a model takes it: at its rate, with its channels.
+
+    Parameters
+    ----------
+    chunks
+        (C, n) float32, of any number of channels.
+    sample_rate
+        Of the chunks, in Hz.
+    spec
+        Of the model.
+    """
+    way_in = StreamResampler(sample_rate, spec.sample_rate, spec.channels)
+    for chunk in chunks:
+        yield way_in.process(match_channels(chunk, spec.channels))
+    yield way_in.process(np.zeros((spec.channels, 0), np.float32), last=True)

@@ -63,8 +63,9 @@ def load_tokens(path: Path, *, fresh: bool = False) -> Tokens:
         If they can't be kept.
     """
     if not fresh:
-        with suppress(OSError, ValueError, TypeError):
+        with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
             found = Tokens(**json.loads(path.read_text(encoding="utf-8")))
+            found.role("")  # raises of what are no texts
             if len(found.guest) >= GUEST_LENGTH and len(found.host) >= HOST_LENGTH:
                 return found
     tokens = Tokens.fresh()

@@ -26,6 +26,7 @@ from streamsep.remote.script_socket import ScriptSocket
 from streamsep.remote.service import Clerk, Message
 
 JOIN_WITHIN_S = 5.0
+WRONG_TOKEN_S = 1.0  # for whoever tries one after the other
 MAX_CLIENTS = 100
 MAX_STRANGERS = 100  # that haven't shown a token yet: a room of phones comes back at once
 TOKEN = Text(64)
@@ -239,7 +240,7 @@ class RemoteServer:
             if role is not None:
                 return Client(role, public_identity(secret)), wanted
             line = refusal("the token is wrong", "that of the QR code", "scan it again")
-            await asyncio.sleep(1.0)  # for whoever tries one after the other
+            await asyncio.sleep(WRONG_TOKEN_S)
         await socket.send(line)
         await socket.close(1008, "not let in")
         return None

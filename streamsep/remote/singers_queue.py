@@ -6,16 +6,22 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from streamsep.audio.files.output_folder import make_folder
 from streamsep.audio.files.part_files import whole_file
-from streamsep.errors import ArgumentError, OutputError, StreamsepError
+from streamsep.errors import ArgumentError, OutputError, StreamsepError, first_line
+from streamsep.remote.protocol import clean_text
 
 MAX_ENTRIES = 200
 MAX_OF_ONE = 10  # that one guest may have waiting
+# What JSON raises that isn't what was kept: numbers without end and lists within lists too.
+UNREADABLE = (
+    *(OSError, ValueError, TypeError, KeyError),
+    *(AttributeError, OverflowError, RecursionError),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,19 +183,23 @@ class SingersQueue:
     def _load(self, path: Path) -> None:
         try:
             kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            self._entries = [Entry(**entry) for entry in kept["entries"]]
+            self._entries = [_checked(entry) for entry in kept["entries"]]
             self._round = int(kept["round"])
             self._sung = {str(k): int(v) for k, v in kept["sung"].items()}
-            self._next_id = int(kept["next_id"])
             # What was being sung when the program ended is sung again, at once.
             if kept["current"] is not None:
-                self._entries.insert(0, Entry(**kept["current"]))
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-            self._entries = []
+                self._entries.insert(0, _checked(kept["current"]))
+            ids = {entry.id for entry in self._entries}
+            if len(ids) != len(self._entries):
+                raise ValueError("two entries of one number")
+            self._next_id = max(int(kept["next_id"]), *(number + 1 for number in ids), 1)
+        except UNREADABLE as error:
+            self._entries, self._round, self._sung, self._next_id = [], 0, {}, 1
             aside = path.with_suffix(".broken")
             with suppress(OSError):
                 os.replace(path, aside)
-            self._say(f"the queue of {path} can't be read ({error}): begun anew, kept as {aside}")
+            why = first_line(error)
+            self._say(f"the queue of {path} can't be read ({why}): begun anew, kept as {aside}")
 
     def _save(self) -> None:
         if self._path is None:
@@ -211,3 +221,18 @@ class SingersQueue:
                 why = error.what if isinstance(error, OutputError) else str(error)
                 self._say(f"the queue isn't kept on disk ({why}): it goes on without")
             self._failing = True
+
+
+def _checked(kept: dict[str, Any]) -> Entry:
+    """Return an entry of a file, whose fields are what they are called.
+
+    Raises
+    ------
+    TypeError
+        If one isn't.
+    """
+    for field in fields(Entry):
+        if field.name in kept and type(kept[field.name]).__name__ != field.type:
+            raise TypeError(f"{field.name} is no {field.type}")
+    texts = {name: clean_text(text) for name, text in kept.items() if isinstance(text, str)}
+    return Entry(**kept | texts)

@@ -13,8 +13,10 @@ from typing import Any, Protocol
 import numpy as np
 import onnxruntime as ort
 
+from streamsep.dsp.resumable import Resumable, State, copy_exactly
 from streamsep.errors import BackendError, ModelError
 from streamsep.onnx_file import read_metadata
+from streamsep.separation.bound_port import BoundPort
 from streamsep.separation.graph_ports import FLOAT32, GraphPort, fitting_ports, ports_of
 from streamsep.separation.run_limits import TimeLimit, limit_memory
 from streamsep.separation.window_spectrum import WindowSpectrum
@@ -24,8 +26,6 @@ from streamsep.types import Float32
 ort.disable_telemetry_events()  # on Windows there is no other way; see streamsep/__init__.py
 
 DEVICES = ("auto", "cuda", "cpu")
-# Providers whose memory is ours: what is bound there is the array itself.
-HERE = {"CPU"}
 # Beyond the runs that onnxruntime captures a graph in, for each of two bindings.
 PROOF_RUNS = 8
 SAME = 1e-5  # a graph replays the very kernels
@@ -49,46 +49,7 @@ class Backend(Protocol):
         """Zero the features, the estimate and all states."""
 
 
-class _Port:
-    """An array here, and the tensor bound in its place where the model runs.
-
-    The array is float32; where the tensor is float16, or elsewhere, one is copied to the other.
-    """
-
-    def __init__(self, shape: tuple[int, ...], provider: str, kind: str = FLOAT32) -> None:
-        self.array: Float32 = np.zeros(shape, np.float32)
-        dtype = np.float32 if kind == FLOAT32 else np.float16
-        self._bound = self.array if dtype is np.float32 else np.zeros(shape, dtype)
-        self._apart = provider not in HERE
-        if self._apart:
-            self.tensor = ort.OrtValue.ortvalue_from_shape_and_type(
-                shape, dtype, provider.lower(), 0
-            )
-            self.send()
-        else:
-            self.tensor = ort.OrtValue.ortvalue_from_numpy(self._bound)
-
-    def send(self) -> None:
-        """Bring what stands in the array to where the model runs."""
-        if self._bound is not self.array:
-            np.copyto(self._bound, self.array, casting="same_kind")
-        if self._apart:
-            self.tensor.update_inplace(self._bound)
-
-    def fetch(self) -> None:
-        """Bring what the model made into the array."""
-        if self._apart:
-            np.copyto(self.array, self.tensor.numpy())
-        elif self._bound is not self.array:
-            np.copyto(self.array, self._bound)
-
-    def clear(self) -> None:
-        """Zero both."""
-        self.array.fill(0.0)
-        self.send()
-
-
-class OnnxBackend:
+class OnnxBackend(Resumable):
     """An onnxruntime session with preallocated, bound buffers.
 
     States alternate between two sets of buffers, each the input of one binding and the output
@@ -151,7 +112,7 @@ class OnnxBackend:
             self._taken[ports.spectra[0].name], self._given[ports.spectra[1].name] = taken, given
             self._spectrum = WindowSpectrum(spec, taken.array[0], given.array[0])
         self._states = [
-            [[_Port(state.shape, self.provider) for state in spec.states] for _ in range(2)]
+            [[BoundPort(state.shape, self.provider) for state in spec.states] for _ in range(2)]
             for _ in range(spec.interleave)
         ]
         self._bindings = [
@@ -162,10 +123,10 @@ class OnnxBackend:
         self._turns = [0] * spec.interleave
         self._limit = TimeLimit()
 
-    def _port(self, port: GraphPort) -> _Port:
-        return _Port(port.shape, self.provider, port.kind)  # type: ignore[arg-type]  # all are sizes
+    def _port(self, port: GraphPort) -> BoundPort:
+        return BoundPort(port.shape, self.provider, port.kind)  # type: ignore[arg-type]  # all are sizes
 
-    def _bind(self, states_in: list[_Port], states_out: list[_Port]) -> Any:
+    def _bind(self, states_in: list[BoundPort], states_out: list[BoundPort]) -> Any:
         binding, states = self._session.io_binding(), self.spec.states
         for name, taken in self._taken.items():
             binding.bind_ortvalue_input(name, taken.tensor)
@@ -243,6 +204,26 @@ class OnnxBackend:
         ports = *self._taken.values(), *self._given.values()
         for port in (*ports, *chain(*chain(*self._states))):
             port.clear()
+
+    def state(self) -> State:
+        """Return what the next run of each stream is given of the runs before."""
+        found: State = {}
+        for name, port in self._carried():
+            port.fetch()
+            found[name] = port.array.copy()
+        return found
+
+    def restore(self, state: State) -> None:
+        """See `Resumable`."""
+        for name, port in self._carried():
+            copy_exactly(state, name, port.array)
+            port.send()
+
+    def _carried(self) -> Iterator[tuple[str, BoundPort]]:
+        """Yield the ports that the next run of each stream reads its states from."""
+        for stream, (turn, sets) in enumerate(zip(self._turns, self._states, strict=True)):
+            for state, port in zip(self.spec.states, sets[turn], strict=True):
+                yield f"{stream}.{state.input}", port
 
 
 def graph_ports(path: Path) -> tuple[list[GraphPort], list[GraphPort]]:

@@ -18,15 +18,18 @@ class ChunkedSeparator:
     Parameters
     ----------
     separator
-        Fresh or reset; this object becomes its only user.
+        Fresh or reset; this object becomes its only user. Or one that goes on from a state.
+    surplus
+        Samples of its output that are dropped at the front.  [default: its delay]
     """
 
-    def __init__(self, separator: Separator) -> None:
+    def __init__(self, separator: Separator, *, surplus: int | None = None) -> None:
         self._separator = separator
         channels, size = separator.spec.channels, separator.block_size
         self._pending = np.zeros((channels, size), np.float32)
         self._filled = 0
-        self._surplus = separator.delay  # output still to drop at the front
+        # Output still to drop at the front.
+        self._surplus = separator.delay if surplus is None else surplus
         self._stem_shape = (len(separator.stems), channels)
 
     def feed(self, chunk: Float32) -> Float32:
@@ -43,7 +46,10 @@ class ChunkedSeparator:
         return self._trim(ready)
 
     def finish(self) -> Float32:
-        """Return what is still inside, (S, C, m); in all as many samples as were fed."""
+        """Return what is still inside, (S, C, m); in all as many samples as were fed.
+
+        (But for what another surplus than the delay makes more, or less.)
+        """
         inside = self._separator.delay + self._filled
         due = inside - self._surplus
         ready = []

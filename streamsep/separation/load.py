@@ -107,7 +107,7 @@ def load_separator(
         return _load_whole_window(model, device, stride_blocks, offline, read_ahead, cores)
     if spec.prior:
         wait = offline if wait is None else wait
-        prior = _load_prior(spec.prior_file(model), device, prior_stride, wait)
+        prior = _load_prior(spec, model, device, prior_stride, wait)
         if prior is not None:
             return TwoSpeedSeparator(OnnxBackend(model, device=device), prior)
     backend = OnnxBackend(model, device=device, runs_at_once=OFFLINE_RUNS if offline else 1)
@@ -202,8 +202,10 @@ def _has_time_for_long_windows(spec: ModelSpec, run_s: float) -> bool:
     return schedule.stride_frames == SHORTEST_STRIDE and schedule.trim_frames >= LEAST_TRIM
 
 
-def _load_prior(path: Path, device: str, stride: int | None, wait: bool) -> MaskPrior | None:
-    """Load a prior as often as it is to be run, or not at all.
+def _load_prior(
+    spec: ModelSpec, model: Path, device: str, stride: int | None, wait: bool
+) -> MaskPrior | None:
+    """Load a model's prior as often as it is to be run, or not at all.
 
     Raises
     ------
@@ -211,6 +213,7 @@ def _load_prior(path: Path, device: str, stride: int | None, wait: bool) -> Mask
         As `OnnxBackend` does; but where the machine is to decide and the file isn't there, there
         is none.
     """
+    path = spec.prior_file(model)
     if stride == 0 or (stride is None and not os.path.isfile(path)):
         return None
     backend = OnnxBackend(path, device=device)
@@ -219,4 +222,6 @@ def _load_prior(path: Path, device: str, stride: int | None, wait: bool) -> Mask
     elif stride is None:
         on_gpu = backend.provider != "CPU"
         stride = choose_prior_stride(backend.spec, measure_run(backend, 0.1), on_gpu=on_gpu)
-    return MaskPrior(backend, stride, wait=wait) if stride else None
+    if not stride:
+        return None
+    return MaskPrior(backend, stride, wait=wait, directions=spec.multichannel_wiener)

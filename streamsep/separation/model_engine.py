@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
 from streamsep.dsp.delay import DelayLine
+from streamsep.dsp.resumable import Resumable
 from streamsep.separation.backend import Backend
 from streamsep.separation.schedule import RunSchedule
 from streamsep.spec import ModelSpec
 from streamsep.types import Float32
 
 
-class ModelEngine:
+class ModelEngine(Resumable, ABC):
     """A backend, and the mixture that waits for its estimates; most of a `Separator`.
 
     Parameters
@@ -25,8 +29,13 @@ class ModelEngine:
         See `Separator`; a graph of few frames is done within its block.
     schedule
         When its graph is run, where the machine's speed decides that.
+    memory
+        How many samples before a block may have a say in what it gives; None where all have, and
+        `state` is what goes on from them.
     """
 
+    _kept: ClassVar[tuple[str, ...]] = ("_backend", "_mixture")
+    memory: int | None = None
     slack: int = 0
     schedule: RunSchedule | None = None
 
@@ -45,6 +54,14 @@ class ModelEngine:
     def provider(self) -> str:
         """Where the model runs."""
         return self._backend.provider
+
+    @abstractmethod
+    def process(self, block: Float32, out: Float32) -> None:
+        """Separate one block; see `Separator.process`."""
+
+    @abstractmethod
+    def reset(self) -> None:
+        """Start anew."""
 
     def _check_shapes(self, block: Float32, out: Float32) -> None:
         """Raise ValueError unless they are (C, block_size) and (S, C, block_size)."""

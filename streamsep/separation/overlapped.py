@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from streamsep.separation.backend import Backend
@@ -23,6 +25,8 @@ class OverlappedSeparator(SpectralEngine):
         Holds the graph.
     """
 
+    _kept: ClassVar[tuple[str, ...]] = (*SpectralEngine._kept, "_window", "_tail")
+
     def __init__(self, backend: Backend) -> None:
         frames = backend.spec.frames_per_run
         self._overlap = max(1, frames // 4 - backend.spec.any_frames)
@@ -30,6 +34,11 @@ class OverlappedSeparator(SpectralEngine):
         hann = np.sin(np.pi * (np.arange(frames) + 0.5) / frames) ** 2
         rise, fall = hann[: self._overlap], hann[-self._overlap :]
         self._rise = (rise / (rise + fall)).astype(np.float32)
+        # Three windows: by the tail, and by the frames that it was made of.
+        reach = self._lag + 3 * frames
+        self._window = backend.features
+        if self._wiener is None:  # which has heard all
+            self.memory = reach * backend.spec.hop_length + 2 * backend.spec.n_fft
         self._tail = np.zeros((*backend.spec.estimate_shape[:-1], self._overlap), np.float32)
 
     def _run(self) -> None:

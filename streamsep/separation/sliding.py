@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from streamsep.separation.backend import Backend
 from streamsep.separation.schedule import RunSchedule
 from streamsep.separation.spectral_engine import SpectralEngine
@@ -31,6 +33,8 @@ class SlidingSeparator(SpectralEngine):
         If the window is too short for so many frames.
     """
 
+    _kept: ClassVar[tuple[str, ...]] = (*SpectralEngine._kept, "_window")
+
     def __init__(
         self, backend: Backend, *, stride_blocks: int = 1, schedule: RunSchedule | None = None
     ) -> None:
@@ -45,6 +49,9 @@ class SlidingSeparator(SpectralEngine):
         # One past the newest frame, and one past the newest used estimate.
         self._end = last_start * spec.stride_frames + lookahead + 1
         self._used_end = self._end - lag
+        self._window = backend.features
+        if self._wiener is None:  # which has heard all
+            self.memory = (self._lag + self._end) * spec.hop_length + 2 * spec.n_fft
         if stride < 1 or self._used_end < stride:
             raise ValueError(f"{stride} frames a run don't fit a window of {spec.frames_per_run}")
 

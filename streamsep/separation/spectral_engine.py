@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from streamsep.dsp.sanitize import MAX_AMPLITUDE, Sanitizer
 from streamsep.dsp.stft import StreamingSTFT
 from streamsep.separation.backend import Backend
 from streamsep.separation.model_engine import ModelEngine
+from streamsep.separation.multichannel_wiener import SelfSteeredFilter
 from streamsep.types import Float32
 
 # expm1 of this is 2e8, far above any magnitude of bounded audio, and can't overflow.
@@ -18,7 +20,7 @@ MAX_LOG1P = np.float32(19.0)
 TINY, NOTHING, ALL = np.float32(1e-20), np.float32(0.0), np.float32(1.0)
 
 
-class SpectralEngine(ModelEngine, ABC):
+class SpectralEngine(ModelEngine):
     """Runs a backend over a stream; subclasses say how features reach the graph.
 
     Everything is allocated here; `process` allocates nothing that depends on the signal.
@@ -32,6 +34,11 @@ class SpectralEngine(ModelEngine, ABC):
     lag_frames
         How many frames the used estimates trail the newest frame.  [default: the spec's]
     """
+
+    _kept: ClassVar[tuple[str, ...]] = (
+        *ModelEngine._kept,
+        *("_stft", "_spectra", "_wiener"),
+    )
 
     def __init__(
         self, backend: Backend, stride_frames: int, *, lag_frames: int | None = None
@@ -73,6 +80,10 @@ class SpectralEngine(ModelEngine, ABC):
         # A sample is bounded; a bin of a spectrum sums up to n_fft of them.
         limit = MAX_AMPLITUDE * (spec.n_fft if spec.output == "complex" else 1)
         self._sanitizer = Sanitizer(self._estimate.shape, limit)
+        hop_s = spec.hop_length / spec.sample_rate
+        self._wiener: SelfSteeredFilter | None = None
+        if spec.multichannel_wiener and spec.mode == "sliding":
+            self._wiener = SelfSteeredFilter(spec.bins, hop_s)
 
     def process(self, block: Float32, out: Float32) -> None:
         """Separate one block; see `Separator.process`.
@@ -135,6 +146,8 @@ class SpectralEngine(ModelEngine, ABC):
         if self.spec.output == "complex":
             self._place(spectra[:, np.newaxis])
             return
+        if self._tell_apart(spectra):
+            return
         # Factors are brought into the product's own form: numpy would do it in new buffers.
         factor = self._estimated
         if self.spec.output == "log1p_magnitude":
@@ -154,6 +167,13 @@ class SpectralEngine(ModelEngine, ABC):
         for stem_spectra in self._spectra_of_stems:
             np.multiply(stem_spectra, spectra, out=stem_spectra)
 
+    def _tell_apart(self, spectra: NDArray[np.complex64]) -> bool:
+        """Make the stem's spectra by where sounds come from, or say that it isn't known."""
+        if self._wiener is None:
+            return False
+        self._wiener.apply(spectra, self._estimated[:, 0], self._stem_spectra[:, 0])
+        return True
+
     def _place(self, mixture: NDArray[np.complex64]) -> None:
         """Take the estimated spectra (T, S, 2C, F) as they are, but silence for silence."""
         seen = self._stem_spectra[..., : self._estimated.shape[-1]]
@@ -170,3 +190,5 @@ class SpectralEngine(ModelEngine, ABC):
         self._stft.reset()
         self._mixture.reset()
         self._spectra.fill(0.0)
+        if self._wiener is not None:
+            self._wiener.reset()

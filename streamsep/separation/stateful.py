@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ClassVar
 
 import numpy as np
 
+from streamsep.dsp.resumable import State
 from streamsep.separation.backend import Backend
 from streamsep.separation.spectral_engine import SpectralEngine
 
 
 class StatefulSeparator(SpectralEngine):
     """Feeds ``frames_per_run`` new frames per run; the backend keeps the states."""
+
+    _kept: ClassVar[tuple[str, ...]] = (*SpectralEngine._kept, "_stream")
 
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend, backend.spec.frames_per_run)
@@ -33,6 +37,8 @@ class PipelinedSeparator(SpectralEngine):
 
     For files, where nobody waits for the sound and a second core may be free.
     """
+
+    _kept: ClassVar[tuple[str, ...]] = (*SpectralEngine._kept, "_made")
 
     def __init__(self, backend: Backend) -> None:
         spec = backend.spec
@@ -60,9 +66,29 @@ class PipelinedSeparator(SpectralEngine):
             backend.run(stream)
             np.copyto(self._made[..., stream::count], backend.estimate)
 
-    def _forget(self) -> None:
+    def state(self) -> State:
+        """See `Resumable`.
+
+        Raises
+        ------
+        BackendError
+            If the run that is under way fails.
+        """
+        if self._under_way is not None:
+            self._under_way.result()
+        return super().state()
+
+    def restore(self, state: State) -> None:
+        """See `Resumable`."""
+        self._end_run()
+        super().restore(state)
+
+    def _end_run(self) -> None:
         if self._under_way is not None:
             self._under_way.exception()  # waits; what it would raise was raised, or concerns nobody
             self._under_way = None
+
+    def _forget(self) -> None:
+        self._end_run()
         super()._forget()
         self._made.fill(0.0)

@@ -11,13 +11,21 @@ comes changes what is heard, never the latency, nor that stems sum to the mixtur
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
+from streamsep.dsp.resumable import Resumable, State, copy_exactly
 from streamsep.dsp.stft import StreamingSTFT
 from streamsep.errors import ModelError
 from streamsep.priority import give_way
 from streamsep.separation.backend import Backend
+from streamsep.separation.multichannel_wiener import (
+    Directions,
+    MultichannelWienerFilter,
+    SpatialCovariance,
+)
 from streamsep.separation.stateful import StatefulSeparator
 from streamsep.spec import ModelSpec
 from streamsep.types import Float32
@@ -28,9 +36,11 @@ from streamsep.types import Float32
 COMPARED_FRAMES, GAIN = 12, np.float32(0.7)
 # Logits beyond this are certainty, and differ by chance; those of the answer are kept further.
 CERTAIN, KEPT = 4.0, 8.0
+# Directions are learnt from the frame of a run that has so many after it: its mask knows them.
+LATER_FRAMES = 8
 
 
-class MaskPrior:
+class MaskPrior(Resumable):
     """The newest masks of a sliding model, run beside the sound.
 
     Parameters
@@ -42,6 +52,8 @@ class MaskPrior:
     wait
         Have each run's masks ready by the hop after it began, however long that takes: the same
         masks every time. Else the sound doesn't wait.
+    directions
+        Learn where the stem and the rest come from: of one stem in stereo.
 
     Attributes
     ----------
@@ -51,9 +63,28 @@ class MaskPrior:
         How many frames the newest run that began compares: fewer than COMPARED_FRAMES at first.
     logits
         (S, C, B) of the follower's bins: mean over the frames of the newest run that ended.
+    directions
+        Where the stem and the rest come from, by all runs that ended, for the follower's bins;
+        None if it wasn't to learn that.
     """
 
-    def __init__(self, backend: Backend, stride: int, *, wait: bool) -> None:
+    _kept: ClassVar[tuple[str, ...]] = (
+        "_stft",
+        "_magnitudes",
+        "_recent",
+        "_made",
+        "_covariance",
+        "_made_directions",
+        "directions",
+        "_end",
+        "_since",
+        "_heard",
+        "frames",
+    )
+
+    def __init__(
+        self, backend: Backend, stride: int, *, wait: bool, directions: bool = False
+    ) -> None:
         spec = backend.spec
         self.spec, self.provider, self._backend = spec, backend.provider, backend
         self.stride, self._wait = stride, wait
@@ -68,6 +99,18 @@ class MaskPrior:
         shape = (len(spec.stems), spec.channels, spec.n_fft // 4 + 1)
         self._logits = np.zeros((*shape, COMPARED_FRAMES), np.float32)
         self._made = np.zeros(shape, np.float32)
+        # The newest frames, as a ring; and the one that a run learns directions from.
+        self._later = min(LATER_FRAMES, spec.frames_per_run - 1)
+        self._recent = np.zeros((self._later + 1, spec.channels, spec.bins), np.complex64)
+        self._learnt = np.zeros(self._recent.shape[1:], np.complex64)
+        self._covariance: SpatialCovariance | None = None
+        self.directions: Directions | None = None
+        self._made_directions: Directions | None = None
+        if directions:
+            hop_s = spec.hop_length / spec.sample_rate
+            self._covariance = SpatialCovariance(spec.bins, stride * hop_s)
+            self.directions = Directions.unknown(shape[-1])
+            self._made_directions = Directions.unknown(shape[-1])
         self._thread = ThreadPoolExecutor(1, "streamsep-prior", give_way)
         self._under_way: Future[None] | None = None
         self._since, self._heard = stride - 1, 0
@@ -77,6 +120,7 @@ class MaskPrior:
     def hear(self, block: Float32) -> bool:
         """Take in the next hop, (C, hop_length), and say whether a run begins with it."""
         self._stft.analyse(block, self._spectrum)
+        self._recent[self._heard % len(self._recent)] = self._spectrum[0]
         if self._end == len(self._magnitudes):
             half = len(self._magnitudes) // 2
             self._magnitudes[:half] = self._magnitudes[half:]
@@ -89,6 +133,7 @@ class MaskPrior:
             return False
         window = self._magnitudes[self._end - self.spec.frames_per_run : self._end]
         self._backend.features[...] = window.transpose(1, 2, 0)
+        np.copyto(self._learnt, self._recent[self._heard % len(self._recent)])  # the oldest
         self.frames = min(self._heard, COMPARED_FRAMES)
         self._under_way = self._thread.submit(self._run, self.frames)
         self._since = 0
@@ -104,6 +149,9 @@ class MaskPrior:
         half[..., 0, :], half[..., -1, :] = masks[..., 0, :], masks[..., -1, :]
         to_logits(half, CERTAIN, out=half)
         np.mean(half, axis=-1, out=self._made)
+        if self._covariance is not None and self._made_directions is not None:
+            self._covariance.update(self._learnt, self._backend.estimate[0, ..., -1 - self._later])
+            self._covariance.directions(self._made_directions)
 
     def collect(self) -> bool:
         """Take over `logits` of a run that has ended, or wait for it if so told.
@@ -118,16 +166,46 @@ class MaskPrior:
         under_way, self._under_way = self._under_way, None
         under_way.result()
         np.copyto(self.logits, self._made)
+        if self.directions is not None and self._made_directions is not None:
+            self._made_directions.copy_to(self.directions)
         return True
 
-    def reset(self) -> None:
-        """Start anew, as if nothing had been heard."""
+    def state(self) -> State:
+        """See `Resumable`; waits for the run that is under way.
+
+        Raises
+        ------
+        BackendError
+            If that fails.
+        """
+        if self._under_way is not None:
+            self._under_way.result()
+        return super().state() | {"is_made": np.array(self._under_way is not None)}
+
+    def restore(self, state: State) -> None:
+        """See `Resumable`."""
+        self._end_run()
+        super().restore(state)
+        is_made = np.zeros((), np.bool_)
+        copy_exactly(state, "is_made", is_made)
+        if is_made:
+            self._under_way = Future()
+            self._under_way.set_result(None)
+
+    def _end_run(self) -> None:
         if self._under_way is not None:
             self._under_way.exception()  # waits; what went wrong concerns nobody any more
             self._under_way = None
+
+    def reset(self) -> None:
+        """Start anew, as if nothing had been heard."""
+        self._end_run()
         self._backend.reset()
         self._stft.reset()
         self._magnitudes.fill(0.0)
+        self._recent.fill(0.0)
+        if self._covariance is not None:
+            self._covariance.reset()
         self._end, self._since, self._heard = self.spec.frames_per_run, self.stride - 1, 0
 
 
@@ -159,10 +237,19 @@ class TwoSpeedSeparator(StatefulSeparator):
         If they don't go together.
     """
 
+    _kept: ClassVar[tuple[str, ...]] = (
+        *StatefulSeparator._kept,
+        *("prior", "_block", "_hop", "_frame", "_own", "_own_mean", "_correction", "_corrected"),
+    )
+
     def __init__(self, backend: Backend, prior: MaskPrior) -> None:
         _check_pair(backend.spec, prior.spec)
         super().__init__(backend)
         self.prior = prior
+        self._filter: MultichannelWienerFilter | None = None
+        if prior.directions is not None:
+            self._filter = MultichannelWienerFilter(self.spec.bins)
+            self._filter.directions = prior.directions
         shape = self._estimate.shape[:-1]
         self._hops = prior.spec.hop_length // self.spec.hop_length
         # What the prior hears next: a hop of its own is so many of the model's.
@@ -208,6 +295,12 @@ class TwoSpeedSeparator(StatefulSeparator):
             self._frame = (self._frame + 1) % COMPARED_FRAMES
         if self._begun:
             np.mean(self._own[: self.prior.frames], axis=0, out=self._own_mean)
+
+    def _tell_apart(self, spectra: NDArray[np.complex64]) -> bool:
+        if self._filter is None or not self._corrected:
+            return False
+        self._filter.apply(spectra[0], self._estimate[0, ..., 0], self._stem_spectra[0, 0])
+        return True
 
     def _forget(self) -> None:
         super()._forget()

@@ -63,6 +63,7 @@ class WaveformSeparator(ModelEngine):
         if block_size < 1 or last < block_size + fade:
             raise ValueError(f"{block_size} samples a run don't fit a window of {self._end}")
         super().__init__(backend, block_size=block_size, delay=trim + fade)
+        self.memory = 2 * self._end + self.delay  # by the window that the fade is from
         self._used = slice(last - block_size - fade, last)
         channels, stems = spec.channels, len(spec.stems)
         self._window = np.zeros((channels, self._end), np.float32)

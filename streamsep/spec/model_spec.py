@@ -43,9 +43,10 @@ from typing import Any
 from streamsep.errors import ModelError
 from streamsep.spec.spec_checks import MAX_METADATA_BYTES, bad_field, check_spec
 
-SCHEMA = 6
-# 1 lacked any_frames, 2 interleave, 3 feature_gain, 4 prior and graph, 5 karaoke and waveforms.
-READABLE = (1, 2, 3, 4, 5, SCHEMA)
+SCHEMA = 7
+# 1 lacked any_frames, 2 interleave, 3 feature_gain, 4 prior and graph, 5 karaoke and waveforms, 6
+# multichannel_wiener.
+READABLE = (1, 2, 3, 4, 5, 6, SCHEMA)
 METADATA_KEY = "streamsep"
 FEATURES_INPUT = "features"
 ESTIMATE_OUTPUT = "estimate"
@@ -142,6 +143,10 @@ class ModelSpec(SeparatorSpec):
         In dBFS.
     spectrum_n_fft
         Samples a frame of the spectra that a ``waveform`` graph takes besides; 0 for none.
+    multichannel_wiener
+        Whether the one stem's masks over left and right are turned into spectra by a multichannel
+        Wiener filter (`separation.multichannel_wiener`), which tells directions apart, in place of
+        a product. Directions are learnt from the masks of whole windows: its own or its prior's.
     """
 
     stems: tuple[str, ...]
@@ -175,6 +180,7 @@ class ModelSpec(SeparatorSpec):
     normalise: str = "none"
     level_db: float = -12.0
     spectrum_n_fft: int = 0
+    multichannel_wiener: bool = False
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

@@ -186,6 +186,12 @@ def _check_mode(spec: ModelSpec) -> None:
         raise bad_field("any_frames", repr(spec.any_frames), "true or false")
     if spec.prior and (spec.mode, spec.output) != ("stateful", "mask"):
         raise bad_field("prior", repr(spec.prior), "none but for a stateful model of masks")
+    if type(spec.multichannel_wiener) is not bool:
+        raise bad_field("multichannel_wiener", repr(spec.multichannel_wiener), "true or false")
+    if spec.multichannel_wiener and (spec.output, spec.channels, len(spec.stems)) != ("mask", 2, 1):
+        raise bad_field("multichannel_wiener", True, "false but for one stem's masks in stereo")
+    if spec.multichannel_wiener and spec.mode == "stateful" and not spec.prior:
+        raise bad_field("multichannel_wiener", True, "false but for whole windows or with a prior")
     if spec.mode == "sliding":
         if spec.states:
             raise bad_field("states", f"{len(spec.states)} in a sliding graph", "none")

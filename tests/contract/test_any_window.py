@@ -8,6 +8,7 @@ from streamsep.separation import ChunkedSeparator, load_separator
 from streamsep.separation.schedule import NEARLY_LIVE_S, choose_prior_stride, choose_schedule
 from testing.signals import music
 from tests.support import models
+from tests.support.cases import one_fast
 
 HOP = 1024
 
@@ -36,7 +37,7 @@ def expected_vocals(mixture: np.ndarray) -> np.ndarray:
     return out[:, size - HOP : size - HOP + mixture.shape[-1]]
 
 
-@pytest.mark.parametrize("options", [{"offline": True}, {}, {"read_ahead": True}])
+@pytest.mark.parametrize("options", one_fast([{"offline": True}, {}, {"read_ahead": True}]))
 def test_all_ways_of_running_it_compute_the_same(path, options):
     mixture = music(14.0)  # more than two windows of 512 frames
     separator = load_separator(path, device="cpu", **options)

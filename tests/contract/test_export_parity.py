@@ -17,6 +17,7 @@ from export.recipes.tutorial.onnx_verify import MAX_ERROR, MIN_SNR_DB, verify
 from export.recipes.tutorial.train_config import TrainConfig
 from export.recipes.tutorial.trained_network import Checkpoint
 from streamsep.spec import ModelSpec
+from tests.support.cases import one_fast
 
 STEPS = {"stateful": 200, "sliding": 2}  # 18 s of sound; the network forgets within one
 
@@ -46,8 +47,8 @@ def wave() -> np.ndarray:
 
 
 @pytest.mark.parametrize("stems", [("vocals",), ("drums", "bass", "vocals")])
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("mode", ["stateful", "sliding"])
+@pytest.mark.parametrize("head", one_fast(HEADS))
+@pytest.mark.parametrize("mode", one_fast(["stateful", "sliding"]))
 def test_float_graphs_equal_the_network(
     tmp_path: Path, wave: np.ndarray, mode: str, head: str, stems: tuple[str, ...]
 ) -> None:
@@ -61,8 +62,8 @@ def test_float_graphs_equal_the_network(
     assert parity.max_error <= MAX_ERROR / 2  # sums are shorter here than at full width
 
 
-@pytest.mark.parametrize("head", HEADS)
-@pytest.mark.parametrize("mode", ["stateful", "sliding"])
+@pytest.mark.parametrize("head", one_fast(HEADS))
+@pytest.mark.parametrize("mode", one_fast(["stateful", "sliding"]))
 def test_int8_graphs_keep_their_own_tolerance(
     tmp_path: Path, wave: np.ndarray, mode: str, head: str
 ) -> None:

@@ -7,6 +7,7 @@ from scipy.signal import get_window
 from streamsep.separation import ChunkedSeparator, load_separator
 from testing.signals import music
 from tests.support import models
+from tests.support.cases import one_fast
 
 HOP = 1024
 # Two float32 transforms of up to 16,384 points; measured 2e-7 on sound of amplitude 0.5.
@@ -35,7 +36,7 @@ def engines(path, strides=(1, 3, 7)):
         yield load_separator(path, device="cpu", stride_blocks=stride)
 
 
-@pytest.mark.parametrize("n_fft", [4096, 6144, 7680, 16_384])
+@pytest.mark.parametrize("n_fft", one_fast([4096, 6144, 7680, 16_384]))
 def test_an_identity_graph_gives_the_sound_back_sample_for_sample(tmp_path, n_fft):
     # 7680 is no multiple of the hop, and in use.
     path = models.mdx(tmp_path / "mdx.onnx", n_fft=n_fft, dim_f=n_fft // 2 + 1)
@@ -44,6 +45,7 @@ def test_an_identity_graph_gives_the_sound_back_sample_for_sample(tmp_path, n_ff
         np.testing.assert_allclose(vocals_of(separator, mixture), mixture, atol=FLOAT32, rtol=0)
 
 
+@pytest.mark.slow
 def test_with_the_sizes_of_published_models_no_seam_is_louder_than_60_db(tmp_path):
     path = models.mdx(tmp_path / "mdx.onnx", n_fft=6144, dim_f=2048, frames=256)
     mixture = below(music(14.0), 10_000)  # three windows of 5.9 s

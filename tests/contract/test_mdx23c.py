@@ -12,6 +12,7 @@ from streamsep.separation.sliding import SlidingSeparator
 from testing.signals import music
 from tests.contract.test_mdx import below, spectra_of
 from tests.contract.test_waveform import engines, stems_of
+from tests.support.cases import one_fast
 from tools import contract_graphs
 
 # Two float32 transforms of up to 8,192 points, on sound of amplitude 0.5.
@@ -36,10 +37,10 @@ def imported(path, **known):
 
 @pytest.mark.parametrize(
     ("n_fft", "hop", "dim_f", "frames"),
-    [(8_192, 1_024, 4_096, 32), (2_048, 512, 1_024, 32), (2_048, 441, 1_024, 32)],
+    one_fast([(8_192, 1_024, 4_096, 32), (2_048, 512, 1_024, 32), (2_048, 441, 1_024, 32)]),
     ids=["as UVR has it", "as Intel has it", "a RoFormer's core"],
 )
-@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize("normalised", one_fast([False, True]))
 def test_each_stem_is_its_part_of_the_spectrum(tmp_path, n_fft, hop, dim_f, frames, normalised):
     path = contract_graphs.spectrum(
         tmp_path / "mdx23c.onnx", dim_f=dim_f, frames=frames, stems=2, gains=GAINS

@@ -240,6 +240,7 @@ def test_a_key_of_zero_is_the_beat_at_the_reported_latency(unet_shaped_model):
     assert session.snapshot().measured_latency == session.latency.session
 
 
+@pytest.mark.slow
 def test_in_another_key_the_bypass_is_the_original_equally_late(tmp_path):
     """A tone burst a second: shifted it starts where the original does, to 5 ms."""
     path = models.constant_mask(tmp_path / "m.onnx", 0.0)

@@ -57,6 +57,7 @@ def joined(tmp_path):
     return make
 
 
+@pytest.mark.slow
 def test_live_and_over_files_it_is_what_its_code_makes_in_float64(joined):
     path, gains = joined()
     mixture = music(2.0)

@@ -108,3 +108,19 @@ def named_badly(path: Path) -> Path:
     model.graph.node[-1].output[0] = model.graph.output[0].name
     path.write_bytes(model.SerializeToString())
     return path
+
+
+def folded_for_ever(path: Path, size: int = 400, count: int = 10_000) -> Path:
+    """A graph of products of constants, which onnxruntime computes before the first run."""
+    products = "\n".join(f"m{n + 1} = MatMul(m{n}, m{n})" for n in range(count))
+    return _saved(
+        path,
+        f"""
+        size = Constant <value_ints: ints = [{size}, {size}]> ()
+        one = Constant <value_float: float = 1.0> ()
+        m0 = Expand(one, size)
+        {products}
+        both = Constant <value_ints: ints = [0, 1]> ()
+        most = ReduceMax <keepdims: int = 0> (m{count}, both)
+        changed = Add(features, most)""",
+    )

@@ -6,13 +6,14 @@ import soundfile as sf
 import streamsep
 from testing.examples import API_PAGE, DEVICE, python_sections
 from testing.signals import music
+from tests.support.cases import one_fast
 
 SECTIONS = python_sections(API_PAGE)
 # Those that need a sound server run in tests/integration/test_own_callback.py.
 SILENT = [name for name, code in SECTIONS.items() if DEVICE not in code]
 
 
-@pytest.mark.parametrize("section", SILENT)
+@pytest.mark.parametrize("section", one_fast(SILENT))
 def test_the_examples_of_a_section_run_one_after_the_other(section, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sf.write("song.wav", music(1.0).T, 44_100)

@@ -13,6 +13,7 @@ import streamsep
 
 PACKAGE = Path(streamsep.__file__).parent
 BASE = {"types", "errors", "events", "spec", "stem_names", "onnx_file", "app_folder", "priority"}
+BASE |= {"text_encoding"}
 # Each layer may import itself and these.
 ALLOWED = {
     "types": set(),
@@ -21,10 +22,11 @@ ALLOWED = {
     "spec": {"errors"},
     "onnx_file": {"errors"},
     "priority": set(),
+    "text_encoding": set(),
     "stem_names": set(),
     "app_folder": set(),
     "models": {"errors", "spec", "stem_names", "onnx_file", "app_folder"},
-    "lyrics": {"errors"},
+    "lyrics": {"errors", "text_encoding"},
     "scoring": BASE | {"dsp"},
     "dsp": BASE,
     "separation": BASE | {"dsp", "models"},

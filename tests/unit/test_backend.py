@@ -12,9 +12,11 @@ from streamsep.errors import ModelError
 from streamsep.models import BUILTIN, find_model
 from streamsep.models.integrity import model_files
 from streamsep.separation import backend as module
-from streamsep.separation.backend import OnnxBackend, _Port
+from streamsep.separation.backend import OnnxBackend
+from streamsep.separation.bound_port import BoundPort
 from streamsep.spec import ESTIMATE_OUTPUT, FEATURES_INPUT
 from tests.support import models
+from tests.support.cases import one_fast
 
 RUNS = 12
 
@@ -23,7 +25,7 @@ RUNS = 12
 def memory(request, monkeypatch):
     """The model's memory is ours, as on a CPU, or apart from it, as on a GPU."""
     if request.param == "apart":
-        monkeypatch.setattr(module, "HERE", set())
+        monkeypatch.setattr("streamsep.separation.bound_port.HERE", set())
     return request.param
 
 
@@ -41,7 +43,7 @@ def estimates(backend):
     return np.stack(made)
 
 
-@pytest.mark.parametrize("name", BUILTIN)
+@pytest.mark.parametrize("name", one_fast(BUILTIN))
 def test_states_are_carried_on_as_by_hand(name, memory):
     backend = OnnxBackend(find_model(name), device="cpu")
     spec = backend.spec
@@ -67,9 +69,11 @@ def test_nothing_but_features_and_estimate_travels(memory, monkeypatch):
     backend = OnnxBackend(find_model(None), device="cpu")
     moved = []
     for way in ("send", "fetch"):
-        plain = getattr(_Port, way)
+        plain = getattr(BoundPort, way)
         monkeypatch.setattr(
-            _Port, way, lambda port, way=way, plain=plain: (moved.append((way, port)), plain(port))
+            BoundPort,
+            way,
+            lambda port, way=way, plain=plain: (moved.append((way, port)), plain(port)),
         )
     estimates(backend)
     once = [("send", backend._features), ("fetch", backend._estimate)]
@@ -99,7 +103,7 @@ def test_each_stream_has_states_of_its_own(tmp_path, memory):
 def test_a_whole_window_model_runs_apart_as_it_does_here(tmp_path, monkeypatch):
     path = models.mdx(tmp_path / "mdx.onnx")
     here = estimates(OnnxBackend(path, device="cpu"))
-    monkeypatch.setattr(module, "HERE", set())
+    monkeypatch.setattr("streamsep.separation.bound_port.HERE", set())
     np.testing.assert_array_equal(estimates(OnnxBackend(path, device="cpu")), here)
 
 

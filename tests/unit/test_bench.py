@@ -73,6 +73,7 @@ def test_the_times_of_a_contender_are_in_order(record):
         assert row["paced_blocks"] >= 1
 
 
+@pytest.mark.slow
 def test_ratios_are_those_of_the_same_rounds(record):
     live, cut = record["contenders"][:2]
     assert live["ratio"] == 1.0
@@ -88,12 +89,14 @@ def test_ratios_are_those_of_the_same_rounds(record):
         assert min(row["round_factors"]) <= row["real_time_factor"] <= max(row["round_factors"])
 
 
+@pytest.mark.slow
 def test_what_is_not_installed_is_said_and_has_no_figures(record):
     missing = record["contenders"][2]
     assert missing["unavailable"] == "not installed: demucs"
     assert set(missing) == {"name", "unavailable"}
 
 
+@pytest.mark.slow
 def test_the_record_says_where_it_was_made_and_which_goals_hold(record):
     about = record["about"]
     assert about["versions"]["numpy"]
@@ -109,6 +112,7 @@ def test_the_record_says_where_it_was_made_and_which_goals_hold(record):
     assert goal["holds"] == (goal["measured"] <= 0.3)
 
 
+@pytest.mark.slow
 def test_document_and_chart_come_from_the_records(recorded, tmp_path):
     record = json.loads(recorded.read_text())
     document, chart = tmp_path / "bench.md", tmp_path / "bench.png"
@@ -133,6 +137,7 @@ def test_document_and_chart_come_from_the_records(recorded, tmp_path):
     assert "On a GPU" not in text
 
 
+@pytest.mark.slow
 def test_figures_of_a_gpu_stand_beside_those_of_the_processor_and_in_a_table(recorded, tmp_path):
     record = json.loads(recorded.read_text())
     there = dict(record["contenders"][0], provider="CUDA", real_time_factor=0.0123, p99_ms=0.456)
@@ -150,6 +155,7 @@ def test_figures_of_a_gpu_stand_beside_those_of_the_processor_and_in_a_table(rec
     assert "center-cut" not in after
 
 
+@pytest.mark.slow
 def test_the_live_network_is_as_large_as_the_built_in_one():
     size = find_model("light").stat().st_size
     # The weights are others, and a file says more of itself.

@@ -17,13 +17,14 @@ from streamsep.live.config import LiveConfig
 from streamsep.live.player import LivePlayer
 from testing.servers import wait_until
 from testing.signals import music
+from tests.support.cases import one_fast
 
 RATE, BLOCK = 44_100, 512
 ASKED_ANEW = "the sound server is asked anew ("
 FOREIGN = [ValueError("odd\nlines"), OSError(5, "Input/output error"), MemoryError(), KeyError("x")]
 
 
-@pytest.fixture(params=FOREIGN, ids=lambda error: type(error).__name__)
+@pytest.fixture(params=one_fast(FOREIGN), ids=lambda error: type(error).__name__)
 def foreign(request):
     return request.param
 
@@ -189,7 +190,7 @@ class BrokenDisplay:
         self._at("wait")
 
 
-@pytest.mark.parametrize("when", ["enter", "update", "wait", "exit"])
+@pytest.mark.parametrize("when", one_fast(["enter", "update", "wait", "exit"]))
 def test_a_display_that_fails_ends_neither_music_nor_recording(
     song, identity_model, tmp_path, foreign, when
 ):

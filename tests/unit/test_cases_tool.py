@@ -22,6 +22,7 @@ def test_there_are_rows_of_every_class(cases):
     assert len({(row.number, row.what) for row in cases.ROWS}) == len(cases.ROWS)
 
 
+@pytest.mark.slow
 def test_a_row_is_run_and_judged():
     done = subprocess.run(
         [sys.executable, ROOT / "tools" / "cases.py", "6", "--match", "inspect"],

@@ -183,10 +183,12 @@ class TestCuda:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
         monkeypatch.setenv("NVIDIA_VISIBLE_DEVICES", "void")
 
+    @pytest.mark.slow
     def test_asked_for_and_absent(self, song, identity_model):
         done = streamsep("separate", song, "--model", identity_model, "--device", "cuda")
         assert "streamsep[cuda]" in refusal(done, BACKEND).remedy
 
+    @pytest.mark.slow
     def test_auto_takes_the_processor_and_says_so(self, song, identity_model):
         done = streamsep(
             "live",
@@ -288,6 +290,7 @@ class TestOutput:
         assert f"{tmp_path}/out/song.vocals.wav" in refusal(done, OUTPUT).what
         assert [path.name for path in (tmp_path / "out").iterdir()] == ["song.vocals.wav"]
 
+    @pytest.mark.slow
     def test_a_full_disk_in_separate_leaves_nothing(self, identity_model, tmp_path):
         path = tmp_path / "song.wav"
         sf.write(path, music(3.0).T, 44_100)

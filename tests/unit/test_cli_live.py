@@ -111,6 +111,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_music(song, unet_shaped_mode
     assert -0.005 <= sound.shape[-1] / 44_100 - said <= 2_048 / 44_100 + 0.005
 
 
+@pytest.mark.slow
 def test_a_file_damaged_further_in_plays_up_to_there(identity_model, tmp_path):
     path, recorded = tmp_path / "half.flac", tmp_path / "beat.wav"
     sound = music(2.0)
@@ -129,6 +130,7 @@ def test_a_file_damaged_further_in_plays_up_to_there(identity_model, tmp_path):
     np.testing.assert_allclose(kept, sound[:, : kept.shape[-1]], atol=PCM_24, rtol=0)
 
 
+@pytest.mark.slow
 def test_nan_in_a_file_is_silenced_and_played_on(identity_model, tmp_path):
     path, recorded = tmp_path / "bad.wav", tmp_path / "beat.wav"
     sound = music(1.0)
@@ -188,6 +190,7 @@ def test_the_beat_by_its_other_names(song, unet_shaped_model, tmp_path, name):
         np.testing.assert_allclose(sound, beat[:, : sound.shape[-1]], atol=PCM_24 + 1e-6, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_sound_file_can_sing_along(song, identity_model, tmp_path):
     """From the song's first sample on, at its fader and in the recordings."""
     voice = music(1.0, seed=9)
@@ -341,6 +344,7 @@ def test_recordings_of_a_killed_process_play(song, unet_shaped_model, tmp_path, 
     np.testing.assert_allclose(beat + vocals, mixture[:, :count], atol=tolerance, rtol=0)
 
 
+@pytest.mark.slow
 def test_seconds_ends_it(song, identity_model, tmp_path):
     with Live(
         tmp_path,
@@ -357,6 +361,7 @@ def test_seconds_ends_it(song, identity_model, tmp_path):
     assert (live.process.returncode, live.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_recording_that_can_t_start_leaves_no_empty_one_beside_it(song, identity_model, tmp_path):
     done = streamsep(
         "live",

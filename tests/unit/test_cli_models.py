@@ -212,6 +212,7 @@ class TestInstalled:
         for said in ("name:", "from:", "licence:", "stems:", "latency:", "speed here:", "scores:"):
             assert f"\n{said}" in f"\n{done.stdout}"
 
+    @pytest.mark.slow
     def test_verify_all(self, command):
         done = command("models", "verify")
         assert done.code == 0, done.stdout
@@ -259,6 +260,7 @@ class TestInstalled:
         assert command("models", "verify", "live").code == MODEL
         assert file_problem("live") == f"{package / 'light.onnx'} is damaged"
 
+    @pytest.mark.slow
     def test_a_variant_is_imported_with_its_graph(self, command, tmp_path):
         assert command("models", "import", find_model("live"), "--name", "alone").code == 0
         path = imported_path("alone")

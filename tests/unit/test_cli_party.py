@@ -28,6 +28,7 @@ def test_a_folder_without_songs_is_one_line_before_anything_is_opened(command, t
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_a_port_that_is_taken_is_one_line(command, songs, identity_model):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

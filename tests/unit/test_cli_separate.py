@@ -19,6 +19,7 @@ from streamsep.offline.stem_blocks import stem_blocks
 from streamsep.separation import ChunkedSeparator, load_separator
 from testing.servers import wait_until
 from testing.signals import music
+from tests.support.cases import one_fast
 from tests.support.commands import COMMAND, Live, ffmpeg, without_sound
 
 # Half a step of 24 bits for rounding; the largest positive value is clipped by a whole one.
@@ -42,8 +43,8 @@ def make(path, rate, channels):
     return path
 
 
-@pytest.mark.parametrize("channels", [1, 2, 6])
-@pytest.mark.parametrize("rate", RATES)
+@pytest.mark.parametrize("channels", one_fast([1, 2, 6]))
+@pytest.mark.parametrize("rate", one_fast(RATES))
 def test_stems_are_as_long_as_the_song_and_sum_to_it(command, tmp_path, half_model, rate, channels):
     path = make(tmp_path / "song.wav", rate, channels)
     done = command("separate", path, "--model", half_model)
@@ -63,7 +64,8 @@ def test_stems_are_as_long_as_the_song_and_sum_to_it(command, tmp_path, half_mod
     np.testing.assert_allclose(total, song, atol=2 * PCM_24, rtol=0)
 
 
-@pytest.mark.parametrize("rate", [8_000, 48_000, 96_000, 384_000])
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", one_fast([8_000, 48_000, 96_000, 384_000]))
 def test_no_length_loses_a_sample_on_the_way_there_and_back(tmp_path, half_model, rate):
     separator = load_separator(half_model, device="cpu", offline=True)
     path = tmp_path / "song.wav"
@@ -94,6 +96,7 @@ def test_the_beat_is_the_separator_s(command, tmp_path, unet_shaped_model):
         np.testing.assert_allclose(sound, stem, atol=PCM_24, rtol=0)
 
 
+@pytest.mark.slow
 def test_live_from_file_to_file_gives_the_same_file(command, tmp_path, unet_shaped_model):
     path = make(tmp_path / "song.wav", 44_100, 2)
     assert command("separate", path, "--model", unet_shaped_model).code == 0
@@ -264,6 +267,7 @@ class TestResume:
             assert sf.info(out / f"{path.stem}.beat.wav").frames == length
 
 
+@pytest.mark.slow
 def test_jobs_at_a_time_come_to_the_same_files(command, tmp_path, unet_shaped_model):
     folder = tmp_path / "music"
     folder.mkdir()
@@ -281,6 +285,7 @@ def test_jobs_at_a_time_come_to_the_same_files(command, tmp_path, unet_shaped_mo
     assert one == three
 
 
+@pytest.mark.slow
 def test_bars_go_to_the_terminal_and_names_to_the_pipe(tmp_path, half_model):
     songs = [make(tmp_path / f"{name}.wav", 44_100, 2) for name in ("one", "two")]
     master, terminal = pty.openpty()

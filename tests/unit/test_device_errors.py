@@ -7,6 +7,7 @@ import soundfile as sf
 
 from streamsep.errors import DeviceError
 from testing.signals import music
+from tests.support.cases import one_fast
 from tests.support.commands import streamsep, without_sound
 from tests.support.refusals import refusal
 
@@ -19,7 +20,7 @@ def song(tmp_path):
     return tmp_path / "song.wav"
 
 
-@pytest.mark.parametrize("kind", ["input", "output"])
+@pytest.mark.parametrize("kind", one_fast(["input", "output"]))
 def test_no_such_device(identity_model, song, kind):
     ends = {"input": song, "output": "null"} | {kind: "theremin"}
     done = streamsep(
@@ -36,11 +37,13 @@ def test_no_such_device(identity_model, song, kind):
     assert "'streamsep devices'" in message.remedy
 
 
+@pytest.mark.slow
 def test_no_devices_at_all(identity_model):
     done = streamsep("live", "--model", identity_model)
     assert "input device 'mic'" in refusal(done, DEVICE).what
 
 
+@pytest.mark.slow
 def test_loopback_without_a_sound_server(identity_model):
     done = streamsep("live", "--input", "loopback", "--model", identity_model)
     message = refusal(done, DEVICE)
@@ -48,6 +51,7 @@ def test_loopback_without_a_sound_server(identity_model):
     assert "'unset PULSE_SERVER'" in message.remedy
 
 
+@pytest.mark.slow
 def test_a_mistake_in_asoundrc_is_named(tmp_path, identity_model):
     (tmp_path / ".asoundrc").write_text("pcm.!default { type nonsense\n")
     env = without_sound() | {"HOME": str(tmp_path)}
@@ -58,6 +62,7 @@ def test_a_mistake_in_asoundrc_is_named(tmp_path, identity_model):
     assert "PortAudio doesn't start" in streamsep("doctor", env=env).stdout
 
 
+@pytest.mark.slow
 def test_the_doctor_opens_what_live_would_open(identity_model):
     for option in ("--input", "--output", "--mic"):
         done = streamsep("doctor", option, "theremin", "--model", identity_model)
@@ -65,6 +70,7 @@ def test_the_doctor_opens_what_live_would_open(identity_model):
         assert "device 'theremin'" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_machine_without_devices_can_be_asked(identity_model):
     listed = streamsep("devices")
     assert (listed.returncode, listed.stderr) == (0, "")
@@ -91,7 +97,8 @@ def without_portaudio(tmp_path):
     return without_sound() | {"PYTHONPATH": str(tmp_path / "hide")}
 
 
-@pytest.mark.parametrize("arguments", [["live"], ["devices"]])
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", one_fast([["live"], ["devices"]]))
 def test_no_portaudio_library(identity_model, without_portaudio, arguments):
     if arguments == ["live"]:
         arguments = ["live", "--model", identity_model]
@@ -101,6 +108,7 @@ def test_no_portaudio_library(identity_model, without_portaudio, arguments):
     assert "'apt install libportaudio2'" in message.remedy
 
 
+@pytest.mark.slow
 def test_the_doctor_says_what_to_install_and_goes_on(identity_model, without_portaudio):
     done = streamsep("doctor", "--model", identity_model, env=without_portaudio)
     assert done.returncode == 1
@@ -110,6 +118,7 @@ def test_the_doctor_says_what_to_install_and_goes_on(identity_model, without_por
     assert any(line.startswith("  ok  speed: ") for line in rest)
 
 
+@pytest.mark.slow
 def test_files_need_no_portaudio(song, identity_model, without_portaudio, tmp_path):
     done = streamsep(
         "live",

@@ -80,6 +80,7 @@ def test_what_a_vst3_plugin_doesn_t_take_is_named(wet):
         load_effect(f"{wet}:wet=7")
 
 
+@pytest.mark.slow
 def test_an_instrument_is_no_effect(tmp_path):
     bundle = vst3.build(tmp_path, instrument=True)
     with pytest.raises(EffectError, match=f"{bundle} .*instrument"):

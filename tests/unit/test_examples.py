@@ -12,6 +12,7 @@ import soxr
 import streamsep
 from testing.examples import SCRIPTS
 from testing.signals import music
+from tests.support.cases import one_fast
 
 RATE = 48_000
 STEP_16 = 2.0**-15  # of the files that the scripts write
@@ -44,8 +45,9 @@ def test_all_of_them_are_tested():
     assert {path.stem for path in SCRIPTS.glob("*.py")} == tested | played | control
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "model"), [("separate_array", "auto"), ("separate_stream", "live")]
+    ("name", "model"), one_fast([("separate_array", "auto"), ("separate_stream", "live")])
 )
 def test_the_beat_is_written_at_once_or_as_it_comes(script, song, name, model):
     target = song.with_name("beat.wav")
@@ -57,6 +59,7 @@ def test_the_beat_is_written_at_once_or_as_it_comes(script, song, name, model):
     assert np.abs(sound - sf.read(song)[0]).max() > 0.01
 
 
+@pytest.mark.slow
 def test_what_is_no_sound_stops_only_itself(script, song, capsys):
     bad = song.with_name("bad.mp3")
     bad.write_bytes(b"no sound")
@@ -79,6 +82,7 @@ def test_a_model_of_one_s_own(script, song, capsys):
     assert "beat: " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_song_is_played_by_a_live_player(script, song, capsys):
     target = song.with_name("played.wav")
     script("live_player", song, target, 1.0)

@@ -8,6 +8,7 @@ import pytest
 import soundfile as sf
 
 from testing.signals import music
+from tests.support.cases import one_fast
 from tests.support.commands import streamsep, without_sound
 
 RATE = 44_100
@@ -63,8 +64,9 @@ def check_text(printed):
     assert "\x1b[31m" not in printed
 
 
-@pytest.mark.parametrize("locale", LOCALES)
-@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+@pytest.mark.slow
+@pytest.mark.parametrize("locale", one_fast(LOCALES))
+@pytest.mark.parametrize("name", one_fast(NAMES.values()), ids=NAMES)
 def test_songs_of_such_names_are_done_with_their_neighbours(
     song, half_model, tmp_path, name, locale
 ):
@@ -90,7 +92,7 @@ def places_and_names():
                 yield pytest.param(place, name, id=f"{place}-{label}")
 
 
-@pytest.mark.parametrize(("place", "name"), [*places_and_names()])
+@pytest.mark.parametrize(("place", "name"), one_fast([*places_and_names()]))
 def test_live_takes_them_everywhere(run, song, identity_model, tmp_path, name, place):
     path = named(tmp_path, name, ".lrc" if place == "--lyrics" else ".wav")
     if place in ("--input", "--mic"):
@@ -105,7 +107,7 @@ def test_live_takes_them_everywhere(run, song, identity_model, tmp_path, name, p
         assert path.exists()
 
 
-@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+@pytest.mark.parametrize("name", one_fast(NAMES.values()), ids=NAMES)
 def test_models_and_folders_of_such_names(run, song, half_model, tmp_path, name):
     model = named(tmp_path, name, ".onnx")
     model.write_bytes(half_model.read_bytes())
@@ -118,7 +120,7 @@ def test_models_and_folders_of_such_names(run, song, half_model, tmp_path, name)
     assert (out / "song.beat.wav").exists()
 
 
-@pytest.mark.parametrize("name", IMPOSSIBLE.values(), ids=IMPOSSIBLE)
+@pytest.mark.parametrize("name", one_fast(IMPOSSIBLE.values()), ids=IMPOSSIBLE)
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -158,9 +160,9 @@ def test_where_there_can_be_none_it_is_one_line(run, song, half_model, tmp_path,
     assert len(said) == 1 or arguments[0] == "doctor", done.stderr
 
 
-@pytest.mark.parametrize("damage", ["empty", "zeros", "noise", "text", "half a header"])
+@pytest.mark.parametrize("damage", one_fast(["empty", "zeros", "noise", "text", "half a header"]))
 @pytest.mark.parametrize(
-    "suffix", [".wav", ".flac", ".ogg", ".mp3", ".m4a", ".mkv", ".opus", ".wv"]
+    "suffix", one_fast([".wav", ".flac", ".ogg", ".mp3", ".m4a", ".mkv", ".opus", ".wv"])
 )
 def test_a_batch_goes_on_after_any_file(run, song, half_model, tmp_path, suffix, damage):
     (tmp_path / "in").mkdir()

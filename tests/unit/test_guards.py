@@ -15,6 +15,7 @@ from streamsep.realtime.guards import GuardWatch
 from streamsep.separation import load_separator
 from testing.sessions import play
 from testing.signals import music
+from tests.support.cases import one_fast
 from tests.support.singer import Singer
 
 RATE, FRAMES = 44_100, 512
@@ -69,8 +70,8 @@ class TestLimiter:
         assert limiter.bad_samples == 1
 
 
-@pytest.mark.parametrize("bad", NO_SOUND)
-@pytest.mark.parametrize("preset", [name for name in VOICE_EFFECTS if name != "off"])
+@pytest.mark.parametrize("bad", one_fast(NO_SOUND))
+@pytest.mark.parametrize("preset", one_fast([name for name in VOICE_EFFECTS if name != "off"]))
 def test_one_bad_sample_isn_t_in_any_effect_a_second_later(preset, bad):
     sound = 0.3 * music(2.0)
     broken = sound.copy()
@@ -150,6 +151,7 @@ def test_a_bad_sample_is_silence_in_the_mix_and_told(identity_model, bad, where)
     ]
 
 
+@pytest.mark.slow
 def test_song_and_voice_near_full_scale_are_turned_down_and_not_cut(identity_model, tmp_path):
     tone = 0.9 * np.sin(2 * np.pi * 330 * np.arange(2 * RATE) / RATE)
     for name in ("song.wav", "voice.wav"):

@@ -34,6 +34,7 @@ def test_a_run_that_asks_for_more_than_there_is_of_memory_fails_by_itself(tmp_pa
     np.testing.assert_array_equal(other.estimate, 0.5)
 
 
+@pytest.mark.slow
 def test_a_run_without_end_is_stopped_and_the_next_one_too(tmp_path, monkeypatch):
     """By counts of a thread that is counted on while the program runs: no clock decides."""
     monkeypatch.setattr(run_limits, "TICK_S", 0.1)

@@ -16,6 +16,7 @@ from streamsep.lyrics import parse_lyrics
 from streamsep.realtime.stats import SongPosition
 from streamsep.scoring import LineAt
 from testing.singing import sing
+from tests.support.cases import one_fast
 from tests.support.shows import STATS
 
 PATIENT = dict(block=2_048, slack=22_050)
@@ -34,7 +35,9 @@ def voice(tmp_path, **how):
     return tmp_path / "voice.wav"
 
 
-@pytest.mark.parametrize(("transpose", "least", "most"), [(0.0, 95.0, 100.0), (-1.0, 1.0, 60.0)])
+@pytest.mark.parametrize(
+    ("transpose", "least", "most"), one_fast([(0.0, 95.0, 100.0), (-1.0, 1.0, 60.0)])
+)
 def test_a_run_scores_who_sings_along(song, half_model, tmp_path, transpose, least, most):
     """The vocals come late out of the model; what was read ahead puts both in step."""
     settings = dict(output="null", model=half_model, voice_effects="off", score=True, **PATIENT)
@@ -51,6 +54,7 @@ def test_a_run_scores_who_sings_along(song, half_model, tmp_path, transpose, lea
     assert last == f"score of 100: mic {score.singers[0].percent:.0f}"
 
 
+@pytest.mark.slow
 def test_the_command_says_it_at_the_end(command, song, half_model, tmp_path):
     (tmp_path / "song.lrc").write_text("[00:00.00]do re mi\n[00:01.00]fa sol\n")
     done = command(
@@ -64,6 +68,7 @@ def test_the_command_says_it_at_the_end(command, song, half_model, tmp_path):
     assert last["scores"]["mic"] >= 90.0
 
 
+@pytest.mark.slow
 def test_each_song_of_several_has_its_own(command, song, half_model, tmp_path):
     other = tmp_path / "other.wav"
     other.write_bytes(song.read_bytes())

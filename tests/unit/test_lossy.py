@@ -34,6 +34,7 @@ def test_what_is_coded_is_near_and_in_time(name):
     assert 1e-7 < error < 0.5 * np.square(np.roll(sound, 1, -1) - sound).mean()
 
 
+@pytest.mark.slow
 def test_the_table_has_a_line_for_each_song_and_codec(tmp_path):
     for name, sound in zip(("vocals", "accompaniment"), song(), strict=True):
         (tmp_path / "one").mkdir(exist_ok=True)

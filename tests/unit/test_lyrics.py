@@ -1,5 +1,7 @@
 """Lyrics files of both kinds, written here, and what is sung when."""
 
+from pathlib import Path
+
 import pytest
 
 from streamsep.errors import LyricsError
@@ -216,7 +218,18 @@ SUNG = {
     "cp1256": ["والله زمان يا سلاحي", "اشتقت لك في كفاحي"],
     "cp1257": ["Lietuva, Tėvyne mūsų", "Tu didvyrių žeme"],
     "cp874": ["ประเทศไทยรวมเลือดเนื้อ", "ชาติเชื้อไทย"],
+    "koi8_u": ["Ще не вмерла України", "і слава, і воля"],
+    "iso2022_jp": ["上を向いて歩こう", "涙がこぼれないように"],
+    "hz": ["月亮代表我的心", "你问我爱你有多深"],
+    "cp850 de": ["Über sieben Brücken mußt du gehn", "Sieben dunkle Jahre überstehn"],
+    "mac_roman de": ["Über sieben Brücken mußt du gehn", "Sieben dunkle Jahre überstehn"],
+    "mac_roman fr": ["Non, je ne regrette rien", "C'est payé, balayé, oublié"],
+    # Half of whose letters aren't ASCII.
+    "iso8859_2 pl": ["Zażółć gęślą jaźń", "Pójdę boso przez świat"],
+    "iso8859_2 cs": ["Žluťoučký kůň", "příšerně úpěl ďábelské ódy"],
 }
+
+NO_ENCODINGS = ("rot13", "hex", "zlib", "idna", "unicode_escape", "undefined")
 
 
 class TestEncodings:
@@ -255,6 +268,40 @@ class TestEncodings:
         assert (line.text, told) == ("Ящик", [])
         with pytest.raises(LyricsError, match="no encoding is called 'klingon'"):
             load_lyrics(path, encoding="klingon")
+
+    @pytest.mark.parametrize(
+        "name", ["rot13", "hex", "zlib", "idna", "unicode_escape", "undefined"]
+    )
+    def test_what_is_no_encoding_of_texts_is_none(self, tmp_path, name):
+        path = tmp_path / "song.txt"
+        path.write_text(f"#ENCODING:{name}\n#BPM:150\n: 0 1 0 Füße\n", encoding="utf-8")
+        (line,) = load_lyrics(path).lines
+        assert line.text == "Füße"
+        with pytest.raises(LyricsError, match=f"no encoding is called '{name}'"):
+            load_lyrics(path, encoding=name)
+
+    @pytest.mark.parametrize("lost", range(1, 8))
+    def test_utf_8_with_a_hole_stays_utf_8(self, tmp_path, lost):
+        rows = "\n".join(f"[00:{10 + i}.00]{line}" for i, line in enumerate(SUNG["gb18030"]))
+        content, told = rows.encode(), []
+        at = content.index("亮".encode())
+        (tmp_path / "song.lrc").write_bytes(content[:at] + content[at + lost :])
+        first, *others = (
+            line.text for line in load_lyrics(tmp_path / "song.lrc", say=told.append).lines
+        )
+        assert others == SUNG["gb18030"][1:]
+        assert first.endswith("我的心")
+        assert lost % 3 == 0 or "some of its letters are broken" in told[0]
+
+    @pytest.mark.parametrize(("before", "after"), [("\ufeff\ufeff", ""), ("", "\0\0\0")])
+    def test_what_is_no_part_of_a_text_isn_t_shown(self, tmp_path, before, after):
+        (tmp_path / "song.lrc").write_text(f"{before}[00:01.00]月亮{after}", encoding="utf-8")
+        (line,) = load_lyrics(tmp_path / "song.lrc").lines
+        assert line.text == "月亮"
+
+    def test_a_text_without_an_end_is_refused(self):
+        with pytest.raises(LyricsError, match="have more than 4,194,304 bytes"):
+            load_lyrics(Path("/dev/zero"))
 
     def test_utf_8_needs_no_word(self, tmp_path):
         told = []

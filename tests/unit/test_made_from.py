@@ -15,6 +15,7 @@ from streamsep.models.integrity import model_files
 from streamsep.offline.made_from import RECORDS, MadeFrom, StemRecords, model_mark, note_made
 from testing.signals import music
 from tests.support import models
+from tests.support.cases import one_fast
 
 FACTS = MadeFrom(1_000, 1_700_000_000.5, "live-1", {"gain_db": 0.0, "bits": 24})
 
@@ -58,7 +59,9 @@ def test_file_systems_with_coarse_times_change_nothing(command, song, half_model
 
 
 @pytest.mark.parametrize(
-    "options", [["--gain", "-3"], ["--bits", "16"], ["--bits", "32"], ["--model"]], ids=" ".join
+    "options",
+    one_fast([["--gain", "-3"], ["--bits", "16"], ["--bits", "32"], ["--model"]]),
+    ids=" ".join,
 )
 def test_what_changes_the_stems_does_them_anew(command, song, half_model, tmp_path, options):
     assert separate(command, song, half_model)

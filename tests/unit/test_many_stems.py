@@ -80,6 +80,7 @@ def test_separate_writes_the_stems_that_are_asked_for(command, band, song, tmp_p
     assert (done.code, "and no sax" in done.stderr) == (MODEL, True)
 
 
+@pytest.mark.slow
 def test_live_plays_one_and_records_others(band, song, tmp_path):
     with Live(
         tmp_path,
@@ -125,6 +126,7 @@ def test_what_live_can_t_tell_apart_is_said_before_the_music(
     assert list(song.parent.glob("*.wav")) == [song]
 
 
+@pytest.mark.slow
 def test_without_vocals_there_is_no_beat_and_no_other_key(command, tmp_path, song):
     model = models.stem_masks(tmp_path / "drums.onnx", {"drums": 0.3, "bass": 0.2})
     arguments = ["live", "--input", song, "--output", tmp_path / "out.wav", "--model", model]

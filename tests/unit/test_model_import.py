@@ -106,6 +106,7 @@ def test_the_metadata_of_an_unknown_copy_are_taken_with_a_word(command, tmp_path
 
 
 class TestWaveforms:
+    @pytest.mark.slow
     def test_htdemucs_says_it_all(self, command, tmp_path):
         """As Mixxx's fork has it: the output's sizes unknown, weights in a second file."""
         path = contract_graphs.waveform(
@@ -127,6 +128,7 @@ class TestWaveforms:
         assert "times faster than it plays; live: runs in " in info
         assert command("models", "list").code == 0
 
+    @pytest.mark.slow
     def test_the_network_of_htdemucs_alone(self, command, tmp_path):
         path = contract_graphs.hybrid(
             tmp_path / "core.onnx", samples=343_980, gains=[(0.5, 0.5)] * 4

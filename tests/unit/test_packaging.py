@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import streamsep
+from tests.support.cases import one_fast
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -65,7 +66,7 @@ def own_names():
     return scripts | set(FOLDERS) - {"packaging"}
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("folder", one_fast(FOLDERS))
 def test_every_import_is_declared(folder):
     distributions = packages_distributions()
     allowed = declared(FOLDERS[folder])

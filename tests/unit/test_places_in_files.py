@@ -9,6 +9,7 @@ import soundfile as sf
 from streamsep.audio.files.exact_seek import decoder_from
 from streamsep.audio.files.file_source import FileSource
 from testing.signals import music
+from tests.support.cases import one_fast
 from tests.support.commands import ffmpeg
 
 RATE, SECONDS = 44_100, 6.0
@@ -54,7 +55,7 @@ def check(path, begin_at, atol=0.0):
     np.testing.assert_allclose(heard, whole[begins:], rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", one_fast(FORMS))
 def test_in_every_format(tmp_path, form):
     suffix, subtype, exact = FORMS[form]
     path = write(tmp_path / f"song.{suffix}", subtype)
@@ -69,11 +70,13 @@ def test_at_other_rates_and_in_mono(tmp_path, rate):
     check(write(tmp_path / "song.flac", "PCM_16", rate=rate, channels=1), 200_001, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_in_what_only_ffmpeg_reads(tmp_path):
     ffmpeg("-i", write(tmp_path / "song.wav", "PCM_16"), tmp_path / "song.m4a")
     check(tmp_path / "song.m4a", 150_000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["wav", "flac"])
 def test_in_a_file_that_is_two(tmp_path, suffix):
     """A place in the first one would end with it."""

@@ -24,6 +24,7 @@ from testing.servers import wait_until
 from testing.signals import music
 from tests.support import models
 from tests.support.backends import SlowBackend
+from tests.support.cases import one_fast
 from tests.support.weights import Weights
 
 PCM_24 = 2.0**-23  # see test_sound_file
@@ -83,6 +84,7 @@ def test_a_file_is_heard_at_once_and_to_its_end(config, song, tmp_path):
     np.testing.assert_allclose(read(tmp_path / "take.wav"), read(short), atol=PCM_24, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_change_of_models_is_none_of_places_in_a_file(config, endless, tmp_path):
     late = dict(name="far", frames_per_run=4, stride_frames=4, lookahead_frames=8)
     far = models.constant_mask(tmp_path / "far.onnx", **late)
@@ -99,6 +101,7 @@ def test_a_change_of_models_is_none_of_places_in_a_file(config, endless, tmp_pat
     np.testing.assert_allclose(recorded, expected, atol=PCM_24, rtol=0)
 
 
+@pytest.mark.slow
 def test_a_machine_that_doesn_t_keep_up_steps_down_while_it_plays(endless, tmp_path, monkeypatch):
     """Cross-faded, in its place in the song, and by itself: nobody looks at the player."""
     weights, load, busy = Weights(tmp_path / "weights", monkeypatch), load_separator, []
@@ -216,6 +219,7 @@ class TestTrouble:
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         return path
 
+    @pytest.mark.slow
     def test_who_waits_is_told(self, config, half):
         with LivePlayer(config, input=half) as player:
             assert player.wait(60.0)
@@ -252,12 +256,14 @@ class TestTrouble:
 
     @pytest.mark.parametrize(
         ("changes", "error"),
-        [
-            (dict(output="theremin"), DeviceError),
-            (dict(mic="theremin"), DeviceError),
-            (dict(effect=("Theremin",)), EffectError),
-            (dict(lyrics="nowhere.lrc"), Exception),
-        ],
+        one_fast(
+            [
+                (dict(output="theremin"), DeviceError),
+                (dict(mic="theremin"), DeviceError),
+                (dict(effect=("Theremin",)), EffectError),
+                (dict(lyrics="nowhere.lrc"), Exception),
+            ]
+        ),
     )
     def test_what_can_t_be_had_leaves_nothing_open(self, config, tmp_path, changes, error):
         before = threading.enumerate()

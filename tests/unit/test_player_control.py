@@ -83,6 +83,7 @@ def test_a_script_pauses_seeks_and_moves_faders(player, controlled):
         wait_until(lambda: player.position_s > 20.1, "the song to go on")
 
 
+@pytest.mark.slow
 def test_what_this_run_cant_do_is_refused_and_not_offered(player, controlled):
     with Script(controlled) as script:
         features = script.ask(type="state")["player"]["features"]
@@ -92,6 +93,7 @@ def test_what_this_run_cant_do_is_refused_and_not_offered(player, controlled):
         assert script.ask(type="search", query="x")["type"] == "error"  # there is no library
 
 
+@pytest.mark.slow
 def test_a_port_lets_in_by_token_alone(player):
     with PlayerControl(player, Where(port=0), print) as control:
         address, token = control.address.split(" with the token ")
@@ -101,6 +103,7 @@ def test_a_port_lets_in_by_token_alone(player):
                 assert json.loads(program.recv(PATIENCE_S))["type"] == kind
 
 
+@pytest.mark.slow
 def test_the_music_goes_on_when_control_ends(player, tmp_path):
     with PlayerControl(player, Where(socket=tmp_path / "control"), print):
         pass
@@ -108,6 +111,7 @@ def test_the_music_goes_on_when_control_ends(player, tmp_path):
     wait_until(lambda: player.position_s > before + 0.2, "the music to go on")
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_is_started_again_and_the_music_goes_on(player, tmp_path):
     said = []
     with PlayerControl(player, Where(socket=tmp_path / "control"), said.append):
@@ -156,6 +160,7 @@ def test_a_number_that_is_no_port_is_refused():
         where_of("99999")
 
 
+@pytest.mark.slow
 def test_a_midi_controller_moves_faders(player, controlled, tmp_path):
     file = mido.MidiFile()
     track = mido.MidiTrack()
@@ -171,6 +176,7 @@ def test_a_midi_controller_moves_faders(player, controlled, tmp_path):
     assert player.paused
 
 
+@pytest.mark.slow
 def test_osc_messages_are_taken_and_bad_ones_named(player, controlled):
     bridge = subprocess.Popen(
         [sys.executable, str(SCRIPTS / "osc_bridge.py"), str(controlled), "0"],
@@ -194,6 +200,7 @@ def example(name, *arguments):
     subprocess.run(command, check=True, timeout=60.0)
 
 
+@pytest.mark.slow
 def test_no_thread_of_control_stays(player, tmp_path):
     before = {thread.name for thread in threading.enumerate()}
     with PlayerControl(player, Where(socket=tmp_path / "control"), print):
@@ -201,6 +208,7 @@ def test_no_thread_of_control_stays(player, tmp_path):
     assert {thread.name for thread in threading.enumerate()} <= before
 
 
+@pytest.mark.slow
 def test_the_voices_effects_change_while_it_plays(tmp_path, identity_model):
     for name in ("song", "voice"):
         sf.write(tmp_path / f"{name}.wav", music(30.0).T, 44_100)

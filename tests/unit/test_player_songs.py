@@ -46,6 +46,7 @@ def silences(sound):
     return [(a, b) for a, b in edges.reshape(-1, 2) if b - a > 2_000]
 
 
+@pytest.mark.slow
 def test_a_recording_goes_on_through_a_pause_and_ends_with_the_song(config, write, tmp_path):
     song, sound = write("song.wav", 1.5)
     with LivePlayer(config, input=song, record=tmp_path / "take.wav") as player:
@@ -72,6 +73,7 @@ def test_a_recording_goes_on_through_a_pause_and_ends_with_the_song(config, writ
     assert differs[-1] < begin + 2_048
 
 
+@pytest.mark.slow
 def test_stems_are_recorded_as_they_are_heard(config, write, half_model, tmp_path):
     """Faded and moved together: they sum to what would have been heard of the song."""
     song, sound = write("song.wav", 2.0)
@@ -89,6 +91,7 @@ def test_stems_are_recorded_as_they_are_heard(config, write, half_model, tmp_pat
     )
 
 
+@pytest.mark.slow
 def test_a_playlist_is_recorded_without_a_gap(config, write, tmp_path):
     (_, first), (_, second) = write("a.wav", 0.5), write("b.wav", 0.6, seed=1)
     (tmp_path / "list.m3u").write_text("#EXTM3U\na.wav\nhttp://example.org/x.mp3\nb.wav\n")
@@ -104,6 +107,7 @@ def test_a_playlist_is_recorded_without_a_gap(config, write, tmp_path):
     assert any("x.mp3" in e.text and e.kind == "warning" for e in player.events.latest())
 
 
+@pytest.mark.slow
 def test_without_a_song_it_stays_until_one_is_played_and_after_it(config, write, tmp_path):
     (a, _), (b, _) = write("a.wav", 0.5), write("b.wav", 0.5, seed=1)
     before = threading.enumerate()
@@ -147,6 +151,7 @@ def test_a_listener_that_fails_is_named_and_the_music_goes_on(config, write):
     assert len(told) == 2
 
 
+@pytest.mark.slow
 def test_stems_of_a_song_that_plays_come_in_while_it_does(config, write, half_model, tmp_path):
     song, sound = write("song.wav", 2.0)
     sf.write(tmp_path / "vocals.wav", 0.25 * sound.T, RATE, subtype="FLOAT")
@@ -158,6 +163,7 @@ def test_stems_of_a_song_that_plays_come_in_while_it_does(config, write, half_mo
     np.testing.assert_allclose(take[:, -half:], 0.75 * sound[:, -half:], atol=EXACT)
 
 
+@pytest.mark.slow
 def test_what_comes_through_a_pipe_is_played_paused_and_never_moved_in(config, write, tmp_path):
     song, sound = write("song.wav", 1.0)
     pipe = tmp_path / "pipe.wav"
@@ -196,6 +202,7 @@ def test_several_inputs_are_files():
         LiveConfig(input=("mic", "song.wav"))
 
 
+@pytest.mark.slow
 def test_a_pipe_that_is_next_holds_nothing_up(config, write, tmp_path):
     """Nobody writes to it until after the song before it has been moved in."""
     (song, _), (later, sound) = write("song.wav", 1.0), write("later.wav", 0.7, seed=1)

@@ -1,6 +1,7 @@
 """Playlists of others: files that are there, and nothing else."""
 
 import os
+import unicodedata
 
 import numpy as np
 import pytest
@@ -39,9 +40,51 @@ def test_names_may_be_escaped_as_in_addresses(folder):
     assert read(folder, f"b%20c.wav\nfile://{folder}/b%20c.wav\nb c.wav") == (["b c.wav"] * 3, [])
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_in_whatever_encoding_it_was_written(folder, encoding):
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_in_unicode_it_needs_no_word(folder, encoding):
     assert read(folder, "größe.wav\r\na.wav\r\n".encode(encoding)) == (["größe.wav", "a.wav"], [])
+
+
+NAMES = {
+    "cp1252": "größe",
+    "cp850": "größe",
+    "cp1251": "Ночь",
+    "cp866": "Ночь",
+    "cp1250": "Škoda lásky",
+    "cp1253": "Μισιρλού",
+    "cp1255": "נגילה",
+    "cp1256": "حبيبي",
+    "cp874": "ลอยกระทง",
+    "gb18030": "月亮代表我的心",
+    "big5": "月亮代表我的心",
+    "cp932": "上を向いて歩こう",
+    "cp949": "아리랑",
+}
+
+
+@pytest.mark.parametrize("encoding", NAMES)
+def test_in_another_encoding_the_names_on_the_disk_tell_it(tmp_path, encoding):
+    name = f"{NAMES[encoding]}.wav"
+    (tmp_path / name).write_bytes(b"sound")
+    files, (line,) = read(tmp_path, f"#EXTM3U\r\n{name}\r\n".encode(encoding))
+    assert files == [name]
+    assert "by the names that are there" in line
+
+
+def test_names_on_the_disk_that_are_no_text_are_found_byte_for_byte(tmp_path):
+    name = "Ночь.wav".encode("cp1251")
+    (tmp_path / os.fsdecode(name)).write_bytes(b"sound")
+    files, (line,) = read(tmp_path, name + b"\n")
+    assert os.fsencode(files[0]) == name
+    assert "byte for byte" in line
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_letters_may_be_composed_or_not(tmp_path, forms):
+    """As macOS writes names, and other systems don't."""
+    written, named = (unicodedata.normalize(form, "größe.wav") for form in forms)
+    (tmp_path / written).write_bytes(b"sound")
+    assert read(tmp_path, named) == ([written], [])
 
 
 def test_a_pls_goes_by_its_numbers(folder):
@@ -88,6 +131,7 @@ def test_a_playlist_is_a_file_as_input():
     assert (config.listening, config.inputs) == ("file", ("list.m3u", "song.wav"))
 
 
+@pytest.mark.slow
 def test_on_the_command_line_files_and_playlists_play_one_after_the_other(
     command, tmp_path, identity_model
 ):

@@ -12,6 +12,7 @@ from streamsep.audio.files.sound_file import AudioReader
 from streamsep.dsp.channels import LAYOUTS
 from streamsep.errors import AudioFileError
 from testing.signals import music
+from tests.support.cases import one_fast
 from tests.support.commands import ffmpeg
 
 RATE = 44_100
@@ -146,13 +147,13 @@ MANY = {
 
 
 class TestLengths:
-    @pytest.mark.parametrize("form", FORMS)
+    @pytest.mark.parametrize("form", one_fast(FORMS))
     def test_all_of_it_is_read_and_nothing_said(self, made, form):
         sound, rate, notices = read(made(form))
         assert 2.0 - 0.02 <= sound.shape[-1] / rate <= 2.0 + FRAMES_S
         assert notices == []
 
-    @pytest.mark.parametrize("form", sorted(FORMS.keys() - set(NOT_JOINED)))
+    @pytest.mark.parametrize("form", one_fast(sorted(FORMS.keys() - set(NOT_JOINED))))
     def test_two_files_joined_are_both_read(self, tmp_path, forms, form):
         parts = [forms.tone(form, hertz) for hertz in (400, 900)]
         sound, rate, notices = read(joined(tmp_path / f"joined.{form}", *parts))
@@ -162,8 +163,10 @@ class TestLengths:
         assert loudest_hertz(sound[:, half:], rate) == pytest.approx(900, abs=5)
         assert not any(notice.lost for notice in notices)
 
-    @pytest.mark.parametrize("options", [["-q:a", "0"], ["-b:a", "128k"], ["-b:a", "320k"]])
-    @pytest.mark.parametrize("order", ["loud first", "silence first"])
+    @pytest.mark.parametrize(
+        "options", one_fast([["-q:a", "0"], ["-b:a", "128k"], ["-b:a", "320k"]])
+    )
+    @pytest.mark.parametrize("order", one_fast(["loud first", "silence first"]))
     def test_mp3_without_a_header_of_the_whole(self, tmp_path, order, options):
         """Its length is guessed by the first frames: much too short, or too long."""
         sound = np.zeros((2, 6 * RATE), np.float32)
@@ -178,7 +181,8 @@ class TestLengths:
         assert np.std(second) > 0.2
         assert notices == []
 
-    @pytest.mark.parametrize("form", PROMISING)
+    @pytest.mark.slow
+    @pytest.mark.parametrize("form", one_fast(PROMISING))
     def test_two_thirds_of_a_file_are_read_and_said(self, tmp_path, made, form):
         path = tmp_path / f"cut.{form}"
         whole = made(form)
@@ -191,6 +195,7 @@ class TestLengths:
         said = float(re.search(r"ends after ([\d.]+) s", notice.text)[1])
         assert said == pytest.approx(sound.shape[-1] / rate, abs=2e-3)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("form", ["ogg", "opus"])
     def test_ogg_without_its_last_page_is_cut(self, tmp_path, made, form):
         path = tmp_path / f"cut.{form}"
@@ -199,12 +204,14 @@ class TestLengths:
 
     @pytest.mark.parametrize(
         ("said", "seconds", "lost"),
-        [
-            (10_000_000, 2.0, True),  # more than there is
-            (88_200, 2.0, None),  # less
-            (0, 2.0, None),  # as of what comes through a pipe
-            (2**32 - 1, 2.0, None),
-        ],
+        one_fast(
+            [
+                (10_000_000, 2.0, True),  # more than there is
+                (88_200, 2.0, None),  # less
+                (0, 2.0, None),  # as of what comes through a pipe
+                (2**32 - 1, 2.0, None),
+            ]
+        ),
     )
     def test_wav_headers_that_say_otherwise(self, tmp_path, made, said, seconds, lost):
         content = bytearray(made("wav").read_bytes())
@@ -236,8 +243,8 @@ class TestLengths:
 
 
 class TestChanges:
-    @pytest.mark.parametrize("form", CHANGING)
-    @pytest.mark.parametrize("change", PARTS)
+    @pytest.mark.parametrize("form", one_fast(CHANGING))
+    @pytest.mark.parametrize("change", one_fast(PARTS))
     def test_all_of_it_goes_on_as_it_began(self, tmp_path, forms, change, form):
         parts = []
         for number, (part_rate, layout) in enumerate(PARTS[change], 1):
@@ -272,8 +279,8 @@ def damaged(content, how):
 
 
 class TestDamage:
-    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
-    @pytest.mark.parametrize("form", ["wav", "aiff", "au", "caf", "w64", "mka"])
+    @pytest.mark.parametrize("value", one_fast([np.nan, np.inf, -np.inf, 1e30]))
+    @pytest.mark.parametrize("form", one_fast(["wav", "aiff", "au", "caf", "w64", "mka"]))
     def test_what_is_no_number_is_silent_and_its_place_named(self, tmp_path, form, value):
         sound = music(1.0)
         sound[1, 30_000] = value
@@ -305,13 +312,15 @@ class TestDamage:
 
     @pytest.mark.parametrize(
         ("form", "how"),
-        [
-            (form, how)
-            for form in DAMAGED
-            for how in ("one byte", "a hole", "noise")
-            # A byte of these has no checksum, and noise there may be frames.
-            if how == "a hole" or form not in ("mp3", "mp2", "wma")
-        ],
+        one_fast(
+            [
+                (form, how)
+                for form in DAMAGED
+                for how in ("one byte", "a hole", "noise")
+                # A byte of these has no checksum, and noise there may be frames.
+                if how == "a hole" or form not in ("mp3", "mp2", "wma")
+            ]
+        ),
     )
     def test_what_can_t_be_decoded_is_silent_and_the_rest_in_its_place(
         self, tmp_path, long, form, how
@@ -347,13 +356,15 @@ class TestDamage:
 class TestChannels:
     @pytest.mark.parametrize(
         ("form", "layout"),
-        [
-            (form, layout)
-            for form in MANY
-            for layout in MORE_THAN_TWO
-            # Vorbis has none but left, centre, right, and four corners.
-            if form != "ogg" or layout not in ("2.1", "4.0")
-        ],
+        one_fast(
+            [
+                (form, layout)
+                for form in MANY
+                for layout in MORE_THAN_TWO
+                # Vorbis has none but left, centre, right, and four corners.
+                if form != "ogg" or layout not in ("2.1", "4.0")
+            ]
+        ),
     )
     def test_a_voice_in_the_centre_is_on_both_sides_alike_in_every_file(self, forms, layout, form):
         names = LAYOUTS[layout].split()
@@ -386,6 +397,7 @@ class TestChannels:
         assert not back[1:].any()
         assert len(notices) == (count > 2)
 
+    @pytest.mark.slow
     def test_another_track_is_named(self, tmp_path, forms):
         one, two = (forms.tone("wav", hertz) for hertz in (400, 900))
         titles = [

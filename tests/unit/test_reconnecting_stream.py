@@ -143,6 +143,7 @@ def test_a_device_that_calls_needs_no_other_clock(stream):
         assert stream.state is StreamState.RUNNING
 
 
+@pytest.mark.slow
 def test_a_standstill_is_made_up_for_block_by_block(stream):
     beat(stream, 0.05)
     began = time.monotonic()
@@ -162,6 +163,7 @@ def test_a_standstill_is_made_up_for_block_by_block(stream):
     assert 0.7 < event.gap_s < away_s
 
 
+@pytest.mark.slow
 def test_a_standstill_that_is_over_when_it_is_noticed_is_made_up_for_too(stream):
     beat(stream, 0.05)
     time.sleep(0.6)

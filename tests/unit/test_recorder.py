@@ -2,7 +2,6 @@
 
 import resource
 import threading
-from itertools import islice
 
 import numpy as np
 import pytest
@@ -70,7 +69,7 @@ def test_the_file_ends_where_its_source_did(tmp_path):
     )
 
 
-def test_a_slow_disk_costs_the_recording_and_is_counted(tmp_path, monkeypatch):
+def test_what_a_slow_disk_loses_is_silence_in_its_place(tmp_path, monkeypatch):
     """The disk stands still while twice the buffer comes: pushing goes on, the newest is kept."""
     writing, gate, real = threading.Event(), threading.Event(), AudioWriter.write
 
@@ -80,39 +79,41 @@ def test_a_slow_disk_costs_the_recording_and_is_counted(tmp_path, monkeypatch):
         real(writer, sound)
 
     monkeypatch.setattr(AudioWriter, "write", slow)
-    recorder = Recorder(tmp_path / "take.wav", RATE, 2, block_size=BLOCK)
+    told = []
+    recorder = Recorder(
+        tmp_path / "take.wav", RATE, 2, block_size=BLOCK, silenced=lambda *gap: told.append(gap)
+    )
     total = int(2.2 * Recorder.BUFFER_S * RATE) // BLOCK * BLOCK
-    ramp = (np.arange(total, dtype=np.float32) / 2**20)[None].repeat(2, axis=0)
+    ramp = (np.arange(1, total + 1, dtype=np.float32) / 2**20)[None].repeat(2, axis=0)
     push_all(recorder, ramp[:, : 30 * BLOCK])
     assert writing.wait(20)
     push_all(recorder, ramp[:, 30 * BLOCK :])  # had it to wait for the disk, it would for ever
     gate.set()
     recorder.close()
     sound = read(recorder.path)
-    assert recorder.lost > 0
-    assert recorder.written + recorder.lost == total
-    assert sound.shape[-1] == recorder.written
-    # The end is there, and there is one gap, no repetition.
-    np.testing.assert_allclose(sound[:, -BLOCK:], ramp[:, -BLOCK:], atol=PCM_24, rtol=0)
-    steps = np.round(np.diff(sound[0]) * 2**20)
-    assert np.flatnonzero(steps != 1).size == 1
-    assert steps.sum() == total - 1 - round(float(sound[0, 0]) * 2**20)
+    assert (recorder.written, sound.shape[-1]) == (total, total)
+    # One silence, where it is said to be; all else is there, the end too.
+    ((start, lost),) = told
+    assert recorder.lost == lost > 0
+    ramp[:, start : start + lost] = 0.0
+    np.testing.assert_allclose(sound, ramp, atol=PCM_24, rtol=0)
 
 
 @pytest.fixture
 def small_disk():
-    """Every file ends at 100 kB, as on a full disk; signals of that are off in Python."""
+    """Every file ends at 300 kB, as on a full disk; signals of that are off in Python."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    yield 100_000
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+    yield 300_000
     resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg", ".mp3"])
 def test_a_full_disk_ends_the_recording_and_what_was_written_plays(tmp_path, small_disk, suffix):
     sound = music(2.0)
+    pushed = sound.shape[-1] // BLOCK * BLOCK
     recorder = Recorder(tmp_path / f"take{suffix}", RATE, 2, block_size=BLOCK)
-    for _ in range(200):  # 400 s: more than 100 kB in any format
+    for _ in range(200):  # 400 s: more than 300 kB in any format
         push_all(recorder, sound)
         if recorder.fault is not None:
             break
@@ -122,12 +123,12 @@ def test_a_full_disk_ends_the_recording_and_what_was_written_plays(tmp_path, sma
     assert f"{recorder.path} can't be written" in str(recorder.fault)
     assert recorder.path.stat().st_size <= small_disk
     with AudioReader(recorder.path) as reader:
-        kept = np.concatenate(list(islice(reader.chunks(), 4)), axis=-1)
-        held = kept.shape[-1] + sum(chunk.shape[-1] for chunk in reader.chunks())
+        kept = np.concatenate(list(reader.chunks()), axis=-1)
     if suffix in (".wav", ".flac"):
-        np.testing.assert_allclose(kept, sound[:, : kept.shape[-1]], atol=PCM_24, rtol=0)
+        count = min(kept.shape[-1], pushed)
+        np.testing.assert_allclose(kept[:, :count], sound[:, :count], atol=PCM_24, rtol=0)
         # The codecs hold a frame or two back.
-        assert abs(recorder.written - held) < 10_000
+        assert abs(recorder.written - kept.shape[-1]) < 10_000
 
 
 @pytest.mark.parametrize(("suffix", "cut"), [(".wav", 2), (".flac", 2)])

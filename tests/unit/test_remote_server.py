@@ -241,6 +241,7 @@ def test_strangers_cant_take_all_places(opened):
     assert refused.value.response.status_code == 503
 
 
+@pytest.mark.slow
 def test_whoever_sends_too_fast_is_read_more_slowly_and_nobody_else(joined, echo):
     """Counted, not timed: of 300 at once the other one's single request isn't the last."""
     fast, _ = joined(client="fast")

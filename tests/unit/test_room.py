@@ -14,7 +14,7 @@ from streamsep.remote.singers_queue import SingersQueue
 from streamsep.remote.song_library import SongLibrary
 from streamsep.remote.song_words import words_of
 from streamsep.scoring import ScoreSnapshot, SingerScore, TracePoint
-from tests.support.silent_player import NoStems, SilentPlayer
+from testing.silent_player import NoStems, SilentPlayer
 
 HOST, ANN, BOB = Client("host", "host"), Client("guest", "ann"), Client("guest", "bob")
 

@@ -52,11 +52,16 @@ def test_memory_is_limited_below_what_the_machine_has(song, tmp_path):
     assert not song.with_suffix(".vocals.wav").exists()
 
 
-def test_an_operator_that_nothing_can_stop_is_ended_with_its_process(tmp_path):
+@pytest.mark.parametrize("kind", ["one operator", "folded"])
+def test_an_operator_that_nothing_can_stop_is_ended_with_its_process(tmp_path, kind):
     """The limits themselves, with less time than the option gives."""
     song = tmp_path / "song.wav"
     sf.write(song, np.ones((8_192, 2)) * 0.1, 44_100)
-    model = hostile_models.one_endless_operator(tmp_path / "products.onnx", 6_000)
+    model = tmp_path / "products.onnx"
+    if kind == "folded":  # while the model is loaded
+        hostile_models.folded_for_ever(model)
+    else:
+        hostile_models.one_endless_operator(model, 6_000)
     code = (
         "from streamsep.cli import sandbox, main; import sys\n"
         "sandbox.INSIDE = 'from streamsep.cli import sandbox; sandbox.CPU_S = 2; '"

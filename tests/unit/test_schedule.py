@@ -62,6 +62,7 @@ def test_the_loaded_separator_goes_at_the_pace_measured(tmp_path):
     assert schedule.latency == separator.delay + separator.block_size + schedule.slack
 
 
+@pytest.mark.slow
 def test_live_says_the_pace_and_plays_in_time(tmp_path, command, song):
     path = models.mdx(tmp_path / "mdx.onnx", dim_f=2049)
     out = tmp_path / "out.wav"

@@ -1,5 +1,7 @@
 """Scores of known singers: pitch, points, lines, and the thread that judges."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,15 @@ from streamsep.scoring.pitch_tracker import RATE, PitchTracker
 from streamsep.scoring.song_score import LineAt
 from testing.servers import wait_until
 from testing.singing import OTHER_TUNE, TUNE, sing
+from tests.support.cases import one_fast
 
 FS = 44_100
-SONG = sing(seconds=9.0)
+
+
+@cache
+def song():
+    """Return what is sung in most tests."""
+    return sing(seconds=9.0)
 
 
 def judged(vocals, *singers, late=0, line_at=lambda seconds: None, chunk=4_096):
@@ -52,57 +60,63 @@ def test_noise_and_silence_have_no_pitch():
 
 
 def test_who_sings_as_the_vocals_do_has_all_points_whoever_it_is():
-    assert percent(SONG, SONG) == 100.0
-    assert percent(SONG, sing(seconds=9.0, seed=5, level=0.05)) >= 95.0
+    assert percent(song(), song()) == 100.0
+    assert percent(song(), sing(seconds=9.0, seed=5, level=0.05)) >= 95.0
 
 
-@pytest.mark.parametrize("octaves", [-1, 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("octaves", one_fast([-1, 1]))
 def test_an_octave_away_is_as_good(octaves):
-    assert percent(SONG, sing(seconds=9.0, transpose=12 * octaves)) >= 95.0
+    assert percent(song(), sing(seconds=9.0, transpose=12 * octaves)) >= 95.0
 
 
-@pytest.mark.parametrize("semitones", [-1, 1])
+@pytest.mark.slow
+@pytest.mark.parametrize("semitones", one_fast([-1, 1]))
 def test_a_semitone_off_is_heard(semitones):
-    assert 5.0 < percent(SONG, sing(seconds=9.0, seed=5, transpose=semitones)) <= 60.0
+    assert 5.0 < percent(song(), sing(seconds=9.0, seed=5, transpose=semitones)) <= 60.0
 
 
 def test_silence_and_speech_noise_get_nothing():
-    assert percent(SONG, np.zeros_like(SONG)) == 0.0
-    noise = 0.1 * np.random.default_rng(2).standard_normal(len(SONG)).astype(np.float32)
-    assert percent(SONG, noise) < 5.0
+    assert percent(song(), np.zeros_like(song())) == 0.0
+    noise = 0.1 * np.random.default_rng(2).standard_normal(len(song())).astype(np.float32)
+    assert percent(song(), noise) < 5.0
 
 
+@pytest.mark.slow
 def test_another_song_gets_little():
-    assert percent(SONG, sing(OTHER_TUNE, 9.0)) <= 30.0
+    assert percent(song(), sing(OTHER_TUNE, 9.0)) <= 30.0
 
 
+@pytest.mark.slow
 def test_what_the_latencies_delay_is_put_right():
     late = round(0.21 * FS)
-    voice = np.concatenate([np.zeros(late, np.float32), sing(seconds=9.0, seed=5)])[: len(SONG)]
-    assert percent(SONG, voice, late=late) >= 95.0
-    assert percent(SONG, voice) < 90.0  # else nothing would have had to be put right
+    voice = np.concatenate([np.zeros(late, np.float32), sing(seconds=9.0, seed=5)])[: len(song())]
+    assert percent(song(), voice, late=late) >= 95.0
+    assert percent(song(), voice) < 90.0  # else nothing would have had to be put right
 
 
 def test_a_singer_a_little_behind_has_what_one_on_time_has():
-    behind = np.concatenate([np.zeros(round(0.05 * FS), np.float32), SONG])[: len(SONG)]
-    assert percent(SONG, behind) >= 95.0
+    behind = np.concatenate([np.zeros(round(0.05 * FS), np.float32), song()])[: len(song())]
+    assert percent(song(), behind) >= 95.0
 
 
+@pytest.mark.slow
 def test_the_score_is_that_of_the_song_whatever_the_chunks():
     voice = sing(seconds=9.0, seed=5, transpose=0.6)
-    whole, pieces = (judged(SONG, voice, chunk=n).snapshot() for n in (len(SONG), 441))
+    whole, pieces = (judged(song(), voice, chunk=n).snapshot() for n in (len(song()), 441))
     assert whole.singers[0].percent == pytest.approx(pieces.singers[0].percent, abs=0.5)
 
 
 def test_where_the_vocals_are_silent_nothing_counts():
-    assert percent(np.zeros_like(SONG), SONG) is None
-    half = SONG.copy()
-    half[: len(SONG) // 2] = 0.0
-    whole, late = (judged(v, SONG).snapshot().singers[0] for v in (SONG, half))
+    assert percent(np.zeros_like(song()), song()) is None
+    half = song().copy()
+    half[: len(song()) // 2] = 0.0
+    whole, late = (judged(v, song()).snapshot().singers[0] for v in (song(), half))
     assert late.percent >= 95.0
     assert late.sung_s == pytest.approx(whole.sung_s / 2, abs=0.6)
 
 
+@pytest.mark.slow
 def test_a_pause_ends_a_line():
     pauses = sing([*TUNE, (None, 1.0)], 12.0)
     first_only = pauses.copy()
@@ -117,11 +131,11 @@ def test_a_pause_ends_a_line():
 def test_lines_of_lyrics_count_for_whose_they_are():
     """In a duet nobody loses points on what the other has to sing."""
     order = [LineAt(0, "hers", 1), LineAt(1, "his", 2), LineAt(2, "both")]
-    hers = SONG.copy()
+    hers = song().copy()
     hers[3 * FS : 6 * FS] = 0.0
-    his = SONG.copy()
+    his = song().copy()
     his[: 3 * FS] = 0.0
-    judge = judged(SONG, hers, his, line_at=lambda seconds: order[min(int(seconds / 3), 2)])
+    judge = judged(song(), hers, his, line_at=lambda seconds: order[min(int(seconds / 3), 2)])
     score = judge.snapshot()
     assert [line.text for line in score.lines] == ["hers", "his", "both"]
     assert [[p is not None for p in line.percents] for line in score.lines] == [
@@ -132,8 +146,9 @@ def test_lines_of_lyrics_count_for_whose_they_are():
     assert all(singer.percent >= 95.0 for singer in score.singers)
 
 
+@pytest.mark.slow
 def test_the_trace_has_both_pitches_of_each_step():
-    trace = judged(SONG, sing(seconds=9.0, transpose=-12)).snapshot().trace
+    trace = judged(song(), sing(seconds=9.0, transpose=-12)).snapshot().trace
     steps = np.diff([point.seconds for point in trace])
     np.testing.assert_allclose(steps, 0.02, atol=1e-3)
     both = [(p.reference, p.sung[0]) for p in trace if p.reference and p.sung[0]]
@@ -142,10 +157,10 @@ def test_the_trace_has_both_pitches_of_each_step():
 
 
 def test_another_song_begins_with_nothing():
-    judge = judged(SONG, SONG)
+    judge = judged(song(), song())
     assert judge.next_song().singers[0].percent == 100.0
     assert judge.snapshot().singers[0].percent is None
-    judge.process(np.stack([SONG, np.zeros_like(SONG)]))
+    judge.process(np.stack([song(), np.zeros_like(song())]))
     # The first frames still hold the end of the song before.
     assert judge.snapshot().singers[0].percent < 1.0
 
@@ -160,10 +175,11 @@ def live_score(judge, events):
     return LiveScore(judge, 1, sample_rate=FS, channels=2, block_size=512, events=events)
 
 
+@pytest.mark.slow
 def test_a_thread_of_its_own_judges_what_the_taps_hear():
     judge = judged(np.zeros(0, np.float32), np.zeros(0, np.float32))
     with live_score(judge, EventLog()) as score:
-        feed(score, SONG[: 3 * FS], SONG[: 3 * FS])
+        feed(score, song()[: 3 * FS], song()[: 3 * FS])
         wait_until(lambda: score.snapshot().singers[0].sung_s > 2.0, "all to be judged")
     assert score.snapshot().singers[0].percent == 100.0
     assert score.snapshot().lines
@@ -173,7 +189,7 @@ def test_what_it_is_too_late_for_counts_for_nobody_and_moves_nothing(monkeypatch
     monkeypatch.setattr(LiveScore, "POLL_S", 60.0)
     judge = judged(np.zeros(0, np.float32), np.zeros(0, np.float32))
     with live_score(judge, EventLog()) as score:
-        feed(score, SONG, SONG)  # nine seconds into buffers of four
+        feed(score, song(), song())  # nine seconds into buffers of four
     assert score.snapshot().singers[0].percent == 100.0
     assert 2.0 < score.snapshot().singers[0].sung_s < 4.5
 
@@ -182,7 +198,7 @@ def test_a_score_that_fails_is_told_and_holds_nobody_up():
     events, judge = EventLog(), judged(np.zeros(0, np.float32), np.zeros(0, np.float32))
     judge.process = lambda sound: 1 / 0
     with live_score(judge, events) as score:
-        feed(score, SONG[:FS], SONG[:FS])
+        feed(score, song()[:FS], song()[:FS])
         wait_until(events.latest, "word of it")
-        feed(score, SONG, SONG)
+        feed(score, song(), song())
     assert "the score has failed (division by zero)" in events.latest()[0].text

@@ -6,6 +6,7 @@ import soundfile as sf
 from streamsep.audio.files.sound_writer import FORMATS
 from streamsep.offline.made_from import RECORDS
 from testing.signals import music
+from tests.support.cases import one_fast
 
 
 def make(path):
@@ -99,29 +100,31 @@ def test_stems_of_a_song_in_the_same_folder_are_no_songs(command, music_folder, 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
-    [
-        (
-            ["-o", "{title}.wav"],
-            2,
-            "has a field {title}; expected fields among {folder}, {name}",
-        ),
-        (["-o", "{name"], 2, "is no output template"),
-        (["-o", "{name!z}.wav"], 2, "is no output template: Unknown conversion specifier z"),
-        (["-o", "{name:d}.wav"], 2, "is no output template: Unknown format code 'd'"),
-        (["-o", 300 * "a" + ".wav"], 4, "would be both the vocals of"),
-        (["--stems", "beat,"], 2, "'beat,' has a name of nothing in it"),
-        (["--stems", ""], 2, "'' has a name of nothing in it"),
-        (["--bits", "24", "--format", "ogg"], 4, "expected 16, 24, 32 in .wav or 16, 24 in"),
-        (
-            ["-o", "{name}.wav", "--format", "flac"],
-            2,
-            "-o or --format: the output ends in .wav, and the format",
-        ),
-        (["-o", "{stem}.xyz"], 4, "no sound format has the suffix '.xyz'"),
-        (["-o", "same.wav"], 4, "same.wav would be both the vocals of one.wav and the beat of"),
-        (["--bits", "32", "--format", "flac"], 4, ".flac files don't hold samples of 32 bits"),
-        (["--stems", "drums"], 6, "this model gives vocals, beat and no drums"),
-    ],
+    one_fast(
+        [
+            (
+                ["-o", "{title}.wav"],
+                2,
+                "has a field {title}; expected fields among {folder}, {name}",
+            ),
+            (["-o", "{name"], 2, "is no output template"),
+            (["-o", "{name!z}.wav"], 2, "is no output template: Unknown conversion specifier z"),
+            (["-o", "{name:d}.wav"], 2, "is no output template: Unknown format code 'd'"),
+            (["-o", 300 * "a" + ".wav"], 4, "would be both the vocals of"),
+            (["--stems", "beat,"], 2, "'beat,' has a name of nothing in it"),
+            (["--stems", ""], 2, "'' has a name of nothing in it"),
+            (["--bits", "24", "--format", "ogg"], 4, "expected 16, 24, 32 in .wav or 16, 24 in"),
+            (
+                ["-o", "{name}.wav", "--format", "flac"],
+                2,
+                "-o or --format: the output ends in .wav, and the format",
+            ),
+            (["-o", "{stem}.xyz"], 4, "no sound format has the suffix '.xyz'"),
+            (["-o", "same.wav"], 4, "same.wav would be both the vocals of one.wav and the beat of"),
+            (["--bits", "32", "--format", "flac"], 4, ".flac files don't hold samples of 32 bits"),
+            (["--stems", "drums"], 6, "this model gives vocals, beat and no drums"),
+        ]
+    ),
 )
 def test_what_can_t_be_is_refused_before_any_work(
     command, monkeypatch, music_folder, half_model, arguments, code, line

@@ -8,6 +8,7 @@ import soundfile as sf
 
 from streamsep.audio.files.sound_file import AudioReader
 from testing.signals import music
+from tests.support.cases import one_fast
 from tests.support.commands import ffmpeg
 
 
@@ -35,7 +36,7 @@ def light(half_model):
     return run
 
 
-@pytest.mark.parametrize("form", ["flac", "mp3"])
+@pytest.mark.parametrize("form", one_fast(["flac", "mp3"]))
 def test_what_libsndfile_knows_needs_none(tmp_path, song, light, form):
     ffmpeg("-i", song, "-metadata", "title=Light", tmp_path / "song.flac")
     done = light(tmp_path / "song.flac", "--format", form, "-o", tmp_path / "out")
@@ -44,6 +45,7 @@ def test_what_libsndfile_knows_needs_none(tmp_path, song, light, form):
         assert (reader.frames, reader.tags["title"]) == (96_000, "Light")
 
 
+@pytest.mark.slow
 def test_the_rest_names_the_extra(tmp_path, song, light):
     ffmpeg("-i", song, tmp_path / "song.m4a")
     done = light(tmp_path / "song.m4a")

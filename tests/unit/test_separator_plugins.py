@@ -17,6 +17,7 @@ from streamsep.realtime.realtime_session import RealtimeSession
 from streamsep.separation import ChunkedSeparator, load_separator
 from testing.sessions import play
 from testing.signals import music
+from tests.support.cases import one_fast
 from tests.support.commands import Live
 
 MODEL = 6
@@ -87,7 +88,7 @@ def test_what_breaks_the_contract_is_one_clear_line(name, says):
     assert line.isprintable()
 
 
-@pytest.mark.parametrize(("name", "slack"), [("good", 0), ("patient", 5_000)])
+@pytest.mark.parametrize(("name", "slack"), one_fast([("good", 0), ("patient", 5_000)]))
 def test_the_slack_is_what_it_says_or_else_a_session_s_own(command, package, song, name, slack):
     """The contract had no slack at first: plugins without one run as they ever did."""
     assert load_separator(entry(name)).slack == slack
@@ -179,6 +180,7 @@ def test_one_that_turns_bad_is_heard_as_the_delayed_original(name):
     np.testing.assert_array_equal(sound[:, -20_000:], delayed[:, -20_000:])
 
 
+@pytest.mark.slow
 def test_live_ends_in_order_when_one_fails(package, song, tmp_path):
     package("failing_later")
     beat = tmp_path / "beat.wav"
@@ -215,6 +217,7 @@ class TestCenterCut:
         assert load_separator(find_model("center-cut")).delay == 0
         assert command("models", "verify", "center-cut").code == 0
 
+    @pytest.mark.slow
     def test_live_and_separate_give_the_same_file(self, command, song, tmp_path):
         assert command("separate", song, "--model", "center-cut").code == 0
         live = tmp_path / "live.wav"

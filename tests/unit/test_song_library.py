@@ -172,6 +172,7 @@ def test_a_place_that_cant_be_written_is_an_error_of_one_line(music, tmp_path):
         SongLibrary([music], tmp_path / "file" / "library.db")
 
 
+@pytest.mark.slow
 def test_a_search_takes_no_longer_for_twenty_times_the_songs(music, tmp_path):
     """A ratio within one run, of this thread's own time, which a busy machine doesn't change."""
     took = {}

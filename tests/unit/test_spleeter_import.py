@@ -7,10 +7,12 @@ from streamsep.models import imported_path
 from streamsep.models.contracts.spleeter import is_spleeter
 from streamsep.onnx_file import read_metadata
 from tests.contract.test_spleeter import pair
+from tests.support.cases import one_fast
 from tools import contract_graphs
 
 
-@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.slow
+@pytest.mark.parametrize("order", one_fast([1, -1]))
 def test_two_files_are_one_model_in_whichever_order(command, tmp_path, order):
     paths, _ = pair(tmp_path)
     done = command("models", "import", *paths[::order], "--licence", "MIT")

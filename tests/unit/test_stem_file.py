@@ -16,6 +16,7 @@ from streamsep.audio.files.stem_file import places_of
 from streamsep.errors import ArgumentError, OutputError
 from testing.signals import music
 from tests.support import models
+from tests.support.cases import one_fast
 from tests.support.commands import ffmpeg
 
 RATE = 44_100
@@ -76,7 +77,8 @@ def manifest(path):
     return json.loads(box(path.read_bytes(), b"moov", b"udta", b"stem"))
 
 
-@pytest.mark.parametrize("bits", [16, 24])
+@pytest.mark.slow
+@pytest.mark.parametrize("bits", one_fast([16, 24]))
 def test_the_stems_sum_to_the_song_bit_by_bit(tmp_path, bits):
     path = tmp_path / "song.wav"
     sf.write(path, music(1.1).T, RATE, subtype=f"PCM_{bits}")
@@ -87,6 +89,7 @@ def test_the_stems_sum_to_the_song_bit_by_bit(tmp_path, bits):
     assert [bool(stem.any()) for stem in stems] == [True, False, False, True]
 
 
+@pytest.mark.slow
 def test_four_stems_stand_where_djs_expect_them_and_sum_to_the_song(song, band):
     path = make(song, model=band)
     names = [stem["name"] for stem in manifest(path)["stems"]]
@@ -98,6 +101,7 @@ def test_four_stems_stand_where_djs_expect_them_and_sum_to_the_song(song, band):
     np.testing.assert_allclose(shares, [0.4, 0.2, 0.1, 0.3], atol=0.01)
 
 
+@pytest.mark.slow
 def test_stempeg_reads_five_tracks_that_sum(song):
     sounds, rate = stempeg.read_stems(str(make(song)), multiprocess=False)
     assert (rate, sounds.shape) == (RATE, (5, round(1.1 * RATE), 2))
@@ -120,6 +124,7 @@ def test_tracks_are_named_coloured_and_the_mixture_alone_is_enabled(song):
     assert chosen == [True, False, False, False, False]
 
 
+@pytest.mark.slow
 def test_aac_is_smaller_and_as_long_and_as_aligned(song):
     exact = make(song)
     size = exact.stat().st_size

@@ -186,6 +186,7 @@ def test_two_names_of_one_device_are_one_voice(monkeypatch, identity_model, tmp_
         player.start()
 
 
+@pytest.mark.slow
 def test_two_singers_of_one_file_are_recorded_and_scored_apart(half_model, tmp_path):
     seconds = 1.6
     song = sing(seconds=seconds)

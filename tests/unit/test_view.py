@@ -20,6 +20,7 @@ from streamsep.tui.view import (
     screen,
     video_settings,
 )
+from tests.support.cases import one_fast
 from tests.support.shows import PLAIN, SHOWN, STATS
 
 
@@ -31,28 +32,30 @@ class TestScreen:
 
     @pytest.mark.parametrize(
         "shown",
-        [
-            SHOWN,
-            Shown(STATS),
-            replace(SHOWN, message="word " * 60, microphone=False),
-            replace(SHOWN, lyrics=LyricsMoment("歌詞" * 60, 3, "次の行" * 40, None)),
-            replace(
+        one_fast(
+            [
                 SHOWN,
-                stats=replace(
-                    STATS,
-                    seconds=36_000,
-                    level_in_db=-math.inf,
-                    level_out_db=20.0,
-                    hop_p50_ms=999.9,
-                    hop_p99_ms=9_999.9,
-                    dropouts=999_999,
-                    provider="CUDA",
-                    model="m" * 200,
-                    bypass=True,
-                    faders={"guide": 12.0, "beat": 24.0, "mic": -math.inf, "master": -90.0},
+                Shown(STATS),
+                replace(SHOWN, message="word " * 60, microphone=False),
+                replace(SHOWN, lyrics=LyricsMoment("歌詞" * 60, 3, "次の行" * 40, None)),
+                replace(
+                    SHOWN,
+                    stats=replace(
+                        STATS,
+                        seconds=36_000,
+                        level_in_db=-math.inf,
+                        level_out_db=20.0,
+                        hop_p50_ms=999.9,
+                        hop_p99_ms=9_999.9,
+                        dropouts=999_999,
+                        provider="CUDA",
+                        model="m" * 200,
+                        bypass=True,
+                        faders={"guide": 12.0, "beat": 24.0, "mic": -math.inf, "master": -90.0},
+                    ),
                 ),
-            ),
-        ],
+            ]
+        ),
         ids=["all", "a session alone", "long message", "wide letters", "extremes"],
     )
     def test_it_fits_every_terminal(self, shown):

@@ -126,7 +126,8 @@ def write_live_variant(
     source
         A live network's model file, of whatever hop.
     prior
-        Name of the model that corrects it.  [default: none]
+        Name of the model that corrects it, and by whose masks it tells directions apart.
+        [default: none]
     hop_length, card
         As of `live_spec`; what isn't given of the card is that of ``source``, but for its scores:
         they are another window's.
@@ -145,8 +146,8 @@ def write_live_variant(
             expected=f"a stateful model with the feature {FEATURE}",
             remedy="other networks have one hop",
         )
-    card = {"scores": {}, **card}
-    write_variant(source, replace(spec, **host_fields(hop_length), prior=prior, **card), path)
+    host = {**host_fields(hop_length), "prior": prior, "multichannel_wiener": bool(prior)}
+    write_variant(source, replace(spec, **host, **{"scores": {}, **card}), path)
 
 
 def write_live(

@@ -56,7 +56,8 @@ def spleeter_spec(**card: object) -> ModelSpec:
         Its name, licence, training_data, scores, git_commit.
     """
     own = contract_spec(str(card["name"]), origin="", licence="")
-    return replace(own, frames_per_run=STRIDE, any_frames=True, **card)  # type: ignore[arg-type]
+    own = replace(own, frames_per_run=STRIDE, any_frames=True, multichannel_wiener=True)
+    return replace(own, **card)  # type: ignore[arg-type]
 
 
 @torch.no_grad()

@@ -55,7 +55,9 @@ def _fallback_clock(
 ) -> None:
     """Tick from when the device ``began`` to be missed until it keeps the time again."""
     since_s = stream.events.clock()
-    done = began + max(time.monotonic() - began - MOST_MISSED_S, 0.0)
+    left_out_s = max(time.monotonic() - began - MOST_MISSED_S, 0.0)
+    left_out = f" (recordings leave out {left_out_s:.1f} s)" if left_out_s else ""
+    done = began + left_out_s
     while not stop.is_set():
         behind = time.monotonic() - done
         if behind < period_s:
@@ -64,7 +66,9 @@ def _fallback_clock(
                 if stood_still:  # of a loss and a return the stream tells itself
                     gap_s = time.monotonic() - began
                     stream.events.add(
-                        f"{stream.name} stood still: silence", since_s=since_s, gap_s=gap_s
+                        f"{stream.name} stood still: silence{left_out}",
+                        since_s=since_s,
+                        gap_s=gap_s,
                     )
                 return
             time.sleep(period_s - behind)

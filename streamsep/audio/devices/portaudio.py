@@ -24,6 +24,7 @@ from streamsep.audio.devices.device_list import (
 )
 from streamsep.audio.devices.fallback_clock import keep_time
 from streamsep.audio.devices.jitter_buffer import JitterBuffer
+from streamsep.audio.devices.lost_time import LostTime
 from streamsep.audio.devices.reconnecting_stream import ReconnectingStream, note_stream
 from streamsep.audio.devices.sound_server import (
     OWN_TOKEN,
@@ -346,6 +347,7 @@ class DeviceOutput:
         self._resampler = StreamResampler(sample_rate, self._rate, channels)
         self._block = np.zeros((device_frames, channels), np.float32)
         self._ring = RingBuffer((self._channels,), 4 * self._rate)
+        self._lost_time = LostTime()
         self._promoted = False
         self._render: RenderCallback | None = None
         self.latency = round(stream.latency * sample_rate)
@@ -357,6 +359,7 @@ class DeviceOutput:
 
     def _returned(self) -> None:
         self._promoted = False
+        self._lost_time.begin()
 
     def _callback(self, outdata: Float32, frames: int, times: Any, status: Any) -> None:
         assert self._render is not None  # set before the stream starts
@@ -364,10 +367,13 @@ class DeviceOutput:
             self._promoted = promote(AUDIO) or True
         self._device_stream.heartbeat()
         if self._device_stream.replaced:
+            self._lost_time.restart()
             outdata.fill(0.0)
             return
         lost = int(bool(status))
         due = _stamp(times, times.outputBufferDacTime)
+        if missed_s := self._lost_time.played(frames / self._rate, due):
+            self._device_stream.make_up_for(missed_s)
         while self._ring.available < frames:
             self._render(self._block, lost, due + self._ring.available / self._rate)
             lost = 0

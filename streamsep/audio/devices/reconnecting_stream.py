@@ -189,6 +189,10 @@ class ReconnectingStream:
         """Note that the device has called; audio thread only."""
         self._heartbeat.beat()
 
+    def make_up_for(self, missed_s: float) -> None:
+        """Take it for a standstill that has just ended, of this length; audio thread only."""
+        self._heartbeat.stalled_since = time.monotonic() - missed_s
+
     @property
     def replaced(self) -> bool:
         """Whether something else keeps the time, or should: see `keep_time`."""
@@ -227,7 +231,12 @@ class ReconnectingStream:
             self.change_to(StreamState.GONE)
             lost_at, since_s = self._heartbeat.last, self.events.clock()
             self.events.add(f"{self.name} is gone: silence until it is back")
+            # PortAudio waits ten minutes for a JACK server that has died, and can't be left alone:
+            # a process has one client of JACK, and a second one beside the dead one crashes.
+            tell = threading.Timer(HANG_S, self._tell_of_hanging)
+            tell.start()
             self._shut()
+            tell.cancel()
             self._wait_for_return(lost_at, since_s)
         self._shut()
 
@@ -249,6 +258,13 @@ class ReconnectingStream:
                 if not told:
                     self.events.add(f"{self.name} can't be opened again ({first_line(error)})")
                 told = True
+
+    def _tell_of_hanging(self) -> None:
+        if not self._closing.is_set():
+            self.events.add(
+                f"{self.name}: PortAudio doesn't let go of it, for up to ten minutes if it was a "
+                "JACK server that ended: a new start is sooner"
+            )
 
     def _shut(self) -> None:
         with suppress(self._sd.PortAudioError):  # gone with its device

@@ -32,6 +32,9 @@ ROUGH_GAP_S, FINE_GAP_S, NONSENSE_S = 0.1, 0.01, 600.0
 COUNTING = ("flac", "tta", "wv")  # formats whose stamps count samples
 # Formats without time stamps: FFmpeg counts what it finds, and what is lost leaves no gap.
 BARE = ("mp3", "aac", "ac3", "eac3", "dts")
+# Those whose stamps FFmpeg makes up, of some codecs wrongly.
+MADE_UP = (*BARE, "avi")
+PADDING = 8  # bytes at an end that formats fill up to
 # Codecs with checksums: what these find is said to nobody, unless it is asked for.
 CHECKED = ("flac", "tta", "wavpack", "ac3", "eac3")
 MOST_ERRORS = 10_000  # in a row without any sound between them
@@ -249,7 +252,7 @@ class _Part:
         form = container.format.name
         self._fine = form in COUNTING
         self._transport = form in ("mpegts", "mpeg")  # elsewhere "corrupt" is said of a file's end
-        self._bare, self._mp3 = form in BARE, form == "mp3"
+        self._bare, self._mp3, self._made_up = form in BARE, form == "mp3", form in MADE_UP
         self._alone = all(s.type == "audio" for s in container.streams)
         exact = "mp4" in form and stream.duration
         self._end_s = float(stream.duration * stream.time_base) if exact else float("inf")
@@ -299,7 +302,7 @@ class _Part:
     def _packets(self) -> Iterator[Any]:
         """Yield the packets of sound, and go on after those that can't be read."""
         everything = whole_s(self._container) is not None and not self._alone
-        errors = 0
+        errors, end = 0, None
         while errors < MOST_ERRORS:
             try:
                 wanted = () if everything else (self._stream,)
@@ -313,18 +316,22 @@ class _Part:
                     if packet.pos is not None and packet.pos >= 0:
                         self.end_byte = max(self.end_byte, packet.pos + packet.size)
                     errors = 0
-                    if (packet := self._without_tags(packet)) is not None:
+                    if not packet.size:  # a header, which no decoder takes, or the very end
+                        end = packet
+                    elif (packet := self._without_tags(packet)) is not None:
                         yield packet
-                return
+                break
             except (self._av.FFmpegError, ValueError) as error:
                 if isinstance(error, self._av.error.EOFError):
-                    return
+                    break
                 self._trouble = self._trouble or f"{DAMAGE}: {told(error)}"
                 errors += 1
+        if end is not None:
+            yield end
 
     def _without_tags(self, packet: Any) -> Any | None:
         """Leave out what isn't sound where MP3 files are joined: tags and silent first frames."""
-        if not self._mp3 or not packet.size:
+        if not self._mp3:
             return packet
         data = bytes(packet)
         at = 0
@@ -346,6 +353,8 @@ class _Part:
         return rest
 
     def _note_failure(self, packet: Any, why: str) -> None:
+        if packet.size < PADDING and not any(bytes(packet)):
+            return
         duration = (packet.duration or 0) * (packet.time_base or 0)
         lost_s = float(duration) or self._frame_s
         if self._bare and self._sizes and self._frame_s:
@@ -361,13 +370,12 @@ class _Part:
         trouble, missing_s = self._trouble, self._missing_s
         self._trouble, self._missing_s = None, 0.0
         time = None if self._bare else frame.time
-        if time is None:
-            gap_s = missing_s
-        else:
-            if self._origin_s is None:
-                self.start_s = time
-                # What couldn't be decoded at the very beginning was there all the same.
-                self._origin_s = time - missing_s
+        if time is not None and self._origin_s is None:
+            self.start_s = time
+            # What couldn't be decoded at the very beginning was there all the same.
+            self._origin_s = time - missing_s
+        gap_s = missing_s
+        if time is not None and self._origin_s is not None and not self._made_up:
             gap_s = time - self._origin_s - self.position_s
         least_s = FINE_GAP_S if self._fine or trouble is not None else ROUGH_GAP_S
         if least_s < gap_s < NONSENSE_S:

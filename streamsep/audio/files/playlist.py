@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from streamsep.errors import AudioFileError
+from streamsep.text_encoding import decode_text
 
 SUFFIXES = (".m3u", ".m3u8", ".pls")
 MOST_BYTES, MOST_ENTRIES, MOST_NAMED = 4 * 2**20, 10_000, 10
+MOST_TRIED = 200  # entries by which an encoding is told
 PLS_ENTRY = re.compile(r"\s*File(\d{1,6})\s*=\s*(.*?)\s*", re.IGNORECASE)
 SCHEME = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)  # of one letter it is a drive
-# Without a word about it, what programs write that don't write UTF-8.
-LEGACY = "cp1252"
+# What programs write that don't write UTF-8. Which of them it was is told by the names in it: by
+# what they are called on the disk.
+LEGACY = (
+    *("cp1252", "cp1251", "cp1250", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp874"),
+    *("gb18030", "cp932", "big5hkscs", "cp949", "cp850", "cp866", "mac_roman"),
+)
 
 
 def is_playlist(name: str | Path) -> bool:
@@ -42,7 +48,9 @@ def read_playlist(path: Path, say: Callable[[str], object]) -> list[Path]:
     AudioFileError
         If it can't be read, or names no file that is there.
     """
-    entries = _entries(path, _text(path))
+    entries, how = _entries_that_are_there(path, _content(path))
+    if how:
+        say(f"the playlist {path} is read {how}, by the names that are there")
     if len(entries) > MOST_ENTRIES:
         say(f"{path}: only the first {MOST_ENTRIES} of {len(entries)} entries are played")
     found, left_out = [], 0
@@ -65,7 +73,7 @@ def read_playlist(path: Path, say: Callable[[str], object]) -> list[Path]:
     return found
 
 
-def _text(path: Path) -> str:
+def _content(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             content = file.read(MOST_BYTES + 1)
@@ -81,12 +89,29 @@ def _text(path: Path) -> str:
             expected="a playlist, which is small",
             remedy="check what it is",
         )
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return content.decode("utf-16", "replace")
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode(LEGACY, "replace")
+    return content
+
+
+def _entries_that_are_there(path: Path, content: bytes) -> tuple[list[str], str]:
+    """Return what a playlist names, and how it was read if that was told by the names."""
+    decoded = decode_text(content)
+    if decoded is not None and decoded.known in ("usual", "said"):
+        return _entries(path, decoded.text), ""
+    # The names on the disk may be in the playlist's encoding, whichever that is.
+    texts = {"byte for byte": os.fsdecode(content)}
+    if decoded is not None:
+        texts[f"as {decoded.encoding}"] = decoded.text
+    texts |= {f"as {name}": content.decode(name, "replace") for name in LEGACY}
+    most, best, how = -1, list[str](), ""
+    for way, text in texts.items():
+        entries = _entries(path, text)
+        tried = entries[:MOST_TRIED]
+        there = sum(_file_of(entry, path.parent)[0] is not None for entry in tried)
+        if there > most:
+            most, best, how = there, entries, way if there and not content.isascii() else ""
+        if there == len(tried):
+            break
+    return best, how
 
 
 def _entries(path: Path, text: str) -> list[str]:
@@ -103,13 +128,18 @@ def _file_of(entry: str, folder: Path) -> tuple[Path | None, str]:
     """Return the file that an entry names, or why there is none."""
     spellings = [entry, unquote(entry)]
     if SCHEME.match(entry):
-        address = urlsplit(entry)
+        try:
+            address = urlsplit(entry)
+        except ValueError as error:
+            return None, f"it is no address ({error})"
         if address.scheme.lower() != "file":
             return None, "it is an address, and nothing is fetched"
         spellings = [unquote(address.path)]
     if os.sep == "/":
         spellings += [spelling.replace("\\", "/") for spelling in spellings]
-    for spelling in spellings:
+    # As other systems write what is one letter to a reader.
+    spellings += [unicodedata.normalize(form, s) for s in spellings for form in ("NFC", "NFD")]
+    for spelling in dict.fromkeys(spellings):
         file = folder / spelling
         if not _is_file(file):
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -16,13 +17,18 @@ from streamsep.dsp.ring import RingBuffer
 from streamsep.errors import OutputError, StreamsepError, as_streamsep_error
 from streamsep.types import Float32
 
+# Of a disk that may have room again.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
 
 class Recorder:
     """A tap that writes what passes to a file.
 
-    A full disk ends the recording, not the music: `fault` tells, and what was written stays.
-    Memory is constant, and a process that is killed leaves a file that plays, to within POLL_S
-    and what the format's encoder holds back.
+    What a full or slow disk doesn't take waits in memory, for BUFFER_S; what is beyond it is
+    silence in the recording, so that all that follows is in its place. A disk that fails ends
+    the recording, not the music: `fault` tells, and what was written stays. Memory is constant,
+    and a process that is killed leaves a file that plays, to within POLL_S and what the format's
+    encoder holds back.
 
     Parameters
     ----------
@@ -42,6 +48,10 @@ class Recorder:
         Let the recording replace an older one of its name at the end, if anything was recorded.
     failed
         Told on the recorder's thread, at once, why a recording ends early.
+    delayed
+        Told there why the disk takes no more for now.
+    silenced
+        Told there of a silence in the place of what was lost: where it begins, and its samples.
     clipped
         Told there when the first sample is cut at full scale.
 
@@ -58,6 +68,7 @@ class Recorder:
 
     BUFFER_S = 10.0
     POLL_S = 0.05
+    PART_S = 0.5
 
     def __init__(
         self,
@@ -70,24 +81,32 @@ class Recorder:
         limit: Callable[[], int | None] = lambda: None,
         overwrite: bool = False,
         failed: Callable[[StreamsepError], None] = lambda error: None,
+        delayed: Callable[[StreamsepError], None] = lambda error: None,
+        silenced: Callable[[int, int], None] = lambda start, count: None,
         clipped: Callable[[], None] = lambda: None,
     ) -> None:
         self._asked, self._overwrite = path, overwrite
         self.path, self._is_own = _new_file(path)
         try:
-            self._writer = AudioWriter(self.path, sample_rate, channels)
+            # What is no regular file may not be sought, and takes what comes.
+            self._writer = AudioWriter(self.path, sample_rate, channels, behind=self._is_own)
         except BaseException:
             self._discard()
             raise
         capacity = max(int(self.BUFFER_S * sample_rate), 4 * block_size)
         self._ring = RingBuffer((channels,), capacity)
-        self._chunk = np.zeros((channels, capacity // 4), np.float32)
-        self._piece = block_size
+        # Saved at once: a disk that fails takes no more than that along.
+        self._chunk = np.zeros(
+            (channels, max(int(self.PART_S * sample_rate), block_size)), np.float32
+        )
         self._skip = skip
         self._limit, self._failed, self._clipped = limit, failed, clipped
-        self._told_clipped = False
+        self._delayed, self._silenced = delayed, silenced
+        self._told_clipped = self._told_delayed = False
+        self._given = 0  # samples that the file has, or gets when it is saved
+        self._missing = 0  # of silence, still to be given
         self.written = 0  # samples in the file
-        self.lost = 0  # samples the disk was too slow for
+        self.lost = 0  # of these the silence in the place of what the disk was too slow for
         self.fault: StreamsepError | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="streamsep-recorder", daemon=True)
@@ -103,6 +122,7 @@ class Recorder:
         self._thread.join()
         try:
             self._writer.close()
+            self.written = self._given
         except OutputError as error:
             self.fault = self.fault or error
         if not self.written:
@@ -133,15 +153,40 @@ class Recorder:
             self._failed(self.fault)
 
     def _drain(self) -> None:
-        while (waiting := self._ring.available) > 0:
+        """Write what waits, to its end or until the disk takes no more for now."""
+        while self._saved() and (waiting := self._ring.available) > 0:
             if self._ring.overrun:
-                self.lost += waiting - self._ring.capacity // 2
-                self._ring.advance(waiting - self._ring.capacity // 2)
-                continue
-            part = self._chunk[:, : min(waiting, self._chunk.shape[-1])]
-            if self._ring.read(part):
+                self._lose(waiting - self._ring.capacity // 2)
+            count = self._missing or min(waiting, self._ring.available)
+            part = self._chunk[:, : min(count, self._chunk.shape[-1])]
+            if self._missing:
+                part.fill(0.0)
+                self._missing -= part.shape[-1]
                 self._write(part)
+            elif self._ring.read(part):
+                self._write(part)
+
+    def _lose(self, count: int) -> None:
+        """Have silence in the place of the oldest samples."""
+        self._ring.advance(count)
+        self._silenced(self._given + self._missing, count)
+        self._missing += count
+        self.lost += count
+
+    def _saved(self) -> bool:
+        """Say whether all that was given is in the file, and see to it."""
+        if self._given > self.written:
+            try:
                 self._writer.save()
+            except OutputError as error:
+                if getattr(error.__cause__, "errno", None) not in NO_ROOM:
+                    raise
+                if not self._told_delayed:
+                    self._told_delayed = True
+                    self._delayed(error)
+                return False
+            self.written, self._told_delayed = self._given, False
+        return True
 
     def _write(self, part: Float32) -> None:
         skipped = min(self._skip, part.shape[-1])
@@ -149,11 +194,9 @@ class Recorder:
         part = part[:, skipped:]
         limit = self._limit()
         if limit is not None:
-            part = part[:, : max(limit - self.written, 0)]
-        for start in range(0, part.shape[-1], self._piece):
-            piece = part[:, start : start + self._piece]
-            self._writer.write(piece)  # may fail in the middle: small pieces, a true count
-            self.written += piece.shape[-1]
+            part = part[:, : max(limit - self._given, 0)]
+        self._writer.write(part)
+        self._given += part.shape[-1]
         if self._writer.cut and not self._told_clipped:
             self._told_clipped = True
             self._clipped()

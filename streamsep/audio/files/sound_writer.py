@@ -11,6 +11,7 @@ import numpy as np
 import soundfile as sf
 
 from streamsep.audio.files.sndfile_decoder import SPEAKERS, TAG_NAMES
+from streamsep.audio.files.write_behind import WriteBehindFile
 from streamsep.errors import OutputError
 from streamsep.types import Float32
 
@@ -74,6 +75,8 @@ class AudioWriter:
         Per sample, 16, 24, or 32 for floating point; None for 24 where the format has a depth.
     tags
         By FFmpeg's names; those that libsndfile doesn't know are left out.
+    behind
+        Whether what is written waits in memory until it is saved; of a regular file.
 
     Attributes
     ----------
@@ -97,6 +100,7 @@ class AudioWriter:
         speakers: tuple[str, ...] | None = None,
         bits: int | None = None,
         tags: Mapping[str, str] = MappingProxyType({}),
+        behind: bool = False,
     ) -> None:
         self.path = path
         if path.suffix.lower() not in FORMATS:
@@ -116,15 +120,21 @@ class AudioWriter:
             )
         self._has_sizes, self._cuts = kind == "WAV", subtype != "FLOAT"
         self.cut, self.peak = 0, 0.0
+        self._behind: WriteBehindFile | None = None
         try:
+            if behind:
+                self._behind = WriteBehindFile(path)
+            place = os.fsencode(path) if os.name == "posix" else path  # names may be no text
             self._file = sf.SoundFile(
-                os.fsencode(path) if os.name == "posix" else path,  # names may be no text
+                self._behind or place,
                 "w",
                 samplerate=sample_rate,
                 channels=channels,
                 subtype=subtype,
                 format="RF64" if self._has_sizes else kind,
             )
+            if self._behind is not None:
+                self._behind.save()  # the header: whoever looks finds a sound file from now on
         except (sf.LibsndfileError, OSError) as error:
             raise _not_writable(path, error) from error
         if self._has_sizes:
@@ -167,9 +177,21 @@ class AudioWriter:
             self.peak = max(self.peak, peak)
 
     def save(self) -> None:
-        """Let the header tell of all that was written: should nothing follow, the file plays."""
+        """Have all that was written in the file: should nothing follow, it plays.
+
+        Raises
+        ------
+        OutputError
+            If it can't be, with an OSError as its cause. Nothing is lost by that, and it may be
+            tried again.
+        """
         if self._has_sizes:
             self._command(SFC_UPDATE_HEADER_NOW)
+        if self._behind is not None:
+            try:
+                self._behind.save()
+            except OSError as error:
+                raise _not_writable(self.path, error) from error
 
     def _command(self, number: int) -> None:
         sf._snd.sf_command(self._file._file, number, sf._ffi.NULL, True)
@@ -184,8 +206,13 @@ class AudioWriter:
         """
         try:
             self._file.close()
+            if self._behind is not None:
+                self._behind.save()
         except (sf.LibsndfileError, OSError) as error:
             raise _not_writable(self.path, error) from error
+        finally:
+            if self._behind is not None:
+                self._behind.close()
 
     def __enter__(self) -> AudioWriter:
         return self
@@ -202,6 +229,8 @@ def _not_writable(path: Path, error: Exception) -> OutputError:
         why = f"no permission to write in {folder}"
     elif isinstance(error, sf.LibsndfileError) and error.code == SF_ERR_SYSTEM:
         why = os.strerror(sf._ffi.errno)  # libsndfile says no more than "System error."
+    elif isinstance(error, OSError) and error.strerror:
+        why = error.strerror
     else:
         why = str(error)
     return OutputError(

@@ -114,10 +114,10 @@ def _from_entry(entry: Any, table: Path, model: Path) -> MdxParameters:
             stems=(str(entry["primary_stem"]).strip().lower().replace(" ", "_"),),
             compensate=float(entry.get("compensate", 1.0)),
             dim_f=int(entry["mdx_dim_f_set"]),
-            dim_t=2 ** min(int(entry["mdx_dim_t_set"]), 30),
+            dim_t=2 ** max(0, min(int(entry["mdx_dim_t_set"]), 30)),
             karaoke=entry.get("is_karaoke") is True,
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
         raise ModelError(
             f"{table} has {json.dumps(entry)[:200]} for {model.name}",
             expected="an MDX-Net model's mdx_dim_f_set, mdx_dim_t_set, mdx_n_fft_scale_set and "

@@ -4,9 +4,9 @@ import pytest
 
 from streamsep.cluster.catalogue import find_catalogue
 from streamsep.cluster.manifest import FAILED
+from streamsep.cluster.orders import Outcome
 from streamsep.cluster.plan import folder_of, place_of, plan_run
 from streamsep.cluster.store import is_uri, names_under
-from streamsep.cluster.worker import Outcome
 from streamsep.errors import AudioFileError
 from streamsep.offline.jobs import Template, plan
 from streamsep.offline.made_from import note_made

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from streamsep.cluster.worker import ModelBundle, SeparationTask, SongOrder, SongWorker
+from streamsep.cluster.orders import ModelBundle, SeparationTask, SongOrder
+from streamsep.cluster.worker import SongWorker
 from streamsep.errors import AudioFileError, BackendError, ModelError, OutputError
 from streamsep.offline.made_from import MadeFrom, StemRecords
 from streamsep.offline.separate import separate_file
@@ -109,7 +110,8 @@ def test_a_model_that_can_not_be_loaded_is_said(tmp_path, monkeypatch):
 def test_folders_of_killed_workers_are_removed(half, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     code = (
-        "import os, pickle, sys; from streamsep.cluster.worker import *\n"
+        "import os, sys; from streamsep.cluster.orders import *\n"
+        "from streamsep.cluster.worker import SongWorker\n"
         "w = SongWorker(SeparationTask(ModelBundle.of(Path(sys.argv[1])))); w.load()\n"
         "os.kill(os.getpid(), 9)"
     )
@@ -124,11 +126,13 @@ def test_folders_of_killed_workers_are_removed(half, tmp_path, monkeypatch):
     assert len(list(top.iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_disk_that_gets_full_is_an_outcome(half, tmp_path):
     song = tmp_path / "a.wav"
     song.write_bytes(song_bytes())
     code = (
-        "import sys; from streamsep.cluster.worker import *\n"
+        "import sys; from streamsep.cluster.orders import *\n"
+        "from streamsep.cluster.worker import SongWorker\n"
         "w = SongWorker(SeparationTask(ModelBundle.of(Path(sys.argv[1])))); w.load()\n"
         "order = SongOrder(sys.argv[2], {'vocals': sys.argv[3]}, ('vocals',))\n"
         "print(type(w.separate(order).error).__name__)"

@@ -2,6 +2,8 @@
 
 import csv
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,27 @@ def test_another_file_is_not_taken_for_one(tmp_path, suffix, content):
     with pytest.raises(OutputError):
         Manifest(str(path))
     assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf")])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_numbers_that_are_none_are_no_manifest(tmp_path, suffix, seconds):
+    """They would make every sum over the rows none."""
+    uri = str(tmp_path / f"songs{suffix}")
+    manifest = Manifest(uri)
+    manifest.note(ManifestRow("a.wav", seconds=seconds))
+    manifest.save()
+    with pytest.raises(OutputError, match="is no manifest"):
+        Manifest(uri)
+
+
+@pytest.mark.slow
+def test_a_program_that_only_reads_one_ends_by_itself(tmp_path):
+    """With threads of pyarrow seven of eight such programs were aborted at their end."""
+    uri = str(tmp_path / "songs.parquet")
+    manifest = Manifest(uri)
+    manifest.note(ManifestRow("a.wav"))
+    manifest.save()
+    code = f"from streamsep.cluster.manifest import Manifest; Manifest({uri!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")

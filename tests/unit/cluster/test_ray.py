@@ -4,14 +4,19 @@ import os
 import re
 import signal
 import subprocess
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
+from streamsep.cli.separate_on_ray import Wanted
 from streamsep.cluster.manifest import FAILED, Manifest
+from streamsep.cluster.orders import ModelBundle, SeparationTask, SongOrder
 from streamsep.cluster.ray import RayWorkers
 from streamsep.cluster.store import PARTS
-from streamsep.cluster.worker import ModelBundle, SeparationTask, SongOrder, SongWorker
+from streamsep.cluster.worker import SongWorker
 from streamsep.errors import BackendError, ModelError
 from streamsep.offline.separate import separate_file
 from streamsep.offline.song_states import DONE
@@ -127,6 +132,43 @@ def test_a_killed_worker_costs_no_song(catalogue, half, alone):
     assert len(ended) == SONGS
     assert all(outcome.error is None for _, outcome in ended)
     assert stems(catalogue) == alone
+
+
+def test_a_long_song_is_done_in_parts_whoever_is_killed(
+    command, bucket, nodes, half, tmp_path, monkeypatch
+):
+    """And its parts are gone when it is done."""
+    usual = Wanted.task.fget
+    monkeypatch.setattr(
+        Wanted, "task", property(lambda self: replace(usual(self), long_s=4.0, part_s=1.5))
+    )
+    songs = {"long.wav": song_bytes(6.0, seed=1), "short.wav": song_bytes(1.5, seed=2)}
+    alone = {}
+    for name, content in songs.items():
+        bucket.put(f"in/{name}", content)
+        (tmp_path / name).write_bytes(content)
+        paths = separate_file(tmp_path / name, tmp_path / "alone", model=half)
+        alone |= {path.name: path.read_bytes() for path in paths.values()}
+    made = []
+
+    def kill_who_makes_parts():
+        wait_until(lambda: made or any(PARTS in n for n in bucket.names("out")), "a part")
+        made.append(workers_now())
+        with suppress(ProcessLookupError, IndexError):
+            os.kill(made[-1][0], signal.SIGKILL)
+
+    killer = Thread(target=kill_who_makes_parts)
+    killer.start()
+    done = separate(command, bucket, half)
+    made.append([])  # it waits no longer
+    killer.join()
+    assert done.code == 0, done.stderr
+    assert len(made[0]) > 0
+    assert stems(bucket) == alone
+    assert not [name for name in bucket.names("out") if PARTS in name]
+    row = Manifest(f"{bucket.top}/out/streamsep-manifest.csv").rows["s3://songs/in/long.wav"]
+    assert (row.state, row.sound_s) == (DONE, 6.0)
+    assert "2 songs, 0 failed, 8 s of sound" in done.stderr
 
 
 class Fragile(SongWorker):

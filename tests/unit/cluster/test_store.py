@@ -32,6 +32,7 @@ def test_a_file_uri_is_of_this_machine():
     assert str(as_path("c:/a")) == "c:/a"
 
 
+@pytest.mark.slow
 def test_a_folder_of_a_store_is_searched_as_one_of_this_machine(bucket):
     for name in ("in/b.wav", "in/a/x.mp3", "in/.trash/y.wav", "in/note.txt", "in/odd.xyz"):
         bucket.put(name, b"x")
@@ -127,6 +128,7 @@ def test_a_song_comes_from_a_web_server(tmp_path):
             server.shutdown()
 
 
+@pytest.mark.slow
 def test_a_store_that_comes_back_is_waited_for(bucket, tmp_path, monkeypatch):
     monkeypatch.setattr(retries, "FIRST_WAIT_S", 0.2)
     uri = bucket.put("a.wav", b"content")

@@ -4,9 +4,9 @@ import re
 
 import pytest
 
+from streamsep.cluster.orders import Outcome
 from streamsep.cluster.ray import workers_that_fit
 from streamsep.cluster.throughput import Throughput
-from streamsep.cluster.worker import Outcome
 from streamsep.errors import AudioFileError
 
 

@@ -28,6 +28,7 @@ from export.recipes.tutorial.train_config import TrainConfig
 from streamsep.errors import ModelError
 from streamsep.separation import load_separator
 from streamsep.spec import ModelSpec
+from tests.support.cases import one_fast
 from tests.support.commands import streamsep
 
 TONES = {"drums": 110, "Bass-2": 55, "other": 440, "vocals": 880}
@@ -118,19 +119,21 @@ def test_every_stem_is_prepared_by_its_name(data: Path) -> None:
     assert np.abs(np.fft.rfft(read["drums"][:44_100, 0])).argmax() == 110
 
 
-@pytest.mark.parametrize("recipe", ["tutorial", "live"])
+@pytest.mark.parametrize("recipe", one_fast(["tutorial", "live"]))
 @pytest.mark.parametrize(
     ("stems", "says"),
-    [
-        (
-            "drums,kazoo",
-            "no track to train drums, kazoo on; expected songs with these stems; the "
-            "tracks here have accompaniment, bass-2, drums, other, vocals",
-        ),
-        ("drums,accompaniment", "the stems drums, accompaniment can't be told apart"),
-        ("drums,rest", "not mixture or rest"),
-        ("../drums", "can't be told apart; expected 1 to 16 different names of letters"),
-    ],
+    one_fast(
+        [
+            (
+                "drums,kazoo",
+                "no track to train drums, kazoo on; expected songs with these stems; the "
+                "tracks here have accompaniment, bass-2, drums, other, vocals",
+            ),
+            ("drums,accompaniment", "the stems drums, accompaniment can't be told apart"),
+            ("drums,rest", "not mixture or rest"),
+            ("../drums", "can't be told apart; expected 1 to 16 different names of letters"),
+        ]
+    ),
 )
 def test_stems_that_can_t_be_trained_are_said(
     data: Path,
@@ -182,6 +185,7 @@ class TestLive:
         track = Track("song", "song", "train", count, 0.0, {n: f"{n}.wav" for n in sounds})
         return StereoMixer(tmp_path, [track], 1, RECIPE.stems)
 
+    @pytest.mark.slow
     def test_a_draw_is_the_stems_in_order_and_what_is_in_none(self, mixer: StereoMixer) -> None:
         seen = 0
         for step in range(30):

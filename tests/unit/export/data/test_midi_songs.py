@@ -85,6 +85,7 @@ def test_a_song_has_the_tune_in_the_voice_and_not_in_the_band(folder):
     assert spectrum[435:446].max() < 0.05 * spectrum.max()
 
 
+@pytest.mark.slow
 def test_the_band_of_the_third_take_is_acoustic(folder, programs):
     people = find_people(folder / "people")
     songs = list(find_sung_midi(folder / "midi", SOUNDFONT, people, takes=3, seed=0))

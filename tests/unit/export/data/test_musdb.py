@@ -59,6 +59,7 @@ def test_hq_keeps_the_official_split_and_sums(tmp_path: Path) -> None:
     assert np.abs(files["vocals"] - tone(440, 1, 0.1)).max() <= 2 * INT16_STEP
 
 
+@pytest.mark.slow
 @needs_ffmpeg
 def test_stem_files_take_the_same_path(tmp_path: Path) -> None:
     spec = find_spec("stempeg")

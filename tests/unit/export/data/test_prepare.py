@@ -227,6 +227,7 @@ def test_unusable_audio_is_refused(tmp_path: Path, samples: np.ndarray, what: st
         prepare_tracks(list(find_voices(tmp_path, "voice")), tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_tracks_to_train_on_come_once_more_as_a_codec_leaves_them(
     make_song: MakeSong, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

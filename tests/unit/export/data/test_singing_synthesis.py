@@ -28,6 +28,7 @@ def pitches(sound):
     return f0[f0 > 0]
 
 
+@pytest.mark.slow
 def test_a_vowel_becomes_notes():
     spoken = say(120)
     sung = synthesize_singing(spoken, np.random.default_rng(1))
@@ -42,6 +43,7 @@ def test_a_vowel_becomes_notes():
     assert np.ptp(np.percentile(after, [10, 90])) > 0.1 * np.median(after)
 
 
+@pytest.mark.slow
 def test_the_same_draw_sings_the_same():
     first, second, other = (
         synthesize_singing(say(150), np.random.default_rng(s)) for s in (3, 3, 4)
@@ -60,6 +62,7 @@ def test_melodies_stay_where_people_sing(spoken_hz):
         assert notes.max() < SUNG_HZ[1] * 2 ** (2 / 12)
 
 
+@pytest.mark.slow
 def test_a_given_tune_is_sung_in_the_octave_of_the_singer():
     tune = np.repeat([84.0, 86.0, 88.0], 100)  # three octaves above a man's voice
     sung = synthesize_singing(say(120), np.random.default_rng(2), tune)

@@ -52,6 +52,7 @@ def test_singular_values_become_alike_and_their_vectors_stay(shape: tuple[int, i
     assert (seen - torch.diag_embed(values)).abs().max() < 0.05
 
 
+@pytest.mark.slow
 def test_a_step_of_a_convolution_is_as_long_in_all_directions() -> None:
     network, gradients, before = stepped()
     for name, turn in (("down.weight", False), ("up.weight", True)):
@@ -64,6 +65,7 @@ def test_a_step_of_a_convolution_is_as_long_in_all_directions() -> None:
         assert (by * gradient).sum() > 0  # and down the gradient
 
 
+@pytest.mark.slow
 def test_each_gate_of_a_recurrent_layer_is_a_matrix() -> None:
     network, _, before = stepped()
     by = (before["recurrent.weight_ih_l0"] - network.get_parameter("recurrent.weight_ih_l0")) / RATE
@@ -71,6 +73,7 @@ def test_each_gate_of_a_recurrent_layer_is_a_matrix() -> None:
         check_alike(torch.linalg.svdvals(gate) / (STEP_RMS * max(gate.shape) ** 0.5))
 
 
+@pytest.mark.slow
 def test_the_rest_is_taught_as_by_adamw() -> None:
     torch.manual_seed(2)
     ours, theirs = Small(), Small()
@@ -94,6 +97,7 @@ def test_the_rest_is_taught_as_by_adamw() -> None:
         )
 
 
+@pytest.mark.slow
 def test_what_does_not_learn_is_left_alone() -> None:
     network = Small()
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
@@ -101,6 +105,7 @@ def test_what_does_not_learn_is_left_alone() -> None:
     assert all(torch.equal(p, before[name]) for name, p in network.named_parameters())
 
 
+@pytest.mark.slow
 def test_another_optimisers_state_is_refused() -> None:
     network = Small()
     for p in network.parameters():

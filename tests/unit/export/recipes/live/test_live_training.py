@@ -106,6 +106,7 @@ def test_one_stem_of_a_band_can_be_the_band(tmp_path, monkeypatch):
     assert 0 < alone < 12
 
 
+@pytest.mark.slow
 def test_short_steps_take_pieces_of_few_items(mixer, monkeypatch):
     task = LiveTask(replace(RECIPE, batch_size=3), mixer, mixer)
     drawn = []
@@ -149,6 +150,7 @@ def test_the_loss_falls_and_a_resumed_run_is_the_same(tmp_path, mixer):
         torch.testing.assert_close(resumed["average"][name], value, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_some_steps_are_seen_through_the_fast_window(mixer):
     task = LiveTask(RECIPE, mixer, mixer)
     task._fast_window.zero_()
@@ -157,6 +159,7 @@ def test_some_steps_are_seen_through_the_fast_window(mixer):
     assert 0.2 < np.mean(blind) < 0.5  # 0.35, within three standard deviations
 
 
+@pytest.mark.slow
 def test_recalibrated_norms_fit_the_averaged_weights(mixer):
     """What a batch norm divides by must be what it meets: unit variance after it."""
     task = LiveTask(RECIPE, mixer, mixer)
@@ -337,6 +340,7 @@ def test_a_spec_of_another_graph_is_no_variant(tmp_path, mixer):
         write_live_variant(path, other, 300)
 
 
+@pytest.mark.slow
 def test_files_that_take_their_logarithms_otherwise_are_said(tmp_path, mixer):
     make_run(tmp_path / "run", mixer).run(Budget(steps=1))
     live, path = read_live(tmp_path / "run" / "last.pt"), tmp_path / "live.onnx"

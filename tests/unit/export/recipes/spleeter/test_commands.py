@@ -83,6 +83,7 @@ def test_recipes_refuse_the_options_of_others(data, wheel, tmp_path, capsys):
         assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_songs_without_stems_become_songs(wheel, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(label, "SURE_DB", 1.0)  # random networks agree on little
     folder = tmp_path / "mixes" / "some artist"

@@ -55,6 +55,7 @@ def test_what_both_agree_on_is_what_was_mixed(pair):
     assert (disagreement < -30).all()
 
 
+@pytest.mark.slow
 def test_parts_that_are_unsure_or_short_are_left_out(tmp_path, pair):
     voice, band = sounds(24.0)
     doubtful = 0.3 * np.random.default_rng(0).standard_normal(voice.shape).astype(np.float32)

@@ -23,10 +23,12 @@ from streamsep.separation.schedule import choose_schedule
 from streamsep.separation.sliding import SlidingSeparator
 from streamsep.spec import ModelSpec
 from testing.signals import music
+from tests.support.cases import one_fast
 from tests.unit.export.recipes.spleeter.conftest import NARROW, random_arrays
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", one_fast(["fp32", "fp16"]))
 def test_a_file_is_proven_and_sealed(tmp_path, narrow, precision):
     path = tmp_path / "studio.onnx"
     spec = spleeter_spec(name="studio", licence=LICENCE, git_commit="abc")
@@ -37,6 +39,7 @@ def test_a_file_is_proven_and_sealed(tmp_path, narrow, precision):
     assert [p.name for p in tmp_path.iterdir()] == ["studio.onnx"]
 
 
+@pytest.mark.slow
 def test_half_the_bytes_in_fp16():
     network, spec = build(random_arrays(CHANNELS, 0)), spleeter_spec(name="studio")
     sizes = [build_spleeter(network, spec, p).ByteSize() / 1e6 for p in ("fp16", "fp32")]
@@ -44,6 +47,7 @@ def test_half_the_bytes_in_fp16():
     assert sizes[1] == pytest.approx(2 * sizes[0], rel=0.01)
 
 
+@pytest.mark.slow
 def test_another_networks_file_fails_and_is_not_kept(tmp_path, narrow, monkeypatch):
     path, spec = tmp_path / "studio.onnx", spleeter_spec(name="studio")
     networks = [build(random_arrays(NARROW, seed)) for seed in (0, 1)]

@@ -94,6 +94,7 @@ def test_shares_decide_what_items_are(tmp_path, tracks):
         assert all(mixer.sample(step, 0)[0].any() != silent for step in range(4))
 
 
+@pytest.mark.slow
 def test_a_recipe_is_kept_whole(narrow, mixer):
     recipe = replace(RECIPE, shares=replace(SHARES, items={SONG: 0.5}), anchor=0.0)
     assert read_recipe(make_task(mixer, recipe).state()) == recipe

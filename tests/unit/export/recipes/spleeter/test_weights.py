@@ -44,6 +44,7 @@ def published(arrays, magnitudes):
     return 1 / (1 + (-logits).exp())
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_network_is_the_published_one():
     arrays = random_arrays(CHANNELS, 0)

@@ -16,6 +16,7 @@ def noise() -> torch.Tensor:
     return torch.randn(2, 20 * HOP_LENGTH, generator=torch.Generator().manual_seed(0)) * 0.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["hann", "sqrt_hann"])
 def test_features_equal_librosas(noise: torch.Tensor, name: str) -> None:
     ours = stft(noise, make_window(name))

@@ -61,6 +61,7 @@ def test_seed_step_and_place_decide_a_draw(folder: Path) -> None:
     assert not np.array_equal(one.sample(5, 2)[0], other_seed.sample(5, 2)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tracks", [TRACKS, TRACKS[1:]], ids=["songs", "no songs"])
 def test_draws_are_finite_levelled_and_of_the_shares_stated(
     folder: Path, tracks: list[Track]
@@ -80,6 +81,7 @@ def test_draws_are_finite_levelled_and_of_the_shares_stated(
     assert alone == pytest.approx(ITEM_SHARES[VOICE_ONLY], abs=0.06)
 
 
+@pytest.mark.slow
 def test_the_target_is_the_voice_and_nothing_but(folder: Path) -> None:
     mixer = RandomMixer(folder, TRACKS, ("vocals",), 0)
     for i in range(20):
@@ -91,6 +93,7 @@ def test_the_target_is_the_voice_and_nothing_but(folder: Path) -> None:
         assert not rest.any() or share_above_600_hz(rest) < 0.02
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("target", "hz"), [("accompaniment", 200), ("other", 300)])
 def test_other_targets_are_drawn_too(folder: Path, target: str, hz: int) -> None:
     mixer = RandomMixer(folder, TRACKS, (target,), 0)
@@ -101,6 +104,7 @@ def test_other_targets_are_drawn_too(folder: Path, target: str, hz: int) -> None
             assert hz * 0.8 < peak_hz < hz * 1.25
 
 
+@pytest.mark.slow
 def test_several_stems_are_drawn_of_one_band(folder: Path) -> None:
     """The fixture's other of 300 Hz isn't in its accompaniment of 200 Hz: each can be told."""
     mixer = RandomMixer(folder, TRACKS, ("other", "vocals"), 0)

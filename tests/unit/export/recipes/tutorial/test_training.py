@@ -46,6 +46,7 @@ def trainer(folder: Path, config: TrainConfig = CONFIG, *, bf16: bool = False) -
     return Trainer(task, folder, fabric=make_fabric(bf16=bf16))
 
 
+@pytest.mark.slow
 def test_resuming_equals_never_having_stopped(tmp_path: Path) -> None:
     done = trainer(tmp_path / "a").run(Budget(steps=6))
     trainer(tmp_path / "b").run(Budget(steps=3))
@@ -69,6 +70,7 @@ def test_a_run_that_something_else_taught_is_refused(tmp_path: Path) -> None:
         trainer(tmp_path).run(Budget(steps=2), resume=True)
 
 
+@pytest.mark.slow
 def test_processes_draw_what_a_thread_draws(tmp_path: Path) -> None:
     trainer(tmp_path / "thread").run(Budget(steps=4))
     by_processes = trainer(tmp_path / "processes")
@@ -88,6 +90,7 @@ def test_the_seed_decides_the_weights(tmp_path: Path) -> None:
     assert not all(torch.equal(one[n], different[n]) for n in one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["direct", "gated"])
 def test_it_learns_to_drop_the_low_tone(tmp_path: Path, head: str) -> None:
     config = TrainConfig(**{**CONFIG.to_dict(), "head": head, "valid_every": 15})  # type: ignore[arg-type]
@@ -96,6 +99,7 @@ def test_it_learns_to_drop_the_low_tone(tmp_path: Path, head: str) -> None:
     assert history[-1]["usdr_rest"] > history[-1]["usdr_untouched"]
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_has_the_lowest_validation_loss(tmp_path: Path) -> None:
     # A rate this high makes the loss go up and down.
     wild = TrainConfig(**{**CONFIG.to_dict(), "learning_rate": 0.3, "valid_every": 1})  # type: ignore[arg-type]
@@ -156,6 +160,7 @@ def test_the_schedules() -> None:
     assert shares[3] == pytest.approx(0.02)
 
 
+@pytest.mark.slow
 def test_the_curve_is_a_picture(tmp_path: Path) -> None:
     record = {"step": 1, "train_loss": 0.2, "valid_loss": 0.3, "usdr_rest": 3.0}
     draw_curve([record, {**record, "step": 2}], tmp_path / "curve.png")

@@ -31,9 +31,15 @@ LANGUAGES = {
     "iso8859_2": MIDDLE,
     "cp1254": ("çğıöşüâî",),
     "cp1257": ("ąčęėįšųūž", "āčēģīķļņšūž", "äõöüšž"),
+    "cp850": WEST,
+    "mac_roman": WEST,
+    "cp852": MIDDLE,
+    "mac_latin2": MIDDLE,
 }
+INNER_CAPITAL = re.compile("[a-z][À-ÖØ-ÞĂĆČĎĐĘĚŁŃŇŐŒŘŚŠŞŢŤŮŰŸŹŻŽ]")  # as no word has
 MARKS = set("’‘“”„–—…«»´°¡¿")
 MOSTLY_ASCII = 0.35  # share of other bytes among the letters, at most: each letter has one byte
+HALF_ASCII = 0.65  # likewise, where it has the letters of one language alone
 FEW = 6  # bytes beyond ASCII that say little
 # Encodings that such a text isn't in.
 SEVERAL_BYTES = (
@@ -41,13 +47,25 @@ SEVERAL_BYTES = (
     *("euc_jp", "euc_kr", "gb18030", "gb2312", "gbk", "johab", "shift_jis", "shift_jis_2004"),
     *("shift_jisx0213", "utf_16", "utf_16_be", "utf_16_le", "utf_32"),
 )
+# Encodings in ASCII with marks of where something else begins.
+ESCAPED = (
+    (re.compile(rb"\x1b\$\)C"), "iso2022_kr"),
+    (re.compile(rb"\x1b[$(]"), "iso2022_jp_ext"),
+    (re.compile(rb"~\{(?:[\x21-\x7d][\x21-\x7e])+~\}"), "hz"),
+)
+# What Python calls encodings too, and no program writes texts in.
+NO_TEXTS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
+GOOD_OF_BAD = 2  # letters of UTF-8 for each that is broken, at least, in what is still UTF-8
 KOI8_SMALL = range(0xC0, 0xE0)
 KOI8_CAPITALS = re.compile(rb"(?<![\xc0-\xff])[\xe0-\xff][\xc0-\xdf]{2}")
 HEBREW = range(0xE0, 0xFB)  # letters in Windows-1255; Cyrillic and Greek go on to the end
 
 
 class DecodedText(NamedTuple):
-    """A text, its encoding, and how that is known: "given", "said", "usual" or "found"."""
+    """A text, its encoding, and how that is known: "given", "said", "usual", "found" or "broken".
+
+    What is broken has U+FFFD for what couldn't be read.
+    """
 
     text: str
     encoding: str
@@ -71,16 +89,30 @@ def decode_text(content: bytes, encoding: str | None = None) -> DecodedText | No
         If there is no such encoding.
     """
     if encoding is not None:
-        codecs.lookup(encoding)
+        if not is_encoding(encoding):
+            raise LookupError(encoding)
         return _decoded(content, encoding, "given")
     for mark, name in BOMS:
         if content.startswith(mark):
             return _decoded(content, name, "usual" if name == "utf-8-sig" else "said")
     if header := HEADER.search(content):
         name = header[1].decode("ascii", "replace")
-        if _is_known(name) and (text := _decoded(content, name, "said")) is not None:
+        if is_encoding(name) and (text := _decoded(content, name, "said")) is not None:
             return text
-    return _decoded(content, "utf-8", "usual") or _by_letters(content)
+    for pattern, name in ESCAPED if content.isascii() else ():
+        if pattern.search(content) and (text := _decoded(content, name, "found")) is not None:
+            return text
+    return _decoded(content, "utf-8", "usual") or _broken_utf_8(content) or _by_letters(content)
+
+
+def _broken_utf_8(content: bytes) -> DecodedText | None:
+    """Return a text of UTF-8 that has lost some bytes, or got some of another encoding."""
+    text = content.decode("utf-8", "replace").strip("\ufeff\0")
+    bad = text.count("\ufffd")
+    good = sum(letter >= "\x80" for letter in text) - bad
+    if "\0" in text or good < GOOD_OF_BAD * bad:
+        return None
+    return DecodedText(text, "utf-8", "broken")
 
 
 def _by_letters(content: bytes) -> DecodedText | None:
@@ -105,7 +137,7 @@ def _likely(content: bytes) -> list[str]:
     names = [match.encoding for match in matches]
     if names and WESTERN in matches[0].could_be_from_charset:
         names.insert(0, WESTERN)  # which is the same text
-    latin = _latin(words) if mostly_ascii else []
+    latin = _latin(words) if mostly_ascii or high < HALF_ASCII * (high + plain) else []
     if latin:
         # Two may be meant: õ in Portuguese, and what looks alike in Hungarian.
         as_found = names and names[0] in latin and high >= FEW
@@ -115,7 +147,7 @@ def _likely(content: bytes) -> list[str]:
     elif _is_hebrew(words):
         names.insert(0, "cp1255")
     elif _is_koi8(words):
-        names.insert(0, "koi8_r")
+        names.insert(0, "koi8_u")  # which has all of KOI8-R's letters
     return [*names, WESTERN]
 
 
@@ -123,8 +155,10 @@ def _latin(words: bytes) -> list[str]:
     """Return the encodings in which a text has the letters of one language that we know."""
     found = []
     for name, alphabets in LANGUAGES.items():
-        text = words.decode(name, "replace").lower()
-        others = {letter for letter in text if ord(letter) >= 0x80} - MARKS
+        text = words.decode(name, "replace")
+        if INNER_CAPITAL.search(text):
+            continue
+        others = {letter for letter in text.lower() if ord(letter) >= 0x80} - MARKS
         if others and any(others <= set(alphabet) for alphabet in alphabets):
             found.append(name)
     return found
@@ -153,18 +187,20 @@ def _is_koi8(words: bytes) -> bool:
     return len(high) >= 12 and small > 0.8 * len(high) and bool(capital)
 
 
-def _is_known(name: str) -> bool:
+def is_encoding(name: str) -> bool:
+    """Say whether a text may be in what is called so."""
     try:
-        codecs.lookup(name)
-    except LookupError:
+        b"a".decode(name)
+    except (LookupError, ValueError):  # of no encoding, of one of bytes, and of what is no name
         return False
-    return True
+    return codecs.lookup(name).name not in NO_TEXTS
 
 
 def _decoded(content: bytes, encoding: str, known: str) -> DecodedText | None:
     try:
         text = content.decode(encoding)
-    except (UnicodeDecodeError, UnicodeError):
+    except UnicodeError:
         return None
+    text = text.lstrip("\ufeff").rstrip("\0")
     # As in UTF-16 that is taken for something else, and in what is no text.
     return None if "\0" in text else DecodedText(text, codecs.lookup(encoding).name, known)

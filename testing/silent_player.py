@@ -56,6 +56,8 @@ class SilentPlayer:
         self.playing = None
 
     def seek(self, seconds):
+        if self.playing is None:
+            raise ArgumentError("no song plays", expected="one that plays", remedy="start one")
         self.done.append(("seek", seconds))
         if seconds >= self.duration_s:
             self.end()

@@ -1,0 +1,1 @@
+"""What tools/chaos.py puts around a live run, does to it, and judges of it."""
