@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Sized
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,6 @@ from export.constants import EXCERPT_SAMPLES
 if TYPE_CHECKING:
     import torch
 
-    from export.data.audio import Folder
     from export.data.manifest import Track
     from export.data.songs import Readers, Songs
     from export.engine.task import TrainingTask
@@ -33,19 +32,15 @@ def tutorial_task(
     """Return the task of the tutorial's recipe, or of the run whose checkpoint is ``before``."""
     from export.recipes.tutorial.excerpts import ExcerptSampler
     from export.recipes.tutorial.mixing import FixedSet, RandomMixer
-    from export.recipes.tutorial.task import Sampler, TutorialTask
+    from export.recipes.tutorial.task import TutorialTask
     from export.recipes.tutorial.train_config import TrainConfig
     from export.recipes.tutorial.trained_network import load_checkpoint
 
     config = load_checkpoint(before).train if before else TrainConfig(**recipe)  # type: ignore[arg-type]
-    kind = RandomMixer if config.mix else ExcerptSampler
-
-    def make(folder: Folder, tracks: Sequence[Track], seed: int) -> Sampler:
-        return kind(folder, tracks, config.stems, seed)
-
-    def fixed(folder: Folder, tracks: Sequence[Track], seed: int) -> FixedSet:
-        return FixedSet(folder, tracks, config.stems, seed, config.valid_excerpts, config.mix)
-
+    make = partial(RandomMixer if config.mix else ExcerptSampler, stems=config.stems)
+    fixed = partial(
+        FixedSet, stems=config.stems, excerpts=config.valid_excerpts, mix=config.mix
+    )
     return TutorialTask(
         config,
         songs.to_train(make, config.seed, EXCERPT_SAMPLES, config.batch_size),
@@ -139,7 +134,8 @@ def live_task(
     make = partial(StereoMixer, stems=recipe.stems)
     train = songs.to_train(make, recipe.seed, ITEM_SAMPLES, recipe.batch_size)
     valid = songs.held_out(make, recipe.seed + 1)
-    task = LiveTask(recipe, train, valid, device=device, channels_last=bf16)
+    whole = songs.whole(make, recipe.seed)
+    task = LiveTask(recipe, train, valid, whole=whole, device=device, channels_last=bf16)
     if start is not None and before is None:
         build_from(start, read_start(start, task), task.start_from)
     return task

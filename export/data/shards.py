@@ -133,11 +133,8 @@ def read_index(url: str) -> list[Shard]:
             raise DataError(
                 f"{name} has schema {content['schema']}", expected=str(SCHEMA), remedy=REMEDY
             )
-        shards = [
-            Shard(s["name"], [Track(**t) for t in s["tracks"]], s["members"])
-            for s in content["shards"]
-        ]
-    except (ValueError, KeyError, TypeError) as error:
+        shards = [_parsed(record) for record in content["shards"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(
             f"{name} is damaged ({error!r})", expected="an index of shards", remedy=REMEDY
         ) from error
@@ -150,6 +147,11 @@ def read_index(url: str) -> list[Shard]:
                     remedy=REMEDY,
                 )
     return shards
+
+
+def _parsed(record: dict[str, Any]) -> Shard:
+    places = {m: (int(start), int(size)) for m, (start, size) in record["members"].items()}
+    return Shard(record["name"], [Track(**track) for track in record["tracks"]], places)
 
 
 def read_shard(url: str, shard: Shard, cache: Path | None = None) -> dict[str, bytes]:

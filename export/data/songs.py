@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,9 +18,14 @@ from export.data.manifest import Track
 from export.data.shards import Shard, read_range, read_shard
 from export.errors import DataError
 
-BLOCK = 2**18  # bytes of a held-out shard that are fetched at a time
+BLOCK = 2**18  # bytes of a shard that are fetched at a time, where parts of it are drawn
 
-Make = Callable[[Folder, Sequence[Track], int], Any]  # of tracks and a seed a sampler of theirs
+
+class Make(Protocol):
+    """What makes a sampler; it goes to other processes by pickle."""
+
+    def __call__(self, folder: Folder, tracks: Sequence[Track], *, seed: int) -> Any:
+        """Return a sampler of tracks in a folder."""
 
 
 class Songs(Protocol):
@@ -32,10 +37,13 @@ class Songs(Protocol):
         Parameters
         ----------
         make
-            Makes one of a folder, its tracks and a seed.
+            Makes one.
         item_samples, batch_size
             What a step of a process takes.
         """
+
+    def whole(self, make: Make, seed: int) -> Any:
+        """Return a sampler of all tracks to train on, to draw few items of."""
 
     def held_out(self, make: Make, seed: int) -> Any:
         """Return a sampler of the tracks held out."""
@@ -51,11 +59,15 @@ class PreparedSongs:
 
     def to_train(self, make: Make, seed: int, item_samples: int, batch_size: int) -> Any:
         """See `Songs`."""
-        return make(self.folder, self.train, seed)
+        return make(self.folder, self.train, seed=seed)
+
+    def whole(self, make: Make, seed: int) -> Any:
+        """See `Songs`."""
+        return make(self.folder, self.train, seed=seed)
 
     def held_out(self, make: Make, seed: int) -> Any:
         """See `Songs`."""
-        return make(self.folder, self.valid, seed)
+        return make(self.folder, self.valid, seed=seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +121,7 @@ class ShardedSongs:
             )
         for shard in self.train:
             try:
-                make(MemoryFolder({}), shard.tracks, seed)
+                make(MemoryFolder({}), shard.tracks, seed=seed)
             except DataError as error:
                 raise DataError(
                     f"{shard.name}: {error.what}",
@@ -120,10 +132,17 @@ class ShardedSongs:
         steps = round(samples / len(self.train) / (item_samples * batch_size))
         return ShardSampler(self, make, seed, max(steps, 1))
 
+    def whole(self, make: Make, seed: int) -> Any:
+        """See `Songs`; only what is drawn of them is fetched, and kept."""
+        return self._drawn_anywhere(self.train, make, seed)
+
     def held_out(self, make: Make, seed: int) -> Any:
         """See `Songs`; only what is drawn of them is fetched, and kept."""
-        tracks = [prefixed(shard, track) for shard in self.valid for track in shard.tracks]
-        return make(RangeFolder(self.url, {s.name: s for s in self.valid}), tracks, seed)
+        return self._drawn_anywhere(self.valid, make, seed)
+
+    def _drawn_anywhere(self, shards: Sequence[Shard], make: Make, seed: int) -> Any:
+        tracks = [prefixed(shard, track) for shard in shards for track in shard.tracks]
+        return make(RangeFolder(self.url, {s.name: s for s in shards}), tracks, seed=seed)
 
 
 def prefixed(shard: Shard, track: Track) -> Track:
@@ -144,11 +163,11 @@ def shard_at(reader: int, turn: int, *, readers: int, shards: int, seed: int) ->
 
 
 class _Held(threading.local):
-    """What a thread of a process holds: the shard it draws from, and the next one, as it comes."""
+    """What a thread holds: the shard it draws from, and the next one, as it comes."""
 
-    process = 0
-    fetcher: ThreadPoolExecutor
-    turns: dict[tuple[int, int], Future[Any]]
+    def __init__(self) -> None:
+        self.turns: dict[tuple[int, int], Future[Any]] = {}
+        self.fetcher = ThreadPoolExecutor(1, "streamsep-shards")
 
 
 class ShardSampler:
@@ -164,6 +183,10 @@ class ShardSampler:
         self._songs, self._make, self._seed, self._steps = songs, make, seed, steps
         self._held = _Held()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Have another process draw the same; it holds shards of its own."""
+        return ShardSampler, (self._songs, self._make, self._seed, self._steps)
+
     def sample(self, step: int, position: int, batch_size: int | None = None) -> Any:
         """Return what the shard's own sampler draws."""
         reader, own = self._songs.readers.at(step)
@@ -177,9 +200,6 @@ class ShardSampler:
 
     def _sampler(self, reader: int, turn: int) -> Any:
         held = self._held
-        if held.process != os.getpid():  # of a process that was forked its parent's threads aren't
-            held.process, held.turns = os.getpid(), {}
-            held.fetcher = ThreadPoolExecutor(1, "streamsep-shards")
         wanted = [(reader, turn), (reader, turn + 1)]
         held.turns = {
             at: held.turns.get(at) or held.fetcher.submit(self._fetch, *at) for at in wanted
@@ -194,7 +214,7 @@ class ShardSampler:
         shard = songs.train[number]
         seed = int(np.random.default_rng([self._seed, turn, reader]).integers(2**31))
         folder = MemoryFolder(read_shard(songs.url, shard, songs.cache))
-        return self._make(folder, shard.tracks, seed)
+        return self._make(folder, shard.tracks, seed=seed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,14 +16,17 @@ from lightning_fabric import Fabric
 from torch.utils.data import DataLoader, Dataset
 
 from export.engine.checkpoint import BEST_NAME, LAST_NAME, build_from, read_content, write_content
+from export.engine.draw import Draw
 from export.engine.fabric import make_fabric
 from export.engine.schedule import learning_rate_factor
 from export.engine.task import TrainingTask
 from export.engine.training_step import TrainingStep
-from streamsep.errors import StreamsepError
+from export.errors import DataError
+from streamsep.errors import StreamsepError, first_line
 
 SAVE_SECONDS = 120.0
 AHEAD = 3  # batches
+WORKER_SECONDS = 600.0  # for a batch: as long as NCCL has one rank wait for the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +66,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Batches(Dataset[Any]):
-    """A task's batches by step, as torch's loader takes them."""
+    """Batches by step, as torch's loader takes them."""
 
-    task: TrainingTask
+    draw: Draw
     places: range
 
     def __getitem__(self, step: int) -> Any:
         try:
-            return self.task.batch(step, self.places)
+            return self.draw(step, self.places)
         except StreamsepError as error:  # which the loader of another process would make text of
             return error
 
@@ -95,7 +98,7 @@ class Trainer:
         The processes and this one's device. [default: this process alone, on the CPU]
     workers
         Processes that draw batches; with none a thread does. A process doesn't wait for the
-        interpreter, which many batches a second need; each has the task as it was at the start.
+        interpreter, which many batches a second need; each gets what draws the task's batches.
     """
 
     task: TrainingTask
@@ -112,13 +115,15 @@ class Trainer:
         ------
         CheckpointError
             If there is nothing to resume, or another task's run.
+        DataError
+            If a process that draws batches dies, or gives none for ten minutes.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         done = self._resume() if resume else Progress()
         train = TrainingStep(self.fabric, self.task)
         begun, saved = time.monotonic() - done.seconds, time.monotonic()
         losses: list[float] = []
-        with closing(self._batches(done.step, train.places)) as batches:
+        with _workers_watched(), closing(self._batches(done.step, train.places)) as batches:
             while (share := budget.share(done.step, done.seconds)) < 1:
                 factor = learning_rate_factor(self.task.schedule, share)
                 rate = self.task.learning_rate * factor
@@ -140,23 +145,10 @@ class Trainer:
 
     def _batches(self, step: int, places: range) -> Generator[Any]:
         """Batches that are drawn ahead, in order."""
-        batches = _Batches(self.task, places)
-        return self._from_processes(batches, step) if self.workers else _from_thread(batches, step)
-
-    def _from_processes(self, batches: _Batches, step: int) -> Generator[Any]:
-        # Forked: nothing of the task need be copied. What has begun on a GPU isn't touched there.
-        loader: DataLoader[Any] = DataLoader(
-            batches,
-            batch_size=None,
-            sampler=itertools.count(step),
-            num_workers=self.workers,
-            prefetch_factor=AHEAD,
-            multiprocessing_context="fork",
-        )
-        for batch in loader:  # closed with this: the loader then ends its processes
-            if isinstance(batch, StreamsepError):
-                raise batch
-            yield batch
+        batches = _Batches(self.task.batch, places)
+        if self.workers:
+            return _from_processes(batches, step, self.workers)
+        return _from_thread(batches, step)
 
     def _validate(self, done: Progress, losses: list[float]) -> None:
         scores = self.task.validate()
@@ -195,7 +187,7 @@ def _from_thread(batches: _Batches, step: int) -> Generator[Any]:
         steps = itertools.count(step)
 
         def draw() -> Future[Any]:
-            return reader.submit(batches.task.batch, next(steps), batches.places)
+            return reader.submit(batches.draw, next(steps), batches.places)
 
         ahead = deque(draw() for _ in range(AHEAD))
         try:
@@ -204,3 +196,36 @@ def _from_thread(batches: _Batches, step: int) -> Generator[Any]:
                 ahead.append(draw())
         finally:
             reader.shutdown(cancel_futures=True)
+
+
+def _from_processes(batches: _Batches, step: int, workers: int) -> Generator[Any]:
+    loader: DataLoader[Any] = DataLoader(
+        batches,
+        batch_size=None,
+        sampler=itertools.count(step),
+        num_workers=workers,
+        prefetch_factor=AHEAD,
+        timeout=WORKER_SECONDS,
+        # Not forked: locks that threads of ours hold just then (a store's, onnxruntime's) would be
+        # held for ever in the fork. Nor does a process that is started anew touch our GPU.
+        multiprocessing_context="spawn",
+    )
+    for batch in loader:  # closed with this: the loader then ends its processes
+        if isinstance(batch, StreamsepError):
+            raise batch
+        yield batch
+
+
+@contextmanager
+def _workers_watched() -> Iterator[None]:
+    """Say in one line that a process that draws batches died; its signal comes at any moment."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader"):  # what torch's loader itself says
+            raise
+        raise DataError(
+            f"a process that draws batches gives none: {first_line(error).rstrip('. ')}",
+            expected=f"a batch of each within {WORKER_SECONDS:.0f} s",
+            remedy="see that memory suffices: take fewer processes, smaller batches or shards",
+        ) from error

@@ -8,6 +8,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import AveragedModel
 
+from export.engine.draw import Draw
+
 
 class TrainingTask(Protocol):
     """A network and how it is taught: all that the loop doesn't know.
@@ -20,6 +22,8 @@ class TrainingTask(Protocol):
         What `loss` calls: the model, or `export.engine.ema.Logits` of it.
     ema
         Means of the model's weights, which the loop keeps up with it.
+    batch
+        What draws the data of a step. `restore` may put another one in its place.
     batch_size
         Items a step in each process.
     learning_rate
@@ -53,18 +57,8 @@ class TrainingTask(Protocol):
     @property
     def ema(self) -> AveragedModel | None: ...  # noqa: D102
 
-    def batch(self, step: int, places: range | None = None) -> Any:
-        """Return the data of a step.
-
-        It is a function of step and places alone, whatever was asked for before; it is called on
-        another thread, or in another process.
-
-        Parameters
-        ----------
-        places
-            Which items of the step's whole batch, that of all processes, whose size is
-            ``places.stop``. [default: as many as one process has]
-        """
+    @property
+    def batch(self) -> Draw: ...  # noqa: D102
 
     def loss(self, network: Any, batch: Any, step: int, places: range | None = None) -> Tensor:
         """Return the mean loss of a batch's items, a scalar with its gradient.

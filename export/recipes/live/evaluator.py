@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from export.engine.draw import draw_items
 from export.engine.metrics import UsdrMeans
 from export.engine.torch_stft import istft, stft
 from export.recipes.live.features import planes
 from export.recipes.live.loss import batch_loss
-from export.recipes.live.mixing import StereoMixer, draw_items
+from export.recipes.live.mixing import StereoMixer
 from export.recipes.live.network import CausalUNet, to_masks
 
 

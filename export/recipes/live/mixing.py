@@ -6,7 +6,7 @@ whole and then its parts. What is done to a band is done to all of them alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -36,11 +36,15 @@ from export.data.track_pools import (
     read_sounding_part,
     tracks_with,
 )
-from export.engine.rng import generator_at
+from export.engine.draw import draw_items
+from export.engine.rng import STEP_LENGTH, generator_at
 from export.errors import DataError
 
 ITEM_FRAMES = 130  # 3 s
 ITEM_SAMPLES = ITEM_FRAMES * HOP_LENGTH
+# Frames of a step's items, by chance: most steps are short, which makes three of one.
+STEP_FRAMES = (44, 44, 44, ITEM_FRAMES)
+PIECES = 2  # of each item that a short step takes: drawing one costs a tenth of learning from it
 
 SHARES = MixShares(
     items={SONG: 0.28, VOCAL_FREE: 0.12, VOICE_ONLY: 0.06},
@@ -209,9 +213,24 @@ class StereoMixer:
         return np.stack([change_speed(part, speed, ITEM_SAMPLES) for part in parts])
 
 
-def draw_items(mixer: StereoMixer, step: int, places: Iterable[int]) -> Tensor:
-    """Return some items of a step, float32 (places, S + 1, 2, ITEM_SAMPLES)."""
-    return torch.from_numpy(np.stack([mixer.sample(step, place) for place in places]))
+def draw_batch(mixer: StereoMixer, seed: int, step: int, places: range) -> Tensor:
+    """Return some items of a step, long or short ones, float32 (places, S + 1, 2, samples)."""
+    rng = generator_at(seed, step, STEP_LENGTH)
+    count = int(rng.choice(STEP_FRAMES)) * HOP_LENGTH
+    if count == ITEM_SAMPLES:
+        return draw_items(mixer, step, places)
+    between = ITEM_SAMPLES // PIECES
+    first = int(rng.integers(between - count + 1))
+    drawn = -(-places.stop // PIECES)  # the first pieces of all of them, then the second ones
+    numbers = sorted({place % drawn for place in places})
+    items = dict(zip(numbers, draw_items(mixer, step, numbers), strict=True))
+    starts = [first + place // drawn * between for place in places]
+    return torch.stack(
+        [
+            items[place % drawn][..., start : start + count]
+            for place, start in zip(places, starts, strict=True)
+        ]
+    )
 
 
 def _sing_on_stage(rng: np.random.Generator, voice: Audio, index: int) -> Audio:

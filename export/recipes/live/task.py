@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, replace
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, cast
 
 import torch
@@ -13,23 +13,19 @@ from torch.nn.functional import pad
 from torch.optim.swa_utils import update_bn
 
 from export.augment.effects import random_equalizer_gains
-from export.constants import HOP_LENGTH
+from export.engine.draw import draw_items
 from export.engine.ema import Logits, make_ema, restore_ema
 from export.engine.muon import Muon
-from export.engine.rng import STEP_EQUALIZERS, STEP_LENGTH, generator_at
+from export.engine.rng import STEP_EQUALIZERS, generator_at
 from export.engine.torch_stft import make_window, stft
-from export.recipes.live import mixing
 from export.recipes.live.evaluator import evaluate, held_out_items
 from export.recipes.live.features import planes
 from export.recipes.live.live_checkpoint import with_current_names
 from export.recipes.live.loss import batch_loss
-from export.recipes.live.mixing import StereoMixer, draw_items
+from export.recipes.live.mixing import StereoMixer, draw_batch
 from export.recipes.live.network import ADDED, CausalUNet
 from export.recipes.live.recipe import Recipe, read_recipe
 
-# Frames of a step's items, by chance: most steps are short, which makes three of one.
-ITEM_FRAMES = (44, 44, 44, mixing.ITEM_FRAMES)
-PIECES = 2  # of each item that a short step takes: drawing one costs a tenth of learning from it
 AVERAGE = 0.999  # of the weights, an exponential mean over about 1,000 steps
 CALIBRATION_ITEMS, CALIBRATION_STEP = 128, 10**8  # of steps of their own
 SECOND_RUN_RATE = 0.5  # of the recipe's, for weights that have learnt already
@@ -46,6 +42,9 @@ class LiveTask:
         That of a checkpoint replaces it on `restore`.
     train, valid
         Where items come from.
+    whole
+        Where those come from that batch norms are measured on, if all that there is to train on
+        isn't at hand in `train`.
     channels_last
         Lay out what the network computes with so, which is faster in bfloat16.
     """
@@ -58,10 +57,12 @@ class LiveTask:
         train: StereoMixer,
         valid: StereoMixer,
         *,
+        whole: StereoMixer | None = None,
         device: torch.device | None = None,
         channels_last: bool = False,
     ) -> None:
-        self._train, self._valid, self._channels_last = train, valid, channels_last
+        self._train, self._valid, self._whole = train, valid, whole or train
+        self._channels_last = channels_last
         self._device = device or torch.device("cpu")
         self._window = make_window("sqrt_hann").to(self._device)
         self._fast_window = make_window("asymmetric", hop_length=FAST_HOP).to(self._device)
@@ -72,6 +73,7 @@ class LiveTask:
         self.learning_rate, self.valid_every = recipe.learning_rate, recipe.valid_every
         self.batch_size, self.clip_norm = recipe.batch_size, recipe.clip_norm
         self.seed = recipe.seed
+        self.batch = partial(draw_batch, self._train, recipe.seed)
         torch.manual_seed(recipe.seed)
         self.model = CausalUNet(recipe.network).to(self._device)
         self.ema = make_ema(self.model, AVERAGE)
@@ -114,26 +116,6 @@ class LiveTask:
         self.recipe = replace(self.recipe, learning_rate=rate)  # what is resumed goes on so
         self.learning_rate = rate
 
-    def batch(self, step: int, places: range | None = None) -> Tensor:
-        """Return stems and what is in none of them, float32 (items, S + 1, 2, samples)."""
-        places = places or range(self.batch_size)
-        rng = generator_at(self.recipe.seed, step, STEP_LENGTH)
-        count = int(rng.choice(ITEM_FRAMES)) * HOP_LENGTH
-        if count == mixing.ITEM_SAMPLES:
-            return draw_items(self._train, step, places)
-        between = mixing.ITEM_SAMPLES // PIECES
-        first = int(rng.integers(between - count + 1))
-        drawn = -(-places.stop // PIECES)  # the first pieces of all of them, then the second ones
-        numbers = sorted({place % drawn for place in places})
-        items = dict(zip(numbers, draw_items(self._train, step, numbers), strict=True))
-        starts = [first + place // drawn * between for place in places]
-        return torch.stack(
-            [
-                items[place % drawn][..., start : start + count]
-                for place, start in zip(places, starts, strict=True)
-            ]
-        )
-
     def loss(self, network: Any, batch: Tensor, step: int, places: range | None = None) -> Tensor:
         """Return the mean loss of a batch."""
         mixture, stems = self._spectra(batch, step, places)
@@ -154,7 +136,7 @@ class LiveTask:
     def spectra(self, first: int, count: int) -> Iterator[Tensor]:
         """Yield the mixtures of steps, complex64 (batch_size, 2, bins, frames) each."""
         for step in range(first, first + count):
-            items = draw_items(self._train, step, range(self.batch_size))
+            items = draw_items(self._whole, step, range(self.batch_size))
             yield self._spectra(items, step)[0]
 
     def features(self, mixture: Tensor) -> Tensor:

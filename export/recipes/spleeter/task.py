@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Protocol, cast
+from functools import partial
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid, pad
 
 from export.constants import SAMPLE_RATE
-from export.data.audio import Audio
 from export.data.track_pools import SONG, VOCAL_FREE, VOICE_ONLY, MixShares
+from export.engine.draw import Mixer, draw_items
 from export.engine.ema import Logits, make_ema, restore_ema
 from export.recipes.spleeter.features import N_FFT, stft, to_bins, to_rows
 from export.recipes.spleeter.network import STRIDE, SpleeterUNet
@@ -68,13 +68,6 @@ def read_recipe(state: dict[str, Any]) -> Recipe:
     return Recipe(**fields | {"shares": MixShares(**fields["shares"])})
 
 
-class Mixer(Protocol):
-    """Where items come from."""
-
-    def sample(self, step: int, position: int) -> Audio:
-        """Return vocals and the rest, float32 (2, 2, samples), of a place in a step's batch."""
-
-
 class SpleeterTask:
     """Teaches a network that has learnt already.
 
@@ -85,7 +78,7 @@ class SpleeterTask:
     network
         Where to begin.
     train, valid
-        Where items come from.
+        Where items come from: vocals and the rest, float32 (2, 2, samples).
     pair
         What it is held to if the recipe has an anchor. Checkpoints keep it: a run goes on with the
         one that it began with.
@@ -105,7 +98,8 @@ class SpleeterTask:
     ) -> None:
         if recipe.anchor and pair is None:
             raise ValueError("an anchor takes a pair of networks")
-        self._train, self._valid = train, valid
+        self._valid = valid
+        self.batch = partial(draw_items, train)
         self._device = device or torch.device("cpu")
         self._follow(recipe)
         self._pair = pair.to(self._device) if pair is not None and recipe.anchor else None
@@ -131,13 +125,6 @@ class SpleeterTask:
     def average(self) -> SpleeterUNet:
         """The network with the averaged weights."""
         return cast(SpleeterUNet, self.ema.module)
-
-    def batch(self, step: int, places: range | None = None) -> Tensor:
-        """Return vocals and the rest, float32 (items, 2, 2, samples)."""
-        return self._draw(self._train, step, places or range(self.batch_size))
-
-    def _draw(self, mixer: Mixer, step: int, places: Iterable[int]) -> Tensor:
-        return torch.from_numpy(np.stack([mixer.sample(step, place) for place in places]))
 
     def loss(self, network: Any, batch: Tensor, step: int, places: range | None = None) -> Tensor:
         """Return the mean loss of a batch."""
@@ -176,7 +163,7 @@ class SpleeterTask:
         losses, gains = [], []
         size = self.recipe.batch_size
         for start in range(0, self.recipe.valid_items, size):
-            items = self._draw(self._valid, 0, range(start, start + size))
+            items = draw_items(self._valid, 0, range(start, start + size))
             stems = stft(items.to(self._device))
             stems = pad(stems, (0, WINDOW - stems.shape[-1]))
             mixture, vocals = stems.sum(1), stems[:, 0]

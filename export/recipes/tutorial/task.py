@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -44,7 +45,7 @@ class TutorialTask:
         *,
         device: torch.device | None = None,
     ) -> None:
-        self._sampler, self._valid_pairs = sampler, valid_pairs
+        self.batch, self._valid_pairs = partial(draw_pairs, sampler), valid_pairs
         self._device = device or torch.device("cpu")
         torch.manual_seed(config.seed)
         network = NetworkConfig(width=config.width, head=config.head, stems=len(config.stems))
@@ -66,11 +67,6 @@ class TutorialTask:
     def network(self) -> nn.Module:
         """What `loss` calls."""
         return self.model
-
-    def batch(self, step: int, places: range | None = None) -> tuple[Tensor, Tensor]:
-        """Return mixtures (items, samples) and stems (items, S, samples), float32."""
-        places = places or range(self.batch_size)
-        return stack([self._sampler.sample(step, i, places.stop) for i in places])
 
     def loss(
         self, network: Any, batch: tuple[Tensor, Tensor], step: int, places: range | None = None
@@ -98,3 +94,8 @@ class TutorialTask:
         self._set_up(TrainConfig.from_dict(state["train"]), NetworkConfig(**state["network"]))
         self.model.load_state_dict(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
+
+
+def draw_pairs(sampler: Sampler, step: int, places: range) -> tuple[Tensor, Tensor]:
+    """Return mixtures (items, samples) and stems (items, S, samples) of a step, float32."""
+    return stack([sampler.sample(step, place, places.stop) for place in places])

@@ -212,7 +212,7 @@ class TestLive:
         monkeypatch.setattr(
             "export.recipes.live.task.CALIBRATION_ITEMS", 16
         )  # most of the time else
-        monkeypatch.setattr("export.recipes.live.task.ITEM_FRAMES", (12,))
+        monkeypatch.setattr("export.recipes.live.mixing.STEP_FRAMES", (12,))
         network = replace(RECIPE.network, channels=(16, 16, 16, 16), hidden=16)
         recipe = replace(RECIPE, network=network, batch_size=4, learning_rate=3e-3)
         Trainer(LiveTask(recipe, mixer, mixer), tmp_path / "run").run(Budget(steps=100))

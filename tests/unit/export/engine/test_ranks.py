@@ -20,6 +20,8 @@ SONGS, STEPS = 7, 6  # one of them is held out: an epoch is three steps of two
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
+from tests.support.priority import keep_niceness
+keep_niceness()  # torchrun gives each rank a session
 from export.cli import main
 from export.engine.fabric import restarted
 from export.engine.training_step import TrainingStep

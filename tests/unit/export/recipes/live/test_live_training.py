@@ -1,5 +1,6 @@
 """Training the live model: draws by seed, a falling loss, and a resumed run that is the same."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -43,6 +44,7 @@ RECIPE = Recipe(
     valid_every=8,
     valid_items=6,
 )
+PLACES = range(RECIPE.batch_size)
 
 
 def test_draws_depend_on_seed_step_and_place_alone(tmp_path, tracks, mixer):
@@ -112,13 +114,20 @@ def test_short_steps_take_pieces_of_few_items(mixer, monkeypatch):
     drawn = []
     sample = mixer.sample
     monkeypatch.setattr(mixer, "sample", lambda *at: drawn.append(at) or sample(*at))
-    batches = [task.batch(step) for step in range(12)]
+    batches = [task.batch(step, range(3)) for step in range(12)]
     short = [b for b in batches if b.shape[-1] < ITEM_SAMPLES]
     assert 0 < len(short) < 12
     assert all(b.shape[:3] == (3, 2, 2) for b in batches)
     assert len(drawn) == 2 * len(short) + 3 * (12 - len(short))
     for batch in short:
         assert not torch.equal(batch[0], batch[2])  # two pieces of one item
+
+
+def test_what_draws_goes_to_other_processes_without_the_network(mixer):
+    task = LiveTask(RECIPE, mixer, mixer)
+    pickled = pickle.dumps(task.batch)
+    assert len(pickled) < 10_000  # the network's weights alone are more
+    assert torch.equal(pickle.loads(pickled)(3, PLACES), task.batch(3, PLACES))
 
 
 def test_a_pool_without_voices_is_an_error(tmp_path, tracks):
@@ -169,7 +178,7 @@ def test_recalibrated_norms_fit_the_averaged_weights(mixer):
     seen = []
     norm = task.average.encoders[0].norm
     norm.register_forward_hook(lambda module, given, out: seen.append(out.std().item()))
-    mixture, _ = task._spectra(task.batch(3), 3)
+    mixture, _ = task._spectra(task.batch(3, PLACES), 3)
     with torch.no_grad():
         task.average.logits(planes(mixture))
     assert not norm.training
@@ -235,7 +244,7 @@ def test_a_network_with_one_recurrent_level_more_begins_as_the_one_without(tmp_p
     resumed = LiveTask(more, mixer, mixer)
     resumed.restore(task.state())
     assert resumed.learning_rate == task.learning_rate == 0.5 * RECIPE.learning_rate
-    TrainingStep(make_fabric(), task)(task.batch(0), 0, 1e-3)
+    TrainingStep(make_fabric(), task)(task.batch(0, PLACES), 0, 1e-3)
     assert task.model.band_recurrences["2"].out.weight.abs().max() > 0
     wider = replace(RECIPE, network=replace(RECIPE.network, hidden=12))
     with pytest.raises((ValueError, RuntimeError)):
@@ -257,7 +266,7 @@ def test_a_network_that_looks_ahead_begins_with_one_that_does_not(tmp_path, mixe
         got, expected = (n.logits(planes(mixture)) for n in (late.average, live))
     torch.testing.assert_close(got, expected[:, :, :-2], atol=1e-5, rtol=0)
     train = TrainingStep(make_fabric(), late)
-    losses = [train(late.batch(step), step, 1e-3) for step in range(2)]
+    losses = [train(late.batch(step, PLACES), step, 1e-3) for step in range(2)]
     assert all(np.isfinite(losses))
     assert late.model.decoders[0].skip.weight[:, :, 1:].abs().max() > 0
     assert np.isfinite(late.validate()["loss"])
