@@ -38,9 +38,7 @@ def tutorial_task(
 
     config = load_checkpoint(before).train if before else TrainConfig(**recipe)  # type: ignore[arg-type]
     make = partial(RandomMixer if config.mix else ExcerptSampler, stems=config.stems)
-    fixed = partial(
-        FixedSet, stems=config.stems, excerpts=config.valid_excerpts, mix=config.mix
-    )
+    fixed = partial(FixedSet, stems=config.stems, excerpts=config.valid_excerpts, mix=config.mix)
     return TutorialTask(
         config,
         songs.to_train(make, config.seed, EXCERPT_SAMPLES, config.batch_size),

@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from lightning_fabric import Fabric
-from torch.utils.data import DataLoader, Dataset
 
+from export.engine.batches import draw_ahead, workers_watched
 from export.engine.checkpoint import BEST_NAME, LAST_NAME, build_from, read_content, write_content
-from export.engine.draw import Draw
 from export.engine.fabric import make_fabric
 from export.engine.schedule import learning_rate_factor
 from export.engine.task import TrainingTask
 from export.engine.training_step import TrainingStep
-from export.errors import DataError
-from streamsep.errors import StreamsepError, first_line
 
 SAVE_SECONDS = 120.0
-AHEAD = 3  # batches
-WORKER_SECONDS = 600.0  # for a batch: as long as NCCL has one rank wait for the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,20 +53,6 @@ class Progress:
     seconds: float = 0.0
     best_loss: float = float("inf")
     history: list[dict[str, float]] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class _Batches(Dataset[Any]):
-    """Batches by step, as torch's loader takes them."""
-
-    draw: Draw
-    places: range
-
-    def __getitem__(self, step: int) -> Any:
-        try:
-            return self.draw(step, self.places)
-        except StreamsepError as error:  # which the loader of another process would make text of
-            return error
 
 
 @dataclass(slots=True)
@@ -123,7 +100,8 @@ class Trainer:
         train = TrainingStep(self.fabric, self.task)
         begun, saved = time.monotonic() - done.seconds, time.monotonic()
         losses: list[float] = []
-        with _workers_watched(), closing(self._batches(done.step, train.places)) as batches:
+        batches = draw_ahead(self.task.batch, done.step, train.places, self.workers)
+        with workers_watched(), closing(batches):
             while (share := budget.share(done.step, done.seconds)) < 1:
                 factor = learning_rate_factor(self.task.schedule, share)
                 rate = self.task.learning_rate * factor
@@ -142,13 +120,6 @@ class Trainer:
                     self._save(LAST_NAME, done)
                     saved = time.monotonic()
         return done
-
-    def _batches(self, step: int, places: range) -> Generator[Any]:
-        """Batches that are drawn ahead, in order."""
-        batches = _Batches(self.task.batch, places)
-        if self.workers:
-            return _from_processes(batches, step, self.workers)
-        return _from_thread(batches, step)
 
     def _validate(self, done: Progress, losses: list[float]) -> None:
         scores = self.task.validate()
@@ -180,52 +151,3 @@ class Trainer:
         content = read_content(path)
         build_from(path, content, self.task.restore)
         return Progress(**{name: content[name] for name in Progress.__dataclass_fields__})
-
-
-def _from_thread(batches: _Batches, step: int) -> Generator[Any]:
-    with ThreadPoolExecutor(1, "streamsep-reader") as reader:
-        steps = itertools.count(step)
-
-        def draw() -> Future[Any]:
-            return reader.submit(batches.draw, next(steps), batches.places)
-
-        ahead = deque(draw() for _ in range(AHEAD))
-        try:
-            while True:
-                yield ahead.popleft().result()
-                ahead.append(draw())
-        finally:
-            reader.shutdown(cancel_futures=True)
-
-
-def _from_processes(batches: _Batches, step: int, workers: int) -> Generator[Any]:
-    loader: DataLoader[Any] = DataLoader(
-        batches,
-        batch_size=None,
-        sampler=itertools.count(step),
-        num_workers=workers,
-        prefetch_factor=AHEAD,
-        timeout=WORKER_SECONDS,
-        # Not forked: locks that threads of ours hold just then (a store's, onnxruntime's) would be
-        # held for ever in the fork. Nor does a process that is started anew touch our GPU.
-        multiprocessing_context="spawn",
-    )
-    for batch in loader:  # closed with this: the loader then ends its processes
-        if isinstance(batch, StreamsepError):
-            raise batch
-        yield batch
-
-
-@contextmanager
-def _workers_watched() -> Iterator[None]:
-    """Say in one line that a process that draws batches died; its signal comes at any moment."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not str(error).startswith("DataLoader"):  # what torch's loader itself says
-            raise
-        raise DataError(
-            f"a process that draws batches gives none: {first_line(error).rstrip('. ')}",
-            expected=f"a batch of each within {WORKER_SECONDS:.0f} s",
-            remedy="see that memory suffices: take fewer processes, smaller batches or shards",
-        ) from error

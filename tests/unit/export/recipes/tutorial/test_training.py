@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from export.data.audio import Audio
 from export.engine.checkpoint import BEST_NAME, LAST_NAME, read_content, write_content
 from export.engine.curve import draw_curve
 from export.engine.fabric import make_fabric
@@ -18,27 +17,11 @@ from export.recipes.tutorial.task import TutorialTask
 from export.recipes.tutorial.train_config import TrainConfig
 from export.recipes.tutorial.trained_network import load_checkpoint
 from streamsep.evaluation.metrics import song_usdr
+from tests.unit.export.tones import Tones
 
-SAMPLES = 31 * 1024  # 32 frames: what the loop does doesn't depend on the length
 CONFIG = TrainConfig(
     width=1 / 128, batch_size=2, learning_rate=3e-3, valid_every=2, valid_excerpts=2
 )
-
-
-class Tones:
-    """A high tone to keep, a low one to drop, at levels that step and place decide."""
-
-    def sample(self, step: int, position: int, batch_size: int = 1) -> tuple[Audio, Audio]:
-        rng = np.random.default_rng([step, position])
-        time = np.arange(SAMPLES) / 44_100
-        high, low = (np.sin(2 * np.pi * hz * time) * rng.uniform(0.1, 0.3) for hz in (2000, 200))
-        return (high + low).astype(np.float32), high[None].astype(np.float32)
-
-    def __len__(self) -> int:
-        return 2
-
-    def __getitem__(self, index: int) -> tuple[Audio, Audio]:
-        return self.sample(10_000, index)
 
 
 def trainer(folder: Path, config: TrainConfig = CONFIG, *, bf16: bool = False) -> Trainer:
@@ -71,6 +54,7 @@ def test_a_run_that_something_else_taught_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker")  # on one core
 def test_processes_draw_what_a_thread_draws(tmp_path: Path) -> None:
     trainer(tmp_path / "thread").run(Budget(steps=4))
     by_processes = trainer(tmp_path / "processes")
