@@ -169,15 +169,19 @@ class MultichannelWienerFilter:
         self._levels = np.zeros((CHANNELS, bins), np.float32)
         self._inverted = np.zeros((CHANNELS, bins), np.complex64)
         self._cross, self._term = (np.zeros((2, bins), np.complex64) for _ in range(2))
+        # Rows have names that stay: each view that is made anew takes memory for a moment.
+        (self._stem, self._rest), (self._left, self._right) = self._both
+        self._determinant, self._square = self._levels
+        self._between = self._cross[0]
 
     def apply(self, spectrum: Complex64, mask: Float32, out: Complex64) -> None:
         """Write the stem's spectrum to ``out``, all (2, B); no channel is louder than it was."""
         powers, both, term = self._powers, self._both, self._term
+        stem, rest = self._stem, self._rest
         np.multiply(planes(spectrum), planes(spectrum), out=self._squares)
         np.add(self._squares[..., 0], self._squares[..., 1], out=powers[1])
         np.multiply(powers[1], mask, out=powers[0])
         np.add(powers[:, 0], powers[:, 1], out=both[0])  # v, and of the mixture
-        stem, rest = both[0]
         np.subtract(rest, stem, out=rest)
         np.maximum(rest, SILENCE, out=rest)
         # v R + v' R', whose inverse is ((d, -b), (-b*, a)) over its determinant.
@@ -185,20 +189,20 @@ class MultichannelWienerFilter:
         for channel in range(CHANNELS):
             np.multiply(power[:, channel], both[0], out=powers[:, channel])
         scale(cross, both[0], out=self._cross)
-        left, right = np.add(powers[0], powers[1], out=both[1])
-        b = np.add(self._cross[0], self._cross[1], out=self._cross[0])
-        determinant, square = self._levels
-        np.multiply(left, right, out=determinant)
+        np.add(powers[0], powers[1], out=both[1])
+        b, determinant = self._between, self._determinant
+        np.add(b, self._cross[1], out=b)
+        np.multiply(self._left, self._right, out=determinant)
         np.multiply(planes(b), planes(b), out=self._squares[0])
-        np.add(self._squares[0, :, 0], self._squares[0, :, 1], out=square)
-        np.subtract(determinant, square, out=determinant)
+        np.add(self._squares[0, :, 0], self._squares[0, :, 1], out=self._square)
+        np.subtract(determinant, self._square, out=determinant)
         np.divide(stem, determinant, out=stem)
         z = self._inverted
         np.multiply(spectrum[1], b, out=term[0])
         np.conjugate(b, out=b)
         np.multiply(spectrum[0], b, out=term[1])
-        scale(spectrum[0], right, out=z[0])
-        scale(spectrum[1], left, out=z[1])
+        scale(spectrum[0], self._right, out=z[0])
+        scale(spectrum[1], self._left, out=z[1])
         np.subtract(z, term, out=z)
         for row in z:
             scale(row, stem, out=row)
