@@ -69,6 +69,12 @@ def scale(spectra: Complex64, factor: Float32, out: Complex64) -> None:
     np.multiply(spectra.imag, factor, out=out.imag)
 
 
+def twice(levels: Float32, out: Float32) -> None:
+    """Write real numbers (B,) to (B, 2), for both parts of complex ones."""
+    np.copyto(out[:, 0], levels)
+    np.copyto(out[:, 1], levels)
+
+
 def planes(spectra: Complex64) -> Float32:
     """Return a view with real and imaginary part as the last axis."""
     view: Float32 = spectra.view(np.float32).reshape(*spectra.shape, 2)
@@ -149,7 +155,9 @@ class SpatialCovariance(Resumable):
 class MultichannelWienerFilter:
     """Makes a stem's spectrum of the mixture's and the stem's mask.
 
-    Nothing is allocated but here.
+    v R (v R + v' R')⁻¹ x is s (s x + u adj(G) x) / (s² + s u tr G + u² det G), with G = R' R⁻¹ and
+    the shares s and u of v and v' in their sum: what depends on R alone is computed once for many
+    frames. Nothing is allocated but here.
 
     Parameters
     ----------
@@ -159,61 +167,103 @@ class MultichannelWienerFilter:
     Attributes
     ----------
     directions
-        Where the stem and the rest come from, to be kept up to date.
+        Where the stem and the rest come from. Whoever changes them calls `steer`.
     """
 
     def __init__(self, bins: int) -> None:
         self.directions = Directions.unknown(bins)
-        self._powers, self._both = (np.zeros((2, CHANNELS, bins), np.float32) for _ in range(2))
-        self._squares = np.zeros((CHANNELS, bins, 2), np.float32)
-        self._levels = np.zeros((CHANNELS, bins), np.float32)
-        self._inverted = np.zeros((CHANNELS, bins), np.complex64)
-        self._cross, self._term = (np.zeros((2, bins), np.complex64) for _ in range(2))
+        # adj(G) by what meets a channel itself, and what the other one.
+        self._own, self._other = (np.zeros((CHANNELS, bins), np.complex64) for _ in range(2))
+        # Real numbers stand twice, as complex ones have two parts, so that rows are multiplied at
+        # once; a view that is made anew takes memory for a moment, so that rows have names.
+        self._trace, self._determinant = (np.zeros((bins, 2), np.float32) for _ in range(2))
+        self._stem, self._rest = (np.zeros((bins, 2), np.float32) for _ in range(2))
+        self._square, self._gain = (np.zeros((bins, 2), np.float32) for _ in range(2))
+        self._power, self._levels = (np.zeros((CHANNELS, bins), np.float32) for _ in range(2))
+        self._shares = np.zeros((CHANNELS, bins), np.float32)
+        self._level, self._sum = np.zeros(bins, np.float32), np.zeros(bins, np.float32)
+        self._product = np.zeros((CHANNELS, bins), np.complex64)
+        self._term, self._cross = (np.zeros(bins, np.complex64) for _ in range(2))
+        self.steer()
+
+    def steer(self) -> None:
+        """Compute what depends on `directions` alone."""
+        (left, right), (rest_left, rest_right) = self.directions.power
+        cross, rest_cross = self.directions.cross
+        conjugated, term, one, other = self._cross, self._term, self._level, self._sum
+        (g22, g11), (g12, g21) = self._own, self._other  # of adj(G): -g12, -g21
+        # R' R⁻¹, where R⁻¹ is ((d, -b), (-b*, a)) over its determinant.
+        np.conjugate(cross, out=conjugated)
+        np.multiply(rest_cross, conjugated, out=g11)
+        np.negative(g11, out=g11)
+        np.conjugate(g11, out=g22)
+        np.multiply(rest_left, right, out=one)
+        np.add(g11.real, one, out=g11.real)
+        np.multiply(rest_right, left, out=one)
+        np.add(g22.real, one, out=g22.real)
+        scale(cross, rest_left, out=g12)
+        scale(rest_cross, left, out=term)
+        np.subtract(g12, term, out=g12)
+        scale(conjugated, rest_right, out=g21)
+        np.conjugate(rest_cross, out=conjugated)
+        scale(conjugated, right, out=term)
+        np.subtract(g21, term, out=g21)
+        np.multiply(left, right, out=one)
+        self._take_square(cross, one)
+        np.multiply(rest_left, rest_right, out=other)
+        self._take_square(rest_cross, other)
+        np.divide(other, one, out=other)
+        twice(other, out=self._determinant)
+        for row in (g11, g22, g12, g21):
+            np.divide(row.real, one, out=row.real)
+            np.divide(row.imag, one, out=row.imag)
+        np.add(g11.real, g22.real, out=one)
+        twice(one, out=self._trace)
+
+    def _take_square(self, spectrum: Complex64, level: Float32) -> None:
+        np.multiply(planes(spectrum), planes(spectrum), out=self._square)
+        np.subtract(level, self._square[:, 0], out=level)
+        np.subtract(level, self._square[:, 1], out=level)
 
     def apply(self, spectrum: Complex64, mask: Float32, out: Complex64) -> None:
         """Write the stem's spectrum to ``out``, all (2, B); no channel is louder than it was."""
-        powers, both, term = self._powers, self._both, self._term
-        np.multiply(planes(spectrum), planes(spectrum), out=self._squares)
-        np.add(self._squares[..., 0], self._squares[..., 1], out=powers[1])
-        np.multiply(powers[1], mask, out=powers[0])
-        np.add(powers[:, 0], powers[:, 1], out=both[0])  # v, and of the mixture
-        stem, rest = both[0]
-        np.subtract(rest, stem, out=rest)
-        np.maximum(rest, SILENCE, out=rest)
-        # v R + v' R', whose inverse is ((d, -b), (-b*, a)) over its determinant.
-        power, cross = self.directions.power, self.directions.cross
+        levels, shares, level = self._levels, self._shares, self._level
+        stem, rest, square, gain = self._stem, self._rest, self._square, self._gain
+        product, mixture, made = self._product, planes(spectrum), planes(out)
+        np.abs(spectrum, out=levels)
+        np.multiply(levels, levels, out=self._power)
+        np.multiply(self._power, mask, out=shares)
+        np.add(shares[0], shares[1], out=level)
+        np.add(self._power[0], self._power[1], out=self._sum)
+        np.maximum(self._sum, SILENCE, out=self._sum)
+        np.divide(level, self._sum, out=level)
+        twice(level, out=stem)
+        np.subtract(ONE, stem, out=rest)
+        # s² + s u tr G + u² det G, as s (s + u tr G) + u² det G.
+        np.multiply(rest, self._trace, out=gain)
+        np.add(gain, stem, out=gain)
+        np.multiply(gain, stem, out=gain)
+        np.multiply(rest, rest, out=square)
+        np.multiply(square, self._determinant, out=square)
+        np.add(gain, square, out=gain)
+        np.divide(stem, gain, out=gain)
+        np.multiply(stem, gain, out=stem)
+        np.multiply(rest, gain, out=rest)
         for channel in range(CHANNELS):
-            np.multiply(power[:, channel], both[0], out=powers[:, channel])
-        scale(cross, both[0], out=self._cross)
-        left, right = np.add(powers[0], powers[1], out=both[1])
-        b = np.add(self._cross[0], self._cross[1], out=self._cross[0])
-        determinant, square = self._levels
-        np.multiply(left, right, out=determinant)
-        np.multiply(planes(b), planes(b), out=self._squares[0])
-        np.add(self._squares[0, :, 0], self._squares[0, :, 1], out=square)
-        np.subtract(determinant, square, out=determinant)
-        np.divide(stem, determinant, out=stem)
-        z = self._inverted
-        np.multiply(spectrum[1], b, out=term[0])
-        np.conjugate(b, out=b)
-        np.multiply(spectrum[0], b, out=term[1])
-        scale(spectrum[0], right, out=z[0])
-        scale(spectrum[1], left, out=z[1])
-        np.subtract(z, term, out=z)
-        for row in z:
-            scale(row, stem, out=row)
-        # R of that.
-        np.multiply(z[1], cross[0], out=term[0])
-        np.conjugate(cross[0], out=b)
-        np.multiply(z[0], b, out=term[1])
-        scale(z, power[0], out=out)
-        np.add(out, term, out=out)
-        np.abs(spectrum, out=self._levels)
-        np.abs(out, out=powers[0])
-        np.maximum(powers[0], self._levels, out=powers[0])
-        np.maximum(powers[0], SILENCE, out=powers[0])
-        np.divide(self._levels, powers[0], out=self._levels)
-        scale(out, self._levels, out=out)
+            row, term = product[channel], self._term
+            np.multiply(spectrum[channel], self._own[channel], out=row)
+            np.multiply(spectrum[1 - channel], self._other[channel], out=term)
+            np.add(planes(row), planes(term), out=square)
+            np.multiply(square, rest, out=square)
+            np.multiply(mixture[channel], stem, out=made[channel])
+            np.add(made[channel], square, out=made[channel])
+        np.abs(out, out=shares)
+        np.maximum(shares, levels, out=shares)
+        np.maximum(shares, SILENCE, out=shares)
+        np.divide(levels, shares, out=levels)
+        for channel in range(CHANNELS):
+            twice(levels[channel], out=gain)
+            np.multiply(made[channel], gain, out=made[channel])
 
 
 class SelfSteeredFilter(Resumable):
@@ -238,6 +288,7 @@ class SelfSteeredFilter(Resumable):
         for spectrum, mask in zip(spectra[::LEARNT_FRAMES], masks[::LEARNT_FRAMES], strict=True):
             self._covariance.update(spectrum, mask)
         self._covariance.directions(self._filter.directions)
+        self._filter.steer()
         for spectrum, mask, stem in zip(spectra, masks, out, strict=True):
             self._filter.apply(spectrum, mask, stem)
 

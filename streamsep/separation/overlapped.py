@@ -7,17 +7,18 @@ from typing import ClassVar
 import numpy as np
 
 from streamsep.separation.backend import Backend
-from streamsep.separation.spectral_engine import SpectralEngine
+from streamsep.separation.graph_apart import GraphApart
 
 
-class OverlappedSeparator(SpectralEngine):
+class OverlappedSeparator(GraphApart):
     """Runs each window once, overlapping the next, and weighs both by Hann.
 
     For graphs that want context on both sides of a frame. A quarter overlaps, as MDX-Net is run
     over files. Windows of any length lie an odd number of frames apart: a frame then stands at an
     odd place in one and at an even place in the other, and what strided convolutions make of these
     differs by chance. The weights are a Hann window over the frames of a graph's window, divided
-    by their sum.
+    by their sum. Such windows are short, and their graph runs beside the transforms of the window
+    before, later by a window.
 
     Parameters
     ----------
@@ -25,12 +26,16 @@ class OverlappedSeparator(SpectralEngine):
         Holds the graph.
     """
 
-    _kept: ClassVar[tuple[str, ...]] = (*SpectralEngine._kept, "_window", "_tail")
+    _kept: ClassVar[tuple[str, ...]] = (*GraphApart._kept, "_window", "_tail", "_made")
 
     def __init__(self, backend: Backend) -> None:
         frames = backend.spec.frames_per_run
         self._overlap = max(1, frames // 4 - backend.spec.any_frames)
-        super().__init__(backend, frames - self._overlap, lag_frames=self._overlap)
+        stride = frames - self._overlap
+        self._apart = backend.spec.any_frames
+        later = stride if self._apart else 0
+        super().__init__(backend, stride, lag_frames=self._overlap + later)
+        self._made = backend.estimate
         hann = np.sin(np.pi * (np.arange(frames) + 0.5) / frames) ** 2
         rise, fall = hann[: self._overlap], hann[-self._overlap :]
         self._rise = (rise / (rise + fall)).astype(np.float32)
@@ -42,17 +47,27 @@ class OverlappedSeparator(SpectralEngine):
         self._tail = np.zeros((*backend.spec.estimate_shape[:-1], self._overlap), np.float32)
 
     def _run(self) -> None:
-        features, stride, overlap = self._backend.features, self._stride, self._overlap
-        features[..., :overlap] = features[..., stride:]
+        if self._apart:
+            self._wait()
+            self._take_over()
+        features, overlap = self._backend.features, self._overlap
+        features[..., :overlap] = features[..., self._stride :]
         features[..., overlap:] = self._features
-        self._backend.run()
-        estimate = self._backend.estimate
-        self._estimate[...] = estimate[..., :stride]
-        head = self._estimate[..., :overlap]
+        if self._apart:
+            self._begin(self._backend.run)
+        else:
+            self._backend.run()
+            self._take_over()
+
+    def _take_over(self) -> None:
+        """Have what a run made as the estimate, its head from two windows."""
+        made, stride = self._made, self._stride
+        self._estimate[...] = made[..., :stride]
+        head = self._estimate[..., : self._overlap]
         head -= self._tail
         head *= self._rise
         head += self._tail
-        self._tail[...] = estimate[..., stride:]
+        self._tail[...] = made[..., stride:]
 
     def reset(self) -> None:
         """Start anew."""

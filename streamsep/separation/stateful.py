@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ClassVar
 
 import numpy as np
 
-from streamsep.dsp.resumable import State
 from streamsep.separation.backend import Backend
+from streamsep.separation.graph_apart import GraphApart
 from streamsep.separation.spectral_engine import SpectralEngine
 
 
@@ -32,13 +31,13 @@ class StatefulSeparator(SpectralEngine):
         self._stream = 0
 
 
-class PipelinedSeparator(SpectralEngine):
+class PipelinedSeparator(GraphApart):
     """The same one run later: the graph runs on a thread of its own beside the transforms.
 
     For files, where nobody waits for the sound and a second core may be free.
     """
 
-    _kept: ClassVar[tuple[str, ...]] = (*SpectralEngine._kept, "_made")
+    _kept: ClassVar[tuple[str, ...]] = (*GraphApart._kept, "_made")
 
     def __init__(self, backend: Backend) -> None:
         spec = backend.spec
@@ -48,16 +47,12 @@ class PipelinedSeparator(SpectralEngine):
         if spec.interleave > 1:
             self._given = np.zeros_like(self._features)
             self._made = np.zeros_like(self._estimate)
-        self._thread = ThreadPoolExecutor(1, "streamsep-graph")
-        self._under_way: Future[None] | None = None
 
     def _run(self) -> None:
-        if self._under_way is not None:
-            self._under_way.result()
+        self._wait()
         np.copyto(self._estimate, self._made)
         np.copyto(self._given, self._features)
-        deal = self._run_streams if self.spec.interleave > 1 else self._backend.run
-        self._under_way = self._thread.submit(deal)
+        self._begin(self._run_streams if self.spec.interleave > 1 else self._backend.run)
 
     def _run_streams(self) -> None:
         backend, count = self._backend, self.spec.interleave
@@ -66,29 +61,6 @@ class PipelinedSeparator(SpectralEngine):
             backend.run(stream)
             np.copyto(self._made[..., stream::count], backend.estimate)
 
-    def state(self) -> State:
-        """See `Resumable`.
-
-        Raises
-        ------
-        BackendError
-            If the run that is under way fails.
-        """
-        if self._under_way is not None:
-            self._under_way.result()
-        return super().state()
-
-    def restore(self, state: State) -> None:
-        """See `Resumable`."""
-        self._end_run()
-        super().restore(state)
-
-    def _end_run(self) -> None:
-        if self._under_way is not None:
-            self._under_way.exception()  # waits; what it would raise was raised, or concerns nobody
-            self._under_way = None
-
     def _forget(self) -> None:
-        self._end_run()
         super()._forget()
         self._made.fill(0.0)

@@ -54,6 +54,7 @@ def test_it_is_the_wiener_filter_of_the_textbook():
         covariance.update(spectra(rng, 2, BINS), rng.random((2, BINS)).astype(np.float32))
     filters = MultichannelWienerFilter(BINS)
     covariance.directions(filters.directions)
+    filters.steer()
     out = np.zeros((2, BINS), np.complex64)
     filters.apply(mixture, mask, out)
 

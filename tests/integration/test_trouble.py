@@ -69,6 +69,7 @@ def test_after_a_server_has_died_and_come_back_the_music_goes_on(
             output = heard.sound()
         assert live.end(signal.SIGINT) == 0, live.stderr
     assert live.stderr == ""
+    print(live.stdout)  # for whoever looks at a failure
     # It is heard again, sample for sample, and recorded.
     start = locate(first[0], output[0])
     np.testing.assert_array_equal(span(output, start, RATE), first)

@@ -14,8 +14,9 @@ from testing.signals import music
 RATE, BLOCK = 44_100, 441  # 10 ms
 
 
-def test_the_timer_keeps_real_time_and_catches_up():
+def test_the_timer_keeps_real_time_and_catches_up(monkeypatch):
     """One block takes as long as twenty: the missed ones follow at once, none is left out."""
+    monkeypatch.setattr(TimerSink, "HELD_S", 1.0)
     sink, stop, times = TimerSink(RATE, BLOCK, 2), threading.Event(), []
 
     def render(outdata, lost):

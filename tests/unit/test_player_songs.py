@@ -153,7 +153,7 @@ def test_a_listener_that_fails_is_named_and_the_music_goes_on(config, write):
 
 @pytest.mark.slow
 def test_stems_of_a_song_that_plays_come_in_while_it_does(config, write, half_model, tmp_path):
-    song, sound = write("song.wav", 2.0)
+    song, sound = write("song.wav", 5.0)  # they have all but the last half second to come in
     sf.write(tmp_path / "vocals.wav", 0.25 * sound.T, RATE, subtype="FLOAT")
     with LivePlayer(config, input=song, model=half_model, record=tmp_path / "take.wav") as player:
         player.use_stems({"vocals": tmp_path / "vocals.wav"})

@@ -11,6 +11,7 @@ from testing.signals import music
 from tests.contract import test_waveform_stateful
 from tests.contract.test_waveform import FOUR, WINDOW, imported
 from tests.support import models
+from tests.support.cases import one_fast
 from tools import contract_graphs
 
 
@@ -102,7 +103,7 @@ CARRIED = [
 
 
 @pytest.mark.parametrize("make", CARRIED)
-@pytest.mark.parametrize("offline", [True, False])
+@pytest.mark.parametrize("offline", one_fast([True, False]))
 def test_another_engine_goes_on_from_the_state_to_the_bit(make, offline, tmp_path):
     how = dict(device="cpu", offline=offline, stride_blocks=4, cores=1, wait=True)
     first, second = (load_separator(make(tmp_path), **how) for _ in range(2))
@@ -122,7 +123,7 @@ def test_another_engine_goes_on_from_the_state_to_the_bit(make, offline, tmp_pat
 
 @pytest.mark.parametrize(
     "make",
-    [mdx, windowed, waveform, whole_windows],
+    one_fast([mdx, windowed, waveform, whole_windows], 3),
 )
 def test_another_engine_goes_on_after_hearing_what_its_memory_holds(make, tmp_path):
     first, second = (

@@ -59,6 +59,7 @@ def test_noise_and_silence_have_no_pitch():
     assert np.isnan(pitches[0]).mean() > 0.95
 
 
+@pytest.mark.slow
 def test_who_sings_as_the_vocals_do_has_all_points_whoever_it_is():
     assert percent(song(), song()) == 100.0
     assert percent(song(), sing(seconds=9.0, seed=5, level=0.05)) >= 95.0
@@ -107,6 +108,7 @@ def test_the_score_is_that_of_the_song_whatever_the_chunks():
     assert whole.singers[0].percent == pytest.approx(pieces.singers[0].percent, abs=0.5)
 
 
+@pytest.mark.slow
 def test_where_the_vocals_are_silent_nothing_counts():
     assert percent(np.zeros_like(song()), song()) is None
     half = song().copy()
@@ -156,6 +158,7 @@ def test_the_trace_has_both_pitches_of_each_step():
     assert np.median([one - other for one, other in both]) == pytest.approx(12.0, abs=0.2)
 
 
+@pytest.mark.slow
 def test_another_song_begins_with_nothing():
     judge = judged(song(), song())
     assert judge.next_song().singers[0].percent == 100.0

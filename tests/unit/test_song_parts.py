@@ -13,6 +13,7 @@ from streamsep.offline.stem_writer import write_stems
 from streamsep.separation import load_separator
 from testing.signals import music
 from tests.support import models
+from tests.support.cases import one_fast
 
 LENGTH_S = 7.3
 
@@ -63,10 +64,12 @@ def whole(engine, song, folder, **how):
     return {stem: target.read_bytes() for stem, target in targets.items()}
 
 
-@pytest.mark.parametrize("make", [remembering, windowed])
+@pytest.mark.parametrize("make", one_fast([remembering, windowed]))
 @pytest.mark.parametrize(
     ("name", "rate", "channels"),
-    [("a.wav", 44_100, 2), ("a.flac", 48_000, 2), ("a.ogg", 22_050, 1), ("a.mp3", 44_100, 2)],
+    one_fast(
+        [("a.wav", 44_100, 2), ("a.flac", 48_000, 2), ("a.ogg", 22_050, 1), ("a.mp3", 44_100, 2)]
+    ),
 )
 def test_parts_joined_are_one_run_byte_by_byte(make, name, rate, channels, tmp_path):
     engines = [
@@ -80,8 +83,8 @@ def test_parts_joined_are_one_run_byte_by_byte(make, name, rate, channels, tmp_p
     assert joined(engines[0], song, files, tmp_path) == whole(engines[1], song, tmp_path)
 
 
-@pytest.mark.parametrize("make", [remembering, windowed])
-@pytest.mark.parametrize("said_s", [LENGTH_S / 2, 3 * LENGTH_S])
+@pytest.mark.parametrize("make", one_fast([remembering, windowed]))
+@pytest.mark.parametrize("said_s", one_fast([LENGTH_S / 2, 3 * LENGTH_S]))
 def test_a_song_that_is_longer_or_shorter_than_it_says(make, said_s, tmp_path):
     engines = [load_separator(make(tmp_path), device="cpu", offline=True, cores=1)]
     song = write_song(tmp_path / "a.wav")
@@ -90,8 +93,8 @@ def test_a_song_that_is_longer_or_shorter_than_it_says(make, said_s, tmp_path):
     assert joined(engines[0], song, files, tmp_path) == whole(engines[0], song, tmp_path)
 
 
-@pytest.mark.parametrize("make", [remembering, windowed])
-@pytest.mark.parametrize("more", [-1, 0, 1])
+@pytest.mark.parametrize("make", one_fast([remembering, windowed]))
+@pytest.mark.parametrize("more", one_fast([-1, 0, 1]))
 def test_a_song_that_ends_where_a_part_does(make, more, tmp_path):
     engine = load_separator(make(tmp_path), device="cpu", offline=True, cores=1)
     division = divide(engine, 5.0, 2.0)

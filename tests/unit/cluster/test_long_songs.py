@@ -17,6 +17,7 @@ from streamsep.offline.separate import separate_file
 from streamsep.offline.song_parts import Division
 from testing.cluster import song_bytes
 from tests.support import models
+from tests.support.cases import one_fast
 
 STEMS = ("vocals", "beat")
 SONG_S, LONG_S, PART_S = 5.0, 4.0, 1.5
@@ -27,7 +28,7 @@ def content():
     return song_bytes(SONG_S, seed=7)
 
 
-@pytest.fixture(scope="module", params=["in turn", "at once"])
+@pytest.fixture(scope="module", params=one_fast(["in turn", "at once"]))
 def model(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("models")
     if request.param == "in turn":
@@ -59,7 +60,7 @@ def start(model, tmp_path, monkeypatch):
     return start
 
 
-@pytest.fixture(params=["store", "here"])
+@pytest.fixture(params=one_fast(["store", "here"]))
 def order(request, bucket, content, tmp_path):
     """Of a song in a store, or on this machine."""
     if request.param == "store":

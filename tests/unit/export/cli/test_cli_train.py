@@ -90,6 +90,7 @@ def test_from_stems_to_a_verified_model(
     assert "SNR" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_isnt_overwritten_by_accident(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
