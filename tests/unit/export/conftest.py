@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,6 +38,27 @@ def _one_thread() -> Iterator[None]:
 def _norms_of_few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure norms on few items: 128 of three seconds take longer than what is tested."""
     monkeypatch.setattr("export.recipes.live.task.CALIBRATION_ITEMS", 4)
+
+
+@pytest.fixture(autouse=True)
+def _memory_given_back() -> Iterator[None]:
+    """Give back what networks as large as they are trained took: the C library would keep it.
+
+    Half a gigabyte in each process that runs some of these tests, until its end.
+    """
+    before = resident_bytes()
+    yield
+    if resident_bytes() > before + 64 * 2**20:
+        gc.collect()  # a network, its optimiser and their wrappers hold each other
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+        if trim is not None:
+            trim(0)
+
+
+def resident_bytes() -> int:
+    """Return the memory of this process; 0 where there is no /proc."""
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
 
 
 @pytest.fixture
