@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import os
+import tempfile
 from collections import deque
 from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,10 +16,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from export.engine.draw import Draw
 from export.errors import DataError
-from streamsep.errors import StreamsepError, first_line
+from streamsep.errors import OutputError, StreamsepError, first_line
 
 AHEAD = 3  # batches
 WORKER_SECONDS = 600.0  # for a batch, before which a shard may have to come from a slow store
+# Bytes of the temporary folder's path: a socket's has 107, and the rest is multiprocessing's.
+LONGEST_FOLDER = 107 - len("/pymp-12345678/listener-12345678")
 
 
 def draw_ahead(draw: Draw, step: int, places: range, workers: int) -> Generator[Any]:
@@ -90,6 +94,7 @@ def _from_thread(draw: Draw, step: int, places: range) -> Generator[Any]:
 
 
 def _from_processes(batches: _Batches, step: int, workers: int) -> Generator[Any]:
+    _check_temporary_folder()
     loader: DataLoader[Any] = DataLoader(
         batches,
         batch_size=None,
@@ -105,3 +110,14 @@ def _from_processes(batches: _Batches, step: int, workers: int) -> Generator[Any
         if isinstance(batch, StreamsepError):
             raise batch
         yield batch
+
+
+def _check_temporary_folder() -> None:
+    """Refuse a folder in which no socket fits: batches come through one, and would never arrive."""
+    folder = tempfile.gettempdir()
+    if len(os.fsencode(folder)) > LONGEST_FOLDER:
+        raise OutputError(
+            f"processes that draw batches can't have sockets in {folder}",
+            expected=f"a folder for temporary files of at most {LONGEST_FOLDER} bytes",
+            remedy="set TMPDIR to a shorter path",
+        )

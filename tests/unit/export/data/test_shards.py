@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +59,13 @@ def store() -> Iterator[Store]:
         yield there
         fsspec.filesystem("s3").clear_instance_cache()
         there.server.stop()
+
+
+@pytest.fixture
+def short_temporary_folder() -> Iterator[str]:
+    """One for sockets, whose paths must be short; those of tests are long."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield folder
 
 
 def write(data: Path, url: str, shards: int = 3) -> list[Shard]:
@@ -212,16 +220,17 @@ def test_training_streams_from_a_store_and_writes_nothing_of_it(
     data: Path,
     tmp_path: Path,
     store: Store,
+    short_temporary_folder: str,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     url, out, cache = f"{store.top}/shards", tmp_path / "run", tmp_path / "cache"
-    elsewhere = [tmp_path / name for name in ("home", "temp", "here")]
-    for folder, variable in zip(elsewhere, ("HOME", "TMPDIR", "PWD"), strict=True):
-        folder.mkdir()
-        monkeypatch.setenv(variable, str(folder))
-    monkeypatch.chdir(elsewhere[-1])
+    for name, variable in (("home", "HOME"), ("here", "PWD")):
+        (tmp_path / name).mkdir()
+        monkeypatch.setenv(variable, str(tmp_path / name))
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("TMPDIR", short_temporary_folder)
     monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path_factory.mktemp("fonts")))  # of the curve
     monkeypatch.setattr("tempfile.tempdir", None)
     main(["shard", "--data", str(data), "--out", url, "--shard-mb", "2.5"])
@@ -231,7 +240,8 @@ def test_training_streams_from_a_store_and_writes_nothing_of_it(
     steps = ["--width", "0.01", "--batch", "2", "--valid-excerpts", "2", "--valid-every", "2"]
     train = ["train", "--data", url, *steps, "--threads", "1", "--device", "cpu", "--out"]
     main([*train, str(out), "--steps", "4"])
-    names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    folders = (tmp_path, Path(short_temporary_folder))
+    names = {path.name for folder in folders for path in folder.rglob("*") if path.is_file()}
     assert names == {"best.pt", "last.pt", "curve.png", "manifest.json"}
     # In two parts, with a cache, the second one in a process: of the same shards, the same losses.
     again = [*train, str(tmp_path / "again"), "--cache", str(cache)]
