@@ -143,17 +143,19 @@ class StreamingSTFT(Resumable):
         shifts = np.lib.stride_tricks.sliding_window_view(self._input, n_fft, axis=1)
         self._framed = shifts[:, ::hop_length].transpose(1, 0, 2)  # (T, C, n_fft), a view
         self._windowed = np.zeros((frames, channels, n_fft), np.float32)
-        # As large as what they are multiplied with: for operands of fewer axes numpy makes a copy.
-        self._analysis = np.zeros_like(self._windowed) + analysis * np.float32(n_fft)
+        # Row by row: numpy would make a copy of an operand of fewer axes.
+        self._analysis = analysis * np.float32(n_fft)
+        self._windowed_rows = [*self._windowed.reshape(-1, n_fft)]
         self._overlap = np.zeros((stems, channels, self.delay + news), np.float32)
         starts = range(0, news, hop_length)
-        self._parts = [self._overlap[..., start : start + reach] for start in starts]
+        self._parts = [
+            row[start : start + reach] for start in starts for stem in self._overlap for row in stem
+        ]
         self._done, self._rest = self._overlap[..., :news], self._overlap[..., self.delay :]
         self._frame = np.zeros((frames, stems, channels, n_fft), np.float32)
         self._end = self._frame[..., n_fft - reach :]  # a view
-        # Of parts of rows numpy would make copies to multiply and add them.
-        self._weighted = np.zeros(self._end.shape, np.float32)
-        self._synthesis = self._weighted + synthesis
+        self._synthesis = synthesis
+        self._end_rows = [row for of_frame in self._end for stem in of_frame for row in stem]
         self._newest = self._input[:, n_fft - hop_length :]
         self._moves_in = end_to_front(self._input, n_fft - hop_length)
         self._moves_out = end_to_front(self._overlap, self.delay)
@@ -172,7 +174,8 @@ class StreamingSTFT(Resumable):
             np.copyto(front, end)
         np.copyto(self._newest, block)
         np.copyto(self._windowed, self._framed)
-        np.multiply(self._windowed, self._analysis, out=self._windowed)
+        for row in self._windowed_rows:
+            np.multiply(row, self._analysis, out=row)
         np.fft.rfft(self._windowed, axis=-1, norm="forward", out=out)  # type: ignore[arg-type]  # stubs: float64 only
 
     def synthesise(self, spectra: Complex64, out: Float32) -> None:
@@ -186,10 +189,9 @@ class StreamingSTFT(Resumable):
             (S, C, T · hop_length) float32, overwritten.
         """
         np.fft.irfft(spectra, n=self.n_fft, axis=-1, out=self._frame)  # type: ignore[arg-type]
-        np.copyto(self._weighted, self._end)
-        np.multiply(self._weighted, self._synthesis, out=self._weighted)
-        for part, weighted in zip(self._parts, self._weighted, strict=True):
-            np.add(part, weighted, out=part)
+        for part, row in zip(self._parts, self._end_rows, strict=True):
+            np.multiply(row, self._synthesis, out=row)
+            np.add(part, row, out=part)
         np.copyto(out, self._done)
         for front, end in self._moves_out:
             np.copyto(front, end)

@@ -11,7 +11,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def prefetch(items: Generator[Item, None, None], count: int = 4) -> Generator[Item, None, None]:
+def prefetch(items: Generator[Item, None, None], count: int) -> Generator[Item, None, None]:
     """Yield ``items``, which are made on a thread of their own, a few ahead.
 
     Decoders, onnxruntime and encoders let other threads run meanwhile. What is raised there is

@@ -22,7 +22,7 @@ from streamsep.audio.files.sound_file import AudioReader
 from streamsep.dsp.resumable import State
 from streamsep.errors import AudioFileError
 from streamsep.offline.prefetch import prefetch
-from streamsep.offline.stem_blocks import Blocks, mixtures
+from streamsep.offline.stem_blocks import Blocks, chunks_ahead, mixtures
 from streamsep.separation import ChunkedSeparator
 from streamsep.separation.model_engine import ModelEngine
 from streamsep.spec import SeparatorSpec
@@ -115,8 +115,8 @@ def separate_part(
     chunked, fed = ChunkedSeparator(separator, surplus=surplus), 0
     wanted = math.inf if is_last else (heard_before + division.blocks) * size
     with target.open("wb") as file:
-        sounds = prefetch(_mixture(song, choice, separator.spec, (begin - heard_before) * size))
-        with closing(sounds):
+        mixture = _mixture(song, choice, separator.spec, (begin - heard_before) * size)
+        with closing(prefetch(mixture, chunks_ahead(separator))) as sounds:
             for sound in sounds:
                 sound = sound[:, : int(min(wanted - fed, sound.shape[-1]))]
                 fed += sound.shape[-1]

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import numpy as np
 
+from streamsep.audio.files.sound_file import CHUNK_S
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
 from streamsep.offline.prefetch import prefetch
@@ -16,6 +17,7 @@ from streamsep.spec import SeparatorSpec
 from streamsep.types import Float32
 
 Blocks = Generator[Float32, None, None]
+FEWEST_AHEAD = 4  # chunks that are made before they are asked for
 
 
 def stem_blocks(
@@ -48,16 +50,28 @@ def stem_blocks(
     def separated() -> Blocks:
         """Yield stems at the model's rate."""
         chunked = ChunkedSeparator(separator)
-        with closing(prefetch(mixtures(noted(), sample_rate, spec))) as sounds:
+        sounds = prefetch(mixtures(noted(), sample_rate, spec), ahead)
+        with closing(sounds):
             for mixture in sounds:
-                yield chunked.feed(mixture)
-        yield chunked.finish()
+                yield from pieces(chunked.feed(mixture))
+        yield from pieces(chunked.finish())
 
-    with closing(prefetch(separated())) as blocks:
+    def pieces(stems: Float32) -> Iterator[Float32]:
+        """Yield parts that fit a processor's cache; none of what is empty."""
+        for start in range(0, stems.shape[-1], piece):
+            yield stems[..., start : start + piece]
+
+    piece, ahead = max(1, int(CHUNK_S * spec.sample_rate)), chunks_ahead(separator)
+    with closing(prefetch(separated(), ahead)) as blocks:
         for stems in blocks:
             yield way_out.process(stems)
     nothing = np.zeros((len(separator.stems), spec.channels, 0), np.float32)
     yield way_out.process(nothing, last=True)
+
+
+def chunks_ahead(separator: Separator) -> int:
+    """Return how many chunks to read ahead: a whole block, while the one before is separated."""
+    return FEWEST_AHEAD + int(separator.block_size / (CHUNK_S * separator.spec.sample_rate))
 
 
 def mixtures(chunks: Iterable[Float32], sample_rate: int, spec: SeparatorSpec) -> Blocks:

@@ -67,7 +67,10 @@ class ChunkedSeparator:
         return out
 
     def _trim(self, ready: list[Float32]) -> Float32:
-        joined = np.concatenate([np.zeros((*self._stem_shape, 0), np.float32), *ready], axis=-1)
+        if len(ready) == 1:
+            (joined,) = ready
+        else:
+            joined = np.concatenate([np.zeros((*self._stem_shape, 0), np.float32), *ready], -1)
         drop = min(self._surplus, joined.shape[-1])
         self._surplus -= drop
         return joined[..., drop:]

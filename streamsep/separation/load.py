@@ -104,7 +104,7 @@ def load_separator(
     if spec.feature == "waveform":
         return _load_waveform(model, spec, device, stride_blocks, offline, read_ahead, cores)
     if spec.looks_both_ways:
-        return _load_whole_window(model, device, stride_blocks, offline, read_ahead, cores)
+        return _load_whole_window(model, spec, device, stride_blocks, offline, read_ahead, cores)
     if spec.prior:
         wait = offline if wait is None else wait
         prior = _load_prior(spec, model, device, prior_stride, wait)
@@ -140,6 +140,7 @@ def _load_combination(
 
 def _load_whole_window(
     model: Path,
+    spec: ModelSpec,
     device: str,
     stride_blocks: int | None,
     offline: bool,
@@ -147,7 +148,9 @@ def _load_whole_window(
     cores: int | None,
 ) -> SpectralEngine:
     if offline:
-        cores = cores or os.cpu_count()
+        cores = cores or os.cpu_count() or 1
+        if spec.any_frames:  # whose transforms have a core meanwhile
+            cores = max(1, cores - 1)
         return OverlappedSeparator(
             OnnxBackend(model, device=device, runs_at_once=OFFLINE_WINDOW, cores=cores)
         )

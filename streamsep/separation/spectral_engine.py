@@ -62,18 +62,20 @@ class SpectralEngine(ModelEngine):
         shape = (stride_frames, spec.channels, spec.bins)
         # Frames wait here, oldest first, until their estimate has seen its look-ahead.
         self._spectra = np.zeros((self._lag + stride_frames, *shape[1:]), np.complex64)
-        self._magnitude = np.zeros(shape, np.float32)
         self._stem_spectra = np.zeros((stride_frames, len(spec.stems), *shape[1:]), np.complex64)
-        self._ratio = np.zeros(self._stem_spectra.shape, np.float32)
         # Views, one a stem.
         self._spectra_of_stems = [self._stem_spectra[:, i] for i in range(len(spec.stems))]
-        self._ratio_of_stems = [self._ratio[:, i] for i in range(len(spec.stems))]
+        if spec.output == "log1p_magnitude":
+            self._magnitude = np.zeros(shape, np.float32)
+            self._ratio = np.zeros(self._stem_spectra.shape, np.float32)
+            self._ratio_of_stems = [self._ratio[:, i] for i in range(len(spec.stems))]
         planes, bins, _ = spec.features_shape
         self._feature_gain = np.float32(spec.feature_gain)
         self._gain = np.float32(spec.compensate / spec.feature_gain)
         self._features = np.zeros((planes, bins, stride_frames), np.float32)
         self._planes = np.zeros((stride_frames, planes, bins), np.float32)
-        self._mid_side = np.zeros(shape, np.complex64)
+        if "lrms" in spec.feature:
+            self._mid_side = np.zeros(shape, np.complex64)
         self._by_bin = self._planes.transpose(1, 2, 0)  # a view: as the graph wants it
         self._estimate = np.zeros((*spec.estimate_shape[:-1], stride_frames), np.float32)
         self._estimated = self._estimate.transpose(3, 0, 1, 2)  # a view: frames first
@@ -124,7 +126,7 @@ class SpectralEngine(ModelEngine):
             if self.spec.feature == "magnitude":
                 np.copyto(self._features, self._by_bin)
                 return
-            if self.spec.feature != "log1p_magnitude":
+            if "lrms" in self.spec.feature:
                 magnitudes = planes[:, :4]
                 mid, side = self._mid_side[:, 0], self._mid_side[:, 1]
                 np.add(spectra[:, 0], spectra[:, 1], out=mid)

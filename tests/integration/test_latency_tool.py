@@ -38,9 +38,10 @@ def test_through_a_sound_server_it_is_within_a_block(tmp_path, server):
     """At the smallest block that is promised; within 40 samples in the takes of the table."""
     arguments = "--only", server, "--blocks", "256", "--takes", "3"
     takes, _ = measured(tmp_path, *arguments, all_hold=False)
-    # The middle one: where another program has a core just then, a take is off by more.
+    # The middle one: where another program has a core just then, a take is off by more, or its
+    # chirp isn't found.
     off = sorted(abs(take["measured"] - take["reported"]) for take in takes)
-    assert off[1] <= 256, off
+    assert off[len(off) // 2] <= 256, off
 
 
 def test_the_server_in_pulseaudio_s_place_is_known(each_server, monkeypatch):

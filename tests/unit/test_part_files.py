@@ -171,3 +171,18 @@ def test_a_lost_terminal_ends_nothing_under_nohup(tmp_path, long_song, half_mode
     process.send_signal(signal.SIGHUP)
     assert process.wait(PATIENCE_S) == 0
     assert is_whole(long_song)
+
+
+def test_an_interrupt_between_two_lines_leaves_nothing(tmp_path):
+    """Where no `with` and no `try` knows of the file yet."""
+    script = f"""
+import signal
+from pathlib import Path
+from streamsep.audio.files.part_files import PartFile
+part = PartFile(Path({str(tmp_path / "song.wav")!r}))
+assert part.path.exists()
+signal.raise_signal(signal.SIGINT)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    assert "KeyboardInterrupt" in ended.stderr
+    assert not [*tmp_path.iterdir()]

@@ -28,13 +28,13 @@ class Count:
 
 def test_items_come_in_order_from_one_other_thread():
     count = Count(100)
-    assert list(prefetch(count())) == list(range(100))
+    assert list(prefetch(count(), 4)) == list(range(100))
     assert len(count.threads) == 1
     assert threading.get_ident() not in count.threads
 
 
 def test_an_error_comes_after_the_items_before_it():
-    items = prefetch(Count(3, ZeroDivisionError("here"))())
+    items = prefetch(Count(3, ZeroDivisionError("here"))(), 4)
     assert [next(items) for _ in range(3)] == [0, 1, 2]
     with pytest.raises(ZeroDivisionError):
         next(items)

@@ -6,6 +6,7 @@ killed. So two runs of the same command don't disturb each other, whatever their
 
 from __future__ import annotations
 
+import atexit
 import os
 import re
 import secrets
@@ -19,6 +20,10 @@ try:
     import fcntl
 except ImportError:  # on Windows, where a file that is open can't be removed anyway
     fcntl = None  # type: ignore[assignment]
+
+# Files of this process that have no other name yet. An interrupt between two lines, where nobody
+# knows of a new file but this list, leaves it to the end of the process.
+_unfinished: set[Path] = set()
 
 LONGEST_NAME = 255  # bytes
 NAME = re.compile(r"\..*\.\d+-[0-9a-f]{8}\.part\.\w+", re.DOTALL)
@@ -48,11 +53,13 @@ class PartFile:
         self._fd = -1
         while self._fd < 0:
             self.path = target.with_name(_part_name(target))
+            _unfinished.add(self.path)
             try:
                 self._fd = _open_locked(self.path)
             except FileExistsError:
-                continue
+                _unfinished.discard(self.path)  # another's
             except (OSError, ValueError) as error:
+                _unfinished.discard(self.path)
                 raise _not_made(target, error) from error
 
     def take_place(self) -> None:
@@ -75,17 +82,27 @@ class PartFile:
             ) from error
         # Not before: a file that nobody holds is taken for a leftover.
         self._release()
+        _unfinished.discard(self.path)
 
     def discard(self) -> None:
         """Remove the file, if it is still there under this name."""
         self._release()
         with suppress(OSError):
             self.path.unlink()
+        _unfinished.discard(self.path)
 
     def _release(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+@atexit.register
+def _remove_unfinished() -> None:
+    for path in _unfinished:
+        if f".{os.getpid()}-" in path.name:  # a process that was forked has its maker's list
+            with suppress(OSError):
+                path.unlink()
 
 
 @contextmanager
