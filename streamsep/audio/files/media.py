@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from streamsep.audio.files.channel_boxes import without_channel_boxes
 from streamsep.errors import StreamsepError
 from streamsep.text_encoding import texts_of_tags
 
@@ -66,8 +67,9 @@ def open_container(path: Path, error: type[StreamsepError], file: Any = None) ->
         What to read instead of the file of that name.
     """
     av = load_av(path, error)
-    source = f"file:{path}" if file is None else file
-    return av.open(source, metadata_errors="surrogateescape")
+    if file is None:
+        file = without_channel_boxes(path) or f"file:{path}"
+    return av.open(file, metadata_errors="surrogateescape")
 
 
 def told(error: Exception) -> str:
