@@ -99,6 +99,21 @@ def test_what_says_nothing_of_use_is_as_if_it_weren_t_there(tmp_path, content, s
     check(caf(tmp_path / "song.caf", 6, content), list(speakers))
 
 
+def test_each_of_joined_files_has_boxes_of_its_own(tmp_path):
+    parts = [caf(tmp_path / f"{tag}.caf", 6, box(tag << 16 | 6)).read_bytes() for tag in (121, 124)]
+    (tmp_path / "both.caf").write_bytes(b"".join(parts))
+    found = channel_boxes(tmp_path / "both.caf")
+    assert [" ".join(each.speakers) for each in found] == [TAGS[121], TAGS[124]]
+    assert found[1].place > len(parts[0])
+    with AudioReader(tmp_path / "both.caf") as reader:
+        sound = np.concatenate(list(reader.chunks()), axis=-1)
+    assert sound.shape[-1] == 12 * PIECE
+    for part, tag in enumerate((121, 124)):
+        for index, name in enumerate(TAGS[tag].split()):
+            heard = sound[:, (6 * part + index) * PIECE + PIECE // 2] * 32_768 / LEVEL
+            assert heard == pytest.approx(STEREO_GAINS[name], abs=1e-4), (tag, name)
+
+
 @pytest.mark.parametrize("name", ["song.wav", "song.mov", "song.caf"])
 @pytest.mark.parametrize(
     "content", [b"", b"caff", b"\0\0\0\x10ftypqt  ", b"\0\0\0\1moov", b"x" * 99]

@@ -14,21 +14,17 @@ EIGHT = [name for name, speakers in LAYOUTS.items() if len(speakers.split()) <= 
 # Suffix, codec, what its samples are, what is lost of a tone, and how many layouts it holds.
 FORMS = {
     "wav": ("wav", "pcm_s16le", "s16", 0.01, 28),
-    "wav, 24 bits": ("wav", "pcm_s24le", "s32", 0.01, 28),
+    "wav, 24 bits": ("wav", "pcm_s24le", "s32", 0.01, 30),
     "w64": ("w64", "pcm_s16le", "s16", 0.01, 28),
-    "wv": ("wv", "wavpack", "fltp", 0.01, 28),
-    "mov": ("mov", "pcm_s16le", "s16", 0.01, 20),
-    "mka of PCM": ("mka", "pcm_s16le", "s16", 0.01, 1),
-    "flac": ("flac", "flac", "s16", 0.01, 6),
-    "alac": ("m4a", "alac", "s16p", 0.01, 6),
-    "aac": ("m4a", "aac", "fltp", 0.12, 6),
-    "aac in ts": ("ts", "aac", "fltp", 0.12, 6),
-    "ac3": ("ac3", "ac3", "fltp", 0.12, 6),
-    "eac3": ("mka", "eac3", "fltp", 0.12, 6),
-    "opus": ("opus", "libopus", "flt", 0.12, 6),
-    "vorbis": ("ogg", "libvorbis", "fltp", 0.12, 6),
-    "dts": ("mka", "dca", "s32", 0.12, 4),
-    "truehd": ("mka", "truehd", "s32", 0.01, 3),
+    "wv": ("wv", "wavpack", "fltp", 0.01, 29),
+    "mov": ("mov", "pcm_s16le", "s16", 0.01, 30),
+    "flac": ("flac", "flac", "s16", 0.01, 29),
+    "alac": ("m4a", "alac", "s16p", 0.01, 8),
+    "aac": ("m4a", "aac", "fltp", 0.12, 10),
+    "aac in ts": ("ts", "aac", "fltp", 0.12, 10),
+    "ac3": ("ac3", "ac3", "fltp", 0.12, 11),
+    "eac3": ("mka", "eac3", "fltp", 0.12, 11),
+    "opus": ("opus", "libopus", "flt", 0.12, 8),
 }
 
 
@@ -57,7 +53,9 @@ def write(path, codec, kind, layout):
             resampler = av.AudioResampler(
                 kind, layout, RATE, stream.codec_context.frame_size or 4096
             )
-            frame = av.AudioFrame.from_ndarray(sound, "fltp", layout)
+            # (Packed: PyAV gives no eight planes.)
+            packed = np.ascontiguousarray(sound.T).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(packed, "flt", layout)
             frame.sample_rate, frame.pts = RATE, 0
             for each in [*resampler.resample(frame), *resampler.resample(None), None]:
                 container.mux(stream.encode(each))

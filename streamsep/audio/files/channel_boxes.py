@@ -16,6 +16,7 @@ from streamsep.audio.files.joined_files import PartOfFile
 from streamsep.audio.files.mp4_boxes import HEADER, boxes
 
 MOST_BYTES = 2**26  # of an index that is looked at
+CAF_HEAD = 8  # bytes before the first chunk
 # The box in an index: its name after its size, no flags, a tag, a bit for each speaker, and
 # descriptions of 20 bytes.
 BOX = re.compile(rb"chan\0{4}(.{4})(.{4})(.{4})", re.DOTALL)
@@ -76,9 +77,10 @@ TAGS = {
 
 
 class ChannelBox(NamedTuple):
-    """Where in a file the name of such a box is, and the speakers that it tells, if it does."""
+    """Where in a file a box has its name, what it is part of, and the speakers that it tells."""
 
     place: int
+    index: int
     speakers: tuple[str, ...]
 
 
@@ -98,14 +100,20 @@ def without_channel_boxes(path: Path) -> PartOfFile | None:
 
 
 def _of_caf(file: BinaryIO) -> list[ChannelBox]:
-    found = []
-    file.seek(8)
+    found, begun = [], 0
+    whole = file.seek(0, 2)
+    file.seek(0)
     while len(head := file.read(12)) == 12:
         place, size = file.tell(), int.from_bytes(head[4:], "big", signed=True)
-        if size < 0:  # up to the end
+        if head[:4] == b"caff":  # of the file, or of another one behind it
+            begun = place - 12
+            file.seek(place - 12 + CAF_HEAD)
+            continue
+        if not 0 <= size <= whole - place:  # up to the end
             break
         if head[:4] == b"chan":
-            found.append(ChannelBox(place - 12, _speakers(file.read(min(size, MOST_BYTES)))))
+            speakers = _speakers(file.read(min(size, MOST_BYTES)))
+            found.append(ChannelBox(place - 12, begun, speakers))
         file.seek(place + size)
     return found
 
@@ -122,7 +130,7 @@ def _of_index(file: BinaryIO) -> list[ChannelBox]:
                 size = int.from_bytes(data[at - 4 : at], "big")
                 if size >= HEADER + 16:
                     speakers = _speakers(data[at + 8 : at - 4 + size])
-                    found.append(ChannelBox(box.start + at, speakers))
+                    found.append(ChannelBox(box.start + at, box.start, speakers))
     return found
 
 

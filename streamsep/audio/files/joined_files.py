@@ -80,7 +80,10 @@ class PartOfFile:
             offset += self._start
         elif whence == os.SEEK_END and self._end is not None:
             offset, whence = offset + self._end, os.SEEK_SET
-        return self._file.seek(offset, whence) - self._start
+        try:
+            return self._file.seek(offset, whence) - self._start
+        except OSError:  # farther than files can be: as damage has it, or another file's header
+            return self._file.seek(0, os.SEEK_END) - self._start
 
     def tell(self) -> int:
         """Return the place in the part."""
