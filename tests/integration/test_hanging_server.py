@@ -27,7 +27,7 @@ def test_it_is_one_line_and_once_it_goes_on_all_is_well(hanging, identity_model,
     done = streamsep(*arguments, *seconds, *model, env=hanging.env())
     said = done.stdout if "doctor" in arguments else done.stderr
     assert done.returncode == (1 if "doctor" in arguments else 5)
-    assert said.count("the sound server doesn't answer within 3 s") == 1
+    assert said.count("the sound server doesn't answer within 2.5 s") == 1
     assert "restart it" in said
     hanging.processes[0].send_signal(signal.SIGCONT)
     done = streamsep(*arguments, *seconds, *model, env=hanging.env())

@@ -21,7 +21,7 @@ HARDWARE = 0x4  # PA_SINK_HARDWARE
 STREAM_TOKEN, STREAM_ROLE = "streamsep.stream", "streamsep.role"
 SINK_TOKEN = "streamsep.token"  # of the sinks by which players are captured
 OWN_TOKEN = f"{os.getpid()}-{secrets.token_hex(4)}"
-ANSWER_S = 3.0  # until one that is there has answered: the system may have to start it first
+ANSWER_S = 2.5  # until one that is there has answered: the system may have to start it first
 
 
 class ServerGoneError(Exception):
