@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -189,7 +190,7 @@ def _played(opened: dict[str, Any]) -> Iterator[Finding]:
     heard: set[MicrophoneStream] = set()
     ends = time.monotonic() + OPEN_S
     for microphone in microphones:
-        microphone.voices.append(lambda sound, which=microphone: heard.add(which))
+        microphone.voices.append(partial(_note_heard, heard, microphone))
         microphone.start()
     if isinstance(sink, Nothing):
         blocks = 1
@@ -212,6 +213,10 @@ def _played(opened: dict[str, Any]) -> Iterator[Finding]:
                 f"{role}: {device.in_use} opens and then stands still",
                 "close what uses it, or choose another with 'streamsep devices'",
             )
+
+
+def _note_heard(heard: set[MicrophoneStream], which: MicrophoneStream, sound: Float32) -> None:
+    heard.add(which)
 
 
 class Nothing:

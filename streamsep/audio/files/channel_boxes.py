@@ -80,7 +80,7 @@ class ChannelBox(NamedTuple):
     """Where in a file a box has its name, what it is part of, and the speakers that it tells."""
 
     place: int
-    index: int
+    within: int
     speakers: tuple[str, ...]
 
 

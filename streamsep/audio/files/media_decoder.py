@@ -207,7 +207,7 @@ class MediaDecoder:
     def _speakers(self, start: int) -> tuple[str, ...]:
         """Return the speakers of a file that begins in this one, if its boxes tell them alike."""
         boxes = [box for box in self._boxes if box.place >= start]
-        found = {box.speakers for box in boxes if box.index == boxes[0].index}
+        found = {box.speakers for box in boxes if box.within == boxes[0].within}
         return found.pop() if len(found) == 1 else ()
 
     def _other_tracks(self) -> Iterator[Remark]:
