@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 BOMS = (
@@ -41,6 +42,7 @@ MARKS = set("’‘“”„–—…«»´°¡¿")
 MOSTLY_ASCII = 0.35  # share of other bytes among the letters, at most: each letter has one byte
 HALF_ASCII = 0.65  # likewise, where it has the letters of one language alone
 FEW = 6  # bytes beyond ASCII that say little
+FEW_OF_TAGS = 3
 # Encodings that such a text isn't in.
 SEVERAL_BYTES = (
     *("big5", "big5hkscs", "cp932", "cp949", "cp950", "euc_jis_2004", "euc_jisx0213"),
@@ -121,6 +123,67 @@ def _by_letters(content: bytes) -> DecodedText | None:
         if text is not None:
             return text
     return None
+
+
+def texts_of_tags(texts: Sequence[str]) -> tuple[list[str], str | None]:
+    """Return the texts of one file's tags as their letters say, and in which encoding they are.
+
+    Old formats name none, and many programs write their system's where the format says Latin-1.
+    Whoever reads that makes a letter of Latin-1 of each byte, or a surrogate where it expects
+    UTF-8.
+
+    Parameters
+    ----------
+    texts
+        As they were read.
+
+    Returns
+    -------
+    texts, encoding
+        None where they are what they say; what can't be told is taken for Western.
+    """
+    contents = [_bytes_behind(text) for text in texts]
+    name = _encoding_of_tags(b"\n".join(content for content in contents if content is not None))
+    read, changed = [], False
+    for text, content in zip(texts, contents, strict=True):
+        if content is not None and (name is not None or not _is_text(text)):
+            decoded = content.decode(name or WESTERN, "replace")
+            text, changed = decoded, changed or decoded != text
+        read.append(text)
+    return read, (name or WESTERN) if changed else None
+
+
+def _bytes_behind(text: str) -> bytes | None:
+    """Return the bytes that a text was made of, if its letters may be wrong."""
+    if text.isascii():
+        return None
+    try:
+        is_text = _is_text(text)
+        return text.encode("latin-1") if is_text else text.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return None
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _encoding_of_tags(content: bytes) -> str | None:
+    """Return the encoding of a few words, None where that of the West is as likely as others."""
+    if _decoded(content, "utf-8", "usual") is not None:
+        return "utf-8" if content else None
+    high = sum(byte >= 0x80 for byte in content)
+    plain = sum(byte < 0x80 and chr(byte).isalpha() for byte in content)
+    if high < FEW_OF_TAGS:
+        return None
+    if high < MOSTLY_ASCII * (high + plain):
+        return next(iter(_latin(content)), None)
+    found = _by_letters(content)
+    return found.encoding if found is not None else None
 
 
 def _likely(content: bytes) -> list[str]:

@@ -46,6 +46,7 @@ PATIENCE_S = 300.0
 RIGHTS = "-dac_override,-dac_read_search"
 ORDINARY = ("setpriv", f"--bounding-set={RIGHTS}", f"--inh-caps={RIGHTS}")
 LOSSES = 12  # the exit code of what is done, with losses named
+DOCTOR_S = 5.0  # at most; on a busy machine it may need longer
 
 
 @dataclass
@@ -616,6 +617,15 @@ def endless_glob(place: Path) -> Verdict:
     return right, f"{done.seconds:.1f} s, exit {done.code}"
 
 
+@case(9, "'[1991] Ten/*.wav'")
+def brackets(place: Path) -> Verdict:
+    (place / "[1991] Ten").mkdir()
+    tone(place / "[1991] Ten" / "01.wav", 2.0)
+    done = separate(place, "[1991] Ten/*.wav")
+    right = (place / "[1991] Ten" / "01.beat.wav").exists() and done.code == 0
+    return right, f"exit {done.code} {done.last[:80]}"
+
+
 # --- 10: what can't be carried --------------------------------------------------------------
 
 
@@ -795,6 +805,17 @@ def encoding_option(place: Path) -> Verdict:
     return lyrics_shown(place, LRC.format("Ночь", "День"), "cp1251", "song.lrc", "Ночь", *option)
 
 
+@case(12, "an MP3 whose tags say Latin-1, and are in CP1251")
+def mislabelled_tags(place: Path) -> Verdict:
+    title = "Спокойная ночь".encode("cp1251").decode("latin-1")
+    tone(place / "song.wav", 2.0)
+    ffmpeg(place, "-i", "song.wav", "-metadata", f"title={title}", "song.mp3")
+    done = separate(place, "song.mp3", "--format", "flac")
+    probe = ["ffprobe", "-v", "error", "-show_entries", "format_tags=title", "-of", "csv=p=0"]
+    found = subprocess.run([*probe, place / "song.beat.flac"], capture_output=True, text=True)
+    return found.stdout.strip() == "Спокойная ночь" and "cp1251" in done.err, found.stdout.strip()
+
+
 # --- 13: only regular files -----------------------------------------------------------------
 
 
@@ -920,6 +941,24 @@ def no_server(place: Path) -> Verdict:
     )
 
 
+@case(15, "a server that is there and doesn't answer")
+def hanging_server(place: Path) -> Verdict:
+    options = ("--input", "pulse", "--output", "pulse")
+    with pulse_server() as server:
+        server.processes[0].send_signal(signal.SIGSTOP)
+        try:
+            doctor, live = both(place, with_path(server.env()), *options)
+        finally:
+            server.processes[0].send_signal(signal.SIGCONT)
+        mended = both(place, with_path(server.env()), *options)
+    right = (doctor.code, live.code, *(d.code for d in mended)) == (1, 5, 0, 0)
+    right = right and "doesn't answer" in doctor.out and "doesn't answer" in live.err
+    return right and doctor.seconds < DOCTOR_S, (
+        f"doctor {doctor.code} in {doctor.seconds:.1f} s, live {live.code} in "
+        f"{live.seconds:.1f} s; running: doctor {mended[0].code}, live {mended[1].code}"
+    )
+
+
 def mdx_graph(path: Path, *, scattered: bool = False) -> Path:
     """Write a graph as UVR has them, that gives back what it is given."""
     import onnx
@@ -951,17 +990,17 @@ def uvr_parameters(place: Path) -> Verdict:
     return done.code == 0, f"exit {done.code}; {(done.out or done.err).strip()[-80:]}"
 
 
-@case(15, "a graph with .onnx.data: the remedy is run, and mends it")
+@case(15, "a graph with .onnx.data: named where that is missing, and taken in with it")
 def scattered(place: Path) -> Verdict:
     mdx_graph(place / "mdx.onnx", scattered=True)
     env = environment(XDG_CONFIG_HOME=str(place))
+    weights = place / "mdx.onnx.data"
+    weights.rename(place / "elsewhere")
     refused = run("models", "import", "mdx.onnx", "--n-fft", "6144", cwd=place, env=env)
-    merge = re.search(r'python -c "(.*)"$', refused.last)
-    if merge is None:
-        return False, refused.last[:120]
-    subprocess.run([sys.executable, "-c", merge[1]], cwd=place, check=True)
-    done = run("models", "import", "merged.onnx", "--n-fft", "6144", cwd=place, env=env)
-    return (refused.code, done.code) == (6, 0), f"exit {refused.code}, merged: {done.code}"
+    (place / "elsewhere").rename(weights)
+    done = run("models", "import", "mdx.onnx", "--n-fft", "6144", cwd=place, env=env)
+    right = (refused.code, done.code) == (6, 0) and weights.name in refused.last
+    return right, f"exit {refused.code}, with it: {done.code}; {refused.last[:100]}"
 
 
 @case(15, "no raw lines of libmpg123")
@@ -1146,6 +1185,40 @@ def named(place: Path, kind: str) -> Verdict:
     return bool(line) and bool(change), f"{line}; {change}"
 
 
+FILTERS = {
+    "an equaliser": ("module-remap-sink", "sink_name=OUT", "master=B"),
+    "a combined output": ("module-combine-sink", "sink_name=OUT", "slaves=A,B"),
+}
+
+
+def filtered(place: Path, kind: str) -> Verdict:
+    tone(place / "song.wav", 5.0)
+    files = ("--input", "song.wav", "--output", "pulse", "--mic", "pulse")
+    codes = []
+    with SERVERS[kind]() as server:
+        for module in FILTERS.values():
+            number = server.pactl("load-module", *module).stdout.strip()
+            time.sleep(0.5)
+            env = with_path(server.env(source="B.monitor", sink="OUT"))
+            done = run("live", *files, "--voice-effects", "off", *MODEL, cwd=place, env=env)
+            server.pactl("unload-module", number)
+            codes.append((done.code, "which hears the output" in done.last))
+    return codes == [(5, True)] * 2, f"exit {codes[0][0]} and {codes[1][0]}; {done.last[:80]}"
+
+
+def device_muted(place: Path, kind: str) -> Verdict:
+    tone(place / "song.wav", 20.0)
+    options = ("--input", "song.wav", "--output", "pulse", "--mic", "pulse")
+    with SERVERS[kind]() as server:
+        server.pactl("set-source-mute", "A.monitor", "1")
+        with live(place, server, *options, "--voice-effects", "off"):
+            time.sleep(1.0)
+            server.pactl("set-sink-mute", "B", "1")
+            time.sleep(1.0)
+            lines = [says(place, line) for line in ("'A.monitor' is muted", "output: 'B' is muted")]
+    return all(lines), "; ".join(lines)
+
+
 for _kind in SERVERS:
     for _what, _judge in (
         ("the mic's source unloaded while it plays", pulled),
@@ -1153,6 +1226,8 @@ for _kind in SERVERS:
         ("the sink streamsep muted", muted),
         ("a player with our process number", same_number),
         ("the devices in use are named, and a change", named),
+        ("played on through filters, whose monitor is the mic", filtered),
+        ("the microphone muted, and the loudspeakers", device_muted),
     ):
         case(1, f"{_what} ({_kind})")(partial(_judge, kind=_kind))
 

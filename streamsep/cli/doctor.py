@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,12 +24,16 @@ from streamsep.audio.devices.device_list import (
     find_device,
     list_devices,
     load_sounddevice,
-    unset_first,
+    why_no_devices,
 )
 from streamsep.audio.devices.microphone import MicrophoneStream, role_name
 from streamsep.audio.devices.portaudio import DeviceInput, DeviceOutput
+from streamsep.audio.devices.sound_server import ServerHangsError
 from streamsep.audio.devices.stream_watch import refuse_hearing_ourselves
 from streamsep.audio.endpoint import DuplexPump, TimerSink
+from streamsep.audio.files.pipe_input import is_pipe
+from streamsep.audio.files.playlist import is_playlist, read_playlist
+from streamsep.audio.files.sound_file import AudioReader
 from streamsep.cli.echo import echo
 from streamsep.cli.options import device_option, live_model_option
 from streamsep.errors import BackendError, StreamsepError
@@ -40,7 +47,7 @@ from streamsep.types import Float32
 
 CHECK_S = 0.5
 # Devices play so many blocks of silence; a server may take two seconds to begin.
-OPEN_BLOCKS, OPEN_S = 8, 3.0
+OPEN_BLOCKS, OPEN_S, WAIT_S = 8, 3.0, 0.02
 RATE = 44_100
 LIVE = LiveConfig()  # checked as live runs it
 
@@ -77,12 +84,15 @@ def command(input: str, output: str, mic: tuple[str, ...], model: FoundModel, de
 
 def examine(config: LiveConfig, model: FoundModel, device: str) -> Iterator[Finding]:
     """Yield the findings, cheapest first."""
+    hangs = False
     try:
         yield from _sound()
         yield from _opened(config)
     except StreamsepError as error:
         yield Finding("bad", error.what, error.remedy)
-    yield from _loopback()
+        hangs = isinstance(error, ServerHangsError)
+    if not hangs:  # or it would be waited for again
+        yield from _loopback()
     yield Finding("ok", f"onnxruntime {ort.__version__}: CPU")
     try:
         separator = load_separator(model, device=device)
@@ -99,16 +109,15 @@ def examine(config: LiveConfig, model: FoundModel, device: str) -> Iterator[Find
 def _sound() -> Iterator[Finding]:
     yield Finding("ok", f"PortAudio: {load_sounddevice().get_portaudio_version()[1]}")
     devices = list_devices()
-    for kind, count, hint in (
-        ("input", sum(d.inputs > 0 for d in devices), "connect a microphone or a sound server"),
-        ("output", sum(d.outputs > 0 for d in devices), "connect speakers or a sound server"),
+    for kind, count in (
+        ("input", sum(d.inputs > 0 for d in devices)),
+        ("output", sum(d.outputs > 0 for d in devices)),
     ):
         if count:
             yield Finding("ok", f"{kind} devices: {count}")
         else:
-            yield Finding(
-                "note", f"{kind} devices: none", unset_first(f"{hint}; files work without")
-            )
+            remedy = f"{why_no_devices(devices)}; files work without"
+            yield Finding("note", f"{kind} devices: none", remedy)
 
 
 def _opened(config: LiveConfig) -> Iterator[Finding]:
@@ -125,7 +134,10 @@ def _opened(config: LiveConfig) -> Iterator[Finding]:
         for role, name in wanted.items():
             kind = "output" if role == "output" else "input"
             none = not any(d.outputs if kind == "output" else d.inputs for d in devices)
-            if is_file_name(name) or name in (LOOPBACK, "null"):
+            if name in (LOOPBACK, "null"):
+                continue
+            if is_file_name(name):
+                yield from _file(role, name)
                 continue
             if none and name in DEFAULT_NAMES[kind]:
                 continue  # is said above
@@ -146,6 +158,21 @@ def _opened(config: LiveConfig) -> Iterator[Finding]:
         yield from _played(opened)
 
 
+def _file(role: str, name: str) -> Iterator[Finding]:
+    """Say whether a file can be read, unless that can be done only once."""
+    path = Path(name)
+    if role == "output" or name == "-" or is_pipe(path):
+        return
+    try:
+        songs = read_playlist(path, lambda line: None) if is_playlist(name) else [path]
+        for song in songs[:1]:
+            AudioReader(song).close()
+    except StreamsepError as error:
+        yield Finding("bad", f"{role}: {error.what}", error.remedy)
+    else:
+        yield Finding("ok", f"{role}: {name} can be read")
+
+
 def _played(opened: dict[str, Any]) -> Iterator[Finding]:
     """Say of each device whether it keeps time."""
     microphones = [each for each in opened.values() if isinstance(each, MicrophoneStream)]
@@ -160,7 +187,10 @@ def _played(opened: dict[str, Any]) -> Iterator[Finding]:
         if blocks >= OPEN_BLOCKS:
             stop.set()
 
+    heard: set[MicrophoneStream] = set()
+    ends = time.monotonic() + OPEN_S
     for microphone in microphones:
+        microphone.voices.append(partial(_note_heard, heard, microphone))
         microphone.start()
     if isinstance(sink, Nothing):
         blocks = 1
@@ -171,8 +201,11 @@ def _played(opened: dict[str, Any]) -> Iterator[Finding]:
         pump = DuplexPump(source, sink, device_frames=LIVE.block, channels=2)
         pump.run(count, stop)
         timer.cancel()
+    while len(heard) < len(microphones) and time.monotonic() < ends:
+        time.sleep(WAIT_S)
     for role, device in opened.items():
-        if blocks or device in microphones:
+        works = device in heard if device in microphones else bool(blocks)
+        if works:
             yield Finding("ok", f"opened: {device.in_use}")
         else:
             yield Finding(
@@ -180,6 +213,10 @@ def _played(opened: dict[str, Any]) -> Iterator[Finding]:
                 f"{role}: {device.in_use} opens and then stands still",
                 "close what uses it, or choose another with 'streamsep devices'",
             )
+
+
+def _note_heard(heard: set[MicrophoneStream], which: MicrophoneStream, sound: Float32) -> None:
+    heard.add(which)
 
 
 class Nothing:

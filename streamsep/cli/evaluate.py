@@ -14,9 +14,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.output_folder import make_folder
 from streamsep.cli.echo import echo
 from streamsep.cli.options import device_option, model_option
+from streamsep.errors import LossError
 from streamsep.evaluation.methods import DOERS, METHODS, separate_song
 from streamsep.evaluation.report import write_page, write_song
 from streamsep.evaluation.scores import score_alone, score_song, scores_table
@@ -57,9 +59,15 @@ def command(
         load_separator(model, device=device, offline=o, wait=True) for o in (False, True)
     )
     spec = live.spec
-    songs = find_reference_songs(folder)
+    songs = find_reference_songs(folder, lambda line: echo(line, err=True))
     if report is not None:
         make_folder(report)
+    notices: list[Notice] = []
+
+    def note(notice: Notice) -> None:
+        notices.append(notice)
+        echo(notice, err=True)
+
     scores = []
     columns = (
         TextColumn("{task.description}"),
@@ -72,10 +80,7 @@ def command(
         task = progress.add_task("scoring", total=len(songs) * len(METHODS))
         for path in songs:
             song = read_reference_song(
-                path,
-                sample_rate=spec.sample_rate,
-                channels=spec.channels,
-                on_notice=lambda notice: echo(notice, err=True),
+                path, sample_rate=spec.sample_rate, channels=spec.channels, on_notice=note
             )
             for method in METHODS:
                 progress.update(task, description=f"{song.name}: {method}")
@@ -95,3 +100,9 @@ def command(
     Console(highlight=False, width=110).print(scores_table(scores))
     if report is not None:
         echo(write_page(report, spec.name, scores))
+    if any(notice.lost for notice in notices):
+        raise LossError(
+            "not all sound of the songs could be read",
+            expected="whole files",
+            remedy="the lines above say what is silence in them, and where",
+        )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from streamsep.audio.files.notices import OnNotice
+from streamsep.audio.files.notices import Notice, OnNotice
 from streamsep.audio.files.sound_file import AudioReader
 from streamsep.audio.files.sound_writer import FORMATS
 from streamsep.dsp.channels import match_channels
@@ -19,6 +20,7 @@ from streamsep.types import Float32
 
 # The two stems of a song, each by the names that its file may have.
 STEMS = (("vocals",), (*BEAT_SYNONYMS, BEAT))
+LOST_S = 0.1  # by so much stems of one length differ that were coded with loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +37,12 @@ class ReferenceSong:
         return self.vocals + self.beat
 
 
-def find_reference_songs(folder: Path) -> list[Path]:
+def find_reference_songs(
+    folder: Path, say: Callable[[str], object] = lambda line: None
+) -> list[Path]:
     """Return the folders that hold a song's two stems.
+
+    ``say`` is told of folders that don't.
 
     Raises
     ------
@@ -52,6 +58,9 @@ def find_reference_songs(folder: Path) -> list[Path]:
             remedy="check the path",
         ) from error
     songs = [p for p in children if all(_stem(p, names) for names in STEMS)]
+    for path in children:
+        if path not in songs and not path.name.startswith(".") and os.path.isdir(path):
+            say(f"left out, as without vocals.* and accompaniment.*: {path}")
     if not songs:
         raise AudioFileError(
             f"no songs in {folder}",
@@ -66,7 +75,7 @@ def read_reference_song(
 ) -> ReferenceSong:
     """Read a song at the model's rate and channels; the shorter stem sets the length.
 
-    ``on_notice`` is told what of the files couldn't be read.
+    ``on_notice`` is told what of the files couldn't be read, or is beyond that length.
 
     Raises
     ------
@@ -81,7 +90,11 @@ def read_reference_song(
             sound = np.concatenate(list(reader.chunks()), axis=-1)
             resampler = StreamResampler(reader.sample_rate, sample_rate, channels)
         stems.append(resampler.process(match_channels(sound, channels), last=True))
-    count = min(stem.shape[-1] for stem in stems)
+    count, longest = (f(stem.shape[-1] for stem in stems) for f in (min, max))
+    if longest > count and on_notice is not None:
+        rest_s = (longest - count) / sample_rate
+        text = f"one of its stems is {rest_s:.3f} s longer than the other: that is left out"
+        on_notice(Notice(folder, text, lost=rest_s > LOST_S))
     return ReferenceSong(folder.name, stems[0][:, :count], stems[1][:, :count])
 
 

@@ -21,6 +21,9 @@ LYRICS_TYPE = 1  # of SYLT: not chords, events or the like
 MPEG_FRAMES, MILLISECONDS = 1, 2  # its units of time
 LATIN_1 = 0  # ID3's encoding for which programs write whatever their system has
 LARGEST = 1 << 20  # characters
+SEPARATOR = "\x1e"  # between texts that are read together: a byte in all encodings
+# A tag, its encoding and its texts, to what these mean.
+ReadTexts = Callable[[str, int, list[str]], list[str]]
 
 
 def embedded_lyrics(
@@ -38,7 +41,7 @@ def embedded_lyrics(
     encoding
         Of ID3 texts that say they are Latin-1.  [default: found out]
     say
-        Told what of it is of no use.
+        Told what of it is of no use, and in which encoding it is read where that was a guess.
     """
     if find_spec("mutagen") is None:
         return None
@@ -60,12 +63,30 @@ def embedded_lyrics(
 def _candidates(
     file: Any, encoding: str | None, song: Path, say: Callable[[str], object]
 ) -> Iterator[tuple[str, Lyrics | None]]:
+    def read(name: str, declared: int, texts: list[str]) -> list[str]:
+        """Return what ID3 texts mean that call themselves Latin-1: what letters they have."""
+        joined = SEPARATOR.join(texts)
+        try:
+            content = joined.encode("latin-1") if declared == LATIN_1 else b""
+            decoded = decode_text(content, encoding)
+        except (UnicodeEncodeError, LookupError):
+            return texts
+        if not content or decoded is None or decoded.text == joined:
+            return texts
+        if decoded.known == "found":
+            how = f"as {decoded.encoding}, by their letters"
+            say(f"the lyrics in {name} of {song.name} are read {how}")
+        found = decoded.text.split(SEPARATOR)
+        return found if len(found) == len(texts) else texts
+
     getall = getattr(file.tags, "getall", None)  # ID3 alone has it
     if getall is not None:
         for frame in getall("SYLT"):
             if frame.type == LYRICS_TYPE:
-                yield "SYLT", _synchronised(frame, file.info, encoding)
-    for name, text in _texts(file.tags, getall, encoding):
+                pieces = read("SYLT", frame.encoding, [text for text, _ in frame.text])
+                times = [time for _, time in frame.text]
+                yield "SYLT", _synchronised(frame.format, pieces, times, file.info)
+    for name, text in _texts(file.tags, getall, read):
         if len(text) > LARGEST:
             say(f"lyrics not shown: {name} of {song.name} has {len(text):,} characters")
             continue
@@ -75,13 +96,14 @@ def _candidates(
             say(f"lyrics not shown: {error.what}")
 
 
-def _texts(tags: Any, getall: Any, encoding: str | None) -> Iterator[tuple[str, str]]:
+def _texts(tags: Any, getall: Any, read: ReadTexts) -> Iterator[tuple[str, str]]:
     if getall is not None:
         for frame in getall("USLT"):
-            yield "USLT", _read(frame.text, frame.encoding, encoding)
+            yield "USLT", read("USLT", frame.encoding, [frame.text])[0]
         for frame in getall("TXXX"):
             if frame.desc.lower() in NAMES:
-                yield frame.desc.upper(), _read("\n".join(frame.text), frame.encoding, encoding)
+                name = frame.desc.upper()
+                yield name, "\n".join(read(name, frame.encoding, frame.text))
         return
     for key, values in tags.items():
         if key.lower() in NAMES:
@@ -89,26 +111,15 @@ def _texts(tags: Any, getall: Any, encoding: str | None) -> Iterator[tuple[str, 
                 yield key.upper(), str(value)
 
 
-def _read(text: str, declared: int, encoding: str | None) -> str:
-    """Return what an ID3 text means that calls itself Latin-1, and is what letters it has."""
-    if declared != LATIN_1:
-        return text
-    try:
-        decoded = decode_text(text.encode("latin-1"), encoding)
-    except (UnicodeEncodeError, LookupError):
-        return text
-    return text if decoded is None else decoded.text
-
-
-def _synchronised(frame: Any, info: Any, encoding: str | None) -> Lyrics | None:
+def _synchronised(time_format: int, texts: list[str], times: list[int], info: Any) -> Lyrics | None:
     """Return the lines of SYLT: of one piece each, or of syllables, a new line beginning each."""
     unit_s = 1e-3
-    if frame.format == MPEG_FRAMES:
+    if time_format == MPEG_FRAMES:
         samples = 1_152 if getattr(info, "version", 1) == 1 else 576
         unit_s = samples / getattr(info, "sample_rate", 44_100)
     pieces = [
-        (max(time, 0) * unit_s, _read(text, frame.encoding, encoding).replace("\r", "\n"))
-        for text, time in frame.text
+        (max(time, 0) * unit_s, text.replace("\r", "\n"))
+        for text, time in zip(texts, times, strict=True)
     ]
     syllables = any("\n" in text for _, text in pieces)
     lines: list[list[tuple[float, str]]] = [[]]

@@ -116,13 +116,18 @@ def _matches(base: Path, parts: tuple[str, ...], found: FoundFiles) -> Iterator[
     if first == "**":
         for folder in _folders(base, found):
             yield from _matches(folder, rest or ("*",), found)
-    elif glob.has_magic(first):
+    elif glob.has_magic(first) and not _is_album(base, first):
         for entry in _entries(base, found):
             shown = not is_hidden(entry.name) or first.startswith(".")
             if shown and fnmatch.fnmatch(entry.name, first) and (not rest or _is_folder(entry)):
                 yield from _matches(base / entry.name, rest, found)
     elif os.path.lexists(base / first):
         yield from _matches(base / first, rest, found)
+
+
+def _is_album(base: Path, part: str) -> bool:
+    """Say whether a part of a glob is itself a name: "[1991] Ten" is no set of letters."""
+    return "[" in part and os.path.lexists(base / part)
 
 
 def _folders(top: Path, found: FoundFiles) -> list[Path]:

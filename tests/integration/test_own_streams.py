@@ -211,7 +211,7 @@ def test_a_filter_of_what_is_played_is_refused_too(each_server, beat, identity_m
         for module in reversed(modules):
             server.pactl("unload-module", module)
     assert done.returncode == 5, done.stdout
-    assert f"its source is '{master}', a filter of the monitor of the output 'B'" in done.stderr
+    assert f"its source is '{master}', which hears the output 'B'" in done.stderr
 
 
 def test_with_a_monitor_for_its_only_source_the_microphone_is_refused(beat, identity_model):

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from streamsep.audio.devices.device_list import (
     DEFAULT_NAMES,
+    INSTALL_PLUG_IN,
     PLUG_IN,
     DeviceInfo,
     find_device,
@@ -401,8 +402,5 @@ def _plug_in(kind: str, target: str) -> DeviceInfo:
         raise DeviceError(
             "PortAudio doesn't reach the sound server",
             expected=f"an {kind} device '{PLUG_IN}'",
-            remedy=unset_first(
-                "install the plug-in: 'apt install libasound2-plugins' or 'dnf install "
-                "alsa-plugins-pulseaudio'"
-            ),
+            remedy=unset_first(INSTALL_PLUG_IN),
         ) from error

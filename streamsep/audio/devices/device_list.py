@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from streamsep.audio.devices.sound_server import ServerGoneError, SoundServer
+from streamsep.audio.devices.sound_server import (
+    ServerGoneError,
+    ServerHangsError,
+    SoundServer,
+    why_no_server,
+)
 from streamsep.errors import DeviceError, first_line
 
 PLUG_IN = "pulse"  # ALSA's, to the sound server
 DEFAULT_NAMES = {"input": ("mic", "default"), "output": ("speakers", "default")}
+INSTALL_PLUG_IN = (
+    "install the plug-in to the sound server: 'apt install libasound2-plugins' or 'dnf install "
+    "alsa-plugins-pulseaudio'"
+)
 
 
 def load_sounddevice() -> Any:
@@ -20,8 +31,9 @@ def load_sounddevice() -> Any:
     Raises
     ------
     DeviceError
-        If the PortAudio library isn't there.
+        If the PortAudio library isn't there, or a sound server would have it hang.
     """
+    _refuse_hanging_server()
     try:
         import sounddevice
     except OSError as error:
@@ -38,6 +50,17 @@ def load_sounddevice() -> Any:
             remedy="correct or rename these, or use files only, which need no sound system",
         ) from error
     return sounddevice
+
+
+def _refuse_hanging_server() -> None:
+    """Refuse a sound server that doesn't answer, before PortAudio waits for it without an end."""
+    if "sounddevice" not in sys.modules:
+        try:
+            SoundServer("streamsep").close()
+        except ServerHangsError:
+            raise
+        except DeviceError:
+            pass  # there is none
 
 
 def _own_settings() -> str:
@@ -60,6 +83,19 @@ def unset_first(remedy: str) -> str:
         return remedy
     known = ", ".join(f"{name}={os.environ[name]}" for name in names)
     return f"ALSA reads {known}: try 'unset {' '.join(names)}'; else {remedy}"
+
+
+def why_no_devices(others: Sequence[DeviceInfo]) -> str:
+    """Return what helps where PortAudio sees none of a kind: of all, if the server isn't found."""
+    if others or sys.platform != "linux":
+        return "connect one"
+    try:
+        SoundServer("streamsep").close()
+    except ServerHangsError as error:
+        return error.remedy
+    except DeviceError:
+        return unset_first(f"connect one, or reach the sound server: {why_no_server('')}")
+    return unset_first(INSTALL_PLUG_IN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +163,8 @@ def find_device(name: str, kind: str) -> DeviceInfo:
     DeviceError
         Naming the devices that there are.
     """
-    usable = [d for d in list_devices() if (d.inputs if kind == "input" else d.outputs) > 0]
+    devices = list_devices()
+    usable = [d for d in devices if (d.inputs if kind == "input" else d.outputs) > 0]
     for matches in (
         lambda d: (
             name in DEFAULT_NAMES[kind]
@@ -149,7 +186,7 @@ def find_device(name: str, kind: str) -> DeviceInfo:
     raise DeviceError(
         f"no {kind} device {name!r}",
         expected=f"one of: {known}",
-        remedy=unset_first("see 'streamsep devices'") if not usable else "see 'streamsep devices'",
+        remedy="see 'streamsep devices'" if usable else why_no_devices(devices),
     )
 
 

@@ -24,3 +24,9 @@ class PulseConnection(pulsectl.Pulse):  # type: ignore[misc]
             return found
 
         super()._pulse_info_cb(copied, *arguments)
+
+    def _pulse_state_cb(self, *arguments: Any) -> None:
+        """Have a connection within a time return as soon as it is there, not at the time's end."""
+        super()._pulse_state_cb(*arguments)
+        if self.connected:
+            self._loop_stop = True

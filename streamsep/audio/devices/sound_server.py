@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from streamsep.audio.devices.sound_flow import SoundFlow
 from streamsep.errors import DeviceError
 
 NO_SINK = "auto_null"  # what servers offer while there is no sink; gone as soon as there is one
@@ -17,14 +19,25 @@ HARDWARE = 0x4  # PA_SINK_HARDWARE
 # Properties of our own streams: whose they are, and what for. A process number wouldn't do, since
 # a sandbox has numbers of its own.
 STREAM_TOKEN, STREAM_ROLE = "streamsep.stream", "streamsep.role"
-MASTER, GROUP = "device.master_device", "node.link-group"  # of filters
-LONGEST_CHAIN = 8  # of filters behind each other
 SINK_TOKEN = "streamsep.token"  # of the sinks by which players are captured
 OWN_TOKEN = f"{os.getpid()}-{secrets.token_hex(4)}"
+ANSWER_S = 2.5  # until one that is there has answered: the system may have to start it first
 
 
 class ServerGoneError(Exception):
     """The server ended, refused, or no longer has what was asked for."""
+
+
+class ServerHangsError(DeviceError):
+    """The server is there, and doesn't answer: whoever opens its devices would hang too."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"the sound server doesn't answer within {ANSWER_S:g} s",
+            expected="PulseAudio or PipeWire that runs, or none",
+            remedy="restart it ('systemctl --user restart pipewire-pulse' or 'pulseaudio -k'), or "
+            "play files into files, which needs none",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +51,7 @@ class ServerSink:
     hardware: bool
     properties: Mapping[str, str]
     form: str = ""  # rate and channels
+    muted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +79,9 @@ class ServerSource:
     index: int
     name: str
     monitor_of: str  # name of the sink; empty for what isn't a monitor
-    # Names of the sinks that are heard in it: as their monitor, or through filters of one.
-    hears: frozenset[str] = frozenset()
+    hears: frozenset[str] = frozenset()  # names of sinks; see `SoundFlow`
     form: str = ""  # rate and channels
+    muted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +112,15 @@ def _form(device: Any) -> str:
     return f"{spec.rate} Hz, {spec.channels} channel{'' if spec.channels == 1 else 's'}"
 
 
-def why_no_server() -> str:
-    """Return what helps where no server answers: one may be there, and only not be found."""
+def _is_muted(device: Any) -> bool:
+    return bool(device.mute) or not device.volume.value_flat
+
+
+def why_no_server(otherwise: str = ", or name a device instead, see 'streamsep devices'") -> str:
+    """Return what helps where no server answers: one may be there, and only not be found.
+
+    ``otherwise`` is what else can be done where none runs.
+    """
     if server := os.environ.get("PULSE_SERVER"):
         return (
             f"PULSE_SERVER={server} says where it is: correct it, or 'unset PULSE_SERVER' to take "
@@ -117,10 +138,7 @@ def why_no_server() -> str:
                     f"one runs for the user {_user_name(int(number))}: run streamsep as that user, "
                     "not as root or with sudo"
                 )
-    return (
-        "start it ('systemctl --user start pipewire-pulse' or 'pulseaudio --start'), or name a "
-        "device instead, see 'streamsep devices'"
-    )
+    return f"start it ('systemctl --user start pipewire-pulse' or 'pulseaudio --start'){otherwise}"
 
 
 def _user_name(number: int) -> str:
@@ -144,6 +162,8 @@ class SoundServer:
     ------
     DeviceError
         If libpulse is missing or no server answers.
+    ServerHangsError
+        If one is there that doesn't answer.
     """
 
     def __init__(self, client_name: str) -> None:
@@ -177,13 +197,18 @@ class SoundServer:
         ------
         DeviceError
             If no server answers.
+        ServerHangsError
+            If one is there that doesn't.
         """
         self.close()
         pulse = self._connection(self._client_name, connect=False)
+        began = time.monotonic()
         try:
-            pulse.connect(autospawn=False)
+            pulse.connect(autospawn=False, timeout=ANSWER_S)
         except self._failures as error:
             pulse.close()
+            if time.monotonic() - began >= ANSWER_S:
+                raise ServerHangsError from error
             raise DeviceError(
                 "no PulseAudio or PipeWire server answers",
                 expected="one that runs for this user",
@@ -216,6 +241,7 @@ class SoundServer:
                 bool(s.flags & HARDWARE),
                 dict(s.proplist),
                 _form(s),
+                _is_muted(s),
             )
             for s in self._ask("sink_list")
             if s.name != NO_SINK
@@ -261,34 +287,19 @@ class SoundServer:
     def sources(self) -> list[ServerSource]:
         """Return all that can be heard."""
         listed = self._ask("source_list")
-        masters = self._masters(listed)
-        monitors = {str(s.name): str(s.monitor_of_sink_name or "") for s in listed}
-        found = []
-        for source in listed:
-            chain = {str(source.name)}
-            for _ in range(LONGEST_CHAIN):
-                chain |= {master for name in chain for master in masters.get(name, ())}
-            hears = frozenset(monitors.get(name, "") for name in chain) - {""}
-            name = str(source.name)
-            found.append(ServerSource(source.index, name, monitors[name], hears, _form(source)))
-        return found
-
-    def _masters(self, listed: list[Any]) -> dict[str, set[str]]:
-        """Return what filters that look like sources, such as remapped ones, listen to.
-
-        PulseAudio names it; PipeWire has both ends of a filter in one group.
-        """
-        names = {source.index: str(source.name) for source in listed}
-        masters: dict[str, set[str]] = {}
-        groups: dict[str, set[str]] = {}
-        for capture in self._ask("source_output_list"):
-            if (group := capture.proplist.get(GROUP)) and capture.source in names:
-                groups.setdefault(group, set()).add(names[capture.source])
-        for source in listed:
-            known = {source.proplist.get(MASTER, "")} - {""}
-            known |= groups.get(source.proplist.get(GROUP, ""), set())
-            masters[str(source.name)] = known
-        return masters
+        streams = [self._ask(f"{kind}_list") for kind in ("sink_input", "source_output")]
+        flow = SoundFlow(self._ask("sink_list"), listed, *streams)
+        return [
+            ServerSource(
+                source.index,
+                str(source.name),
+                str(source.monitor_of_sink_name or ""),
+                flow.sinks_heard_in(str(source.name)),
+                _form(source),
+                _is_muted(source),
+            )
+            for source in listed
+        ]
 
     def captures(self) -> list[ServerCapture]:
         """Return who listens to what."""

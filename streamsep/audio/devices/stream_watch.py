@@ -57,6 +57,7 @@ class StreamWatch:
         self._wished: dict[str, str] = {}  # the source of each role at first
         self._places: dict[str, str] = {}  # where each role is
         self._levels: dict[str, tuple[bool, float]] = {}
+        self._muted: dict[str, tuple[str, bool]] = {}  # by role: its device, and whether it is
         self._moved: set[str] = set()  # roles that the server moved, for want of their source
         self._stop = threading.Event()
         self._thread = threading.Thread(
@@ -131,7 +132,9 @@ class StreamWatch:
         for capture in captures:
             source = sources.get(capture.source)
             if source is not None:
-                self._tell_source(capture.role, source, silent, {s.name for s in sources.values()})
+                names = {each.name for each in sources.values()}
+                self._tell_source(capture.role, source, played_on, names)
+                self._tell_mute(capture.role, source)
                 self._bring_back(server, capture, source, sources, played_on)
             self._tell_level(capture.role, capture.muted, capture.volume)
         by_index = {sink.index: sink for sink in listed}
@@ -139,6 +142,7 @@ class StreamWatch:
             if stream.sink in by_index:
                 sink = by_index[stream.sink]
                 self._tell_place("output", f"plays on '{sink.name}' now ({sink.form})")
+                self._tell_mute("output", sink)
                 self._take_back(server, stream, sink, listed)
             self._tell_level("output", stream.muted, stream.volume)
 
@@ -158,18 +162,18 @@ class StreamWatch:
             server.move(stream, wished)
 
     def _tell_source(
-        self, role: str, source: ServerSource, silent: set[str], names: set[str]
+        self, role: str, source: ServerSource, played_on: set[str], names: set[str]
     ) -> None:
         wished = self._wished.setdefault(role, source.name)
         if source.name == wished:
             self._moved.discard(role)
         elif wished not in names:
             self._moved.add(role)
-        if role in silent:
+        if heard := source.hears & played_on:
             self._tell_place(
                 role,
-                f"would hear '{', '.join(sorted(source.hears))}', which is played on: silence "
-                "until it has another source",
+                f"would hear '{', '.join(sorted(heard))}', which is played on: silence until it "
+                "has another source",
                 first=True,
             )
         else:
@@ -215,6 +219,15 @@ class StreamWatch:
         state = "muted" if muted else f"at {100 * volume:.0f} %"
         self._events.add(f"{role}: our stream is {state} in the sound server now")
 
+    def _tell_mute(self, role: str, device: ServerSink | ServerSource) -> None:
+        """Note that what we play on or listen to is muted, as by a key; not how loud it is."""
+        before, now = self._muted.get(role), (device.name, device.muted)
+        self._muted[role] = now
+        if device.muted and now != before:
+            self._events.add(f"{role}: '{device.name}' is muted in the sound server now")
+        elif before == (device.name, True) and not device.muted:
+            self._events.add(f"{role}: '{device.name}' isn't muted any more")
+
 
 def refuse_hearing_ourselves(
     listeners: dict[str, DeviceInfo], output: DeviceInfo, *, settings: dict[str, str]
@@ -245,10 +258,10 @@ def refuse_hearing_ourselves(
             name = _target(device, "source", server)
             for source in server.sources():
                 if sink and source.name == name and sink in source.hears:
-                    filtered = "" if source.monitor_of == sink else "a filter of "
+                    how = "the monitor of" if source.monitor_of == sink else "which hears"
                     raise DeviceError(
                         f"{role} '{device.name}' would hear what is played: its source is "
-                        f"'{name}', {filtered}the monitor of the output '{sink}'",
+                        f"'{name}', {how} the output '{sink}'",
                         expected="a source of its own, such as a microphone",
                         remedy="connect one, choose it with 'pactl set-default-source', or play "
                         "on another output",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,15 +22,20 @@ STARTS: dict[str, tuple[re.Pattern[bytes], int]] = {
     # The block with the first sample.
     "wv": (re.compile(rb"wvpk....[\x02-\x10]\x04.{6}\x00{4}", re.DOTALL), 0),
     "tta": (re.compile(rb"TTA1[\1\2]\0"), 0),
+    "flv": (re.compile(rb"FLV\x01[\x01\x04\x05]\0\0\0\x09\0\0\0\0"), 0),
+    "asf": (re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"), 0),
+    "voc": (re.compile(rb"Creative Voice File\x1a\x1a\0"), 0),
     "mov,mp4,m4a,3gp,3g2,mj2": (re.compile(rb"ftyp[\w ]{4}"), 4),
 }
 # Formats that FFmpeg reads on in, and mistakes what comes for more of the first: they are cut into
 # parts before. The group is there in what begins a part, as far as it follows something else.
 CUT: dict[str, re.Pattern[bytes]] = {
+    "nut": re.compile(rb"(nut/multimedia container\0)"),
     "flac": re.compile(rb"(fLaC)[\x00\x80]\x00\x00\x22"),
     "ogg": re.compile(rb"OggS\x00(?:([\x02\x06])|.)", re.DOTALL),
 }
 PIECE, OVERLAP = 2**20, 64
+TRANSPORT_PACKET = 188
 CHUNK_NAME = re.compile(rb"[\x20-\x7e]{4}")
 WRAP = 2**32  # where the sizes in RIFF headers begin anew
 
@@ -44,11 +50,11 @@ class PartOfFile:
     start, end
         Places in it; None for its end.
     zeros
-        Place of four bytes that are read as zeros.
+        Places in the file of four bytes each that are read as zeros.
     """
 
     def __init__(
-        self, path: Path, start: int, end: int | None = None, zeros: int | None = None
+        self, path: Path, start: int, end: int | None = None, zeros: Sequence[int] = ()
     ) -> None:
         self.name = str(path)
         self._file, self._start, self._end = path.open("rb"), start, end
@@ -62,9 +68,10 @@ class PartOfFile:
             size = min(size, left) if size >= 0 else left
         at = self._file.tell()
         data = self._file.read(size)
-        if self._zeros is not None and at < self._zeros + 4 and at + len(data) > self._zeros:
-            first, last = max(self._zeros - at, 0), min(self._zeros + 4 - at, len(data))
-            data = data[:first] + bytes(last - first) + data[last:]
+        for zeros in self._zeros:
+            first, last = max(zeros - at, 0), min(zeros + 4 - at, len(data))
+            if first < last:
+                data = data[:first] + bytes(last - first) + data[last:]
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -73,7 +80,10 @@ class PartOfFile:
             offset += self._start
         elif whence == os.SEEK_END and self._end is not None:
             offset, whence = offset + self._end, os.SEEK_SET
-        return self._file.seek(offset, whence) - self._start
+        try:
+            return self._file.seek(offset, whence) - self._start
+        except OSError:  # farther than files can be: as damage has it, or another file's header
+            return self._file.seek(0, os.SEEK_END) - self._start
 
     def tell(self) -> int:
         """Return the place in the part."""
@@ -82,6 +92,11 @@ class PartOfFile:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+    def __del__(self) -> None:
+        """Close the file, which those who read it by PyAV leave open."""
+        if hasattr(self, "_file"):
+            self._file.close()
 
 
 def next_start(path: Path, form: str, after: int) -> int | None:
@@ -104,7 +119,7 @@ def cuts(path: Path, form: str) -> list[int]:
     if form not in CUT:
         return []
     found: list[int] = []
-    between = form == "flac"  # the first pages of all streams of an Ogg file come one by one
+    between = form != "ogg"  # the first pages of all streams of an Ogg file come one by one
     with path.open("rb") as file:
         data, start = b"", 0
         while piece := file.read(PIECE):
@@ -117,7 +132,7 @@ def cuts(path: Path, form: str) -> list[int]:
                     between = True
                 elif between and place and place not in found[-1:]:
                     found.append(place)
-                    between = form == "flac"
+                    between = form != "ogg"
             start += max(len(data) - OVERLAP, 0)
             data = data[-OVERLAP:]
     return found
@@ -160,3 +175,17 @@ def _data_chunk(file: BinaryIO, end: int) -> tuple[int, int] | None:
             return at + 8, size
         at += 8 + size + size % 2
     return None
+
+
+def table_before(path: Path, place: int, after: int) -> int:
+    """Return where the table of a transport stream is that lists what begins at a place.
+
+    That is before it, but after another; the place itself if there is none.
+    """
+    with path.open("rb") as file:
+        for at in range(place, after, -TRANSPORT_PACKET):
+            file.seek(at)
+            head = file.read(3)
+            if len(head) == 3 and head[0] == 0x47 and not head[1] & 0x1F and not head[2]:
+                return at
+    return place

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from streamsep.audio.files.channel_boxes import without_channel_boxes
 from streamsep.errors import StreamsepError
+from streamsep.text_encoding import texts_of_tags
 
 # Kinds of covers that all formats with covers hold.
 COVERS = {"mjpeg": "image/jpeg", "png": "image/png"}
@@ -64,8 +67,9 @@ def open_container(path: Path, error: type[StreamsepError], file: Any = None) ->
         What to read instead of the file of that name.
     """
     av = load_av(path, error)
-    source = f"file:{path}" if file is None else file
-    return av.open(source, metadata_errors="surrogateescape")
+    if file is None:
+        file = without_channel_boxes(path) or f"file:{path}"
+    return av.open(file, metadata_errors="surrogateescape")
 
 
 def told(error: Exception) -> str:
@@ -73,23 +77,24 @@ def told(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def kept_tags(container: Any, stream: Any | None) -> dict[str, str]:
-    """Return the tags of a file and of its sound (where Ogg keeps them) that go on being true."""
+def kept_tags(
+    container: Any, stream: Any | None, say: Callable[[str], object] = lambda line: None
+) -> dict[str, str]:
+    """Return the tags of a file and of its sound (where Ogg keeps them) that go on being true.
+
+    Parameters
+    ----------
+    container, stream
+        PyAV's.
+    say
+        Told in which encoding they are read, where they don't say it.
+    """
     tags = {**(stream.metadata if stream is not None else {}), **container.metadata}
-    return {
-        _readable(key): _readable(text)
-        for key, text in tags.items()
-        if not key.lower().startswith(NOT_KEPT)
-    }
-
-
-def _readable(text: str) -> str:
-    """Return a text whose bytes were no UTF-8 by the encoding that they most often have then."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode(errors="surrogateescape").decode("cp1252", "replace")
-    return text
+    kept = {key: text for key, text in tags.items() if not key.lower().startswith(NOT_KEPT)}
+    read, encoding = texts_of_tags([*kept, *kept.values()])
+    if encoding is not None:
+        say(f"its tags are read as {encoding}, by their letters")
+    return dict(zip(read[: len(kept)], read[len(kept) :], strict=True))
 
 
 def is_cover(stream: Any) -> bool:

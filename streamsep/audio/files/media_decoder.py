@@ -10,12 +10,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from streamsep.audio.files.channel_boxes import ChannelBox, channel_boxes
 from streamsep.audio.files.decoded import JOINED, DecodeError, Gap, Piece, Remark
 from streamsep.audio.files.joined_files import (
     PartOfFile,
     cuts,
     next_start,
     size_that_says_too_little,
+    table_before,
 )
 from streamsep.audio.files.media import is_cover, kept_tags, load_av, open_container, told
 from streamsep.audio.files.mp3_header import frame_header, id3_size, read_info
@@ -71,6 +73,7 @@ class MediaDecoder:
         self._path, self._file, self._track = path, file, track
         self._part: PartOfFile | None = None  # what is read of the file, if it isn't all
         self._cuts: list[int] = []
+        self._boxes: list[ChannelBox] = []
         try:
             self._ignored_s = self._open()
         except self._errors as error:
@@ -96,10 +99,11 @@ class MediaDecoder:
         if self._file is not None:
             self._container = open_container(self._path, AudioFileError, self._file)
             return 0.0
+        self._boxes = channel_boxes(self._path)
         size = size_that_says_too_little(self._path)
         if size is not None:
             # A size of nothing stands for all. (FFmpeg would look for chunks in the sound.)
-            self._part = PartOfFile(self._path, 0, zeros=size)
+            self._part = PartOfFile(self._path, 0, zeros=[size])
             self._container = open_container(self._path, AudioFileError, self._part)
             return promised_length_s(self._path, self._container, None) or 0.0
         self._container = open_container(self._path, AudioFileError)
@@ -162,24 +166,30 @@ class MediaDecoder:
             yield Remark(
                 f"its header says that it ends after {self._ignored_s:.3f} s; all of it is read"
             )
-        part = self._first = _Part(self._av, self._container, self._stream)
+        part = self._first = _Part(self._av, self._container, self._stream, self._speakers(0))
         yield from part.decoded()
         yield from part.at_the_end(self.promised_s)
         yield from self._ends_early(part)
         if self._file is None:
-            yield from self._joined(part.end_byte)
+            yield from self._joined(part)
         if isinstance(self._file, PipeInput) and self._file.goes_on():
             yield Remark("more comes after its end, and isn't read", lost=True)
 
-    def _joined(self, place: int) -> Iterator[Piece | Gap | Remark]:
-        """Decode what files begin in this one after a place."""
+    def _joined(self, part: _Part) -> Iterator[Piece | Gap | Remark]:
+        """Decode what files begin in this one after its first part."""
         form, cuts = self._container.format.name, [*self._cuts]
-        empty = 0
+        empty, start = 0, 0
         while empty < MOST_EMPTY:
-            start = cuts.pop(0) if cuts else next_start(self._path, form, max(place, 1))
-            if start is None:
+            if cuts:
+                start = cuts.pop(0)
+            elif (later := part.track_later) is not None:
+                start = table_before(self._path, start + later, start + part.last_byte)
+            elif (after := next_start(self._path, form, start + max(part.end_byte, 1))) is not None:
+                start = after
+            else:
                 return
-            with closing(PartOfFile(self._path, start, cuts[0] if cuts else None)) as file:
+            end, zeros = cuts[0] if cuts else None, [box.place for box in self._boxes]
+            with closing(PartOfFile(self._path, start, end, zeros)) as file:
                 try:
                     container = open_container(self._path, AudioFileError, file)
                 except self._errors:
@@ -189,11 +199,16 @@ class MediaDecoder:
                     if stream is None or stream.codec_context is None:
                         return
                     yield Remark(JOINED)
-                    part = _Part(self._av, container, stream)
+                    part = _Part(self._av, container, stream, self._speakers(start))
                     yield from part.decoded()
                     yield from part.at_the_end(None)
                     empty = 0 if part.position_s else empty + 1
-                    place = start + max(part.end_byte, 1)
+
+    def _speakers(self, start: int) -> tuple[str, ...]:
+        """Return the speakers of a file that begins in this one, if its boxes tell them alike."""
+        boxes = [box for box in self._boxes if box.place >= start]
+        found = {box.speakers for box in boxes if box.within == boxes[0].within}
+        return found.pop() if len(found) == 1 else ()
 
     def _other_tracks(self) -> Iterator[Remark]:
         tracks = [stream for stream in self._container.streams if stream.type == "audio"]
@@ -241,14 +256,18 @@ class _Part:
         How much was given.
     start_s
         Of the first sample, by the time stamps.
-    end_byte
-        Where the last packet ended, as far as that is known.
+    last_byte, end_byte
+        Where the last packet began and ended, as far as that is known.
     last_s
         When the last packet of any stream ended.
     """
 
-    def __init__(self, av: Any, container: Any, stream: Any) -> None:
+    def __init__(
+        self, av: Any, container: Any, stream: Any, speakers: tuple[str, ...] = ()
+    ) -> None:
         self._av, self._container, self._stream = av, container, stream
+        # Of what is encoded the encoding tells, in FFmpeg's order.
+        self._told = speakers if stream.codec_context.name.startswith("pcm_") else ()
         form = container.format.name
         self._fine = form in COUNTING
         self._transport = form in ("mpegts", "mpeg")  # elsewhere "corrupt" is said of a file's end
@@ -257,7 +276,8 @@ class _Part:
         exact = "mp4" in form and stream.duration
         self._end_s = float(stream.duration * stream.time_base) if exact else float("inf")
         self.position_s = self.start_s = self.last_s = 0.0
-        self.end_byte = 0
+        self.end_byte = self.last_byte = 0
+        self._first_bytes: dict[int, int] = {}  # of other tracks of sound
         self._origin_s: float | None = None  # time of the part's first sample
         self._trouble: str | None = None
         self._missing_s = 0.0  # of packets that failed
@@ -293,6 +313,13 @@ class _Part:
         elif (left_s := promised_s - self.position_s) < self._missing_s + ROUGH_GAP_S:
             yield from self._silence(min(left_s, self._missing_s), self._trouble, lost=True)
 
+    @property
+    def track_later(self) -> int | None:
+        """Where another track of sound begins after this one's end, as in joined streams."""
+        if not self._transport or not self.last_byte:
+            return None
+        return min((n for n in self._first_bytes.values() if n > self.last_byte), default=None)
+
     def stepped_over_s(self, size: int) -> float:
         """Return how long bytes of a file would last that FFmpeg stepped over, to find frames."""
         if not self._bare or self._mp3 or not self._failures or not self._sizes:
@@ -302,18 +329,21 @@ class _Part:
     def _packets(self) -> Iterator[Any]:
         """Yield the packets of sound, and go on after those that can't be read."""
         everything = whole_s(self._container) is not None and not self._alone
-        errors, end = 0, None
+        errors, end, sounds = 0, None, self._container.streams.audio
         while errors < MOST_ERRORS:
             try:
-                wanted = () if everything else (self._stream,)
+                wanted = () if everything else sounds if self._transport else (self._stream,)
                 for packet in self._container.demux(*wanted):
                     if packet.pts is not None and packet.time_base:
                         end = (packet.pts + (packet.duration or 0)) * packet.time_base
                         self.last_s = max(self.last_s, float(end))
                     if packet.stream.index != self._stream.index:
+                        if packet.stream.type == "audio" and packet.pos:
+                            self._first_bytes.setdefault(packet.stream.index, packet.pos)
                         continue
                     self._bytes += packet.size
                     if packet.pos is not None and packet.pos >= 0:
+                        self.last_byte = max(self.last_byte, packet.pos)
                         self.end_byte = max(self.end_byte, packet.pos + packet.size)
                     errors = 0
                     if not packet.size:  # a header, which no decoder takes, or the very end
@@ -398,6 +428,8 @@ class _Part:
         if form != self._form:
             self._form, self._resampler = form, self._av.AudioResampler("flt")
         speakers = speakers_of(frame.layout.name, frame.layout.nb_channels)
+        if len(self._told) == len(speakers):
+            speakers = self._told
         for plain in self._resampler.resample(frame):
             sound: Float32 = plain.to_ndarray().reshape(-1, len(speakers)).T
             skipped = min(self._skip, sound.shape[-1])

@@ -33,13 +33,13 @@ def add_user_data(path: Path, kind: bytes, content: bytes) -> None:
     """
     with path.open("r+b") as file:
         whole = os.fstat(file.fileno()).st_size
-        (*_, moov) = list(_boxes(file, 0, whole)) or [Box(b"", 0, 0)]
+        (*_, moov) = list(boxes(file, 0, whole)) or [Box(b"", 0, 0)]
         added = _box(kind, content)
         if moov.kind != b"moov" or moov.start + moov.size != whole:
             raise ValueError("its index isn't at its end")
         if moov.size + len(added) + HEADER >= MOST_BYTES:
             raise ValueError("its index is too large")
-        inside = list(_boxes(file, moov.start + HEADER, whole))
+        inside = list(boxes(file, moov.start + HEADER, whole))
         if inside and inside[-1].kind == b"udta":
             _resize(file, inside[-1], len(added))
         else:
@@ -58,12 +58,12 @@ def _resize(file: BinaryIO, box: Box, more: int) -> None:
     file.write(struct.pack(">I", box.size + more))
 
 
-def _boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
+def boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
     """Yield the boxes of a stretch, one after the other."""
     while end - start >= HEADER:
         file.seek(start)
         size, kind = struct.unpack(">I4s", file.read(HEADER))
-        if size == 1:
+        if size == 1 and end - start >= LONG_HEADER:
             (size,) = struct.unpack(">Q", file.read(LONG_HEADER - HEADER))
         if not HEADER <= size <= end - start:
             return

@@ -68,16 +68,7 @@ def _decoders(path: Path, track: str | None) -> list[Maker]:
     pages = read_pages(path)
     if pages is not None and pages.whole and pages.plain_vorbis:
         return [lambda: JoinedVorbis(path, pages.starts), *ffmpeg]
-    if _crashes_ffmpeg(path):
-        return [lambda: SndfileDecoder(path), *ffmpeg]
     return [*ffmpeg, lambda: SndfileDecoder(path)]
-
-
-def _crashes_ffmpeg(path: Path) -> bool:
-    """Say whether a file is CAF with so many channels that FFmpeg 8 frees their names twice."""
-    with path.open("rb") as file:
-        head = file.read(48)
-    return head[:4] == b"caff" and int.from_bytes(head[44:48], "big") > 2
 
 
 def _decoders_of_pipe(path: Path, pipe: PipeInput, track: str | None) -> list[Maker]:

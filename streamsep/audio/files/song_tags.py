@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from streamsep.text_encoding import texts_of_tags
+
 SEPARATOR = " - "  # between artist and title in most names of files
 
 
@@ -47,7 +49,7 @@ def read_song_tags(path: Path) -> SongTags:
     if file is None:
         return named
     length = getattr(file.info, "length", None)
-    title, artist = (_first(file.tags, key) for key in ("title", "artist"))
+    title, artist = texts_of_tags([_first(file.tags, key) for key in ("title", "artist")])[0]
     if not title:
         title, artist = named.title, artist or named.artist
     return SongTags(title, artist, float(length) if length else None)

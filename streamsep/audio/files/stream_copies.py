@@ -101,7 +101,7 @@ class StreamCopies:
         if self._suffix == ".mkv":
             self._attach()
         sound = self._source.streams.best("audio")
-        container.metadata.update(kept_tags(self._source, sound))
+        container.metadata.update(kept_tags(self._source, sound, say))
         self._add_chapters()
         originals = [stream for stream in self._source.streams if stream.index in self._copies]
         self._packets = self._source.demux(*originals) if originals else iter(())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,10 +55,11 @@ class Kept(NamedTuple):
     chapters: list[Any]
 
 
-def read_tags(source: Path) -> Kept | None:
+def read_tags(source: Path, say: Callable[[str], object]) -> Kept | None:
     """Return tags and covers (JPEG, PNG) of what FFmpeg reads, or None if there are none.
 
-    Nor are there any without the extra ``media``.
+    Nor are there any without the extra ``media``. ``say`` is told in which encoding they are read,
+    if they don't say it.
     """
     if find_spec("av") is None or find_spec("mutagen") is None:
         return None
@@ -68,7 +70,7 @@ def read_tags(source: Path) -> Kept | None:
     except (load_av(source, OutputError).FFmpegError, OSError):
         return None  # what only libsndfile reads has no covers
     with container:
-        found = kept_tags(container, container.streams.best("audio"))
+        found = kept_tags(container, container.streams.best("audio"), say)
         covers = [
             (KINDS.get(stream.metadata.get("comment"), FRONT), COVERS[codec_of(stream)], image)
             for stream, image in covers_of(container)

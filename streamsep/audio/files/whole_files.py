@@ -116,7 +116,7 @@ def _kept(reader: AudioReader) -> Kept | None:
     if reader.is_pipe:
         texts = {key.lower(): text for key, text in reader.tags.items() if text}
         return Kept(texts, [], []) if texts else None
-    return tags.read_tags(reader.path)
+    return tags.read_tags(reader.path, reader.notices.say_once)
 
 
 def _open_stem_file(
