@@ -9,7 +9,7 @@ import pytest
 
 from streamsep.audio.devices import fallback_clock, reconnecting_stream
 from streamsep.audio.devices.fallback_clock import keep_time
-from streamsep.audio.devices.lost_time import DeviceTime
+from streamsep.audio.devices.lost_time import DeviceTime, LossLog
 from streamsep.audio.devices.reconnecting_stream import (
     CHANGES,
     ReconnectingStream,
@@ -61,6 +61,7 @@ def stream(device, monkeypatch):
     for name, value in {"STALL_S": 0.4, "PAUSE_S": 0.2, "TRUST_S": 0.1, "RETRY_S": 0.02}.items():
         monkeypatch.setattr(reconnecting_stream, name, value)
     monkeypatch.setattr(fallback_clock, "PAUSE_S", 0.2)
+    monkeypatch.setattr(LossLog, "TELL_S", 0.4)
     sounddevice = SimpleNamespace(
         PortAudioError=OSError, _terminate=lambda: None, _initialize=lambda: None
     )

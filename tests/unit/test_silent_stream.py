@@ -58,6 +58,7 @@ def test_one_that_calls_no_more_is_opened_anew(device, opened):
     assert len(device.streams) == 2
 
 
+@pytest.mark.slow
 def test_where_that_is_of_no_use_the_next_time_is_later(device, opened):
     began = time.monotonic()
     opened()
@@ -91,9 +92,17 @@ def test_one_that_can_t_be_asked_any_more_is_opened_anew(device, opened):
 def test_one_that_doesn_t_start_is_closed_before_another_is_opened(device, opened):
     """PortAudio may have started it all the same, only later than it waits for."""
     late = Stream()
-    late.start = lambda: (_ for _ in ()).throw(OSError("timed out"))
-    more = iter([late])
-    opening = lambda: next(more, None) or device.open() if device.streams else device.open()  # noqa: E731
+
+    def timed_out():
+        raise OSError("timed out")
+
+    late.start = timed_out
+    opened_so_far = []
+
+    def opening():
+        opened_so_far.append(late if len(opened_so_far) == 1 else device.open())
+        return opened_so_far[-1]
+
     stream = opened(opening)
     device.streams[0].active = False
     wait_until(lambda: stream.state is StreamState.RETURNED, "the return")
