@@ -144,7 +144,7 @@ def test_a_second_that_is_lost_is_said_with_its_place(events):
     assert [event.seconds for event in events.latest()] == [12.5, 20.0]
 
 
-def test_what_is_shorter_is_said_in_sum_once_it_is_a_second_and_the_rest_at_the_end(events):
+def test_what_is_shorter_is_said_in_sum_once_it_is_a_second(events):
     log = LossLog("output 'x' stood still", events)
     for lost_s in (0.3, 0.4, 0.2):
         log.add(lost_s)
@@ -152,14 +152,35 @@ def test_what_is_shorter_is_said_in_sum_once_it_is_a_second_and_the_rest_at_the_
     assert texts(events) == []
     log.add(0.3)
     log.tell()
-    log.add(0.25)
+    text = "output 'x' stood still for moments, 4 times, 1.20 s in all: silence"
+    assert texts(events) == [("event", text, pytest.approx(1.2))]
+
+
+def test_a_bad_spell_gets_a_line_when_it_is_over_with_the_place_where_it_began(events):
+    log = LossLog("output 'x' stood still", events)
+    for at_s in (10.0, 12.0):
+        log.add(0.2, since_s=at_s)
+    events.clock = lambda: 12.0 + LossLog.QUIET_S
+    log.tell()
+    assert texts(events) == []
+    events.clock = lambda: 12.3 + LossLog.QUIET_S
+    log.tell()
+    text = "output 'x' stood still for moments, 2 times, 0.40 s in all: silence"
+    assert [(e.text, e.seconds, e.gap_s) for e in events.latest()] == [(text, 10.0, 0.4)]
+
+
+def test_what_was_never_much_is_said_in_sum_at_the_end(events):
+    log = LossLog("output 'x' stood still", events)
+    for at_s in (10.0, 20.0, 30.0):
+        events.clock = lambda at_s=at_s: at_s
+        log.tell()
+        log.add(0.1)
+        log.tell()
     log.end()
-    assert texts(events) == [
-        ("event", "output 'x' stood still for moments, 4 times, 1.20 s in all: silence", 1.2),
-        ("report", "output 'x' stood still for moments, once, 0.25 s in all: silence", 0.0),
-    ]
+    text = "output 'x' stood still for moments, 3 times, 0.30 s in all: silence"
+    assert texts(events) == [("report", text, 0.0)]
     log.end()
-    assert len(texts(events)) == 2
+    assert len(texts(events)) == 1
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import math
 import threading
 from collections import deque
 
-from streamsep.events import EventKind, EventLog
+from streamsep.events import EventLog
 
 
 class DeviceTime:
@@ -105,7 +105,7 @@ class DeviceTime:
 
 
 class LossLog:
-    """Tells of lost time: a line for a second of it, of what is shorter one in sum.
+    """Tells of lost time: a line for a second of it, or for a bad spell, the rest in one sum.
 
     Parameters
     ----------
@@ -117,16 +117,20 @@ class LossLog:
     Attributes
     ----------
     TELL_S
-        Less gets no line of its own.
+        Less doesn't get a line of its own at once: more may follow.
+    QUIET_S
+        A spell is over when nothing has followed for so long, by the session's time.
+    SPELL_S
+        One of less in all gets no line, and is told of in sum at the end.
     """
 
-    TELL_S = 1.0
+    TELL_S, QUIET_S, SPELL_S = 1.0, 5.0, 0.25
 
     def __init__(self, what: str, events: EventLog) -> None:
         self._what, self._events = what, events
         self._new: deque[tuple[float, float, float]] = deque()
-        self._since_s = self._short_s = 0.0
-        self._short = 0
+        self._spell: list[tuple[float, float]] = []
+        self._rest: list[tuple[float, float]] = []
         self._telling = threading.Lock()
 
     @property
@@ -154,32 +158,40 @@ class LossLog:
         with self._telling:
             while self._new:
                 since_s, lost_s, left_out_s = self._new.popleft()
-                if lost_s >= self.TELL_S or left_out_s:
-                    left_out = f" (recordings leave out {left_out_s:.1f} s)" if left_out_s else ""
-                    text = f"{self._what}: silence{left_out}"
-                    self._events.add(text, since_s=since_s, gap_s=lost_s)
+                if lost_s < self.TELL_S and not left_out_s:
+                    self._spell.append((since_s, lost_s))
                     continue
-                if not self._short:
-                    self._since_s = since_s
-                self._short += 1
-                self._short_s += lost_s
-            if self._short_s >= self.TELL_S:
-                self._tell_short("event")
+                left_out = f" (recordings leave out {left_out_s:.1f} s)" if left_out_s else ""
+                text = f"{self._what}: silence{left_out}"
+                self._events.add(text, since_s=since_s, gap_s=lost_s)
+            if self._spell:
+                over = self.now_s - sum(self._spell[-1]) > self.QUIET_S
+                self._look_at_spell(over=over)
+
+    def _look_at_spell(self, *, over: bool) -> None:
+        lost_s = sum(lost_s for _, lost_s in self._spell)
+        if lost_s >= (self.SPELL_S if over else self.TELL_S):
+            since_s = self._spell[0][0]
+            self._events.add(self._in_sum(self._spell), since_s=since_s, gap_s=lost_s)
+        elif over:
+            self._rest += self._spell
+        else:
+            return
+        self._spell = []
 
     def end(self) -> None:
         """Say all that there is to be said."""
         self.tell()
         with self._telling:
-            if self._short:
-                self._tell_short("report")
+            self._look_at_spell(over=True)
+            if self._rest:
+                self._events.add(self._in_sum(self._rest), kind="report")
+                self._rest = []
 
-    def _tell_short(self, kind: EventKind) -> None:
-        times = "once" if self._short == 1 else f"{self._short} times"
-        text = f"{self._what} for moments, {times}, {self._short_s:.2f} s in all: silence"
-        # What has a gap is told of again, with its place, when recordings end.
-        gap_s = self._short_s if kind == "event" else 0.0
-        self._events.add(text, since_s=self._since_s, gap_s=gap_s, kind=kind)
-        self._short, self._short_s = 0, 0.0
+    def _in_sum(self, losses: list[tuple[float, float]]) -> str:
+        times = "once" if len(losses) == 1 else f"{len(losses)} times"
+        lost_s = sum(lost_s for _, lost_s in losses)
+        return f"{self._what} for moments, {times}, {lost_s:.2f} s in all: silence"
 
 
 class SilentRuns:
