@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def _leave_what_hangs() -> None:
-    """End the process at once where PortAudio hangs: it would crash what is taken down before it."""
+    """End the process at once where PortAudio hangs: it would crash while that is taken down."""
     devices = sys.modules.get("streamsep.audio.devices.reconnecting_stream")
     if devices is None or not devices.hangs():
         return

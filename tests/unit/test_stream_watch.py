@@ -13,7 +13,6 @@ from streamsep.audio.devices.stream_watch import StreamWatch
 from streamsep.events import EventLog
 
 
-
 class Server:
     """Has a microphone, another source, two sinks, and our streams on some of them."""
 

@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
+from streamsep.audio.devices.device_clock import DeviceClock
 from streamsep.audio.devices.device_list import (
     DeviceInfo,
     list_devices,
     load_sounddevice,
     unset_first,
 )
-from streamsep.audio.devices.device_clock import DeviceClock
 from streamsep.audio.devices.jitter_buffer import JitterBuffer
 from streamsep.audio.devices.lost_time import SilentRuns
 from streamsep.audio.devices.reconnecting_stream import ReconnectingStream, note_stream

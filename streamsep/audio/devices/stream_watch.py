@@ -159,7 +159,7 @@ class StreamWatch:
     def _note_place(self, role: str, index: int, wished: int | None) -> None:
         """Note where a role is, and where what it wished for is, by their numbers.
 
-        If that has gone, or is another one of its name by now, it was the server who moved the role;
+        If that has gone, or is another one of its name by now, the server has moved the role;
         else the user did.
         """
         if index == wished:
