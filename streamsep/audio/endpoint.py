@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -67,6 +68,9 @@ class Source(Protocol):
     def read(self, out: Float32, due: float | None = None) -> int:
         """Fill (n, C) and return how many samples were lost; silence where there are none.
 
+        Of what is ``due`` at ``-inf``, nothing is wanted: a device skips to what comes now, a file
+        goes on where it was.
+
         ``due`` as for `RenderCallback`.
         """
 
@@ -123,6 +127,7 @@ class DuplexPump:
         tail: int = 0,
         read_ahead: Callable[[], object] = lambda: None,
         held: Callable[[], bool] = lambda: False,
+        missed: ProcessBlock | None = None,
     ) -> None:
         """See `AudioEndpoint.run`.
 
@@ -135,6 +140,8 @@ class DuplexPump:
         held
             Asked before each block, whether it needs no input: nothing is read for it then, and
             nothing ends.
+        missed
+            Called in place of ``process_block`` for time that has gone by unheard.
 
         Raises
         ------
@@ -155,6 +162,10 @@ class DuplexPump:
                 return
             if held():
                 process_block(self._indata, outdata, lost)
+                return
+            if due == -math.inf:
+                lost += self._source.read(self._indata, due)
+                (missed or process_block)(self._indata, outdata, lost)
                 return
             ended = self._source.finished
             process_block(self._indata, outdata, self._source.read(self._indata, due) + lost)

@@ -68,9 +68,25 @@ def main() -> None:
     # Whoever wants a lost terminal to end nothing has it ignored, as nohup does.
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
         signal.signal(signal.SIGHUP, _ended)
-    with quiet_libraries():
-        keep_standard_output()
-        _run()
+    try:
+        with quiet_libraries():
+            keep_standard_output()
+            _run()
+    finally:
+        _leave_what_hangs()
+
+
+def _leave_what_hangs() -> None:
+    """End the process at once where PortAudio hangs: it would crash while that is taken down."""
+    devices = sys.modules.get("streamsep.audio.devices.reconnecting_stream")
+    if devices is None or not devices.hangs():
+        return
+    ending = sys.exc_info()[1]
+    code = ending.code if isinstance(ending, SystemExit) else 1 if ending else 0
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else bool(code))
 
 
 def _open_standard_streams() -> None:

@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from concurrent.futures import wait as wait_for
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -217,6 +218,7 @@ class LivePlayer(SongControls):
                 tail=session.latency.session if mover is None else 0,
                 read_ahead=self._begin,
                 held=lambda: session.held,
+                missed=partial(session.process_block, missed=True),
             )
         except BaseException as error:  # told by whoever waits
             self._fault = self._fault or error

@@ -76,11 +76,13 @@ class BlockProcessor:
         crossfade = self.crossfade
         return (self.pipeline,) if crossfade is None else (self.pipeline, crossfade.new)
 
-    def process(self, indata: Float32, outdata: Float32, status: int) -> None:
+    def process(
+        self, indata: Float32, outdata: Float32, status: int, *, missed: bool = False
+    ) -> None:
         """Process one block; see `Session.process_block`."""
         self.glitches += status != 0
-        if self.held:
-            self.held = self.hold
+        if self.held or missed:
+            self.held = self.held and self.hold
             self.offset += len(indata)  # first: whoever records asks for it
             self.mix_bus.dry.fill(0.0)
             stems: Float32 | None = self._silence

@@ -166,7 +166,9 @@ class Session:
         self._change.close()
         self._processor.pipeline.inference.stop()
 
-    def process_block(self, indata: Float32, outdata: Float32, status: int) -> None:
+    def process_block(
+        self, indata: Float32, outdata: Float32, status: int, *, missed: bool = False
+    ) -> None:
         """The audio callback's whole body: never raises, never waits.
 
         Parameters
@@ -177,9 +179,12 @@ class Session:
             (device_frames, C) float32, overwritten.
         status
             Non-zero when the audio system lost samples.
+        missed
+            Time has gone by in which nothing was heard: there is silence in its place, and the song
+            stands still, as in `hold`. Nothing is fed, and it takes next to no time.
         """
         try:
-            self._processor.process(indata, outdata, status)
+            self._processor.process(indata, outdata, status, missed=missed)
         except Exception as error:  # the main thread raises it; here is silence
             outdata.fill(0.0)
             self._fault = error

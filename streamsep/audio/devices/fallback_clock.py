@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from streamsep.audio.devices.lost_time import DeviceTime
 from streamsep.audio.devices.reconnecting_stream import (
     PAUSE_S,
     STALL_S,
@@ -15,9 +16,9 @@ from streamsep.audio.devices.reconnecting_stream import (
     StreamState,
 )
 
-# What was missed while everything stood still follows this much faster than it would have come,
-# and no more than so much of it: recorders hold ten seconds.
-HURRY, MOST_MISSED_S = 10, 5.0
+# No more than so much is made up for at once: recorders hold ten seconds.
+MOST_MISSED_S = 5.0
+HURRY = 10  # how much faster blocks follow than they would have come, of which sound is wanted
 
 
 def keep_time(
@@ -25,6 +26,7 @@ def keep_time(
     tick: Callable[[float], None],
     period_s: float,
     stop: threading.Event,
+    passed: DeviceTime,
 ) -> None:
     """Wait for ``stop``; while the stream is no clock, be one in its place.
 
@@ -36,14 +38,20 @@ def keep_time(
         Does what the stream's callback does for a block; see `RenderCallback` for its ``due``.
     period_s
         Length of a block.
+    passed
+        Says how far behind it is; what is ticked here is added to it.
     """
-    asleep_s = _asleep_s()
+    asleep_s, looked = _asleep_s(), time.monotonic()
     while not stop.wait(WATCH_S):
+        held, looked = time.monotonic() - looked > PAUSE_S, time.monotonic()
         if (slept := _asleep_s() - asleep_s) > STALL_S:
             asleep_s += slept
             stream.events.add("the machine slept: recordings leave it out", gap_s=slept)
+        if held:
+            continue  # all of us were stopped, and the device is about to call
         if (stopped_at := stream.stopped()) is not None:
-            _fallback_clock(stream, tick, period_s, stop, stopped_at)
+            _fallback_clock(stream, tick, period_s, stop, passed, stopped_at)
+            looked = time.monotonic()
 
 
 def _fallback_clock(
@@ -51,30 +59,33 @@ def _fallback_clock(
     tick: Callable[[float], None],
     period_s: float,
     stop: threading.Event,
+    passed: DeviceTime,
     began: float,
 ) -> None:
     """Tick from when the device ``began`` to be missed until it keeps the time again."""
-    since_s = stream.events.clock()
-    left_out_s = max(time.monotonic() - began - MOST_MISSED_S, 0.0)
-    left_out = f" (recordings leave out {left_out_s:.1f} s)" if left_out_s else ""
-    done = began + left_out_s
+    passed.begin(began)
+    since_s, left_out_s = stream.events.clock(), 0.0
     while not stop.is_set():
-        behind = time.monotonic() - done
+        now = time.monotonic()
+        behind = passed.behind(now)
+        if (too_much := behind - MOST_MISSED_S) > 0.0:
+            passed.passed(too_much)
+            left_out_s, behind = left_out_s + too_much, MOST_MISSED_S
         if behind < period_s:
             stood_still = stream.state is StreamState.STALLED
             if stream.resume():
-                if stood_still:  # of a loss and a return the stream tells itself
-                    gap_s = time.monotonic() - began
-                    stream.events.add(
-                        f"{stream.name} stood still: silence{left_out}",
-                        since_s=since_s,
-                        gap_s=gap_s,
-                    )
+                if stood_still:
+                    stream.losses.add(now - began, left_out_s, since_s)
+                elif left_out_s:  # of the rest, a loss and a return, the stream tells itself
+                    stream.losses.add(left_out_s, left_out_s, since_s)
                 return
             time.sleep(period_s - behind)
             continue
-        tick(done if behind < PAUSE_S else -math.inf)
-        done += period_s
+        passed.passed(period_s)
+        if behind > PAUSE_S:
+            tick(-math.inf)
+            continue
+        tick(now - behind)
         if behind > 2 * period_s:
             time.sleep(period_s / HURRY)
 

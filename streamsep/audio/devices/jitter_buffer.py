@@ -70,7 +70,7 @@ class JitterBuffer:
         self._level_reads = max(1, round(self.LEVEL_S * sample_rate / device_frames))
         self._settle_reads = round(self.SETTLE_S * sample_rate / device_frames)
         self._reading = False
-        self._lost = 0
+        self._lost = self._old_reads = 0
         self._loop = DriftLoop()
         self._correction = 0.0  # follows the loop's, smoothly
         self._clocks = ClockEstimator(sample_rate, stamped=stamped)
@@ -156,18 +156,31 @@ class JitterBuffer:
         """
         lost, self._lost = self._lost, 0
         if due == -math.inf:
-            self._reading = False
+            self._reading, self._old_reads = False, self._level_reads
             out.fill(0.0)
             return lost + 1
         if not self._reading and not self._go_to_head_start():
             out.fill(0.0)
             return lost + 1
+        lost += self._skip_old()
         lost += self._watch_level(time.monotonic() if due is None else due)
         if not self._take(out.T):
             out.fill(0.0)
             self._reading = False
             lost += 1
         return lost
+
+    def _skip_old(self) -> int:
+        """Return 1 where sound was skipped that a device had kept while everything stood still.
+
+        It comes in one long burst after that, and would be late for as long as it takes to find the
+        level too high.
+        """
+        self._old_reads = max(self._old_reads - 1, 0)
+        if not self._old_reads or self._ring.available <= self._too_full:
+            return 0
+        self._go_to_head_start()
+        return 1
 
     def _take(self, out: Float32) -> bool:
         if self._resampler is None:

@@ -6,6 +6,7 @@ with a small ring between them don't, on any system.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -16,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
+from streamsep.audio.devices.device_clock import DeviceClock
 from streamsep.audio.devices.device_list import (
     DeviceInfo,
     list_devices,
     load_sounddevice,
     unset_first,
 )
-from streamsep.audio.devices.fallback_clock import keep_time
 from streamsep.audio.devices.jitter_buffer import JitterBuffer
-from streamsep.audio.devices.lost_time import LostTime
+from streamsep.audio.devices.lost_time import SilentRuns
 from streamsep.audio.devices.reconnecting_stream import ReconnectingStream, note_stream
 from streamsep.audio.devices.sound_server import (
     OWN_TOKEN,
@@ -236,6 +237,8 @@ class DeviceInput:
         self._promoted = False
         self._render: RenderCallback | None = None
         self._outdata = np.zeros((device_frames, channels), np.float32)
+        self._clock = DeviceClock(self._device_stream, self._period_s, float(stream.latency))
+        self._silent_runs = SilentRuns(self._device_stream.silences)
         self.latency = self._buffer.latency
 
     @property
@@ -269,7 +272,6 @@ class DeviceInput:
     def _callback(self, indata: Float32, frames: int, times: Any, status: Any) -> None:
         if not self._promoted:
             self._promoted = promote(AUDIO) or True
-        self._device_stream.heartbeat()
         if status:
             self._buffer.lost()
         newest = None
@@ -281,7 +283,9 @@ class DeviceInput:
             sound = np.zeros_like(sound)
         sound = self._resampler.process(sound)
         self._buffer.write(match_channels(sound, self._channels), newest)
-        if self._render is not None and not self._device_stream.replaced:
+        if self._render is None:
+            self._device_stream.heartbeat()  # another device is the clock
+        elif self._clock.call(frames / self._rate):
             while self._buffer.available >= self._frames:
                 self._render(self._outdata, 0)
 
@@ -291,18 +295,23 @@ class DeviceInput:
 
     def read(self, out: Float32, due: float | None = None) -> int:
         """Fill (n, C); see `Source.read`."""
-        return self._buffer.read(out, due)
+        lost = self._buffer.read(out, due)
+        if self._device_stream.gone or due == -math.inf:
+            self._silent_runs.end()  # of these is told elsewhere
+        else:
+            self._silent_runs.read(self._period_s, silent=not out.any(), lost=lost > 0)
+        return lost
 
     def run(self, render: RenderCallback, stop: threading.Event) -> None:
         """Be the clock: every device block asks for one; see `Sink.run`."""
         self._buffer.be_read_as_it_comes()
+        self._clock.tick = lambda due: render(self._outdata, 0, due)
         self._render = render
-        keep_time(
-            self._device_stream, lambda due: render(self._outdata, 0, due), self._period_s, stop
-        )
+        self._clock.run(stop)
 
     def close(self) -> None:
         """Close the stream."""
+        self._silent_runs.end()
         self._device_stream.close()
 
 
@@ -343,11 +352,12 @@ class DeviceOutput:
         )
         stream = self._device_stream.stream
         self._rate, self._channels = int(stream.samplerate), stream.channels
-        self._period_s = device_frames / sample_rate
         self._resampler = StreamResampler(sample_rate, self._rate, channels)
         self._block = np.zeros((device_frames, channels), np.float32)
         self._ring = RingBuffer((self._channels,), 4 * self._rate)
-        self._lost_time = LostTime()
+        self._clock = DeviceClock(
+            self._device_stream, device_frames / sample_rate, float(stream.latency)
+        )
         self._promoted = False
         self._render: RenderCallback | None = None
         self.latency = round(stream.latency * sample_rate)
@@ -359,21 +369,16 @@ class DeviceOutput:
 
     def _returned(self) -> None:
         self._promoted = False
-        self._lost_time.begin()
 
     def _callback(self, outdata: Float32, frames: int, times: Any, status: Any) -> None:
         assert self._render is not None  # set before the stream starts
         if not self._promoted:
             self._promoted = promote(AUDIO) or True
-        self._device_stream.heartbeat()
-        if self._device_stream.replaced:
-            self._lost_time.restart()
+        if not self._clock.call(frames / self._rate):
             outdata.fill(0.0)
             return
         lost = int(bool(status))
         due = _stamp(times, times.outputBufferDacTime)
-        if missed_s := self._lost_time.played(frames / self._rate, due):
-            self._device_stream.make_up_for(missed_s)
         while self._ring.available < frames:
             self._render(self._block, lost, due + self._ring.available / self._rate)
             lost = 0
@@ -386,10 +391,9 @@ class DeviceOutput:
     def run(self, render: RenderCallback, stop: threading.Event) -> None:
         """Play until ``stop``; see `Sink.run`."""
         self._render = render
+        self._clock.tick = lambda due: render(self._block, 0, due)
         self._device_stream.start()
-        keep_time(
-            self._device_stream, lambda due: render(self._block, 0, due), self._period_s, stop
-        )
+        self._clock.run(stop)
 
     def close(self) -> None:
         """Close the stream."""

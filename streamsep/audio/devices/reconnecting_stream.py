@@ -5,12 +5,12 @@ from __future__ import annotations
 import atexit
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum, auto
 from typing import Any
 
+from streamsep.audio.devices.lost_time import LossLog
 from streamsep.errors import DeviceError, first_line
 from streamsep.events import EventLog
 
@@ -20,16 +20,29 @@ RETRY_S = 0.25
 # One that is silent for longer stands still; one that calls again is trusted after a while.
 STALL_S = 3.0
 PAUSE_S, TRUST_S = 0.25, 0.3
+# One that doesn't call for so long, of a server that answers or not, is opened anew; if that was
+# of no use, after twice as long the next time.
+DEAD_S = 5.0
 HANG_S = 1.0  # how long PortAudio may take to close a stream
 
 _OPENING = threading.Lock()
-_STREAMS: weakref.WeakSet[Any] = weakref.WeakSet()
+# Kept until they are closed: PortAudio's thread may call into one that nobody else knows any more.
+_STREAMS: list[Any] = []
+_HANGING: list[threading.Thread] = []
 
 
 def note_stream(stream: Any) -> Any:
     """Remember a PortAudio stream: while any is open, PortAudio can't be started anew."""
-    _STREAMS.add(stream)
+    _STREAMS[:] = [*(each for each in _STREAMS if not each.closed), stream]
     return stream
+
+
+def hangs() -> bool:
+    """Say whether PortAudio still hasn't let go of a stream that was closed.
+
+    Its threads call into the interpreter, and crash if that ends before them.
+    """
+    return any(thread.is_alive() for thread in _HANGING)
 
 
 def _open_again(sounddevice: Any, opening: Callable[[], Any]) -> Any:
@@ -79,12 +92,9 @@ class Heartbeat:
     ----------
     last
         The latest call, by `time.monotonic`.
-    stalled_since
-        The call before the latest pause that was a standstill, if it hasn't been made up for.
     """
 
     def __init__(self) -> None:
-        self.stalled_since: float | None = None
         self.restart()
 
     def restart(self) -> None:
@@ -96,8 +106,6 @@ class Heartbeat:
         now = time.monotonic()
         if now - self.last > PAUSE_S:
             self._calls_since = now
-        if now - self.last > STALL_S:
-            self.stalled_since = self.last
         self.last = now
 
     @property
@@ -108,10 +116,8 @@ class Heartbeat:
 
     @property
     def stopped_at(self) -> float | None:
-        """The last call before the standstill that there is, or was; None without one."""
-        if self.stalled_since is None and time.monotonic() - self.last >= STALL_S:
-            return self.last
-        return self.stalled_since
+        """The last call before the standstill that there is; None without one."""
+        return self.last if time.monotonic() - self.last >= STALL_S else None
 
 
 class ReconnectingStream:
@@ -136,6 +142,9 @@ class ReconnectingStream:
         The present one, of PortAudio.
     behind
         The sound server's sink or source behind the device, where it is known.
+    losses, silences
+        Tell, on the stream's thread, of what is added to them: time that it didn't keep, and sound
+        that it hadn't got.
     state
         Set by `change_to` alone, on the thread that keeps the stream and, where there is one, on
         that of a fallback clock. The audio thread only reads it.
@@ -158,6 +167,8 @@ class ReconnectingStream:
         self._returned = returned
         self.stream: Any = opening()
         self.behind: str | None = None
+        self.losses = LossLog(f"{name} stood still", events)
+        self.silences = LossLog(f"{name} gave nothing", events)
         self.state, self._changing = StreamState.RUNNING, threading.Lock()
         self._heartbeat = Heartbeat()
         self._closing = threading.Event()
@@ -189,14 +200,15 @@ class ReconnectingStream:
         """Note that the device has called; audio thread only."""
         self._heartbeat.beat()
 
-    def make_up_for(self, missed_s: float) -> None:
-        """Take it for a standstill that has just ended, of this length; audio thread only."""
-        self._heartbeat.stalled_since = time.monotonic() - missed_s
-
     @property
     def replaced(self) -> bool:
         """Whether something else keeps the time, or should: see `keep_time`."""
         return self.state is not StreamState.RUNNING
+
+    @property
+    def gone(self) -> bool:
+        """Whether its device is looked for."""
+        return self.state is StreamState.GONE
 
     def stopped(self) -> float | None:
         """Return when the device called last, if it doesn't keep the time any more."""
@@ -209,10 +221,7 @@ class ReconnectingStream:
 
     def resume(self) -> bool:
         """Let the device keep the time again, if it has been calling for a while; say whether."""
-        if not self._heartbeat.steady or not self.change_to(StreamState.RUNNING):
-            return False
-        self._heartbeat.stalled_since = None
-        return True
+        return self._heartbeat.steady and self.change_to(StreamState.RUNNING)
 
     def close(self) -> None:
         """Close the stream; where PortAudio hangs, leave it to its fate."""
@@ -222,12 +231,24 @@ class ReconnectingStream:
             self._thread.start()
         self._thread.join(HANG_S)
         if self._thread.is_alive():
+            _HANGING.append(self._thread)
             atexit.unregister(self._sd._exit_handler)  # it would hang too
+        self.losses.end()
+        self.silences.end()
 
     def _keep(self) -> None:
+        patience_s, silent_s, heard = DEAD_S, 0.0, self._heartbeat.last
         while not self._closing.wait(WATCH_S):
-            if self.stream.active:
+            self.losses.tell()
+            self.silences.tell()
+            # Counted by our own looks: while all of us are stopped nobody can call.
+            called, heard = self._heartbeat.last != heard, self._heartbeat.last
+            silent_s = 0.0 if called else silent_s + WATCH_S
+            patience_s = DEAD_S if called else patience_s
+            if self._active() and silent_s < patience_s:
                 continue
+            if silent_s >= patience_s:
+                patience_s, silent_s = 2 * patience_s, 0.0
             self.change_to(StreamState.GONE)
             lost_at, since_s = self._heartbeat.last, self.events.clock()
             self.events.add(f"{self.name} is gone: silence until it is back")
@@ -238,7 +259,13 @@ class ReconnectingStream:
             self._shut()
             tell.cancel()
             self._wait_for_return(lost_at, since_s)
+            heard = self._heartbeat.last
         self._shut()
+
+    def _active(self) -> bool:
+        with suppress(self._sd.PortAudioError):
+            return bool(self.stream.active)
+        return False  # whatever has become of it, it's no stream any more
 
     def _wait_for_return(self, lost_at: float, since_s: float) -> None:
         told = False
@@ -253,8 +280,9 @@ class ReconnectingStream:
                 self.events.add(f"{self.name} is back", since_s=since_s, gap_s=back_at - lost_at)
                 return
             except (DeviceError, self._sd.PortAudioError):
-                continue  # not back yet
+                self._shut()  # not back yet; one that didn't start in time may call all the same
             except Exception as error:  # of a library: tried again, and told once
+                self._shut()
                 if not told:
                     self.events.add(f"{self.name} can't be opened again ({first_line(error)})")
                 told = True
@@ -268,4 +296,5 @@ class ReconnectingStream:
 
     def _shut(self) -> None:
         with suppress(self._sd.PortAudioError):  # gone with its device
-            self.stream.close()
+            if not self.stream.closed:
+                self.stream.close()

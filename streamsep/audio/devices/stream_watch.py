@@ -55,6 +55,7 @@ class StreamWatch:
         self._first_seen: dict[str, float] = {}
         self._look_again = 0.0
         self._wished: dict[str, str] = {}  # the source of each role at first
+        self._numbers: dict[str, int] = {}  # of it in the server, when it was used last
         self._places: dict[str, str] = {}  # where each role is
         self._levels: dict[str, tuple[bool, float]] = {}
         self._muted: dict[str, tuple[str, bool]] = {}  # by role: its device, and whether it is
@@ -115,6 +116,7 @@ class StreamWatch:
             if stream.sink in sinks and stream.sink not in capturing
         }
         sources = {source.index: source for source in server.sources()}
+        numbers = {source.name: source.index for source in sources.values()}
         captures = [capture for capture in server.captures() if capture.token == OWN_TOKEN]
         hearing = {
             capture.role: sources[capture.source]
@@ -132,8 +134,7 @@ class StreamWatch:
         for capture in captures:
             source = sources.get(capture.source)
             if source is not None:
-                names = {each.name for each in sources.values()}
-                self._tell_source(capture.role, source, played_on, names)
+                self._tell_source(capture.role, source, played_on, numbers)
                 self._tell_mute(capture.role, source)
                 self._bring_back(server, capture, source, sources, played_on)
             self._tell_level(capture.role, capture.muted, capture.volume)
@@ -154,21 +155,27 @@ class StreamWatch:
             return  # whoever made that keeps our output away from it
         name = self._wished.setdefault("output", sink.name)
         wished = next((each for each in sinks if each.name == name), None)
-        if wished is None:
-            self._moved.add("output")
-        elif wished is sink:
-            self._moved.discard("output")
-        elif "output" in self._moved:
+        self._note_place("output", sink.index, None if wished is None else wished.index)
+        if wished is not None and "output" in self._moved:
             server.move(stream, wished)
 
+    def _note_place(self, role: str, index: int, wished: int | None) -> None:
+        """Note where a role is, and where what it wished for is, by their numbers.
+
+        If that has gone, or is another one of its name by now, the server has moved the role;
+        else the user did.
+        """
+        if index == wished:
+            self._moved.discard(role)
+            self._numbers[role] = index
+        elif wished != self._numbers.get(role):
+            self._moved.add(role)
+
     def _tell_source(
-        self, role: str, source: ServerSource, played_on: set[str], names: set[str]
+        self, role: str, source: ServerSource, played_on: set[str], numbers: dict[str, int]
     ) -> None:
         wished = self._wished.setdefault(role, source.name)
-        if source.name == wished:
-            self._moved.discard(role)
-        elif wished not in names:
-            self._moved.add(role)
+        self._note_place(role, source.index, numbers.get(wished))
         if heard := source.hears & played_on:
             self._tell_place(
                 role,

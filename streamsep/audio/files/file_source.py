@@ -151,6 +151,9 @@ class FileSource:
 
     def read(self, out: Float32, due: float | None = None) -> int:
         """Fill (n, C); see `Source.read`. The last block is padded with silence."""
+        if due == -math.inf:
+            out.fill(0.0)
+            return 0
         ended = self._ended  # first: what is decoded last comes before it
         count = self.take(out)
         out[count:] = 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -214,6 +215,9 @@ class SongSource:
 
     def read(self, out: Float32, due: float | None = None) -> int:
         """Fill (n, C); see `Source.read`."""
+        if due == -math.inf:
+            out.fill(0.0)
+            return 0
         count = lost = 0
         while count < len(out):
             file, following, until = self._file, self._next, self._until
