@@ -136,7 +136,7 @@ def copy_tags(path: Path) -> None:
     from streamsep.audio.files.sound_writer import AudioWriter
     from streamsep.audio.files.tags import SUFFIXES, read_tags, write_tags
 
-    if (kept := read_tags(path)) is None:
+    if (kept := read_tags(path, lambda line: None)) is None:
         return
     for suffix in SUFFIXES:
         target = path.with_name(f"tagged{suffix}")

@@ -194,8 +194,9 @@ class Manifest:
                 values: list[Any] = list(reader)
             else:
                 parquet = load_for_cluster("pyarrow.parquet")
-                # By threads of its own pyarrow aborts a program that ends soon after.
-                table = parquet.read_table(io.BytesIO(content), use_threads=False, pre_buffer=False)
+                # By threads of its own, as read_table starts, pyarrow aborts a program that ends
+                # soon after.
+                table = parquet.ParquetFile(io.BytesIO(content)).read(use_threads=False)
                 values = table.to_pylist()
             rows = [_row(value) for value in values]
             for row in rows:

@@ -13,6 +13,7 @@ from typing import Any
 MASTER, GROUP = "device.master_device", "node.link-group"
 NONE = 2**32 - 1  # in the place of a module or client
 SOMEWHERE = ("mono", "invalid", "aux")  # channels that are mixed from, or into, any
+FRONT_PAIR = frozenset({"front-left", "front-right"})
 Channels = frozenset[str] | None  # by the server's names; None for any
 
 
@@ -56,7 +57,10 @@ class SoundFlow:
         """Return the names of all sinks of which something is heard in a source."""
         heard: set[str] = set()
         seen: set[tuple[str, str, Channels]] = set()
-        waiting: list[tuple[str, str, Channels]] = [("source", source, None)]
+        # (Of more channels than two, a stream of two has the front pair.)
+        every = _channels(self._sources[source]) if source in self._sources else None
+        first = FRONT_PAIR if every is not None and every > FRONT_PAIR else None
+        waiting: list[tuple[str, str, Channels]] = [("source", source, first)]
         while waiting:
             place = waiting.pop()
             if place in seen:
