@@ -52,6 +52,10 @@ def ffmpeg(*arguments) -> None:
     subprocess.run(["ffmpeg", "-v", "error", "-y", *map(str, arguments)], check=True)
 
 
+# Of short losses of a device, for which there is silence in recordings: told when they are over.
+MOMENTS = " for moments, "
+
+
 @dataclass
 class Losses:
     """What was lost, by the session's account and by the server's."""
@@ -110,7 +114,7 @@ class Live:
     def wait(self) -> int:
         """Wait for its end and return the exit code."""
         code = self.process.wait(PATIENCE_S)
-        self.losses.session = self._lost - self._before
+        self.losses.session = self._lost - self._before + self.stdout.count(MOMENTS)
         return code
 
     @contextmanager
