@@ -47,7 +47,7 @@ test-server:
 test-rest:
 	nice -n 19 $(ALONG) -m 'not server and not hardware and not soak'
 
-# What ends drivers and nodes of a real cluster.
+# What takes minutes, such as the ends of a cluster's drivers and nodes, and all of which `make test` has one of a kind.
 soak: .venv/.installed
 	$(PYTEST) -m soak
 

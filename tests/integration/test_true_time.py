@@ -13,6 +13,7 @@ import soundfile as sf
 
 from testing.servers import pipewire_server, pulse_server, wait_until
 from tests.integration.conftest import RATE
+from tests.support.cases import one_of_many
 from tests.support.commands import COMMAND, PATIENCE_S
 
 # When a line is written, and read, on a busy machine; what had been lost up to then would show as
@@ -46,7 +47,7 @@ class Follower:
         return min(at - record["time_s"] for at, record in self.records[begin:])
 
 
-@pytest.mark.parametrize("kind", ["file", "loopback"])
+@pytest.mark.parametrize("kind", one_of_many(["file", "loopback"]))
 def test_what_pauses_cost_is_made_up_for_and_said(
     own_server, endless, identity_model, tmp_path, kind
 ):

@@ -12,6 +12,7 @@ import soundfile as sf
 from streamsep.audio.files.part_files import is_part_file
 from testing.servers import wait_until
 from testing.signals import music
+from tests.support.cases import one_of_many
 from tests.support.commands import COMMAND, PATIENCE_S, ffmpeg, limit_files, without_sound
 
 pytestmark = pytest.mark.slow  # as a whole
@@ -92,7 +93,7 @@ def parts_in(folder):
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: getattr(end, "name", end))
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", one_of_many(FORMS))
 def test_every_form_is_there_whole_or_as_it_was(place, half_model, form, end):
     for target in TARGETS[form]:
         (place / target).write_bytes(OLDER)
@@ -136,7 +137,7 @@ def is_whole(path):
     return (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", one_of_many([signal.SIGTERM, signal.SIGHUP, signal.SIGINT]))
 @pytest.mark.parametrize("fate", ["read", "closed"])
 def test_a_party_whose_reader_has_gone_goes_on_until_it_is_ended(
     place, identity_model, number, fate
