@@ -68,8 +68,14 @@ def test_the_voice_is_heard_soon_and_whole_and_in_the_mix(
                 sound.wait_for(RATE // 4)
             assert live.end() == 0, live.stderr
         live.losses.session += mic_losses(live) - before
+        # On a busy machine the level of the buffer is put right, by some samples more or fewer.
+        mic = read(place / "take.mic.wav")
+        whole = span(mic, locate(voice, mic[0]), voice.size)
+        live.losses.session += not np.allclose(whole, voice, atol=PCM_24 + 1e-6, rtol=0)
         return live.losses, (sound.sound(), place, live.stdout)
 
+    # All of the voice, without a hole, as the one channel that a microphone has.
+    voice = short_song.sound.mean(axis=0)
     heard, place, said = until_clean(take)
     beat, mic, mix = (read(place / f"take{bus}.wav") for bus in (".beat", ".mic", ""))
     # The files sum up, whatever the microphone did.
@@ -81,10 +87,7 @@ def test_the_voice_is_heard_soon_and_whole_and_in_the_mix(
         atol=PCM_24,
         rtol=0,
     )
-    # All of the voice, without a hole, as the one channel that a microphone has.
-    voice = short_song.sound.mean(axis=0)
-    start = locate(voice, mic[0])
-    whole = span(mic, start, voice.size)
+    whole = span(mic, locate(voice, mic[0]), voice.size)
     np.testing.assert_allclose(whole, np.stack([voice, voice]), atol=PCM_24 + 1e-6, rtol=0)
     # From the source to the sink, both on one clock.
     way_in = locate(short_song.sound[0], heard[0])
