@@ -72,6 +72,25 @@ class Store:
         return sorted(name.removeprefix("songs/") for name in self.fs.find(f"songs/{folder}"))
 
 
+@contextmanager
+def running_store():
+    """A store that runs, with its bucket; whoever is started meanwhile knows its address."""
+    store = Store()
+    before = {name: os.environ.get(name) for name in store.environment}
+    os.environ.update(store.environment)
+    try:
+        store.fs.makedirs("songs", exist_ok=True)
+        yield store
+    finally:
+        fsspec.filesystem("s3").clear_instance_cache()
+        store.server.stop()
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def patient(start):
     """Start a node, again if need be: Ray gives one 30 s, which a busy machine may not have."""
     for left in (2, 1, 0):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from streamsep.errors import ModelError
-from streamsep.separation import ChunkedSeparator
 from streamsep.separation.backend import OnnxBackend
 from streamsep.separation.multichannel_wiener import (
     DIFFUSE,
@@ -20,6 +19,7 @@ from streamsep.separation.sliding import SlidingSeparator
 from streamsep.separation.two_speed import MaskPrior, TwoSpeedSeparator
 from testing.signals import music
 from tests.support import models
+from tests.support.separators import first_stem
 
 BINS, HOP_S = 33, 1024 / 44_100
 RNG = np.random.default_rng
@@ -140,17 +140,6 @@ def test_no_channel_is_louder_than_the_mixture_and_silence_stays():
     assert not out.any()
 
 
-def engine_output(separator, mixture, sizes):
-    chunked, parts, start = ChunkedSeparator(separator), [], 0
-    while start < mixture.shape[-1]:
-        size = next(sizes)
-        parts.append(chunked.feed(mixture[:, start : start + size]))
-        start += size
-    stems = np.concatenate([*parts, chunked.finish()], axis=-1)
-    np.testing.assert_allclose(stems.sum(axis=0), mixture, atol=1e-6)  # one sum of float32
-    return stems[0]
-
-
 def windows(path, kind, wiener=True):
     models.magnitude_mask(path, multichannel_wiener=wiener)
     backend = OnnxBackend(path, device="cpu")
@@ -161,13 +150,11 @@ def windows(path, kind, wiener=True):
 def test_block_sizes_make_no_difference_and_a_second_time_is_as_the_first(tmp_path, kind):
     mixture, rng = music(2.0), RNG(6)
     separator = windows(tmp_path / "a.onnx", kind)
-    first = engine_output(separator, mixture, iter(lambda: 1024, None))
+    first = first_stem(separator, mixture, iter(lambda: 1024, None))
     separator.reset()
-    again = engine_output(separator, mixture, iter(lambda: int(rng.integers(1, 5000)), None))
+    again = first_stem(separator, mixture, iter(lambda: int(rng.integers(1, 5000)), None))
     np.testing.assert_array_equal(first, again)
-    plain = engine_output(
-        windows(tmp_path / "b.onnx", kind, False), mixture, iter(lambda: 1024, None)
-    )
+    plain = first_stem(windows(tmp_path / "b.onnx", kind, False), mixture, iter(lambda: 1024, None))
     assert np.abs(first - plain).max() > 1e-3
 
 
@@ -179,7 +166,7 @@ def test_a_live_model_takes_its_prior_s_directions(tmp_path):
         path = models.follower(tmp_path / f"q{wiener}.onnx", "slow", multichannel_wiener=wiener)
         prior = MaskPrior(OnnxBackend(prior_path, device="cpu"), 2, wait=True, directions=wiener)
         separator = TwoSpeedSeparator(OnnxBackend(path, device="cpu"), prior)
-        outputs[wiener] = engine_output(separator, mixture, iter(lambda: 1024, None))
+        outputs[wiener] = first_stem(separator, mixture, iter(lambda: 1024, None))
         if wiener:
             known = prior.directions
     assert np.abs(outputs[True] - outputs[False]).max() > 1e-3

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from streamsep.errors import BackendError, ModelError
-from streamsep.separation import ChunkedSeparator, load_separator
+from streamsep.separation import load_separator
 from streamsep.separation.backend import OnnxBackend
 from streamsep.separation.two_speed import MaskPrior, TwoSpeedSeparator
 from testing.signals import music
 from tests.support import models
 from tests.support.cases import one_fast
+from tests.support.separators import first_stem
 
 HOP = 1024
 
@@ -20,17 +21,6 @@ HOP = 1024
 def paths(tmp_path):
     prior = models.magnitude_mask(tmp_path / "slow.onnx")
     return models.follower(tmp_path / "quick.onnx", "slow"), prior
-
-
-def vocals_of(separator, mixture, sizes):
-    chunked, parts, start = ChunkedSeparator(separator), [], 0
-    while start < mixture.shape[-1]:
-        size = next(sizes)
-        parts.append(chunked.feed(mixture[:, start : start + size]))
-        start += size
-    stems = np.concatenate([*parts, chunked.finish()], axis=-1)
-    np.testing.assert_allclose(stems.sum(axis=0), mixture, atol=1e-6)  # one sum of float32
-    return stems[0]
 
 
 def two_speeds(paths, stride, **options):
@@ -45,7 +35,7 @@ def test_with_the_schedule_fixed_block_sizes_make_no_difference(tmp_path, paths,
     window = "sqrt_hann" if hop == HOP else "asymmetric"
     models.follower(paths[0], "slow", hop_length=hop, window=window, interleave=HOP // hop)
     outputs = [
-        vocals_of(two_speeds(paths, stride), mixture, sizes)
+        first_stem(two_speeds(paths, stride), mixture, sizes)
         for sizes in (iter(lambda: HOP, None), iter(lambda: int(rng.integers(1, 5000)), None))
     ]
     np.testing.assert_array_equal(*outputs)

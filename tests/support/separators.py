@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from streamsep import SeparatorSpec
+from streamsep.separation import ChunkedSeparator
 
 SPEC = SeparatorSpec("halves", 44_100, 2)
 number = 5
@@ -178,3 +179,15 @@ def failing_later(options):
 
 def turning_bad(options):
     return TurningBad()
+
+
+def first_stem(separator, mixture, sizes):
+    """The first stem (C, N) of a mixture in chunks of these sizes, whose stems sum to it."""
+    chunked, parts, start = ChunkedSeparator(separator), [], 0
+    while start < mixture.shape[-1]:
+        size = next(sizes)
+        parts.append(chunked.feed(mixture[:, start : start + size]))
+        start += size
+    stems = np.concatenate([*parts, chunked.finish()], axis=-1)
+    np.testing.assert_allclose(stems.sum(axis=0), mixture, atol=1e-6)  # one sum of float32
+    return stems[0]

@@ -57,10 +57,9 @@ def _refuse_hanging_server() -> None:
     if "sounddevice" not in sys.modules:
         try:
             SoundServer("streamsep").close()
-        except ServerHangsError:
-            raise
-        except DeviceError:
-            pass  # there is none
+        except DeviceError as error:  # mostly, there is none
+            if isinstance(error, ServerHangsError):
+                raise
 
 
 def _own_settings() -> str:

@@ -1,22 +1,15 @@
 """A real object store on this machine, and a model for tests of catalogues."""
 
-import fsspec
 import pytest
 
-from testing.cluster import Store
+from testing.cluster import running_store
 from tests.support import models
 
 
 @pytest.fixture(scope="module")
 def store():
-    there = Store()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in there.environment.items():
-            patch.setenv(name, value)
-        there.fs.makedirs("songs", exist_ok=True)
+    with running_store() as there:
         yield there
-        fsspec.filesystem("s3").clear_instance_cache()
-        there.server.stop()
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 import pytest
 import soundfile as sf
@@ -24,7 +23,7 @@ from export.data.songs import PreparedSongs, Readers, ShardedSongs, shard_at
 from export.engine.checkpoint import read_content
 from export.errors import DataError
 from export.recipes.tutorial.excerpts import ExcerptSampler
-from testing.cluster import Store
+from testing.cluster import Store, running_store
 from tests.unit.export.conftest import tone
 
 SONGS, SAMPLES = 6, 66_150
@@ -51,14 +50,8 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store() -> Iterator[Store]:
-    there = Store()
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in there.environment.items():
-            patch.setenv(name, value)
-        there.fs.makedirs("songs", exist_ok=True)
+    with running_store() as there:
         yield there
-        fsspec.filesystem("s3").clear_instance_cache()
-        there.server.stop()
 
 
 @pytest.fixture
