@@ -28,7 +28,9 @@ class DriftLoop:
 
     SETTLE = 2  # levels that set the point
     JUMP_S = 0.002  # between two levels; crystals differ by 0.0002 a second at worst
-    DEAD_BAND_S = 0.003  # servers err by 2 ms about their own latency
+    # Servers err by 2 ms about their own latency. Before 200 ppm are seen and corrected another
+    # millisecond and a bit goes by, and 4 ms are all that may be added.
+    DEAD_BAND_S = 0.0026
     SMOOTH_S = 2.0
     OMEGA = 0.04  # rad/s: a jitter of 1 ms moves the pitch by 80 ppm, 0.14 cents
     LIMIT = 0.0008  # 1.4 cents

@@ -85,8 +85,8 @@ def test_without_drift_every_bit_passes(jitter_s):
 
 
 def test_a_small_drift_is_played_bit_by_bit_until_it_is_known():
-    """20 ppm leave the dead band of 3 ms after 150 s, not before."""
-    devices, _ = run(20, 145, rate=8_000)
+    """20 ppm leave the dead band of 2.6 ms after 130 s, not before."""
+    devices, _ = run(20, 125, rate=8_000)
     assert devices.buffer.drift_ppm == 0.0
     devices, _ = run(20, 250, rate=8_000)
     assert devices.buffer.drift_ppm != 0.0

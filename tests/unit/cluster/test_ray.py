@@ -168,7 +168,9 @@ def test_a_long_song_is_done_in_parts_whoever_is_killed(
     assert not [name for name in bucket.names("out") if PARTS in name]
     row = Manifest(f"{bucket.top}/out/streamsep-manifest.csv").rows["s3://songs/in/long.wav"]
     assert (row.state, row.sound_s) == (DONE, 6.0)
-    assert "2 songs, 0 failed, 8 s of sound" in done.stderr
+    # 7.5 s, or without the part that was kept and whose worker died before it said so.
+    counted = re.search(r"2 songs, 0 failed, (\d+) s of sound", done.stderr)
+    assert counted is not None and counted[1] in ("6", "8"), done.stderr
 
 
 class Fragile(SongWorker):
