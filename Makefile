@@ -7,6 +7,8 @@ PYTEST = .venv/bin/python -m pytest
 ALONG = env OMP_NUM_THREADS=1 $(PYTEST) --max-worker-restart 0 -n $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 5 / 2)))
 # Each process collects all tests first, which is much of the work where the rest is fast.
 FEW = -n $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+# No real-time scheduling for what goes on in between: it would be before the sound servers' tests.
+ORDINARY = $(shell setpriv --bounding-set=-sys_nice true 2>/dev/null && echo setpriv --bounding-set=-sys_nice)
 # What Python compiles is kept, whatever the environment says: each process would compile all anew.
 unexport PYTHONDONTWRITEBYTECODE
 FAST_PACKAGES = libportaudio2 ffmpeg
@@ -42,10 +44,10 @@ test: .venv/.installed
 
 # What it says comes at its end: between the others' dots nobody could read it.
 test-server:
-	@said=$$(mktemp); $(PYTEST) -m server >"$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
+	@said=$$(mktemp); $(PYTEST) tests/integration >"$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
 
 test-rest:
-	nice -n 19 $(ALONG) -m 'not server and not hardware and not soak'
+	nice -n 19 $(ORDINARY) $(ALONG) -m 'not server and not hardware and not soak'
 
 # What takes minutes, such as the ends of a cluster's drivers and nodes, and all of which `make test` has one of a kind.
 soak: .venv/.installed

@@ -2,12 +2,8 @@
 
 import re
 
-from tests.support.commands import Losses
+from tests.support.commands import TAKES, Losses
 
-# A virtual machine may stand still for longer than any buffer of the sound system lasts; then
-# the server underruns or the session reports losses. Such a take says nothing about what comes
-# out of a healthy one, so it is taken again. A difference that nobody reported fails at once.
-TAKES = 6
 # Half a step of rounding; the largest positive value is clipped by a whole one.
 PCM_24 = 2.0**-23
 

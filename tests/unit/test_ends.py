@@ -91,11 +91,12 @@ def is_whole(path: Path) -> bool:
 
 
 def commands_and_ends():
-    """All ends of each command; of one in several formats those that differ by the writer."""
+    """All ends of one command; of others those that differ by the writer, and all in a soak."""
     for name in COMMANDS:
         for end in ENDS:
-            if " to " not in name or end not in (signal.SIGHUP, signal.SIGINT, "a closed pipe"):
-                yield pytest.param(name, end, id=f"{name}-{getattr(end, 'name', end)}")
+            alike = name != "separate" and end not in (signal.SIGTERM, signal.SIGKILL, ENDS[4])
+            marks = [pytest.mark.soak] if alike else []
+            yield pytest.param(name, end, id=f"{name}-{getattr(end, 'name', end)}", marks=marks)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 import soundfile as sf
 
 from testing.signals import music
-from tests.support.cases import one_fast
+from tests.support.cases import one_fast, one_of_many
 from tests.support.commands import streamsep, without_sound
 
 RATE = 44_100
@@ -65,7 +65,7 @@ def check_text(printed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("locale", one_fast(LOCALES))
+@pytest.mark.parametrize("locale", one_of_many(LOCALES))
 @pytest.mark.parametrize("name", one_fast(NAMES.values()), ids=NAMES)
 def test_songs_of_such_names_are_done_with_their_neighbours(
     song, half_model, tmp_path, name, locale

@@ -12,6 +12,7 @@ import soundfile as sf
 
 from testing.servers import wait_until
 from testing.signals import music
+from tests.support.cases import one_of_many
 from tests.support.commands import COMMAND, PATIENCE_S, without_sound
 
 pytestmark = pytest.mark.slow  # as a whole
@@ -45,7 +46,7 @@ def song(tmp_path):
     return tmp_path / "song.wav"
 
 
-@pytest.mark.parametrize("shown", ["--plain", "--json"])
+@pytest.mark.parametrize("shown", one_of_many(["--plain", "--json"]))
 @pytest.mark.parametrize("fate", FATES.values(), ids=FATES)
 def test_music_and_recording_go_on_to_the_end(song, identity_model, tmp_path, shown, fate):
     take = tmp_path / "take.wav"

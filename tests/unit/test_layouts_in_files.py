@@ -6,7 +6,7 @@ import pytest
 
 from streamsep.audio.files.sound_file import AudioReader
 from streamsep.dsp.channels import LAYOUTS, STEREO_GAINS
-from tests.support.cases import one_fast
+from tests.support.cases import one_fast, one_of_many
 
 RATE, PIECE = 48_000, 9_600  # samples of a tone in each channel after the other
 LEVEL = 0.25
@@ -15,16 +15,16 @@ EIGHT = [name for name, speakers in LAYOUTS.items() if len(speakers.split()) <= 
 FORMS = {
     "wav": ("wav", "pcm_s16le", "s16", 0.01, 28),
     "wav, 24 bits": ("wav", "pcm_s24le", "s32", 0.01, 30),
-    "w64": ("w64", "pcm_s16le", "s16", 0.01, 28),
     "wv": ("wv", "wavpack", "fltp", 0.01, 29),
     "mov": ("mov", "pcm_s16le", "s16", 0.01, 30),
     "flac": ("flac", "flac", "s16", 0.01, 29),
     "alac": ("m4a", "alac", "s16p", 0.01, 8),
     "aac": ("m4a", "aac", "fltp", 0.12, 10),
-    "aac in ts": ("ts", "aac", "fltp", 0.12, 10),
     "ac3": ("ac3", "ac3", "fltp", 0.12, 11),
     "eac3": ("mka", "eac3", "fltp", 0.12, 11),
     "opus": ("opus", "libopus", "flt", 0.12, 8),
+    "w64": ("w64", "pcm_s16le", "s16", 0.01, 28),
+    "aac in ts": ("ts", "aac", "fltp", 0.12, 10),
 }
 
 
@@ -70,7 +70,7 @@ def read(path):
         return np.concatenate(list(reader.chunks()), axis=-1), reader.notices.all
 
 
-@pytest.mark.parametrize("form", one_fast(FORMS))
+@pytest.mark.parametrize("form", [*one_fast([*FORMS][:-2]), *one_of_many([*FORMS][-2:], 0)])
 def test_each_speaker_is_heard_where_it_stands(tmp_path, form):
     suffix, codec, kind, loss, least = FORMS[form]
     held = []

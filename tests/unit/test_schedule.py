@@ -11,6 +11,7 @@ from streamsep.separation import load_separator
 from streamsep.separation.schedule import choose_schedule
 from testing.signals import music
 from tests.support import models
+from tests.support.commands import TAKES
 
 HOP_S = 1024 / 44_100
 SPEC = models.make_spec(
@@ -65,25 +66,18 @@ def test_the_loaded_separator_goes_at_the_pace_measured(tmp_path):
 @pytest.mark.slow
 def test_live_says_the_pace_and_plays_in_time(tmp_path, command, song):
     path = models.mdx(tmp_path / "mdx.onnx", dim_f=2049)
-    out = tmp_path / "out.wav"
-    done = command(
-        "live",
-        "--input",
-        song,
-        "--output",
-        out,
-        "--stem",
-        "vocals",
-        "--plain",
-        "--model",
-        path,
-        "--device",
-        "cpu",
-    )
-    assert done.code == 0, done.stderr
-    said = r"test runs in \d+ ms here: every \d+ frames, the newest \d+ trimmed, \d+\.\d\d s late"
-    assert re.search(said, done.stdout)
-    # The graph gives back what it gets, and a missed block is the original too.
+    for number in range(TAKES):
+        out = tmp_path / f"out{number}.wav"
+        live = ["live", "--input", song, "--output", out, "--stem", "vocals", "--plain"]
+        done = command(*live, "--model", path, "--device", "cpu")
+        assert done.code == 0, done.stderr
+        pace = (
+            r"test runs in \d+ ms here: every \d+ frames, the newest \d+ trimmed, \d+\.\d\d s late"
+        )
+        assert re.search(pace, done.stdout)
+        if "dropouts 0" in done.stdout.splitlines()[-2]:
+            break  # else the machine was too busy: a missed block of vocals is silence
+    # The graph gives back what it gets.
     np.testing.assert_allclose(sf.read(out)[0], sf.read(song)[0], atol=1e-5)
 
 

@@ -13,11 +13,13 @@ import soundfile as sf
 from streamsep.audio.files.recorder import Recorder
 from testing.servers import wait_until
 from testing.signals import music
+from tests.support.cases import one_of_many
 from tests.support.commands import COMMAND, PATIENCE_S, Live, streamsep, without_sound
 
 pytestmark = pytest.mark.slow  # as a whole
 
 RATE = 44_100
+ENDS = [signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP]
 
 
 @pytest.fixture
@@ -84,7 +86,7 @@ class TestNames:
         assert os.path.realpath(tmp_path / "take.wav") == "/dev/null"
 
 
-@pytest.mark.parametrize("option", ["--record", "--output"])
+@pytest.mark.parametrize("option", one_of_many(["--record", "--output"]))
 @pytest.mark.parametrize(
     "extra",
     [["--mic", "theremin"], ["--model", "nothing.onnx"], ["--lyrics", "no.lrc"], ["--key", "1"]],
@@ -116,7 +118,7 @@ def test_a_start_that_fails_leaves_the_older_take(
     assert {each.name for each in tmp_path.glob("take*")} == {"take.wav"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("number", one_of_many(ENDS, 2))
 @pytest.mark.parametrize("delay_s", [0.1, 0.5, 2.0])
 def test_an_early_end_leaves_the_older_take(song, identity_model, older, tmp_path, number, delay_s):
     path, content = older
@@ -135,7 +137,7 @@ def test_an_early_end_leaves_the_older_take(song, identity_model, older, tmp_pat
     assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+@pytest.mark.parametrize("number", one_of_many(ENDS, 2))
 @pytest.mark.parametrize("suffix", [".wav", ".flac", ".ogg"])
 def test_a_take_plays_whatever_ends_it(song, identity_model, tmp_path, number, suffix):
     take = tmp_path / f"take{suffix}"

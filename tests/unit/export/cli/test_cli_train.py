@@ -164,7 +164,7 @@ def test_the_live_model_from_stems_to_a_verified_file(
         "--out",
         str(run),
         "--valid-excerpts",
-        "4",
+        "1",
     ]
     stems = ["--stems", "vocals,drums", "--batch", "2"]
     main([*live, *stems, "--steps", "1", "--device", "cpu", "--threads", "1"])
@@ -189,7 +189,7 @@ def test_a_second_run_begins_with_the_first_and_is_averaged_with_it(
         "--data",
         str(data),
         "--valid-excerpts",
-        "4",
+        "1",
         "--batch",
         "2",
         "--steps",
@@ -298,7 +298,7 @@ def test_the_fixed_recipes_rate_grows_with_the_root_of_its_batch(
                 "--out",
                 str(tmp_path / name),
                 "--valid-excerpts",
-                "2",
+                "1",
                 "--steps",
                 "1",
                 "--device",

@@ -1,4 +1,7 @@
-"""Real-time scheduling: for the time of a context, and for the threads started in it."""
+"""Real-time scheduling: for the time of a context, and for the threads started in it.
+
+Here, since whatever needs no sound server is tested without real-time scheduling.
+"""
 
 import os
 import threading
