@@ -169,8 +169,7 @@ def test_a_long_song_is_done_in_parts_whoever_is_killed(
     row = Manifest(f"{bucket.top}/out/streamsep-manifest.csv").rows["s3://songs/in/long.wav"]
     assert (row.state, row.sound_s) == (DONE, 6.0)
     # 7.5 s, or without the part that was kept and whose worker died before it said so.
-    counted = re.search(r"2 songs, 0 failed, (\d+) s of sound", done.stderr)
-    assert counted is not None and counted[1] in ("6", "8"), done.stderr
+    assert re.search(r"2 songs, 0 failed, [68] s of sound", done.stderr), done.stderr
 
 
 class Fragile(SongWorker):
