@@ -13,8 +13,8 @@ from testing.fuzz_targets import CORPUS, TARGETS, corpus
 from tests.support.cases import one_fast
 
 # What decodes costs more than what parses.
-INPUTS = dict.fromkeys(TARGETS, 200) | {"sound": 80, "video": 40, "tags": 60, "model-run": 120}
-INPUTS |= {"control": 80, "parquet": 80}
+INPUTS = dict.fromkeys(TARGETS, 120) | {"sound": 50, "video": 30, "tags": 40, "model-run": 60}
+INPUTS |= {"control": 50, "parquet": 50}
 TOKENS = (b"\0", b"\xff" * 4, b"\x7f\xff\xff\xff", b"\n", b"[", b"-1", b"1e999", b"NaN", b"\xc3")
 
 
