@@ -43,6 +43,7 @@ MOSTLY_ASCII = 0.35  # share of other bytes among the letters, at most: each let
 HALF_ASCII = 0.65  # likewise, where it has the letters of one language alone
 FEW = 6  # bytes beyond ASCII that say little
 FEW_OF_TAGS = 3
+FEW_OF_KANA = 8  # letters
 # Encodings that such a text isn't in.
 SEVERAL_BYTES = (
     *("big5", "big5hkscs", "cp932", "cp949", "cp950", "euc_jis_2004", "euc_jisx0213"),
@@ -58,6 +59,7 @@ ESCAPED = (
 # What Python calls encodings too, and no program writes texts in.
 NO_TEXTS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape")
 GOOD_OF_BAD = 2  # letters of UTF-8 for each that is broken, at least, in what is still UTF-8
+KANA = {chr(code) for code in range(0x3041, 0x30FB)}
 KOI8_SMALL = range(0xC0, 0xE0)
 KOI8_CAPITALS = re.compile(rb"(?<![\xc0-\xff])[\xe0-\xff][\xc0-\xdf]{2}")
 HEBREW = range(0xE0, 0xFB)  # letters in Windows-1255; Cyrillic and Greek go on to the end
@@ -205,8 +207,8 @@ def _likely(content: bytes) -> list[str]:
         # Two may be meant: õ in Portuguese, and what looks alike in Hungarian.
         as_found = names and names[0] in latin and high >= FEW
         names.insert(0, names[0] if as_found else latin[0])
-    if _is_japanese(words):
-        names.insert(0, "euc_jp")
+    if japanese := _japanese(words):
+        names.insert(0, japanese)
     elif _is_hebrew(words):
         names.insert(0, "cp1255")
     elif _is_koi8(words):
@@ -227,14 +229,15 @@ def _latin(words: bytes) -> list[str]:
     return found
 
 
-def _is_japanese(words: bytes) -> bool:
-    """Say whether much of a text are kana in EUC-JP; Chinese and Korean have few of these bytes."""
-    high = [byte for byte in words if byte >= 0x80]
-    try:
-        words.decode("euc_jp")
-    except UnicodeDecodeError:
-        return False
-    return len(high) >= 16 and high[0::2].count(0xA4) + high[0::2].count(0xA5) > len(high) // 6
+def _japanese(words: bytes) -> str | None:
+    """Return the encoding in which much of a text are kana, which Chinese and Korean have not."""
+    for name in ("euc_jp", "cp932"):
+        text = _decoded(words, name, "found")
+        letters = [letter for letter in text.text if letter >= "\x80"] if text is not None else []
+        kana = sum(letter in KANA for letter in letters)
+        if len(letters) >= FEW_OF_KANA and kana > len(letters) // 3:
+            return name
+    return None
 
 
 def _is_hebrew(words: bytes) -> bool:
