@@ -9,6 +9,7 @@ import pytest
 
 from streamsep.audio.devices.sound_server import on_pipewire
 from testing.servers import PipeWireServer
+from tests.support.cases import one_of_many
 
 TOOL = Path(__file__).parents[2] / "tools" / "latency_loopback.py"
 
@@ -33,7 +34,7 @@ def test_the_simulated_endpoint_is_exact(tmp_path):
     assert "| simulated | 480 | 3520 | 3520 | +0 | ±1 | yes |" in text
 
 
-@pytest.mark.parametrize("server", ["pulse", "pipewire"])
+@pytest.mark.parametrize("server", one_of_many(["pipewire", "pulse"]))
 def test_through_a_sound_server_it_is_within_a_block(tmp_path, server):
     """At the smallest block that is promised; within 40 samples in the takes of the table."""
     arguments = "--only", server, "--blocks", "256", "--takes", "3"

@@ -10,6 +10,7 @@ import soundfile as sf
 from streamsep.audio.devices.sound_server import SoundServer
 from testing.servers import PulseServer, pulse_server, wait_until
 from tests.integration.conftest import RATE, make_song
+from tests.support.cases import one_of_many
 from tests.support.commands import Live, streamsep
 
 
@@ -79,7 +80,7 @@ def sources(server):
     return [line.split()[1] for line in listed]
 
 
-@pytest.mark.parametrize("effects", ["off", "stage"])
+@pytest.mark.parametrize("effects", one_of_many(["stage", "off"]))
 def test_a_microphone_that_is_pulled_out_never_makes_it_howl(
     each_server, voice, beat, identity_model, tmp_path, effects
 ):
@@ -188,7 +189,7 @@ def test_what_would_hear_what_is_played_is_refused_at_the_start(
     assert done.stderr.endswith(f"or play on another output (--{role})\n")
 
 
-@pytest.mark.parametrize("chain", [1, 2])
+@pytest.mark.parametrize("chain", one_of_many([2, 1]))
 def test_a_filter_of_what_is_played_is_refused_too(each_server, beat, identity_model, chain):
     """As noise suppression is one, of whatever the default source is."""
     server, master, modules = each_server, "B.monitor", []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ import torch
 from export.cli import main
 from export.data.manifest import MANIFEST_NAME
 from export.errors import CheckpointError, DataError
-from export.recipes.live import onnx_import
+from export.recipes.live import network, onnx_import
 from export.recipes.tutorial.trained_network import load_checkpoint
 from streamsep.errors import BackendError
 from streamsep.separation import load_separator
@@ -22,6 +23,13 @@ from streamsep.separation import load_separator
 def _few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read a network back with the norms of one batch: its runs are of one step."""
     monkeypatch.setattr(onnx_import, "BATCHES", 1)
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the live recipe train a network of few channels."""
+    config = partial(network.CausalConfig, channels=(4,) * 6, hidden=8)
+    monkeypatch.setattr(network, "CausalConfig", config)
 
 
 @pytest.fixture
@@ -152,7 +160,7 @@ def test_a_gpu_that_isnt_there_is_an_error(
 
 @pytest.mark.slow
 def test_the_live_model_from_stems_to_a_verified_file(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, narrow: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run, model = tmp_path / "run", tmp_path / "live.onnx"
     live = [
@@ -284,7 +292,7 @@ def test_a_second_run_begins_with_the_first_and_is_averaged_with_it(
 
 @pytest.mark.slow
 def test_the_fixed_recipes_rate_grows_with_the_root_of_its_batch(
-    data: Path, tmp_path: Path
+    data: Path, narrow: None, tmp_path: Path
 ) -> None:
     kept = {}
     for name, more in (("own", []), ("quarter", ["--batch", "2"])):
