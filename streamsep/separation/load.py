@@ -6,7 +6,7 @@ import os
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
-from streamsep.errors import ArgumentError, BackendError
+from streamsep.errors import ArgumentError
 from streamsep.onnx_file import read_metadata
 from streamsep.separation.backend import OnnxBackend
 from streamsep.separation.combination import Combination
@@ -14,7 +14,6 @@ from streamsep.separation.ensemble import EnsembleSeparator
 from streamsep.separation.overlapped import OverlappedSeparator
 from streamsep.separation.plugins import CheckedSeparator, load_plugin_separator
 from streamsep.separation.schedule import (
-    SHORTEST_STRIDE,
     choose_prior_stride,
     choose_schedule,
     measure_run,
@@ -31,11 +30,10 @@ from streamsep.spec import ModelSpec
 
 # Offline: few enough that what is passed between layers stays in a core's cache.
 OFFLINE_RUNS = 32
-# How many of the shortest windows make one over files, and live where there is time for it: more
-# context on both sides. Eight that overlap by half are 0.07 dB of the beat better than four that
+# How many of the shortest windows make one over files, and of a file that plays: more context on
+# both sides. Eight that overlap by half are 0.07 dB of the beat better than four that
 # overlap by a quarter, for 1.7 times the work and 200 MB.
-OFFLINE_WINDOW, LONG_WINDOW = 4, 2
-LEAST_TRIM = 2  # that long windows are to leave, nearly live
+OFFLINE_WINDOW, READ_AHEAD_WINDOW = 4, 2
 WAITING_PRIOR_STRIDE = 2  # hops; whatever the machine, so that the result is the same
 
 
@@ -154,15 +152,12 @@ def _load_whole_window(
         return OverlappedSeparator(
             OnnxBackend(model, device=device, runs_at_once=OFFLINE_WINDOW, cores=cores)
         )
-    times = LONG_WINDOW if read_ahead else 1
+    times = READ_AHEAD_WINDOW if read_ahead else 1
     backend = OnnxBackend(model, device=device, runs_at_once=times)
     if stride_blocks is not None:
         return SlidingSeparator(backend, stride_blocks=stride_blocks)
     # Who plays a file waits for its first sample, and its slack makes up for a rough figure.
     run_s = measure_run(backend, 0.0) if read_ahead else measure_run(backend)
-    if not read_ahead and _has_time_for_long_windows(backend.spec, LONG_WINDOW * run_s):
-        backend = OnnxBackend(model, device=device, runs_at_once=LONG_WINDOW)
-        run_s = measure_run(backend)
     schedule = choose_schedule(backend.spec, run_s, read_ahead=read_ahead)
     return SlidingSeparator(backend, schedule=schedule)
 
@@ -188,21 +183,6 @@ def _load_waveform(
     return WaveformSeparator.live(
         backend, choose_schedule(backend.spec, run_s, read_ahead=read_ahead)
     )
-
-
-def _has_time_for_long_windows(spec: ModelSpec, run_s: float) -> bool:
-    """Say whether long windows cost neither longer strides nor all of the trim.
-
-    Four frames apart and with three trimmed they are 0.15 dB of the beat better than short ones
-    with four trimmed.
-    """
-    if not spec.any_frames:
-        return False
-    try:
-        schedule = choose_schedule(spec, run_s)
-    except BackendError:
-        return False
-    return schedule.stride_frames == SHORTEST_STRIDE and schedule.trim_frames >= LEAST_TRIM
 
 
 def _load_prior(

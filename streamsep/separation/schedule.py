@@ -12,6 +12,7 @@ import numpy as np
 from streamsep.errors import BackendError
 from streamsep.priority import INFERENCE, promoted
 from streamsep.separation.backend import Backend
+from streamsep.separation.mirrored_end import mirrored_frames
 from streamsep.spec import ModelSpec
 
 # A run may take two thirds of the time until the next: other programs, hot processors.
@@ -124,8 +125,9 @@ def choose_schedule(spec: ModelSpec, run_s: float, *, read_ahead: bool = False) 
     left = int(NEARLY_LIVE_S * spec.sample_rate) - spec.n_fft - slack
     trim = ENOUGH_TRIM if read_ahead else max(1, left // spec.hop_length - (stride - 1))
     trim = min(trim, ENOUGH_TRIM)
-    if stride + trim > spec.frames_per_run:
-        raise _too_slow(spec, run_s, CORE_SHARE * hop_s * (spec.frames_per_run - trim))
+    room = spec.frames_per_run - mirrored_frames(spec)
+    if stride + trim > room:
+        raise _too_slow(spec, run_s, CORE_SHARE * hop_s * (room - trim))
     return _schedule(spec, run_s, stride, trim, slack)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from streamsep.separation.backend import Backend
+from streamsep.separation.mirrored_end import mirror_end, mirrored_frames
 from streamsep.separation.schedule import RunSchedule
 from streamsep.separation.spectral_engine import SpectralEngine
 
@@ -14,9 +15,9 @@ class SlidingSeparator(SpectralEngine):
 
     The window is past context, never output delay. The newest frame sits as far right in the
     window as lets the used frames start at a multiple of ``stride_frames``: a strided network
-    gives the same answer only at such shifts. Frames to its right stay empty; the used ones
-    don't see them. Neighbouring runs overlap-add in the synthesis STFT, which cross-fades their
-    seam over n_fft - hop_length samples.
+    gives the same answer only at such shifts. Frames to its right stay empty, and the used ones
+    don't see them; in windows of any length they mirror the newest ones. Neighbouring runs
+    overlap-add in the synthesis STFT, which cross-fades their seam over n_fft - hop_length samples.
 
     Parameters
     ----------
@@ -45,7 +46,8 @@ class SlidingSeparator(SpectralEngine):
         self.slack = schedule.slack if schedule else 0
         super().__init__(backend, stride, lag_frames=lag)
         lookahead = lag + spec.stride_frames - 1
-        last_start = (spec.frames_per_run - 1 - lookahead) // spec.stride_frames
+        room = spec.frames_per_run - mirrored_frames(spec)
+        last_start = (room - 1 - lookahead) // spec.stride_frames
         # One past the newest frame, and one past the newest used estimate.
         self._end = last_start * spec.stride_frames + lookahead + 1
         self._used_end = self._end - lag
@@ -59,5 +61,7 @@ class SlidingSeparator(SpectralEngine):
         features, stride, end = self._backend.features, self._stride, self._end
         features[..., : end - stride] = features[..., stride:end]
         features[..., end - stride : end] = self._features
+        if self._backend.spec.any_frames:
+            mirror_end(features, end)
         self._backend.run()
         self._estimate[...] = self._backend.estimate[..., self._used_end - stride : self._used_end]

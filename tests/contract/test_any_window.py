@@ -5,12 +5,22 @@ import pytest
 
 from streamsep.errors import BackendError
 from streamsep.separation import ChunkedSeparator, load_separator
-from streamsep.separation.schedule import NEARLY_LIVE_S, choose_prior_stride, choose_schedule
+from streamsep.separation.backend import OnnxBackend
+from streamsep.separation.mirrored_end import MIRRORED_FRAMES, mirror_end, mirrored_frames
+from streamsep.separation.schedule import (
+    NEARLY_LIVE_S,
+    RunSchedule,
+    choose_prior_stride,
+    choose_schedule,
+)
+from streamsep.separation.sliding import SlidingSeparator
+from streamsep.separation.two_speed import MaskPrior
 from testing.signals import music
 from tests.support import models
 from tests.support.cases import one_fast
 
 HOP = 1024
+HANN = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(4 * HOP) / (4 * HOP))
 
 
 @pytest.fixture
@@ -80,8 +90,11 @@ def test_a_slower_machine_is_later_before_it_is_too_slow(path):
     later = [choose_schedule(spec, run_s) for run_s in (0.04, 0.1, 0.3)]
     assert [schedule.trim_frames for schedule in later] == [1, 1, 1]
     assert NEARLY_LIVE_S < later[0].latency / spec.sample_rate < later[1].latency / 44_100
-    longest_s = 0.4 * (spec.frames_per_run - 1) * HOP / spec.sample_rate  # of a core, once a window
-    assert choose_schedule(spec, 0.99 * longest_s).stride_frames == spec.frames_per_run - 1
+    room = spec.frames_per_run - mirrored_frames(spec)
+    longest_s = 0.4 * (room - 1) * HOP / spec.sample_rate  # of a core, once a window
+    slowest = choose_schedule(spec, 0.99 * longest_s)
+    assert slowest.stride_frames == room - 1
+    SlidingSeparator(OnnxBackend(path, device="cpu"), schedule=slowest)  # which has room for it
     with pytest.raises(BackendError, match=r"2\.0 times too slow"):
         choose_schedule(spec, 2 * longest_s)
 
@@ -106,3 +119,43 @@ def test_read_ahead_has_no_latency_to_save(path):
 def test_a_prior_runs_as_often_as_the_machine_can(path, run_ms, on_gpu, stride):
     spec = load_separator(path, device="cpu", stride_blocks=1).spec
     assert choose_prior_stride(spec, run_ms / 1000, on_gpu=on_gpu) == stride
+
+
+def test_what_has_not_come_yet_is_a_mirror_of_what_has():
+    features = np.zeros((2, 3, 64), np.float32)
+    heard = 64 - MIRRORED_FRAMES
+    features[..., :heard] = np.arange(heard)
+    mirror_end(features, heard)
+    np.testing.assert_array_equal(features[1, 2, heard:], heard - 2 - np.arange(MIRRORED_FRAMES))
+
+
+@pytest.mark.parametrize("trim", [0, 3])
+def test_nearly_live_the_newest_frame_lies_before_its_mirror(path, trim):
+    backend = OnnxBackend(path, device="cpu")
+    separator = SlidingSeparator(backend, schedule=RunSchedule(0.0, 4, trim, 0, 44_100, 0))
+    sound, out = music(1.0), np.zeros((2, 2, 4 * HOP), np.float32)
+    for start in range(0, 40 * HOP, 4 * HOP):
+        separator.process(np.ascontiguousarray(sound[:, start : start + 4 * HOP]), out)
+    check_end(backend.features, abs(np.fft.rfft(sound[0, 36 * HOP : 40 * HOP] * HANN)))
+
+
+def test_a_prior_hears_the_newest_frame_before_its_mirror(path):
+    backend = OnnxBackend(path, device="cpu")
+    prior, sound = MaskPrior(backend, 1, wait=True), music(1.0)
+    for start in range(0, 40 * HOP, HOP):
+        prior.hear(np.ascontiguousarray(sound[:, start : start + HOP]))
+        prior.collect()
+    magnitude = abs(np.fft.rfft(sound[0, 36 * HOP : 40 * HOP] * HANN))
+    check_end(backend.features, magnitude)
+    # The last run's newest frame was compared last, and is the mask's, m / (m + 1).
+    mask = backend.estimate[0, 0, :, 64 - MIRRORED_FRAMES - 1]
+    np.testing.assert_allclose(mask, magnitude / (magnitude + 1), atol=1e-4)
+
+
+def check_end(features, newest):
+    """Say whether left's newest frame is where it should be, and what follows goes back."""
+    heard = features.shape[-1] - MIRRORED_FRAMES
+    np.testing.assert_allclose(features[0, :, heard - 1], newest, rtol=1e-3, atol=1e-3)
+    back = features[..., heard - 2 : heard - 2 - MIRRORED_FRAMES : -1]
+    np.testing.assert_array_equal(features[..., heard:], back)
+    assert np.abs(features[..., heard]).max() > 0.1
