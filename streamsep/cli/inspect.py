@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from streamsep.audio.files.file_identity import file_identity
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.output_folder import make_folder
 from streamsep.audio.files.pipe_input import STDIN, regular_file
@@ -167,6 +168,12 @@ def _target(file: Path, output: Path | None) -> Path:
         )
     else:
         target = output / name
+    if file_identity(target) == file_identity(file):
+        raise OutputError(
+            f"{target} is the file to look at itself",
+            expected="a file of its own for the picture",
+            remedy="choose another with -o",
+        )
     make_folder(target.parent)
     return target
 

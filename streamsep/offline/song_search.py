@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamsep.audio.files.part_files import is_part_file
-from streamsep.audio.files.pipe_input import STDIN
+from streamsep.audio.files.pipe_input import STDIN, is_pipe
 from streamsep.errors import AudioFileError
 from streamsep.offline.jobs import InputFile
 
@@ -103,8 +103,11 @@ def _expanded(name: str, found: FoundFiles) -> list[Path]:
         return [Path(name)]
     path = Path(name)
     parts = path.parts[1:] if path.anchor else path.parts
-    matches = dict.fromkeys(_matches(Path(path.anchor), parts, found))
-    return sorted(matches) or [path]
+    matches = sorted(dict.fromkeys(_matches(Path(path.anchor), parts, found)))
+    pipes = [match for match in matches if is_pipe(match)]
+    for pipe in pipes:  # which would be waited for, though nobody named it
+        found.leave_out(pipe, UNREADABLE)
+    return [match for match in matches if match not in pipes] or [path]
 
 
 def _matches(base: Path, parts: tuple[str, ...], found: FoundFiles) -> Iterator[Path]:

@@ -134,12 +134,11 @@ READERS: dict[str, Callable[[BinaryIO, Any], float | None]] = {
 }
 
 
-def ogg_is_cut(path: Path) -> bool:
-    """Say whether an Ogg file's last page isn't marked as such, or isn't all there."""
+def ogg_is_cut(path: Path, end: int) -> bool:
+    """Say whether the last page before an Ogg file's end isn't marked as such, or isn't whole."""
     with path.open("rb") as file:
-        file.seek(0, 2)
-        file.seek(max(file.tell() - OGG_PAGE, 0))
-        tail = file.read()
+        file.seek(max(end - OGG_PAGE, 0))
+        tail = file.read(min(end, OGG_PAGE))
     last = tail.rfind(b"OggS")
     page = tail[last:]
     if last < 0 or len(page) < 27:
