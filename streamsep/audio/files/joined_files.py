@@ -113,6 +113,8 @@ def next_cut(path: Path, form: str, start: int) -> int | None:
             file.seek(start)
             after += id3_size(file.read(10))
         found = starts(file, after, form)
+        if form == "nut":  # whose packets may be as those of other formats begin
+            return next((place for place, kind in found if kind == form), None)
         if form != "ogg":
             return next((place for place, _ in found), None)
         other = next((place for place, kind in found if kind != form), None)

@@ -33,6 +33,9 @@ from streamsep.errors import AudioFileError
 
 # Codecs with checksums: what these find is said to nobody, unless it is asked for.
 CHECKED = ("flac", "tta", "wavpack", "ac3", "eac3")
+# How much less than a header says is no loss: what counts whole frames, or rounds, in CAF a packet.
+ALLOWED_S = dict.fromkeys(("mp3", "avi", "asf", "flv", "matroska,webm"), 0.5) | {"caf": 0.1}
+HEAD = 1_024  # bytes of a pipe that are looked at before they are read
 MOST_EMPTY = 100  # files in a row that are in one, and hold no sound
 
 
@@ -65,6 +68,7 @@ class MediaDecoder:
         self._part: PartOfFile | None = None  # what is read of the file, if it isn't all
         self._end: int | None = None  # of the first file in it, where another one begins
         self._boxes: list[ChannelBox] = []
+        self._head = b""  # of a pipe
         try:
             self._ignored_s = self._open()
         except self._errors as error:
@@ -77,7 +81,7 @@ class MediaDecoder:
         whole = None if file is not None else path
         self.promised_s = None
         if not self._ignored_s:
-            self.promised_s = promised_length_s(whole, self._container, self._stream)
+            self.promised_s = promised_length_s(whole, self._container, self._stream, self._head)
         self.length_s = self.promised_s or self._length_s()
         self._first: MediaPart | None = None
         self._others = [s for s in self._container.streams if s.type != "audio"]
@@ -89,6 +93,8 @@ class MediaDecoder:
         """
         if self._file is not None:
             self._boxes = hidden_boxes(self._file)
+            if isinstance(self._file, PipeInput):
+                self._head = self._file.peek(HEAD)
             self._container = open_container(self._path, AudioFileError, self._file)
             return 0.0
         self._boxes = channel_boxes(self._path)
@@ -247,8 +253,7 @@ class MediaDecoder:
 
     def _ends_early(self, part: MediaPart) -> Iterator[Remark]:
         """Say what the header promised and the first part didn't hold."""
-        exact = self._container.format.name not in ("mp3", "avi", "asf", "flv")
-        allowed = 0.05 if exact and "matroska" not in self._container.format.name else 0.5
+        allowed = ALLOWED_S.get(self._container.format.name, 0.05)
         said, held = self.promised_s, part.position_s
         if said is None and (said := whole_s(self._container)) is not None:
             held = max(held, part.last_s)

@@ -75,7 +75,9 @@ def _decoders(path: Path, track: str | None) -> list[Maker]:
 def _decoders_of_pipe(path: Path, pipe: PipeInput, track: str | None) -> list[Maker]:
     if not media.installed() and track is None:
         return [lambda: SndfileDecoder(path, pipe.as_file())]
-    if pipe.peek(8)[4:] in BEGINNINGS and index_end(pipe.peek(INDEX_NEAR)) is None:
+    head = pipe.peek(32)
+    later = head[4:8] in BEGINNINGS and index_end(pipe.peek(INDEX_NEAR)) is None
+    if later or (head[:4] == b"caff" and head[28:] != b"lpcm"):  # which has its packets' sizes last
         return [lambda: MediaDecoder(path, pipe.as_file(), track)]
     return [lambda: MediaDecoder(path, pipe, track)]
 
