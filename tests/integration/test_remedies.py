@@ -30,7 +30,7 @@ def test_the_remedy_is_one(server, short_song, identity_model, tmp_path, wrong, 
     places = {"home": tmp_path, "song": short_song.path}
     doctor = [*COMMAND, "doctor", "--model", str(identity_model)]
     doctor += [option.format(**places) for option in options]
-    env = server.env(sink=None) | {"XDG_RUNTIME_DIR": str(tmp_path)}
+    env = server.env(sink=None) | {"PULSE_RUNTIME_PATH": str(tmp_path / "pulse")}
     env |= {name: value.format(**places) for name, value in wrong.items()}
 
     def run(*before):
@@ -44,9 +44,14 @@ def test_the_remedy_is_one(server, short_song, identity_model, tmp_path, wrong, 
         )
 
     ill = run()
-    assert ill.returncode == 1, ill.stdout
-    remedy = ill.stdout[ill.stdout.index(" bad ") :]
-    steps = [step for step in STEP.findall(remedy) if step.startswith(kind)]
+    assert faults(ill), ill.stdout
+    steps = [step for step in STEP.findall(ill.stdout) if step.startswith(kind)]
     assert steps, ill.stdout
     well = run(steps[0])
-    assert well.returncode == 0, f"{steps[0]}\n{well.stdout}"
+    assert not faults(well), f"{steps[0]}\n{well.stdout}"
+    assert "  ok  opened: " in well.stdout
+
+
+def faults(done):
+    """What is in the way but for the machine's speed, which is that of this moment."""
+    return [line for line in done.stdout.splitlines() if re.match(" bad  (?!speed: )", line)]

@@ -25,6 +25,7 @@ from streamsep.audio.files.media import (
     told,
 )
 from streamsep.audio.files.media_part import ROUGH_GAP_S, MediaPart
+from streamsep.audio.files.ogg_pages import read_pages
 from streamsep.audio.files.pipe_input import PipeInput
 from streamsep.audio.files.promised_length import ogg_is_cut, promised_length_s, whole_s
 from streamsep.audio.files.sound_choice import find_track, track_names
@@ -34,6 +35,7 @@ from streamsep.errors import AudioFileError
 # Codecs with checksums: what these find is said to nobody, unless it is asked for.
 CHECKED = ("flac", "tta", "wavpack", "ac3", "eac3")
 # How much less than a header says is no loss: what counts whole frames, or rounds, in CAF a packet.
+FRAMES_ALONE = ("avi", "flv", "matroska,webm")  # exact to two frames, beside pictures less so
 ALLOWED_S = dict.fromkeys(("mp3", "avi", "asf", "flv", "matroska,webm"), 0.5) | {"caf": 0.1}
 HEAD = 1_024  # bytes of a pipe that are looked at before they are read
 MOST_EMPTY = 100  # files in a row that are in one, and hold no sound
@@ -253,7 +255,10 @@ class MediaDecoder:
 
     def _ends_early(self, part: MediaPart) -> Iterator[Remark]:
         """Say what the header promised and the first part didn't hold."""
-        allowed = ALLOWED_S.get(self._container.format.name, 0.05)
+        form = self._container.format.name
+        allowed = ALLOWED_S.get(form, 0.05)
+        if part.is_alone and form in FRAMES_ALONE:
+            allowed = 2.5 * part.longest_frame_s
         said, held = self.promised_s, part.position_s
         if said is None and (said := whole_s(self._container)) is not None:
             held = max(held, part.last_s)
@@ -266,8 +271,16 @@ class MediaDecoder:
             end = self._end or self._path.stat().st_size
             if (lost_s := part.stepped_over_s(end)) > ROUGH_GAP_S:
                 yield Remark(f"about {lost_s:.1f} s of it are no sound, and left out", lost=True)
-            elif self._container.format.name == "ogg" and ogg_is_cut(self._path, end):
+            elif (lost_s := part.unread_s(end)) > ROUGH_GAP_S:
+                yield Remark(f"about {lost_s:.1f} s at its end can't be read", lost=True)
+            elif form == "ogg" and ogg_is_cut(self._path, end):
                 yield Remark(f"it is cut off after {part.position_s:.3f} s", lost=True)
+            elif form == "ogg" and not part.lost and not self._is_intact(end):
+                yield Remark("pages of it are damaged, and their sound is missing", lost=True)
+
+    def _is_intact(self, end: int) -> bool:
+        pages = read_pages(self._path, end)
+        return pages is None or pages.intact
 
     def close(self) -> None:
         """Close the file."""

@@ -25,6 +25,7 @@ COUNTING = ("flac", "tta", "wv")  # formats whose stamps count samples
 MADE_UP = (*BARE, "avi")
 PADDING = 8  # bytes at an end that formats fill up to
 MOST_ERRORS = 10_000  # in a row without any sound between them
+LEAST_UNREAD = 4_096  # bytes at the end of a stream: fewer are its tables
 DAMAGE = "it can't be decoded"
 
 
@@ -47,8 +48,14 @@ class MediaPart:
         How much was given.
     start_s
         Of the first sample, by the time stamps.
+    is_alone
+        Whether there is nothing but sound.
     last_byte, end_byte
         Where the last packet that was decoded began and ended, as far as that is known.
+    longest_frame_s
+        Of those that were decoded.
+    lost
+        Whether silence or nothing stands for sound that couldn't be read.
     last_s
         When the last packet of any stream ended.
     """
@@ -69,16 +76,17 @@ class MediaPart:
         self._transport = form in ("mpegts", "mpeg")  # elsewhere "corrupt" is said of a file's end
         self._bare, self._mp3, self._made_up = form in BARE, form == "mp3", form in MADE_UP
         self._is_other = is_other
-        self._alone = all(s.type == "audio" for s in container.streams)
+        self.is_alone = all(s.type == "audio" for s in container.streams)
         exact = "mp4" in form and stream.duration
         self._end_s = float(stream.duration * stream.time_base) if exact else float("inf")
         self.position_s = self.start_s = self.last_s = 0.0
         self.end_byte = self.last_byte = 0
+        self.lost = False
         self._first_bytes: dict[int, int] = {}  # of other sound
         self._origin_s: float | None = None  # time of the part's first sample
         self._trouble: str | None = None
         self._missing_s = 0.0  # of packets that failed
-        self._frame_s = 0.0
+        self._frame_s = self.longest_frame_s = 0.0
         self._sizes: deque[int] = deque(maxlen=50)  # of the last good packets
         self._bytes, self._failures = 0, 0
         self._skip = 0  # samples to leave out
@@ -137,9 +145,16 @@ class MediaPart:
             return 0.0
         return (size - self._bytes) * self._frame_s * len(self._sizes) / sum(self._sizes)
 
+    def unread_s(self, size: int) -> float:
+        """Return how long the bytes of a stream would last that are behind all that was read."""
+        left = size - self.end_byte
+        if not (self._transport and self.is_alone and self.end_byte) or left < LEAST_UNREAD:
+            return 0.0
+        return left * self.position_s / self.end_byte
+
     def _packets(self) -> Iterator[Any]:
         """Yield the packets of sound, and go on after those that can't be read."""
-        everything = whole_s(self._container) is not None and not self._alone
+        everything = whole_s(self._container) is not None and not self.is_alone
         errors, end, sounds = 0, None, self._container.streams.audio
         while errors < MOST_ERRORS:
             try:
@@ -217,14 +232,16 @@ class MediaPart:
             gap_s = time - self._origin_s - self.position_s
         least_s = FINE_GAP_S if self._fine or trouble is not None else ROUGH_GAP_S
         if least_s < gap_s < NONSENSE_S:
-            lost = trouble is not None or self._alone
+            lost = trouble is not None or self.is_alone
             yield from self._silence(gap_s, trouble or "nothing can be read there", lost=lost)
         elif trouble is not None:
+            self.lost = True
             yield Gap(0.0, trouble, lost=True)
 
     def _silence(self, seconds: float, why: str, *, lost: bool) -> Iterator[Gap]:
         seconds = min(seconds, self._end_s - self.position_s)
         if seconds > 0:
+            self.lost |= lost
             self.position_s += seconds
             yield Gap(seconds, why, lost)
 
@@ -246,6 +263,7 @@ class MediaPart:
             end = sound.shape[-1] if left == float("inf") else max(round(left), 0)
             sound = sound[:, skipped : skipped + end]
             self._frame_s = plain.samples / frame.sample_rate
+            self.longest_frame_s = max(self.longest_frame_s, self._frame_s)
             self.position_s += sound.shape[-1] / frame.sample_rate
             if sound.shape[-1]:
                 yield Piece(np.ascontiguousarray(sound), frame.sample_rate, speakers)
