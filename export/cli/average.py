@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from streamsep.cli.numbers import Finite
+from streamsep.cli.number_types import Finite
 
 FILE = click.Path(path_type=Path)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from export.cli.old_names import RenamedOption
-from streamsep.cli.numbers import Finite
+from streamsep.cli.number_types import Finite
 
 if TYPE_CHECKING:
     from export.data.manifest import Track

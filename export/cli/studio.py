@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from export.cli.to_onnx import score_option, threads_option
-from streamsep.cli.numbers import Finite
+from streamsep.cli.number_types import Finite
 
 FILE = click.Path(path_type=Path)
 

@@ -20,7 +20,7 @@ from export.cli.train_task import (
     tutorial_task,
 )
 from streamsep.cli.names import Names
-from streamsep.cli.numbers import Finite
+from streamsep.cli.number_types import Finite
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from streamsep.cli.names import Names
-from streamsep.cli.numbers import Finite
+from streamsep.cli.number_types import Finite
 from streamsep.spec import NORMALISATIONS, PADDINGS
 
 # Options, by what kind of graph they say something of.

@@ -18,7 +18,7 @@ from streamsep.audio.files.output_folder import make_folder
 from streamsep.audio.files.pipe_input import STDIN, regular_file
 from streamsep.audio.files.sound_file import AudioReader
 from streamsep.cli.echo import echo
-from streamsep.cli.numbers import Finite
+from streamsep.cli.number_types import Finite
 from streamsep.cli.options import device_option, model_option
 from streamsep.cli.progress import ProgressBars
 from streamsep.errors import AudioFileError, LossError, OutputError, StreamsepError

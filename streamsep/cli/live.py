@@ -16,7 +16,7 @@ from click.core import ParameterSource
 from streamsep.cli.echo import echo
 from streamsep.cli.lasting_output import never_wait_for_readers
 from streamsep.cli.names import Names
-from streamsep.cli.numbers import Decibels, Finite
+from streamsep.cli.number_types import Decibels, Finite
 from streamsep.cli.options import (
     channel_option,
     device_option,

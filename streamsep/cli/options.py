@@ -8,7 +8,7 @@ import click
 
 from streamsep.audio.files.sound_choice import BOTH, CHANNELS
 from streamsep.cli.echo import echo
-from streamsep.cli.numbers import Decibels
+from streamsep.cli.number_types import Decibels
 from streamsep.live.config import LiveConfig
 from streamsep.live.model_probe import choose_for_files
 from streamsep.models import BUILTIN, FoundModel, find_model

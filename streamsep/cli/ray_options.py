@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from streamsep.cli.numbers import Finite
+from streamsep.cli.number_types import Finite
 
 OWN = ""  # an address: whatever RAY_ADDRESS says, or else a cluster of this machine alone
 

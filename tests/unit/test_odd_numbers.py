@@ -5,7 +5,7 @@ import pytest
 
 from export.cli import cli as export
 from streamsep.cli import cli as streamsep
-from streamsep.cli.numbers import Decibels
+from streamsep.cli.number_types import Decibels
 
 ODD = ("nan", "inf", "-inf", "1e999", "1e308", "-1e308", "NaN(1)", "0x1p3")
 

@@ -13,8 +13,14 @@ def make_folder(folder: Path) -> None:
     Raises
     ------
     OutputError
-        If it can't be made.
+        If it can't be made, or is called ``-``, by which elsewhere standard output is meant.
     """
+    if folder == Path("-"):
+        raise OutputError(
+            "a folder '-' was asked for",
+            expected="files, which can't go to standard output",
+            remedy="choose another name; live writes sound to a pipe that has one",
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
