@@ -23,9 +23,9 @@ def make_folder(folder: Path) -> None:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise OutputError(
-            f"the folder {folder} can't be made ({error.strerror})",
+            f"the folder {folder} can't be made ({getattr(error, 'strerror', None) or error})",
             expected="a place to write to",
             remedy="choose another place",
         ) from error
