@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import BinaryIO, NamedTuple
 
 from streamsep.audio.files.mp3_header import frame_header, id3_size
@@ -21,7 +21,7 @@ class Start(NamedTuple):
     Attributes
     ----------
     form
-        FFmpeg's name of the format.
+        FFmpeg's name of the format, but that it calls RF64 WAV too.
     letters
         What is looked for.
     pattern
@@ -43,8 +43,8 @@ def _start(form: str, letters: bytes, more: bytes = b"", before: int = 0) -> Sta
 ID3 = "id3"  # before frames of several formats
 STARTS = (
     _start("wav", b"RIFF", rb"....WAVE"),
-    _start("wav", b"RF64", rb"....WAVE"),
-    _start("wav", b"BW64", rb"....WAVE"),
+    _start("rf64", b"RF64", rb"....WAVE"),
+    _start("rf64", b"BW64", rb"....WAVE"),
     _start("avi", b"RIFF", rb"....AVI LIST"),
     _start("aiff", b"FORM", rb"....AIF[FC]"),
     _start("caf", b"caff\0", rb"[\0-\2]\0\0desc"),
@@ -69,13 +69,17 @@ STARTS = (
         ID3, b"ID3", re.compile(rb"(?<![iI][dD]3 ....)ID3[\2-\4]\0[\0\x10-\xf0][\0-\x7f]{4}", 16)
     ),
 )
+# Those that are looked for in all of a file: each takes time.
+USUAL = ("wav", "aiff", "flac", "ogg", "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", ID3)
 # Formats whose frames FFmpeg takes up wherever it finds them, whatever was before.
 BARE = ("mp3", "aac", "ac3", "eac3", "dts")
 # Formats of sound alone, of which nothing that follows is a part.
 SOUND_ONLY = ("wav", "w64", "aiff", "au", "caf", "flac", "ogg", "tta", "wv", "voc", *BARE)
 
 
-def starts(file: BinaryIO, after: int, form: str) -> Iterator[tuple[int, str]]:
+def starts(
+    file: BinaryIO, after: int, form: str, kinds: Container[str] | None = None
+) -> Iterator[tuple[int, str]]:
     """Yield where from a place on files begin, and their formats, as far as these tell.
 
     Parameters
@@ -86,6 +90,8 @@ def starts(file: BinaryIO, after: int, form: str) -> Iterator[tuple[int, str]]:
         The place.
     form
         That of what is before it: a `BARE` one goes on with more of the same.
+    kinds
+        Which formats are looked for; all, unless said.
     """
     at, data = after, b""
     while True:
@@ -96,7 +102,7 @@ def starts(file: BinaryIO, after: int, form: str) -> Iterator[tuple[int, str]]:
         data = data[-2 * OVERLAP :] + piece
         begun = at - len(data)
         last = len(data) if len(piece) < PIECE else len(data) - OVERLAP
-        for offset, kind in sorted(_matches(data, last)):
+        for offset, kind in sorted(_matches(data, last, kinds)):
             place, found = begun + offset, kind
             if place < after:
                 continue
@@ -124,8 +130,12 @@ def form_at(file: BinaryIO, place: int) -> str | None:
     return found or frames_at(data, 0)
 
 
-def _matches(data: bytes, last: int) -> Iterator[tuple[int, str]]:
+def _matches(
+    data: bytes, last: int, kinds: Container[str] | None = None
+) -> Iterator[tuple[int, str]]:
     for start in STARTS:
+        if kinds is not None and start.form not in kinds:
+            continue
         at = data.find(start.letters)
         while 0 <= at < last:
             if start.pattern.match(data, at):

@@ -16,6 +16,7 @@ from streamsep.audio.files.file_starts import (
     BARE,
     OVERLAP,
     PIECE,
+    USUAL,
     first_frames,
     form_at,
     starts,
@@ -27,7 +28,18 @@ CUT = ("nut", "flac", "ogg", *BARE)
 # May hold whole files within it, behind its sound.
 HOLDS_FILES = ("matroska,webm",)
 OGG_PAGE = re.compile(rb"OggS\x00(?:([\x02\x06])|.)", re.DOTALL)
+CHUNKS = (
+    *(b"LIST", b"fact", b"cue ", b"smpl", b"inst", b"bext", b"iXML", b"id3 ", b"ID3 ", b"PEAK"),
+    *(b"JUNK", b"junk", b"PAD ", b"FLLR", b"cart", b"_PMX", b"axml", b"chna", b"acid", b"afsp"),
+    *(b"RIFF", b"RF64", b"DISP", b"plst", b"levl", b"umid", b"strc", b"LGWV"),
+)
 CHUNK_NAME = re.compile(rb"[\x20-\x7e]{4}")
+# What follows the first letters of a W64 chunk's name: of the whole, of usual ones, of lists.
+W64_KINDS = (
+    bytes.fromhex("2e91cf11a5d628db04c10000"),
+    bytes.fromhex("f3acd3118cd100c04f8edb8a"),
+    bytes.fromhex("2f91cf11a5d628db04c10000"),
+)
 NEAR = 2**16  # bytes behind an end
 WRAP = 2**32  # where the sizes in RIFF headers begin anew
 
@@ -112,9 +124,9 @@ def next_cut(path: Path, form: str, start: int) -> int | None:
         if form in BARE:
             file.seek(start)
             after += id3_size(file.read(10))
-        found = starts(file, after, form)
         if form == "nut":  # whose packets may be as those of other formats begin
-            return next((place for place, kind in found if kind == form), None)
+            return next((place for place, _ in starts(file, after, form, (form,))), None)
+        found = starts(file, after, form, USUAL)
         if form != "ogg":
             return next((place for place, _ in found), None)
         other = next((place for place, kind in found if kind != form), None)
@@ -144,32 +156,34 @@ def _next_ogg(file: BinaryIO, start: int) -> int | None:
 
 
 def size_that_says_too_little(path: Path) -> int | None:
-    """Return where a WAV file tells the size of its sound, if more sound follows than that.
+    """Return where a WAV or W64 file tells the size of its sound, if more follows than that.
 
     As it does when its writer was killed, or when it has more than 4 GB, where sizes begin anew.
     """
     with path.open("rb") as file:
         end = os.fstat(file.fileno()).st_size
-        found = _data_chunk(file, end)
+        found = _data_chunk(file, end) or _data_of_w64(file, end)
         if found is None:
             return None
-        start, size = found
-        after = start + size + size % 2
-        if after >= end or not size:
-            return None
-        if end - after < WRAP - PIECE:
-            # Chunks follow, or another file. Eight bytes of sound are nearly never such a header.
-            file.seek(after)
-            head = file.read(16)
-            filled_up = not any(head) and end - after < PIECE
-            named = CHUNK_NAME.match(head) or id3_size(head)
-            if filled_up or named or form_at(file, after):
-                return None
-        return start - 4
+        place, after = found
+        if after >= end or end - after >= WRAP - PIECE:
+            return None if after >= end else place
+        # Chunks follow, or another file. Eight bytes of sound are nearly never such a header.
+        file.seek(after)
+        head = file.read(16)
+        filled_up = not any(head) and end - after < PIECE
+        named = head[4:] in W64_KINDS or id3_size(head) or _is_chunk(head, end - after)
+        return None if filled_up or named or form_at(file, after) else place
+
+
+def _is_chunk(head: bytes, left: int) -> bool:
+    """Say whether bytes are the head of a chunk of a WAV file; of an unknown one by its size."""
+    fits = int.from_bytes(head[4:8], "little") <= left - 8
+    return head[:4] in CHUNKS or (fits and CHUNK_NAME.match(head) is not None)
 
 
 def _data_chunk(file: BinaryIO, end: int) -> tuple[int, int] | None:
-    """Return where the sound of a WAV file begins, and how many bytes it is said to have."""
+    """Return where a WAV file tells the size of its sound, and where that ends by this."""
     if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
         return None
     at = 12
@@ -178,6 +192,27 @@ def _data_chunk(file: BinaryIO, end: int) -> tuple[int, int] | None:
         head = file.read(8)
         size = int.from_bytes(head[4:], "little")
         if head[:4] == b"data":
-            return at + 8, size
+            return (at + 4, at + 8 + size + size % 2) if size else None
         at += 8 + size + size % 2
+    return None
+
+
+def _data_of_w64(file: BinaryIO, end: int) -> tuple[int, int] | None:
+    """Return the same of a W64 file, whose sizes have 64 bits and count their own chunk.
+
+    Without a size FFmpeg refuses it: libsndfile, which is asked next, reads to the end.
+    """
+    file.seek(0)
+    if file.read(16)[4:] != W64_KINDS[0]:
+        return None
+    at = 40
+    while at + 24 <= end:
+        file.seek(at)
+        head = file.read(24)
+        size = int.from_bytes(head[16:], "little")
+        if head[:4] == b"data":
+            return (at + 16, at + size + -size % 8) if 24 < size < WRAP else None
+        if size < 24:
+            return None
+        at += size + -size % 8
     return None
