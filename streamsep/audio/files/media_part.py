@@ -148,7 +148,8 @@ class MediaPart:
     def unread_s(self, size: int) -> float:
         """Return how long the bytes of a stream would last that are behind all that was read."""
         left = size - self.end_byte
-        if not (self._transport and self.is_alone and self.end_byte) or left < LEAST_UNREAD:
+        ends = self._transport and self.is_alone and self.track_later is None
+        if not (ends and self.end_byte) or left < LEAST_UNREAD:
             return 0.0
         return left * self.position_s / self.end_byte
 
