@@ -103,13 +103,12 @@ def starts(
         begun = at - len(data)
         last = len(data) if len(piece) < PIECE else len(data) - OVERLAP
         for offset, kind in sorted(_matches(data, last, kinds)):
-            place, found = begun + offset, kind
+            place = begun + offset
             if place < after:
                 continue
             after = place + 1
-            if kind == ID3 and (found := form_at(file, place)) is None:
-                continue
-            if found != form or form not in BARE:
+            found = form_at(file, place) if kind == ID3 else kind
+            if found is not None and (found != form or form not in BARE):
                 yield place, found
 
 
