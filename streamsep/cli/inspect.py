@@ -15,6 +15,7 @@ from rich.text import Text
 from streamsep.audio.files.file_identity import file_identity
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.output_folder import make_folder
+from streamsep.audio.files.part_files import remove_leftovers
 from streamsep.audio.files.pipe_input import STDIN, regular_file
 from streamsep.audio.files.sound_file import AudioReader
 from streamsep.cli.echo import echo
@@ -79,6 +80,7 @@ def command(
     if str(file) == "-":
         file = STDIN
     target = _target(file, output)
+    remove_leftovers([target.parent])
     separator = load_separator(model, device=device, offline=True)
     sounds: dict[str, Spectrogram] = {}
     notices: list[Notice] = []

@@ -49,6 +49,25 @@ def test_standard_output_is_no_folder_called_so(command, here, half_model, argum
     assert not os.path.exists("-")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "folder"),
+    [
+        (("inspect", "song.wav", "--model", "{model}"), "."),
+        (("models", "import", "{model}", "--name", "new"), "config/streamsep/models"),
+    ],
+    ids=["inspect", "models import"],
+)
+def test_what_a_killed_run_left_goes_with_the_next_one(
+    command, here, half_model, arguments, folder
+):
+    left = here / folder / ".new.123-0123abcd.part.onnx"
+    left.parent.mkdir(parents=True, exist_ok=True)
+    left.write_bytes(b"half of it")
+    done = command(*(argument.format(model=half_model) for argument in arguments))
+    assert done.code == 0, done.stderr
+    assert not left.exists()
+
+
 @pytest.mark.parametrize("pair", [("Song.wav", "song.WAV"), ("é.wav", "e\u0301.wav")])
 def test_where_capitals_and_accents_don_t_count_names_are_one(here, monkeypatch, pair):
     first, second = map(Path, pair)
