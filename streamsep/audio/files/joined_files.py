@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -119,6 +120,13 @@ def next_cut(path: Path, form: str, start: int) -> int | None:
     """Return where in a file that begins at a place another one does, if FFmpeg has to be told."""
     if form not in CUT:
         return None
+    status = path.stat()  # a song is opened again and again, to move in it
+    as_it_is = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return _next_cut(path, form, start, as_it_is)
+
+
+@lru_cache(maxsize=256)
+def _next_cut(path: Path, form: str, start: int, as_it_is: tuple[int, ...]) -> int | None:
     with path.open("rb") as file:
         after = start + 1
         if form in BARE:
