@@ -103,13 +103,13 @@ def read_subtitles(path: Path) -> None:
 def read_frames(path: Path) -> None:
     """Lengths as MP3 and Ogg say them, without decoding."""
     from streamsep.audio.files.mp3_header import held_s, promised_s
+    from streamsep.audio.files.mp4_boxes import index_end
     from streamsep.audio.files.ogg_pages import read_pages
-    from streamsep.audio.files.pipe_input import index_comes_last
 
     assert math.isfinite(held_s(path))
     promised = promised_s(path)
     assert promised is None or 0.0 <= promised < math.inf
-    index_comes_last(path.read_bytes())
+    index_end(path.read_bytes())
     if (pages := read_pages(path)) is not None:
         assert all(0 <= start < path.stat().st_size for start in pages.starts)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from streamsep.cli.number_types import Finite
+
 FILE = click.Path(path_type=Path)
 
 
@@ -14,7 +16,7 @@ FILE = click.Path(path_type=Path)
 @click.argument("second", type=FILE)
 @click.option(
     "--share",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     default=0.5,
     show_default=True,
     help="Weight of SECOND in the mean.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from export.cli.old_names import RenamedOption
+from streamsep.cli.number_types import Finite
 
 if TYPE_CHECKING:
     from export.data.manifest import Track
@@ -89,7 +90,7 @@ FOLDER = click.Path(path_type=Path)
     "--valid-share",
     default=0.1,
     show_default=True,
-    type=click.FloatRange(0, 0.9),
+    type=Finite(0, 0.9),
     help="Share of tracks held out, of those without an official split.",
 )
 @click.option(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from streamsep.cli.number_types import Finite
+
 FOLDER = click.Path(path_type=Path)
 MEGABYTE = 10**6
 
@@ -19,7 +21,7 @@ MEGABYTE = 10**6
     "--shard-mb",
     default=1000.0,
     show_default=True,
-    type=click.FloatRange(0, min_open=True),
+    type=Finite(0, min_open=True),
     help="About how large a shard is. Tracks are mixed with those of their shard: large ones are "
     "better; each process that draws batches holds two in memory.",
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from export.cli.to_onnx import score_option, threads_option
+from streamsep.cli.number_types import Finite
 
 FILE = click.Path(path_type=Path)
 
@@ -29,7 +30,7 @@ wheel_option = click.option(
 )
 @click.option(
     "--share",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     default=1.0,
     show_default=True,
     help="Weight of --checkpoint in the mean with the published weights.",

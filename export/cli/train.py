@@ -20,6 +20,7 @@ from export.cli.train_task import (
     tutorial_task,
 )
 from streamsep.cli.names import Names
+from streamsep.cli.number_types import Finite
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -96,7 +97,7 @@ ONLY_FOR = {
     "--width",
     default=1.0,
     show_default=True,
-    type=click.FloatRange(0.01, 4),
+    type=Finite(0.01, 4),
     help="Scales the inner channels.",
 )
 @click.option(
@@ -127,13 +128,13 @@ ONLY_FOR = {
     "learning_rate",
     default=1e-4,
     show_default="1e-4; studio 3.5e-5",
-    type=click.FloatRange(0, min_open=True),
+    type=Finite(0, min_open=True),
 )
 @click.option(
     "--schedule", type=click.Choice(["constant", "cosine"]), default="constant", show_default=True
 )
 @click.option("--steps", type=click.IntRange(1), help="Stop after this many steps.")
-@click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Stop after this time.")
+@click.option("--minutes", type=Finite(0, min_open=True), help="Stop after this time.")
 @click.option("--valid-every", default=200, show_default=True, type=click.IntRange(1))
 @click.option("--valid-excerpts", default=64, show_default=True, type=click.IntRange(1))
 @click.option("--seed", default=0, show_default=True)
@@ -151,14 +152,14 @@ ONLY_FOR = {
 )
 @click.option(
     "--start-share",
-    type=click.FloatRange(0, 1),
+    type=Finite(0, 1),
     default=1.0,
     show_default=True,
     help="Studio: weight of --start in the mean with the published weights.",
 )
 @click.option(
     "--anchor",
-    type=click.FloatRange(0),
+    type=Finite(0),
     default=0.0,
     show_default=True,
     help="Studio: weight of the loss against what the first weights and the published "

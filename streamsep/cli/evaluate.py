@@ -16,6 +16,7 @@ from rich.progress import (
 
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.output_folder import make_folder
+from streamsep.audio.files.part_files import remove_leftovers
 from streamsep.cli.echo import echo
 from streamsep.cli.options import device_option, model_option
 from streamsep.errors import LossError
@@ -62,6 +63,7 @@ def command(
     songs = find_reference_songs(folder, lambda line: echo(line, err=True))
     if report is not None:
         make_folder(report)
+        remove_leftovers([report])
     notices: list[Notice] = []
 
     def note(notice: Notice) -> None:

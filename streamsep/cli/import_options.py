@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from streamsep.cli.names import Names
+from streamsep.cli.number_types import Finite
 from streamsep.spec import NORMALISATIONS, PADDINGS
 
 # Options, by what kind of graph they say something of.
@@ -92,7 +93,7 @@ OPTIONS: list[Callable[[Any], Any]] = [
     ),
     click.option(
         "--compensate",
-        type=click.FloatRange(0.5, 2.0),
+        type=Finite(0.5, 2.0),
         help="Gain of what it estimates.  [default: 1]",
     ),
     click.option(
@@ -123,9 +124,7 @@ OPTIONS: list[Callable[[Any], Any]] = [
         type=click.Choice(NORMALISATIONS),
         help="Of waveforms: what a window is brought to, by level or to mean 0 and deviation 1.",
     ),
-    click.option(
-        "--level", type=click.FloatRange(-60, 0), metavar="DB", help="Of --normalise rms."
-    ),
+    click.option("--level", type=Finite(-60, 0), metavar="DB", help="Of --normalise rms."),
     click.option(
         "--rate",
         type=click.IntRange(8_000, 192_000),

@@ -12,12 +12,15 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from streamsep.audio.files.file_identity import file_identity
 from streamsep.audio.files.notices import Notice
 from streamsep.audio.files.output_folder import make_folder
+from streamsep.audio.files.part_files import remove_leftovers
 from streamsep.audio.files.pipe_input import STDIN, regular_file
 from streamsep.audio.files.sound_file import AudioReader
 from streamsep.cli.echo import echo
-from streamsep.cli.options import Finite, device_option, model_option
+from streamsep.cli.number_types import Finite
+from streamsep.cli.options import device_option, model_option
 from streamsep.cli.progress import ProgressBars
 from streamsep.errors import AudioFileError, LossError, OutputError, StreamsepError
 from streamsep.evaluation.picture import draw_picture
@@ -77,6 +80,7 @@ def command(
     if str(file) == "-":
         file = STDIN
     target = _target(file, output)
+    remove_leftovers([target.parent])
     separator = load_separator(model, device=device, offline=True)
     sounds: dict[str, Spectrogram] = {}
     notices: list[Notice] = []
@@ -167,6 +171,12 @@ def _target(file: Path, output: Path | None) -> Path:
         )
     else:
         target = output / name
+    if file_identity(target) == file_identity(file):
+        raise OutputError(
+            f"{target} is the file to look at itself",
+            expected="a file of its own for the picture",
+            remedy="choose another with -o",
+        )
     make_folder(target.parent)
     return target
 

@@ -16,9 +16,8 @@ from click.core import ParameterSource
 from streamsep.cli.echo import echo
 from streamsep.cli.lasting_output import never_wait_for_readers
 from streamsep.cli.names import Names
+from streamsep.cli.number_types import Decibels, Finite
 from streamsep.cli.options import (
-    Decibels,
-    Finite,
     channel_option,
     device_option,
     mic_gain_option,

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from streamsep.audio.files.output_folder import make_folder
-from streamsep.audio.files.part_files import whole_file
+from streamsep.audio.files.part_files import remove_leftovers, whole_file
 from streamsep.cli.echo import echo
 from streamsep.cli.import_options import (
     OF_SOUND,
@@ -320,6 +320,7 @@ def _install(content: list[Part], spec: ModelSpec) -> Path:
     """Write a model with its spec, self-test and hash; all of it, or nothing under its name."""
     target = imported_path(spec.name)
     make_folder(target.parent)
+    remove_leftovers([target.parent])
     (entry,) = spec.to_metadata().items()
     whole = b"".join([*content, metadata_entry(*entry)])
     with whole_file(target) as part:

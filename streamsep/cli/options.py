@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import os
-from typing import Any
 
 import click
 
 from streamsep.audio.files.sound_choice import BOTH, CHANNELS
 from streamsep.cli.echo import echo
-from streamsep.dsp.decibels import HIGHEST_GAIN_DB
+from streamsep.cli.number_types import Decibels
 from streamsep.live.config import LiveConfig
 from streamsep.live.model_probe import choose_for_files
 from streamsep.models import BUILTIN, FoundModel, find_model
@@ -101,39 +99,6 @@ def with_options(settings: tuple[str, ...]) -> str:
     """Return the options behind settings that a message speaks of, as its end."""
     options = ", ".join(f"--{name.replace('_', '-')}" for name in settings)
     return f" ({options})" if options else ""
-
-
-class Finite(click.FloatRange):
-    """A number in a range; neither NaN, which compares with nothing, nor infinity."""
-
-    name = "number"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Refuse what is no finite number besides what the range refuses."""
-        number: float = super().convert(value, param, ctx)
-        if not math.isfinite(number):
-            self.fail(f"{value!r} is no number to work with", param, ctx)
-        return number
-
-
-class Decibels(click.FloatRange):
-    """A gain of at most +24 dB; ``-inf`` mutes."""
-
-    name = "gain in dB"
-
-    def __init__(self) -> None:
-        super().__init__(max=HIGHEST_GAIN_DB)
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Refuse NaN besides what the range refuses."""
-        gain_db: float = super().convert(value, param, ctx)
-        if math.isnan(gain_db):
-            self.fail(f"{value!r} is no gain", param, ctx)
-        return gain_db
 
 
 mic_gain_option = click.option(

@@ -11,13 +11,8 @@ import click
 from streamsep.cli.echo import echo
 from streamsep.cli.lasting_output import never_wait_for_readers
 from streamsep.cli.live import ended_by_signals
-from streamsep.cli.options import (
-    Finite,
-    device_option,
-    mic_gain_option,
-    models_option,
-    with_options,
-)
+from streamsep.cli.number_types import Finite
+from streamsep.cli.options import device_option, mic_gain_option, models_option, with_options
 from streamsep.effects.voice import VOICE_EFFECTS
 from streamsep.events import Event, EventLog
 from streamsep.live.config import GUIDE_RANGE, LiveConfig

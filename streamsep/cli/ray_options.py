@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from streamsep.cli.number_types import Finite
+
 OWN = ""  # an address: whatever RAY_ADDRESS says, or else a cluster of this machine alone
 
 
@@ -67,7 +69,7 @@ OPTIONS = (
     ),
     click.option(
         "--gpus-per-worker",
-        type=click.FloatRange(min=0.0, max=64.0),
+        type=Finite(min=0.0, max=64.0),
         default=0.0,
         metavar="SHARE",
         help="With --ray: of a GPU, e.g. 0.25 for four workers on each.  [default: a core each]",

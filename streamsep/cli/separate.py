@@ -24,13 +24,8 @@ from streamsep.audio.files.sound_choice import SoundChoice
 from streamsep.audio.files.sound_writer import DEPTHS
 from streamsep.cli.echo import echo
 from streamsep.cli.names import Names
-from streamsep.cli.options import (
-    Decibels,
-    channel_option,
-    device_option,
-    several_models_option,
-    track_option,
-)
+from streamsep.cli.number_types import Decibels
+from streamsep.cli.options import channel_option, device_option, several_models_option, track_option
 from streamsep.cli.progress import ProgressBars
 from streamsep.cli.ray_options import RayOptions, ray_options
 from streamsep.cli.sandbox import OPTION, SandboxedCommand, note_progress

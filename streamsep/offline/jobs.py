@@ -16,6 +16,7 @@ from streamsep.audio.files.sound_writer import FORMATS
 from streamsep.audio.files.stem_file import check_stem_file
 from streamsep.audio.files.stream_copies import VIDEO_SUFFIXES, video_suffix
 from streamsep.errors import ArgumentError, OutputError
+from streamsep.offline.made_from import StemRecords, facts_of
 from streamsep.stem_names import BEAT, canonical_stem
 
 SOUND_FORMATS = (*FORMATS, M4A, STEM_FILE)
@@ -207,6 +208,7 @@ def plan(
     names = {*all_stems, canonical_stem(BEAT, all_stems)}
     owners = {_bare(template.target(song, stem)): song for song in songs for stem in names}
     songs = [song for song in songs if owners.get(_bare(song.path), song) is song]
+    songs = _without_known_stems(songs)
     jobs = []
     for song in songs:
         stays_video = template.suffix_for(song) in VIDEO_SUFFIXES
@@ -216,6 +218,19 @@ def plan(
         jobs.append(Job(song, {stem: template.target(song, stem) for stem in wanted}))
     _refuse_same_targets(jobs)
     return jobs
+
+
+def _without_known_stems(songs: list[InputFile]) -> list[InputFile]:
+    """Leave out what an earlier run made of songs that are there too, wherever its stems went."""
+    records = StemRecords()
+    known = {song.path: facts_of(song.path, "", {}) for song in songs}
+    sources = [facts for facts in known.values() if facts is not None]
+
+    def is_stem(song: InputFile) -> bool:
+        made_from = records.of(song.path)
+        return made_from is not None and any(map(made_from.has_same_source, sources))
+
+    return [song for song in songs if not is_stem(song)]
 
 
 def _bare(path: Path) -> str:

@@ -50,7 +50,12 @@ class MadeFrom:
 
     def is_same(self, other: MadeFrom) -> bool:
         """Say whether stems of both would be the same."""
-        if (self.size, self.model, self.options) != (other.size, other.model, other.options):
+        same = (self.model, self.options) == (other.model, other.options)
+        return same and self.has_same_source(other)
+
+    def has_same_source(self, other: MadeFrom) -> bool:
+        """Say whether both are of one song's file, as it is."""
+        if self.size != other.size:
             return False
         rounded = any(time_s == int(time_s) for time_s in (self.time_s, other.time_s))
         return abs(self.time_s - other.time_s) <= (SAME_TIME_S if rounded else 0.0)

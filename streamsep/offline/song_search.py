@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamsep.audio.files.part_files import is_part_file
-from streamsep.audio.files.pipe_input import STDIN
+from streamsep.audio.files.pipe_input import STDIN, is_pipe
 from streamsep.errors import AudioFileError
 from streamsep.offline.jobs import InputFile
 
@@ -38,6 +38,7 @@ NO_SOUND = (
     *(".vtt", ".webp", ".xls", ".xml", ".xspf", ".yaml", ".yml", ".zip"),
 )
 HIDDEN, UNKNOWN, UNREADABLE = "hidden", "of an unknown kind", "unreadable"
+EMPTY = "without sound"
 NAMED = 5  # at most, of each kind
 
 
@@ -74,10 +75,11 @@ def find_input_files(names: Iterable[str]) -> FoundFiles:
     Raises
     ------
     AudioFileError
-        If a folder holds no sound.
+        If a name is empty, or nothing is found, since folders hold no sound.
     """
     found = FoundFiles()
     songs: dict[str, InputFile] = {}
+    empty: list[Path] = []
     for name in names:
         if not name:  # a shell's variable, say, that isn't set
             raise AudioFileError(
@@ -86,9 +88,20 @@ def find_input_files(names: Iterable[str]) -> FoundFiles:
                 remedy="leave it out, or give '.' for the folder that you are in",
             )
         for path in [STDIN] if name == "-" else _expanded(name, found):
-            inside = os.path.isdir(path)
-            for song in _inside(path, found) if inside else [InputFile(path)]:
+            inside = _inside(path, found) if os.path.isdir(path) else [InputFile(path)]
+            if not inside:
+                empty.append(path)
+            for song in inside:
                 songs.setdefault(os.path.abspath(song.path), song)
+    if empty and not songs:
+        raise AudioFileError(
+            f"the folder {empty[0]} holds no sound files"
+            + "".join(f"; {line}" for line in found.left_out_lines),
+            expected="files whose names end as those of sound or video do",
+            remedy="check the path; a file of another name can be given by itself",
+        )
+    for folder in empty:
+        found.leave_out(folder, EMPTY)
     found.files = list(songs.values())
     return found
 
@@ -103,8 +116,11 @@ def _expanded(name: str, found: FoundFiles) -> list[Path]:
         return [Path(name)]
     path = Path(name)
     parts = path.parts[1:] if path.anchor else path.parts
-    matches = dict.fromkeys(_matches(Path(path.anchor), parts, found))
-    return sorted(matches) or [path]
+    matches = sorted(dict.fromkeys(_matches(Path(path.anchor), parts, found)))
+    pipes = [match for match in matches if is_pipe(match)]
+    for pipe in pipes:  # which would be waited for, though nobody named it
+        found.leave_out(pipe, UNREADABLE)
+    return [match for match in matches if match not in pipes] or [path]
 
 
 def _matches(base: Path, parts: tuple[str, ...], found: FoundFiles) -> Iterator[Path]:
@@ -190,13 +206,6 @@ def _inside(top: Path, found: FoundFiles) -> list[InputFile]:
                     songs.append(InputFile(path, path.relative_to(top).parent))
             elif suffix not in NO_SOUND and not is_hidden(entry.name):
                 found.leave_out(path, UNKNOWN)
-    if not songs:
-        raise AudioFileError(
-            f"the folder {top} holds no sound files"
-            + "".join(f"; {line}" for line in found.left_out_lines),
-            expected="files whose names end as those of sound or video do",
-            remedy="check the path; a file of another name can be given by itself",
-        )
     return sorted(songs, key=lambda song: song.path)
 
 

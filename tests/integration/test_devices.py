@@ -241,7 +241,7 @@ DOCTORED = ("--input", "pulse", "--output", "pulse")
     ("broken", "remedy"),
     [
         ({"ALSA_PLUGIN_DIR": "/nonexistent"}, "unset ALSA_PLUGIN_DIR"),
-        ({"PULSE_SINK": "nowhere"}, "correct PULSE_SINK, or leave it out"),
+        ({"PULSE_SINK": "nowhere"}, "'unset PULSE_SINK', or name one of these in it"),
         ({"PULSE_SOURCE": "B.monitor"}, "connect one, choose it with"),
     ],
 )

@@ -1,6 +1,8 @@
 """QuickTime and CAF files with their channels in any order, as Apple's programs write them."""
 
+import os
 import struct
+import threading
 
 import av
 import numpy as np
@@ -37,9 +39,10 @@ def caf(path, count, content):
     return path
 
 
-def mov(path, count, tag):
+def mov(path, count, tag, index="last"):
     layout = av.AudioLayout("+".join(USUAL_SPEAKERS[count]))
-    with av.open(str(path), "w") as container:
+    options = {"movflags": "faststart"} if index == "first" else {}
+    with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream("pcm_s16le", rate=RATE, layout=layout)
         frame = av.AudioFrame.from_ndarray(one_by_one(count).reshape(1, -1), "s16", layout)
         frame.sample_rate, frame.pts = RATE, 0
@@ -112,6 +115,30 @@ def test_each_of_joined_files_has_boxes_of_its_own(tmp_path):
         for index, name in enumerate(TAGS[tag].split()):
             heard = sound[:, (6 * part + index) * PIECE + PIECE // 2] * 32_768 / LEVEL
             assert heard == pytest.approx(STEREO_GAINS[name], abs=1e-4), (tag, name)
+
+
+def through_pipe(path):
+    """The path of a FIFO that a file is written to."""
+    fifo = path.with_name(f"fifo{path.suffix}")
+    os.mkfifo(fifo)
+    threading.Thread(target=fifo.write_bytes, args=(path.read_bytes(),)).start()
+    return fifo
+
+
+@pytest.mark.parametrize("tag", [114, 124])
+def test_through_a_pipe_caf_is_read_as_it_comes(tmp_path, tag):
+    speakers = TAGS[tag].split()
+    song = caf(tmp_path / "song.caf", len(speakers), box(tag << 16 | len(speakers)))
+    check(through_pipe(song), speakers)
+
+
+@pytest.mark.parametrize("index", ["first", "last"])
+def test_through_a_pipe_quicktime_is_read_wherever_its_index_is(tmp_path, index):
+    """By a copy, if it comes last; FFmpeg would abort the program here, too."""
+    speakers = TAGS[124].split()
+    song = mov(tmp_path / "song.mov", len(speakers), 124 << 16 | len(speakers), index=index)
+    assert (song.read_bytes().index(b"moov") < 99) == (index == "first")
+    check(through_pipe(song), speakers)
 
 
 @pytest.mark.parametrize("name", ["song.wav", "song.mov", "song.caf"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -44,10 +45,11 @@ def load_sounddevice() -> Any:
             "'brew install portaudio'",
         ) from error
     except Exception as error:  # of its own kind, which can't be imported then
+        settings, remedy = _own_settings()
         raise DeviceError(
             f"PortAudio doesn't start ({first_line(error)})",
-            expected="a sound system that is set up right" + _own_settings(),
-            remedy="correct or rename these, or use files only, which need no sound system",
+            expected="a sound system that is set up right" + settings,
+            remedy=f"{remedy}or use files only, which need no sound system",
         ) from error
     return sounddevice
 
@@ -62,12 +64,20 @@ def _refuse_hanging_server() -> None:
                 raise
 
 
-def _own_settings() -> str:
-    """Name what this user has set up for ALSA: a mistake in it keeps PortAudio from starting."""
+def _own_settings() -> tuple[str, str]:
+    """Name what this user has set up for ALSA, and what leaves it out.
+
+    A mistake in it keeps PortAudio from starting.
+    """
     files = [os.path.expanduser("~/.asoundrc"), "/etc/asound.conf"]
     found = [path for path in files if os.path.exists(path)]
-    found += [f"{name}={os.environ[name]}" for name in alsa_variables()]
-    return f" (ALSA reads {' and '.join(found)})" if found else ""
+    ways = [f"'mv {shlex.quote(path)} {shlex.quote(path + '.off')}'" for path in found]
+    if names := alsa_variables():
+        found += [f"{name}={os.environ[name]}" for name in names]
+        ways.append(f"'unset {' '.join(names)}'")
+    if not found:
+        return "", "see what else uses it, "
+    return f" (ALSA reads {' and '.join(found)})", f"correct these, or try {' and '.join(ways)}, "
 
 
 def alsa_variables() -> list[str]:

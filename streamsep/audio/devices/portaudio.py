@@ -90,9 +90,10 @@ def _check_target(device: DeviceInfo, kind: str) -> None:
     """
     sort = "sink" if kind == "output" else "source"
     variable = f"PULSE_{sort.upper()}"
-    wanted = device.target
+    wanted, remedy = device.target, "choose one of these"
     if wanted is None and device.name in BY_ENVIRONMENT:
         wanted = os.environ.get(variable)
+        remedy = f"'unset {variable}', or name one of these in it"
     if not wanted or wanted.startswith("@") or wanted.isdigit():  # @DEFAULT_SINK@, or its number
         return
     try:
@@ -104,7 +105,7 @@ def _check_target(device: DeviceInfo, kind: str) -> None:
         raise DeviceError(
             f"the sound server has no {sort} {wanted!r}",
             expected=f"one of: {', '.join(names)}",
-            remedy=f"correct {variable}, or leave it out",
+            remedy=remedy,
         )
 
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import re
 import struct
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from streamsep.audio.files.joined_files import PartOfFile
-from streamsep.audio.files.mp4_boxes import HEADER, boxes
+from streamsep.audio.files.mp4_boxes import BEGINNINGS, HEADER, INDEX_NEAR, boxes, index_end
+from streamsep.audio.files.pipe_input import PipeInput
 
 MOST_BYTES = 2**26  # of an index that is looked at
+CAF = b"caff"
 CAF_HEAD = 8  # bytes before the first chunk
+CAF_HEADS = 2**16  # bytes within which chunks before the sound are looked for in a pipe
 # The box in an index: its name after its size, no flags, a tag, a bit for each speaker, and
 # descriptions of 20 bytes.
 BOX = re.compile(rb"chan\0{4}(.{4})(.{4})(.{4})", re.DOTALL)
-BEGINNINGS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 BY_DESCRIPTIONS, BY_BITS = 0, 0x10000
 # By FFmpeg's names: the speakers of bits and descriptions, and those of tags.
 SPEAKERS = (
@@ -87,10 +90,35 @@ class ChannelBox(NamedTuple):
 def channel_boxes(path: Path) -> list[ChannelBox]:
     """Return the boxes of a QuickTime, MP4 or CAF file that tell of its channels; else nothing."""
     with path.open("rb") as file:
-        head = file.read(8)
-        if head[:4] == b"caff":
-            return _of_caf(file)
-        return _of_index(file) if head[4:8] in BEGINNINGS else []
+        return _boxes_in(file)
+
+
+def hidden_boxes(file: PipeInput | BinaryIO) -> list[ChannelBox]:
+    """Return the boxes of what comes through a pipe, or of a copy of it, and hide them in there."""
+    if isinstance(file, PipeInput):
+        head = file.peek(HEADER)
+        if head[:4] == CAF:
+            size = CAF_HEADS
+        elif head[4:] in BEGINNINGS:
+            size = index_end(file.peek(INDEX_NEAR)) or 0
+        else:
+            return []
+        found = _boxes_in(BytesIO(file.peek(size)))
+        file.hide([box.place for box in found])
+        return found
+    found = _boxes_in(file)
+    for box in found:
+        file.seek(box.place)
+        file.write(bytes(4))
+    file.seek(0)
+    return found
+
+
+def _boxes_in(file: BinaryIO) -> list[ChannelBox]:
+    head = file.read(HEADER)
+    if head[:4] == CAF:
+        return _of_caf(file)
+    return _of_index(file) if head[4:] in BEGINNINGS else []
 
 
 def without_channel_boxes(path: Path) -> PartOfFile | None:
@@ -105,7 +133,7 @@ def _of_caf(file: BinaryIO) -> list[ChannelBox]:
     file.seek(0)
     while len(head := file.read(12)) == 12:
         place, size = file.tell(), int.from_bytes(head[4:], "big", signed=True)
-        if head[:4] == b"caff":  # of the file, or of another one behind it
+        if head[:4] == CAF:  # of the file, or of another one behind it
             begun = place - 12
             file.seek(place - 12 + CAF_HEAD)
             continue

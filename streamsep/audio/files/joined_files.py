@@ -1,7 +1,7 @@
 """Files that hold one file after the other, and headers that say less than there is.
 
-``cat a.wav b.wav`` is two whole files: a decoder that goes by the first header ends with it. The
-streams among the formats (MP3, AAC, MPEG-TS, Matroska) need nothing of this.
+``cat a.wav b.wav`` is two whole files: a decoder that goes by the first header ends with it, and
+one that takes up frames wherever they are makes what it can of whatever follows.
 """
 
 from __future__ import annotations
@@ -9,34 +9,39 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
-# FFmpeg's name of a format whose first end it doesn't read beyond, to what such a file begins with,
-# and how far before that the file begins.
-STARTS: dict[str, tuple[re.Pattern[bytes], int]] = {
-    "wav": (re.compile(rb"(?:RIFF|RF64|BW64)....WAVE", re.DOTALL), 0),
-    "aiff": (re.compile(rb"FORM....AIF[FC]", re.DOTALL), 0),
-    "caf": (re.compile(rb"caff\0[\0-\2]\0\0desc"), 0),
-    "w64": (re.compile(rb"riff\x2e\x91\xcf\x11"), 0),
-    # The block with the first sample.
-    "wv": (re.compile(rb"wvpk....[\x02-\x10]\x04.{6}\x00{4}", re.DOTALL), 0),
-    "tta": (re.compile(rb"TTA1[\1\2]\0"), 0),
-    "flv": (re.compile(rb"FLV\x01[\x01\x04\x05]\0\0\0\x09\0\0\0\0"), 0),
-    "asf": (re.compile(rb"\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c"), 0),
-    "voc": (re.compile(rb"Creative Voice File\x1a\x1a\0"), 0),
-    "mov,mp4,m4a,3gp,3g2,mj2": (re.compile(rb"ftyp[\w ]{4}"), 4),
-}
-# Formats that FFmpeg reads on in, and mistakes what comes for more of the first: they are cut into
-# parts before. The group is there in what begins a part, as far as it follows something else.
-CUT: dict[str, re.Pattern[bytes]] = {
-    "nut": re.compile(rb"(nut/multimedia container\0)"),
-    "flac": re.compile(rb"(fLaC)[\x00\x80]\x00\x00\x22"),
-    "ogg": re.compile(rb"OggS\x00(?:([\x02\x06])|.)", re.DOTALL),
-}
-PIECE, OVERLAP = 2**20, 64
-TRANSPORT_PACKET = 188
+from streamsep.audio.files.file_starts import (
+    BARE,
+    OVERLAP,
+    PIECE,
+    USUAL,
+    first_frames,
+    form_at,
+    starts,
+)
+from streamsep.audio.files.mp3_header import id3_size
+
+# Formats that FFmpeg reads on in whatever comes, and takes it for more of the first.
+CUT = ("nut", "flac", "ogg", *BARE)
+# May hold whole files within it, behind its sound.
+HOLDS_FILES = ("matroska,webm",)
+OGG_PAGE = re.compile(rb"OggS\x00(?:([\x02\x06])|.)", re.DOTALL)
+CHUNKS = (
+    *(b"LIST", b"fact", b"cue ", b"smpl", b"inst", b"bext", b"iXML", b"id3 ", b"ID3 ", b"PEAK"),
+    *(b"JUNK", b"junk", b"PAD ", b"FLLR", b"cart", b"_PMX", b"axml", b"chna", b"acid", b"afsp"),
+    *(b"RIFF", b"RF64", b"DISP", b"plst", b"levl", b"umid", b"strc", b"LGWV"),
+)
 CHUNK_NAME = re.compile(rb"[\x20-\x7e]{4}")
+# What follows the first letters of a W64 chunk's name: of the whole, of usual ones, of lists.
+W64_KINDS = (
+    bytes.fromhex("2e91cf11a5d628db04c10000"),
+    bytes.fromhex("f3acd3118cd100c04f8edb8a"),
+    bytes.fromhex("2f91cf11a5d628db04c10000"),
+)
+NEAR = 2**16  # bytes behind an end
 WRAP = 2**32  # where the sizes in RIFF headers begin anew
 
 
@@ -100,70 +105,93 @@ class PartOfFile:
 
 
 def next_start(path: Path, form: str, after: int) -> int | None:
-    """Return where from a place on another file of the same format begins, if one does."""
-    if form not in STARTS:
+    """Return where from a place on another file begins, behind the end of one of a format."""
+    if form in HOLDS_FILES:
         return None
-    pattern, before = STARTS[form]
     with path.open("rb") as file:
-        file.seek(after + before)  # or a file without sound would be its own successor
-        data = b""
-        while piece := file.read(PIECE):
-            data = data[-OVERLAP:] + piece
-            if found := pattern.search(data):
-                return file.tell() - len(data) + found.start() - before
-    return None
+        file.seek(after)
+        at_once = first_frames(file.read(NEAR), form)
+        if at_once is not None:
+            return after + at_once
+        return next((place for place, _ in starts(file, after, form)), None)
 
 
-def cuts(path: Path, form: str) -> list[int]:
-    """Return where in a file other files of its format begin, if FFmpeg has to be told."""
+def next_cut(path: Path, form: str, start: int) -> int | None:
+    """Return where in a file that begins at a place another one does, if FFmpeg has to be told."""
     if form not in CUT:
-        return []
-    found: list[int] = []
-    between = form != "ogg"  # the first pages of all streams of an Ogg file come one by one
+        return None
+    status = path.stat()  # a song is opened again and again, to move in it
+    as_it_is = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+    return _next_cut(path, form, start, as_it_is)
+
+
+@lru_cache(maxsize=256)
+def _next_cut(path: Path, form: str, start: int, as_it_is: tuple[int, ...]) -> int | None:
     with path.open("rb") as file:
-        data, start = b"", 0
-        while piece := file.read(PIECE):
-            data += piece
-            for match in CUT[form].finditer(data):
-                if match.start() > len(data) - OVERLAP and len(piece) == PIECE:
-                    break  # comes again
-                place = start + match.start()
-                if match[1] is None:
-                    between = True
-                elif between and place and place not in found[-1:]:
-                    found.append(place)
-                    between = form != "ogg"
-            start += max(len(data) - OVERLAP, 0)
-            data = data[-OVERLAP:]
-    return found
+        after = start + 1
+        if form in BARE:
+            file.seek(start)
+            after += id3_size(file.read(10))
+        if form == "nut":  # whose packets may be as those of other formats begin
+            return next((place for place, _ in starts(file, after, form, (form,))), None)
+        found = starts(file, after, form, USUAL)
+        if form != "ogg":
+            return next((place for place, _ in found), None)
+        other = next((place for place, kind in found if kind != form), None)
+        places = [place for place in (other, _next_ogg(file, start)) if place is not None]
+        return min(places, default=None)
+
+
+def _next_ogg(file: BinaryIO, start: int) -> int | None:
+    """Return where another Ogg file begins: the first pages of all streams of one come together."""
+    between, at, data = True, start, b""
+    while True:
+        file.seek(at)
+        if not (piece := file.read(PIECE)):
+            return None
+        at += len(piece)
+        data = data[-OVERLAP:] + piece
+        for match in OGG_PAGE.finditer(data):
+            if match.start() > len(data) - OVERLAP and len(piece) == PIECE:
+                break  # comes again
+            place = at - len(data) + match.start()
+            if match[1] is None:
+                between = True
+            elif between and place > start:
+                return place
+            else:
+                between = False
 
 
 def size_that_says_too_little(path: Path) -> int | None:
-    """Return where a WAV file tells the size of its sound, if more sound follows than that.
+    """Return where a WAV or W64 file tells the size of its sound, if more follows than that.
 
     As it does when its writer was killed, or when it has more than 4 GB, where sizes begin anew.
     """
     with path.open("rb") as file:
         end = os.fstat(file.fileno()).st_size
-        found = _data_chunk(file, end)
+        found = _data_chunk(file, end) or _data_of_w64(file, end)
         if found is None:
             return None
-        start, size = found
-        after = start + size + size % 2
-        if after >= end or not size:
-            return None
-        if end - after < WRAP - PIECE:
-            # Chunks follow, or another file. Eight bytes of sound are nearly never such a header.
-            file.seek(after)
-            head = file.read(8)
-            filled_up = not any(head) and end - after < PIECE
-            if filled_up or CHUNK_NAME.match(head):
-                return None
-        return start - 4
+        place, after = found
+        if after >= end or end - after >= WRAP - PIECE:
+            return None if after >= end else place
+        # Chunks follow, or another file. Eight bytes of sound are nearly never such a header.
+        file.seek(after)
+        head = file.read(16)
+        filled_up = not any(head) and end - after < PIECE
+        named = head[4:] in W64_KINDS or id3_size(head) or _is_chunk(head, end - after)
+        return None if filled_up or named or form_at(file, after) else place
+
+
+def _is_chunk(head: bytes, left: int) -> bool:
+    """Say whether bytes are the head of a chunk of a WAV file; of an unknown one by its size."""
+    fits = int.from_bytes(head[4:8], "little") <= left - 8
+    return head[:4] in CHUNKS or (fits and CHUNK_NAME.match(head) is not None)
 
 
 def _data_chunk(file: BinaryIO, end: int) -> tuple[int, int] | None:
-    """Return where the sound of a WAV file begins, and how many bytes it is said to have."""
+    """Return where a WAV file tells the size of its sound, and where that ends by this."""
     if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
         return None
     at = 12
@@ -172,20 +200,27 @@ def _data_chunk(file: BinaryIO, end: int) -> tuple[int, int] | None:
         head = file.read(8)
         size = int.from_bytes(head[4:], "little")
         if head[:4] == b"data":
-            return at + 8, size
+            return (at + 4, at + 8 + size + size % 2) if size else None
         at += 8 + size + size % 2
     return None
 
 
-def table_before(path: Path, place: int, after: int) -> int:
-    """Return where the table of a transport stream is that lists what begins at a place.
+def _data_of_w64(file: BinaryIO, end: int) -> tuple[int, int] | None:
+    """Return the same of a W64 file, whose sizes have 64 bits and count their own chunk.
 
-    That is before it, but after another; the place itself if there is none.
+    Without a size FFmpeg refuses it: libsndfile, which is asked next, reads to the end.
     """
-    with path.open("rb") as file:
-        for at in range(place, after, -TRANSPORT_PACKET):
-            file.seek(at)
-            head = file.read(3)
-            if len(head) == 3 and head[0] == 0x47 and not head[1] & 0x1F and not head[2]:
-                return at
-    return place
+    file.seek(0)
+    if file.read(16)[4:] != W64_KINDS[0]:
+        return None
+    at = 40
+    while at + 24 <= end:
+        file.seek(at)
+        head = file.read(24)
+        size = int.from_bytes(head[16:], "little")
+        if head[:4] == b"data":
+            return (at + 16, at + size + -size % 8) if 24 < size < WRAP else None
+        if size < 24:
+            return None
+        at += size + -size % 8
+    return None

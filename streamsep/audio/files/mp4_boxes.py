@@ -11,6 +11,10 @@ from typing import BinaryIO, NamedTuple
 HEADER = 8  # bytes: a size of 32 bits, itself included, and four letters
 LONG_HEADER = 16  # with a size of 64 bits behind the letters
 MOST_BYTES = 2**32  # of a box with the shorter header
+# What MP4 and QuickTime files begin with, after a size.
+BEGINNINGS = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+MOST_INDEX = 2**26  # bytes
+INDEX_NEAR = 2**20  # bytes within which the index of a file begins, if it comes first
 
 
 class Box(NamedTuple):
@@ -69,3 +73,26 @@ def boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
             return
         yield Box(kind, start, size)
         start += size
+
+
+def index_end(head: bytes) -> int | None:
+    """Return how many bytes hold a file's index, or all that is there; None if sound comes first.
+
+    Parameters
+    ----------
+    head
+        The beginning of a file, perhaps of an MP4.
+    """
+    at = 0
+    while at + HEADER <= len(head) and (at or head[4:HEADER] in BEGINNINGS):
+        size, kind = int.from_bytes(head[at : at + 4], "big"), head[at + 4 : at + HEADER]
+        if kind == b"mdat":
+            return None
+        if size == 1:
+            size = int.from_bytes(head[at + HEADER : at + LONG_HEADER], "big")
+        if size < HEADER:
+            break
+        at += size
+        if kind in (b"moov", b"moof"):
+            return min(at, MOST_INDEX)
+    return len(head)

@@ -23,12 +23,15 @@ class OggPages:
         Where files begin in it that were joined.
     codecs
         What the first page of each stream holds, of all these files.
+    intact
+        Whether no page is damaged, and nothing else is between them.
     whole
-        Whether no page is damaged or missing, and the last one is marked as such.
+        Whether besides none is missing, and the last one is marked as such.
     """
 
     starts: list[int] = field(default_factory=list)
     codecs: list[bytes] = field(default_factory=list)
+    intact: bool = True
     whole: bool = True
 
     @property
@@ -38,31 +41,31 @@ class OggPages:
         return alone and all(codec.startswith(b"\x01vorbis") for codec in self.codecs)
 
 
-def read_pages(path: Path) -> OggPages | None:
-    """Look at all pages of a file; None of one that is no Ogg file."""
+def read_pages(path: Path, end: int | None = None) -> OggPages | None:
+    """Look at all pages of a file, up to a place in it; None of one that is no Ogg file."""
     with path.open("rb") as file:
         if file.read(len(MAGIC)) != MAGIC:
             return None
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _look(data)
+            return _look(data, len(data) if end is None else end)
 
 
-def _look(data: mmap.mmap) -> OggPages:
+def _look(data: mmap.mmap, whole: int) -> OggPages:
     pages, sequence = OggPages(), dict[bytes, int]()
     beginning, flags, at = False, 0, 0
-    while at < len(data):
-        if data[at : at + 4] != MAGIC or len(data) < at + HEAD:
-            pages.whole = False
-            at = data.find(MAGIC, at + 1)
+    while at < whole:
+        if data[at : at + 4] != MAGIC or whole < at + HEAD:
+            pages.intact = False
+            at = data.find(MAGIC, at + 1, whole)
             if at < 0:
-                return pages
+                break
             continue
         pieces = data[at + HEAD : at + HEAD + data[at + 26]]
         end = at + HEAD + data[at + 26] + sum(pieces)
         page, flags, serial = data[at:end], data[at + 5], data[at + 14 : at + 18]
         number = int.from_bytes(page[18:22], "little")
-        if end > len(data) or checksum(page) != int.from_bytes(page[22:26], "little"):
-            pages.whole = False
+        if end > whole or checksum(page) != int.from_bytes(page[22:26], "little"):
+            pages.intact = False
         if flags & FIRST:
             if not beginning:
                 pages.starts.append(at)
@@ -72,7 +75,7 @@ def _look(data: mmap.mmap) -> OggPages:
             pages.whole = False
         beginning, sequence[serial] = bool(flags & FIRST), number
         at = end
-    pages.whole &= bool(flags & LAST)
+    pages.whole &= pages.intact and bool(flags & LAST)
     return pages
 
 

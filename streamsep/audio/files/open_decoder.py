@@ -9,8 +9,9 @@ from pathlib import Path
 from streamsep.audio.files import media
 from streamsep.audio.files.decoded import DecodeError, Decoder
 from streamsep.audio.files.media_decoder import MediaDecoder
+from streamsep.audio.files.mp4_boxes import BEGINNINGS, INDEX_NEAR, index_end
 from streamsep.audio.files.ogg_pages import read_pages
-from streamsep.audio.files.pipe_input import MOOV_LATER, PipeInput, index_comes_last
+from streamsep.audio.files.pipe_input import PipeInput
 from streamsep.audio.files.sndfile_decoder import JoinedVorbis, SndfileDecoder
 from streamsep.errors import AudioFileError, first_line
 
@@ -74,7 +75,9 @@ def _decoders(path: Path, track: str | None) -> list[Maker]:
 def _decoders_of_pipe(path: Path, pipe: PipeInput, track: str | None) -> list[Maker]:
     if not media.installed() and track is None:
         return [lambda: SndfileDecoder(path, pipe.as_file())]
-    if pipe.peek(8)[4:] == b"ftyp" and index_comes_last(pipe.peek(MOOV_LATER)):
+    head = pipe.peek(32)
+    later = head[4:8] in BEGINNINGS and index_end(pipe.peek(INDEX_NEAR)) is None
+    if later or (head[:4] == b"caff" and head[28:] != b"lpcm"):  # which has its packets' sizes last
         return [lambda: MediaDecoder(path, pipe.as_file(), track)]
     return [lambda: MediaDecoder(path, pipe, track)]
 

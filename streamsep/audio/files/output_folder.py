@@ -13,13 +13,19 @@ def make_folder(folder: Path) -> None:
     Raises
     ------
     OutputError
-        If it can't be made.
+        If it can't be made, or is called ``-``, by which elsewhere standard output is meant.
     """
+    if folder == Path("-"):
+        raise OutputError(
+            "a folder '-' was asked for",
+            expected="files, which can't go to standard output",
+            remedy="choose another name; live writes sound to a pipe that has one",
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise OutputError(
-            f"the folder {folder} can't be made ({error.strerror})",
+            f"the folder {folder} can't be made ({getattr(error, 'strerror', None) or error})",
             expected="a place to write to",
             remedy="choose another place",
         ) from error

@@ -10,6 +10,7 @@ import atexit
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -49,6 +50,7 @@ class PartFile:
     """
 
     def __init__(self, target: Path) -> None:
+        _refuse_other_than_files(target)
         self.target = target
         self._fd = -1
         while self._fd < 0:
@@ -186,6 +188,20 @@ def _part_name(target: Path) -> str:
     # The target's own name may be as long as names can be.
     stem = os.fsencode(target.stem)[: max(room, 1)]
     return "." + stem.decode(errors="ignore") + tail
+
+
+def _refuse_other_than_files(target: Path) -> None:
+    """Refuse a pipe or a device: a file in its place would leave whoever reads it without one."""
+    try:
+        mode = target.stat().st_mode
+    except (OSError, ValueError):
+        return
+    if not stat.S_ISREG(mode):
+        raise OutputError(
+            f"{target} can't be written (it is {'a folder' if stat.S_ISDIR(mode) else 'no file'})",
+            expected="a name that is free, or that of a file",
+            remedy="choose another",
+        )
 
 
 def _not_made(target: Path, error: Exception) -> OutputError:

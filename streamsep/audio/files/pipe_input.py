@@ -7,15 +7,16 @@ import select
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from streamsep.audio.files.file_starts import OVERLAP, last_start
+
 STDIN = Path("/dev/stdin")  # what the name "-" means
 PIECE = 2**16
 WAIT_S = 0.2
-MOOV_LATER = 2**20  # bytes at the beginning of an MP4 that say where its index is
 
 
 def is_pipe(path: Path) -> bool:
@@ -36,6 +37,11 @@ class PipeInput:
         STDIN, a FIFO, or what a shell puts for ``<(…)``.
     waiting
         Called every WAIT_S while nothing comes; what it raises ends the wait.
+
+    Attributes
+    ----------
+    last_start
+        Where in all that came the last file began, as far as that tells.
     """
 
     def __init__(self, path: Path, waiting: Callable[[], object]) -> None:
@@ -51,6 +57,8 @@ class PipeInput:
             # Without waiting for somebody who writes: `read` does, and can be ended.
             self._fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         self._ahead = b""  # read already
+        self._taken, self._tail = 0, b""
+        self.last_start = 0
 
     def read(self, size: int = PIECE) -> bytes:
         """Return some bytes, none at the end."""
@@ -60,9 +68,11 @@ class PipeInput:
         while True:
             self._wait()
             try:
-                return os.read(self._fd, size)
+                piece = os.read(self._fd, size)
             except BlockingIOError:
                 continue
+            self._note_starts(piece)
+            return piece
 
     def peek(self, size: int) -> bytes:
         """Return the next bytes, at most so many, and keep them."""
@@ -73,6 +83,20 @@ class PipeInput:
             found += len(piece)
         self._ahead = b"".join(pieces)
         return self._ahead[:size]
+
+    def hide(self, places: Iterable[int]) -> None:
+        """Have four bytes each be zeros, of those that were looked at and nothing was read of."""
+        data = bytearray(self._ahead)
+        for place in places:
+            data[place : place + 4] = bytes(4)
+        self._ahead = bytes(data)
+
+    def _note_starts(self, piece: bytes) -> None:
+        self._taken += len(piece)
+        data = self._tail + piece
+        if (place := last_start(data)) is not None:
+            self.last_start = self._taken - len(data) + place
+        self._tail = data[-2 * OVERLAP :]
 
     def goes_on(self) -> bool:
         """Say whether more comes; waits for it or the end."""
@@ -117,22 +141,3 @@ def regular_file(path: Path, waiting: Callable[[], object]) -> Iterator[Path]:
             while piece := pipe.read():
                 file.write(piece)
         yield copy
-
-
-def index_comes_last(head: bytes) -> bool:
-    """Say whether the beginning of a file is that of an MP4 whose index follows the sound."""
-    if head[4:8] != b"ftyp":
-        return False
-    at = 0
-    while at + 8 <= len(head):
-        size, kind = int.from_bytes(head[at : at + 4], "big"), head[at + 4 : at + 8]
-        if kind in (b"moov", b"moof"):
-            return False
-        if kind == b"mdat":
-            return True
-        if size == 1:
-            size = int.from_bytes(head[at + 8 : at + 16], "big")
-        if size < 8:
-            return False
-        at += size
-    return True

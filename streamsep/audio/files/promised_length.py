@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Callable
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,12 +16,22 @@ from streamsep.audio.files import mp3_header
 COUNTED = ("aiff", "au", "flac", "tta", "wv", "ape", "tak", "mpc", "mpc8", "dsf")
 HEAD = 2**16  # bytes within which headers are looked for
 OGG_PAGE = 27 + 255 + 255 * 255  # bytes, at most
+# A size that comes through a pipe and is larger is none: writers that can't go back and write the
+# true one put about the largest number there that they know.
+ENDLESS = 2**31 - 2**24
 UNKNOWN_32, UNKNOWN_64 = 2**32 - 1, 2**63  # sizes that stand for none
+# Numbers of codecs in RIFF: sample by sample, and by blocks of so many.
+PLAIN_TAGS, BLOCK_TAGS = (1, 3, 6, 7, 0xFFFE), (0x2, 0x11)
+# Codecs of CAF whose packets are all alike; of others nothing is told by the bytes of one.
+PLAIN_CAF = (b"lpcm", b"ulaw", b"alaw", b"ima4")
+MOST_SAMPLES = 2**20  # in a packet, if what says so is true
 W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 ASF_FILE = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 
 
-def promised_length_s(path: Path | None, container: Any, stream: Any) -> float | None:
+def promised_length_s(
+    path: Path | None, container: Any, stream: Any, head: bytes = b""
+) -> float | None:
     """Return how long an opened file says its sound is, or None.
 
     Parameters
@@ -29,12 +40,14 @@ def promised_length_s(path: Path | None, container: Any, stream: Any) -> float |
         The file, or None for what can't be read twice.
     container, stream
         PyAV's, of the sound.
+    head
+        What such a thing began with.
     """
     form = container.format.name
     own = READERS.get(form)
     if own is not None:
         if path is None:
-            return None
+            return _promised_by_head(own, head, stream)
         with suppress(OSError, struct.error, ValueError), path.open("rb") as file:
             return own(file, stream)
         return None
@@ -52,6 +65,14 @@ def promised_length_s(path: Path | None, container: Any, stream: Any) -> float |
     return None
 
 
+def _promised_by_head(
+    own: Callable[[BinaryIO, Any], float | None], head: bytes, stream: Any
+) -> float | None:
+    with suppress(struct.error, ValueError, IndexError):
+        return own(BytesIO(head), stream)
+    return None
+
+
 def whole_s(container: Any) -> float | None:
     """Return how long an opened file says the longest of its streams is."""
     if "matroska" in container.format.name or container.format.name == "flv":
@@ -66,15 +87,15 @@ def _seconds(ticks: int | None, step: Any) -> float | None:
 def _wav(file: BinaryIO, stream: Any) -> float | None:
     if file.read(4) not in (b"RIFF", b"RF64", b"BW64") or file.read(8)[4:] != b"WAVE":
         return None
-    rate, large = 0, UNKNOWN_64
+    form, large = b"", UNKNOWN_64
     while len(head := file.read(8)) == 8:
         size = int.from_bytes(head[4:], "little")
         if head[:4] == b"data":
             size = large if size == UNKNOWN_32 else size
-            return size / rate if size and rate and size < UNKNOWN_64 else None
+            return _of_bytes(file, form, size)
         body = file.read(min(size, HEAD))
         if head[:4] == b"fmt ":
-            rate = int.from_bytes(body[8:12], "little")
+            form = body
         elif head[:4] == b"ds64":
             large = int.from_bytes(body[8:16], "little")
         file.seek(size - len(body) + size % 2, 1)
@@ -87,21 +108,42 @@ def _w64(file: BinaryIO, stream: Any) -> float | None:
     if data < 0 or form < 0:
         return None
     size = int.from_bytes(head[data + 16 : data + 24], "little") - 24
-    rate = int.from_bytes(head[form + 32 : form + 36], "little")
-    return size / rate if 0 < size < UNKNOWN_64 and rate else None
+    file.seek(data + 24)
+    return _of_bytes(file, head[form + 24 :], size)
+
+
+def _of_bytes(file: BinaryIO, form: bytes, size: int) -> float | None:
+    """Return how long bytes last in a format as RIFF describes it, if that is known."""
+    is_pipe = isinstance(file, BytesIO)
+    if len(form) < 16 or not 0 < size < (ENDLESS if is_pipe else UNKNOWN_64):
+        return None
+    tag, _, rate, bytes_a_second, block, _ = struct.unpack_from("<HHIIHH", form)
+    if tag in BLOCK_TAGS and len(form) >= 20:
+        samples = int.from_bytes(form[18:20], "little")
+        return size / block * samples / rate if block and rate else None
+    # What encoders write there of other codecs is often only about right.
+    at = file.tell()
+    known = tag in PLAIN_TAGS or (not is_pipe and file.seek(0, 2) < at + size)
+    return size / bytes_a_second if bytes_a_second and known else None
 
 
 def _caf(file: BinaryIO, stream: Any) -> float | None:
     file.seek(8)
-    rate = packet_bytes = packet_samples = 0.0
+    rate, codec, packet_bytes, packet_samples = 0.0, b"", 0, 0
     while len(head := file.read(12)) == 12:
         size = int.from_bytes(head[4:], "big", signed=True)
         if head[:4] == b"desc":
-            rate, packet_bytes, packet_samples = struct.unpack(">d8xII8x", file.read(size))
-        elif head[:4] == b"data":
-            if size > 4 and packet_bytes and packet_samples and rate:
-                return (size - 4) / packet_bytes * packet_samples / rate
-            return _seconds(stream.duration, stream.time_base) if size > 0 else None
+            rate, codec, packet_bytes, packet_samples = struct.unpack(">d4s4xII8x", file.read(size))
+            if not rate or packet_samples > MOST_SAMPLES:
+                return None  # as FFmpeg writes for FLAC; all lengths are of the same kind then
+        elif head[:4] == b"data" and packet_bytes:
+            known = codec in PLAIN_CAF and size > 4
+            return (size - 4) / packet_bytes * packet_samples / rate if known else None
+        elif head[:4] == b"pakt":
+            (samples,) = struct.unpack(">8xq", file.read(16))
+            return samples / rate if samples > 0 else None
+        elif size < 0:
+            return None
         else:
             file.seek(size, 1)
     return None
@@ -134,12 +176,11 @@ READERS: dict[str, Callable[[BinaryIO, Any], float | None]] = {
 }
 
 
-def ogg_is_cut(path: Path) -> bool:
-    """Say whether an Ogg file's last page isn't marked as such, or isn't all there."""
+def ogg_is_cut(path: Path, end: int) -> bool:
+    """Say whether the last page before an Ogg file's end isn't marked as such, or isn't whole."""
     with path.open("rb") as file:
-        file.seek(0, 2)
-        file.seek(max(file.tell() - OGG_PAGE, 0))
-        tail = file.read()
+        file.seek(max(end - OGG_PAGE, 0))
+        tail = file.read(min(end, OGG_PAGE))
     last = tail.rfind(b"OggS")
     page = tail[last:]
     if last < 0 or len(page) < 27:
