@@ -53,13 +53,14 @@ def stem_blocks(
         sounds = prefetch(mixtures(noted(), sample_rate, spec), ahead)
         with closing(sounds):
             for mixture in sounds:
-                yield from pieces(chunked.feed(mixture))
-        yield from pieces(chunked.finish())
+                yield from pieces(chunked.blocks(mixture))
+        yield from pieces(chunked.last_blocks())
 
-    def pieces(stems: Float32) -> Iterator[Float32]:
+    def pieces(blocks: Iterable[Float32]) -> Iterator[Float32]:
         """Yield parts that fit a processor's cache; none of what is empty."""
-        for start in range(0, stems.shape[-1], piece):
-            yield stems[..., start : start + piece]
+        for stems in blocks:
+            for start in range(0, stems.shape[-1], piece):
+                yield stems[..., start : start + piece]
 
     piece, ahead = max(1, int(CHUNK_S * spec.sample_rate)), chunks_ahead(separator)
     with closing(prefetch(separated(), ahead)) as blocks:

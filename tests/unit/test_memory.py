@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from streamsep.dsp.stft import GROUP, StreamingSTFT
+from streamsep.separation import ChunkedSeparator
 from streamsep.separation.stem_resampler import StemResampler
 from testing.signals import music
-from tests.support.separators import SPEC
+from tests.support.separators import SPEC, Halves
 
 CHANNELS = SPEC.channels
 
@@ -90,3 +91,16 @@ def test_what_waits_for_its_stems_is_not_copied():
         stems = way_out.process(np.zeros((2, CHANNELS, piece), np.float32))
         # What comes out, what is resampled, and half of one stem for another; not 16 MB of input.
         assert most() < 4 * stems.nbytes
+
+
+def test_what_is_inside_at_the_end_of_a_song_comes_out_block_by_block():
+    size, delay, fed = 50_000, 400_000, 70_000
+    chunked = ChunkedSeparator(Halves(block_size=size, delay=delay))
+    assert not chunked.feed(np.zeros((CHANNELS, fed), np.float32)).size
+    count = 0
+    with traced() as most:
+        for stems in chunked.last_blocks():
+            count += stems.shape[-1]
+        # The block at hand, and the next one that is made meanwhile: of nine.
+        assert most() < 2.1 * 2 * CHANNELS * size * 4
+    assert count == fed
