@@ -72,11 +72,10 @@ class SpectralEngine(ModelEngine):
         planes, bins, _ = spec.features_shape
         self._feature_gain = np.float32(spec.feature_gain)
         self._gain = np.float32(spec.compensate / spec.feature_gain)
-        self._features = np.zeros((planes, bins, stride_frames), np.float32)
         self._planes = np.zeros((stride_frames, planes, bins), np.float32)
+        self._features = self._planes.transpose(1, 2, 0)  # a view: as the graph wants it
         if "lrms" in spec.feature:
             self._mid_side = np.zeros(shape, np.complex64)
-        self._by_bin = self._planes.transpose(1, 2, 0)  # a view: as the graph wants it
         self._estimate = np.zeros((*spec.estimate_shape[:-1], stride_frames), np.float32)
         self._estimated = self._estimate.transpose(3, 0, 1, 2)  # a view: frames first
         # A sample is bounded; a bin of a spectrum sums up to n_fft of them.
@@ -124,7 +123,6 @@ class SpectralEngine(ModelEngine):
             magnitudes = planes
             np.abs(spectra, out=planes[:, :channels])
             if self.spec.feature == "magnitude":
-                np.copyto(self._features, self._by_bin)
                 return
             if "lrms" in self.spec.feature:
                 magnitudes = planes[:, :4]
@@ -137,7 +135,6 @@ class SpectralEngine(ModelEngine):
                 planes[:, 4], planes[:, 5] = mid.real, mid.imag
             np.multiply(magnitudes, self._feature_gain, out=magnitudes)
             np.log1p(magnitudes, out=magnitudes)
-        np.copyto(self._features, self._by_bin)
 
     @abstractmethod
     def _run(self) -> None:
