@@ -10,6 +10,7 @@ import numpy as np
 from streamsep.audio.files.sound_file import CHUNK_S
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
+from streamsep.offline.freed_memory import return_freed_memory
 from streamsep.offline.prefetch import prefetch
 from streamsep.separation import ChunkedSeparator, Separator
 from streamsep.separation.stem_resampler import StemResampler
@@ -39,6 +40,7 @@ def stem_blocks(
     channels
         Of what is yielded: at most the model's; chunks of more are folded to as many.
     """
+    return_freed_memory()  # what loading the model left
     spec = separator.spec
     way_out = StemResampler(spec, len(separator.stems), sample_rate=sample_rate, channels=channels)
 
