@@ -285,8 +285,6 @@ def _options(spec: ModelSpec, cores: int) -> Any:
     options.intra_op_num_threads = cores
     options.inter_op_num_threads = 1
     options.log_severity_level = ERRORS_ONLY
-    # What is planned for all of a run beforehand lies beside what its layers take for themselves.
-    options.enable_mem_pattern = not spec.looks_both_ways
     # Spinning threads would take the core that the audio callback needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if spec.any_frames:
