@@ -11,8 +11,6 @@ from streamsep.types import Float32
 
 Complex64 = NDArray[np.complex64]
 
-GROUP = 16  # frames that are transformed at once: few enough to stay in a core's cache
-
 
 def analysis_window(name: str, n_fft: int, hop_length: int) -> Float32:
     """Return the analysis window; hann and sqrt_hann are periodic.
@@ -143,31 +141,21 @@ class StreamingSTFT(Resumable):
         news = frames * hop_length
         self._input = np.zeros((channels, n_fft - hop_length + news), np.float32)
         shifts = np.lib.stride_tricks.sliding_window_view(self._input, n_fft, axis=1)
-        framed = shifts[:, ::hop_length].transpose(1, 0, 2)  # (T, C, n_fft), a view
+        self._framed = shifts[:, ::hop_length].transpose(1, 0, 2)  # (T, C, n_fft), a view
+        self._windowed = np.zeros((frames, channels, n_fft), np.float32)
         # Row by row: numpy would make a copy of an operand of fewer axes.
         self._analysis = analysis * np.float32(n_fft)
-        size = min(frames, GROUP)
-        groups = [slice(start, min(start + size, frames)) for start in range(0, frames, size)]
-        windowed = np.zeros((size, channels, n_fft), np.float32)
-        self._analysed = []
-        for group in groups:
-            part = windowed[: group.stop - group.start]
-            self._analysed.append((group, framed[group], part, [*part.reshape(-1, n_fft)]))
+        self._windowed_rows = [*self._windowed.reshape(-1, n_fft)]
         self._overlap = np.zeros((stems, channels, self.delay + news), np.float32)
-        self._done, self._rest = self._overlap[..., :news], self._overlap[..., self.delay :]
-        self._synthesis = synthesis
-        sums = [
-            row[start : start + reach]
-            for start in range(0, news, hop_length)
-            for row in self._overlap.reshape(-1, self.delay + news)
+        starts = range(0, news, hop_length)
+        self._parts = [
+            row[start : start + reach] for start in starts for stem in self._overlap for row in stem
         ]
-        made = np.zeros((size, stems, channels, n_fft), np.float32)
-        self._synthesised = []
-        for group in groups:
-            part = made[: group.stop - group.start]
-            ends = [row[n_fft - reach :] for row in part.reshape(-1, n_fft)]
-            added, sums = sums[: len(ends)], sums[len(ends) :]
-            self._synthesised.append((group, part, [*zip(ends, added, strict=True)]))
+        self._done, self._rest = self._overlap[..., :news], self._overlap[..., self.delay :]
+        self._frame = np.zeros((frames, stems, channels, n_fft), np.float32)
+        self._end = self._frame[..., n_fft - reach :]  # a view
+        self._synthesis = synthesis
+        self._end_rows = [row for of_frame in self._end for stem in of_frame for row in stem]
         self._newest = self._input[:, n_fft - hop_length :]
         self._moves_in = end_to_front(self._input, n_fft - hop_length)
         self._moves_out = end_to_front(self._overlap, self.delay)
@@ -185,11 +173,10 @@ class StreamingSTFT(Resumable):
         for front, end in self._moves_in:
             np.copyto(front, end)
         np.copyto(self._newest, block)
-        for group, framed, windowed, rows in self._analysed:
-            np.copyto(windowed, framed)
-            for row in rows:
-                np.multiply(row, self._analysis, out=row)
-            np.fft.rfft(windowed, axis=-1, norm="forward", out=out[group])  # type: ignore[arg-type]  # stubs: float64 only
+        np.copyto(self._windowed, self._framed)
+        for row in self._windowed_rows:
+            np.multiply(row, self._analysis, out=row)
+        np.fft.rfft(self._windowed, axis=-1, norm="forward", out=out)  # type: ignore[arg-type]  # stubs: float64 only
 
     def synthesise(self, spectra: Complex64, out: Float32) -> None:
         """Overlap-add frames and write the hops that they complete.
@@ -201,11 +188,10 @@ class StreamingSTFT(Resumable):
         out
             (S, C, T · hop_length) float32, overwritten.
         """
-        for group, made, rows in self._synthesised:
-            np.fft.irfft(spectra[group], n=self.n_fft, axis=-1, out=made)  # type: ignore[arg-type]
-            for end, added in rows:
-                np.multiply(end, self._synthesis, out=end)
-                np.add(added, end, out=added)
+        np.fft.irfft(spectra, n=self.n_fft, axis=-1, out=self._frame)  # type: ignore[arg-type]
+        for part, row in zip(self._parts, self._end_rows, strict=True):
+            np.multiply(row, self._synthesis, out=row)
+            np.add(part, row, out=part)
         np.copyto(out, self._done)
         for front, end in self._moves_out:
             np.copyto(front, end)

@@ -6,10 +6,12 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from streamsep.dsp.stft import GROUP, StreamingSTFT
-from streamsep.separation import ChunkedSeparator
+from streamsep.separation import ChunkedSeparator, spectral_engine
+from streamsep.separation.backend import OnnxBackend
+from streamsep.separation.overlapped import OverlappedSeparator
 from streamsep.separation.stem_resampler import StemResampler
 from testing.signals import music
+from tests.support import models
 from tests.support.separators import SPEC, Halves
 
 CHANNELS = SPEC.channels
@@ -24,43 +26,34 @@ def traced():
     tracemalloc.stop()
 
 
-@pytest.mark.parametrize("window", ["hann", "asymmetric"])
-@pytest.mark.parametrize("frames", [GROUP, 2 * GROUP + 5])
-def test_frames_in_groups_are_to_the_bit_what_they_are_one_by_one(window, frames):
-    n_fft, hop, stems = 512, 128, 2
-    many, one = (
-        StreamingSTFT(n_fft, hop, CHANNELS, stems=stems, window=window, frames=count)
-        for count in (frames, 1)
-    )
-    sound = np.random.default_rng(0).uniform(-1, 1, (CHANNELS, 2 * frames * hop))
-    for block in np.split(sound.astype(np.float32), 2, axis=-1):
-        spectra, expected = (
-            np.zeros((frames, CHANNELS, n_fft // 2 + 1), np.complex64) for _ in range(2)
-        )
-        out, expected_out = (
-            np.zeros((stems, CHANNELS, frames * hop), np.float32) for _ in range(2)
-        )
-        many.analyse(block, spectra)
-        many.synthesise(np.stack([spectra, 2 * spectra], axis=1), out)
-        for frame in range(frames):
-            place, which = slice(frame * hop, (frame + 1) * hop), slice(frame, frame + 1)
-            one.analyse(block[:, place], expected[which])
-            both = np.stack([expected[which], 2 * expected[which]], axis=1)
-            one.synthesise(both, expected_out[..., place])
-        np.testing.assert_array_equal(spectra, expected)
-        np.testing.assert_array_equal(out, expected_out)
-        assert np.std(out) > 0.1
+@pytest.fixture
+def path(tmp_path):
+    """A model of whole windows, of any frames, by magnitudes and by where sounds come from."""
+    return models.magnitude_mask(tmp_path / "soft.onnx", multichannel_wiener=True)
 
 
-def test_a_transform_holds_its_sound_and_few_frames():
-    n_fft, hop, frames = 4096, 1024, 256
+@pytest.mark.parametrize("windows", [1, 2])  # 57 new frames a run, three a group; 113, a prime
+def test_frames_in_groups_become_to_the_bit_what_they_do_at_once(path, windows, monkeypatch):
+    made = []
+    for most in (1_000, spectral_engine.GROUP):
+        monkeypatch.setattr(spectral_engine, "GROUP", most)
+        engine = OverlappedSeparator(OnnxBackend(path, device="cpu", runs_at_once=windows))
+        chunked = ChunkedSeparator(engine)
+        made.append(np.concatenate([chunked.feed(music(4.0)), chunked.finish()], axis=-1))
+    np.testing.assert_array_equal(*made)
+    assert np.std(made[0][0]) > 0.01
+
+
+def test_an_engine_holds_what_waits_and_a_few_frames_of_its_transforms(path):
+    backend = OnnxBackend(path, device="cpu", runs_at_once=4)
     with traced() as most:
-        StreamingSTFT(n_fft, hop, CHANNELS, window="hann", frames=frames)
+        engine = OverlappedSeparator(backend)
         held = most()
-    sound = 2 * (frames * hop + n_fft) * CHANNELS * 4  # in, and out
-    groups = 2 * GROUP * CHANNELS * n_fft * 4
-    # Python's own, for rows of frames; all frames at once would be 17 MB.
-    assert held < sound + groups + 1_000_000
+    waiting = engine._spectra.nbytes + engine._mixture._history.nbytes
+    features = engine._planes.nbytes
+    # Features, the estimate, and what mends that. Transforms of all 225 frames at once, and the
+    # stem's spectra, would be 25 MB.
+    assert held < waiting + 4 * features + 4e6
 
 
 def test_the_residual_is_to_the_bit_what_stems_leave_of_the_input_in_pieces_of_any_size():
