@@ -23,8 +23,8 @@ from streamsep.cli import main
 main()
 sys.stderr.write(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
-# What is promised; 264 are measured (docs/decisions/0044-memory.md), where 360 were. How full queues
-# are makes 5, other releases of onnxruntime or numpy some more.
+# What is promised; 264 are measured (docs/decisions/0044-memory.md). How full queues are makes 5,
+# other releases of onnxruntime or numpy some more.
 MOST_MB = 300e6 / 2**20
 PCM_24 = 2.0**-23  # two stems, each rounded to 24 bits
 
