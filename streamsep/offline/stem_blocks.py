@@ -10,6 +10,7 @@ import numpy as np
 from streamsep.audio.files.sound_file import CHUNK_S
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
+from streamsep.offline.freed_memory import return_freed_memory
 from streamsep.offline.prefetch import prefetch
 from streamsep.separation import ChunkedSeparator, Separator
 from streamsep.separation.stem_resampler import StemResampler
@@ -39,6 +40,7 @@ def stem_blocks(
     channels
         Of what is yielded: at most the model's; chunks of more are folded to as many.
     """
+    return_freed_memory()  # what loading the model left
     spec = separator.spec
     way_out = StemResampler(spec, len(separator.stems), sample_rate=sample_rate, channels=channels)
 
@@ -53,13 +55,14 @@ def stem_blocks(
         sounds = prefetch(mixtures(noted(), sample_rate, spec), ahead)
         with closing(sounds):
             for mixture in sounds:
-                yield from pieces(chunked.feed(mixture))
-        yield from pieces(chunked.finish())
+                yield from pieces(chunked.blocks(mixture))
+        yield from pieces(chunked.last_blocks())
 
-    def pieces(stems: Float32) -> Iterator[Float32]:
+    def pieces(blocks: Iterable[Float32]) -> Iterator[Float32]:
         """Yield parts that fit a processor's cache; none of what is empty."""
-        for start in range(0, stems.shape[-1], piece):
-            yield stems[..., start : start + piece]
+        for stems in blocks:
+            for start in range(0, stems.shape[-1], piece):
+                yield stems[..., start : start + piece]
 
     piece, ahead = max(1, int(CHUNK_S * spec.sample_rate)), chunks_ahead(separator)
     with closing(prefetch(separated(), ahead)) as blocks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,43 +35,50 @@ class ChunkedSeparator:
 
     def feed(self, chunk: Float32) -> Float32:
         """Take (C, n) in, n of any size, and return the stems (S, C, m) that are ready."""
-        ready = []
-        while chunk.shape[-1]:
-            count = min(chunk.shape[-1], self._separator.block_size - self._filled)
-            self._pending[:, self._filled : self._filled + count] = chunk[:, :count]
-            chunk = chunk[:, count:]
-            self._filled += count
-            if self._filled == self._separator.block_size:
-                ready.append(self._process())
-                self._filled = 0
-        return self._trim(ready)
+        return self._joined(self.blocks(chunk))
 
     def finish(self) -> Float32:
         """Return what is still inside, (S, C, m); in all as many samples as were fed.
 
         (But for what another surplus than the delay makes more, or less.)
         """
+        return self._joined(self.last_blocks())
+
+    def blocks(self, chunk: Float32) -> Iterator[Float32]:
+        """Do as `feed`, and yield the stems of each block by themselves; to be gone through."""
+        while chunk.shape[-1]:
+            count = min(chunk.shape[-1], self._separator.block_size - self._filled)
+            self._pending[:, self._filled : self._filled + count] = chunk[:, :count]
+            chunk = chunk[:, count:]
+            self._filled += count
+            if self._filled == self._separator.block_size:
+                stems = self._process()
+                self._filled = 0
+                yield stems
+
+    def last_blocks(self) -> Iterator[Float32]:
+        """Do as `finish`, in the same way."""
         inside = self._separator.delay + self._filled
         due = inside - self._surplus
-        ready = []
         self._pending[:, self._filled :] = 0.0
         for _ in range(0, inside, self._separator.block_size):
-            ready.append(self._process())
+            stems = self._process()[..., :due]
+            due -= stems.shape[-1]
+            yield stems
             self._pending.fill(0.0)  # silence pushes out what is held back
         self._separator.reset()
         self._filled = 0
-        return self._trim(ready)[..., :due]
 
     def _process(self) -> Float32:
+        """Separate what is pending, and drop what comes before the first sample."""
         out = np.zeros((*self._stem_shape, self._separator.block_size), np.float32)
         self._separator.process(self._pending, out)
-        return out
-
-    def _trim(self, ready: list[Float32]) -> Float32:
-        if len(ready) == 1:
-            (joined,) = ready
-        else:
-            joined = np.concatenate([np.zeros((*self._stem_shape, 0), np.float32), *ready], -1)
-        drop = min(self._surplus, joined.shape[-1])
+        drop = min(self._surplus, out.shape[-1])
         self._surplus -= drop
-        return joined[..., drop:]
+        return out[..., drop:]
+
+    def _joined(self, blocks: Iterator[Float32]) -> Float32:
+        ready = [*blocks]
+        if len(ready) == 1:
+            return ready[0]
+        return np.concatenate([np.zeros((*self._stem_shape, 0), np.float32), *ready], -1)

@@ -283,12 +283,15 @@ class SelfSteeredFilter(Resumable):
         self._filter = MultichannelWienerFilter(bins)
         self._covariance = SpatialCovariance(bins, LEARNT_FRAMES * hop_s)
 
-    def apply(self, spectra: Complex64, masks: Float32, out: Complex64) -> None:
-        """Learn from the frames of a run, and write the stem's to ``out``, all (T, 2, B)."""
+    def learn(self, spectra: Complex64, masks: Float32) -> None:
+        """Take in the frames of a run, both (T, 2, B): `apply` goes by them from now on."""
         for spectrum, mask in zip(spectra[::LEARNT_FRAMES], masks[::LEARNT_FRAMES], strict=True):
             self._covariance.update(spectrum, mask)
         self._covariance.directions(self._filter.directions)
         self._filter.steer()
+
+    def apply(self, spectra: Complex64, masks: Float32, out: Complex64) -> None:
+        """Write the stem's frames to ``out``, all (T, 2, B)."""
         for spectrum, mask, stem in zip(spectra, masks, out, strict=True):
             self._filter.apply(spectrum, mask, stem)
 

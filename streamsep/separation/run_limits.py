@@ -17,6 +17,9 @@ import onnxruntime as ort
 from streamsep.errors import first_line
 
 MOST_MEMORY = 0.5  # of the machine's
+# The arena begins so large: what is never used of it takes no memory, and pieces of it join again,
+# whereas of the many smaller ones that onnxruntime would add none can hold the next larger array.
+FIRST_BYTES = 2**27
 UNKNOWN_BYTES = 2**33  # where the system doesn't tell its size
 MOST_S = 120.0  # of one load or run, by far more than any model takes
 TICK_S = 1.0
@@ -35,9 +38,8 @@ def limit_memory(options: Any) -> None:
             info = ort.OrtMemoryInfo(
                 "Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT
             )
-            ort.create_and_register_allocator(
-                info, ort.OrtArenaCfg({"max_mem": _memory_mb * 1_000_000})
-            )
+            limits = {"max_mem": _memory_mb * 1_000_000, "initial_chunk_size_bytes": FIRST_BYTES}
+            ort.create_and_register_allocator(info, ort.OrtArenaCfg(limits))
     options.add_session_config_entry("session.use_env_allocators", "1")
 
 

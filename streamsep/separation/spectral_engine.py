@@ -17,6 +17,7 @@ from streamsep.types import Float32
 
 # expm1 of this is 2e8, far above any magnitude of bounded audio, and can't overflow.
 MAX_LOG1P = np.float32(19.0)
+GROUP = 16  # frames, at most, from sound to spectra and back at once: they stay in a core's cache
 TINY, NOTHING, ALL = np.float32(1e-20), np.float32(0.0), np.float32(1.0)
 
 
@@ -46,37 +47,42 @@ class SpectralEngine(ModelEngine):
         spec = backend.spec
         self._stride = stride_frames
         self._lag = spec.lag_frames if lag_frames is None else lag_frames
+        group = max(size for size in range(1, GROUP + 1) if stride_frames % size == 0)
+        # Of each group its frames, and its samples.
+        self._groups = [
+            (slice(i, i + group), slice(i * spec.hop_length, (i + group) * spec.hop_length))
+            for i in range(0, stride_frames, group)
+        ]
         self._stft = StreamingSTFT(
             spec.n_fft,
             spec.hop_length,
             spec.channels,
             stems=len(spec.stems),
             window=spec.window,
-            frames=stride_frames,
+            frames=group,
         )
         super().__init__(
             backend,
             block_size=stride_frames * spec.hop_length,
             delay=self._stft.delay + self._lag * spec.hop_length,
         )
-        shape = (stride_frames, spec.channels, spec.bins)
+        frame = (spec.channels, spec.bins)
         # Frames wait here, oldest first, until their estimate has seen its look-ahead.
-        self._spectra = np.zeros((self._lag + stride_frames, *shape[1:]), np.complex64)
-        self._stem_spectra = np.zeros((stride_frames, len(spec.stems), *shape[1:]), np.complex64)
+        self._spectra = np.zeros((self._lag + stride_frames, *frame), np.complex64)
+        self._stem_spectra = np.zeros((group, len(spec.stems), *frame), np.complex64)
         # Views, one a stem.
         self._spectra_of_stems = [self._stem_spectra[:, i] for i in range(len(spec.stems))]
         if spec.output == "log1p_magnitude":
-            self._magnitude = np.zeros(shape, np.float32)
+            self._magnitude = np.zeros((group, *frame), np.float32)
             self._ratio = np.zeros(self._stem_spectra.shape, np.float32)
             self._ratio_of_stems = [self._ratio[:, i] for i in range(len(spec.stems))]
         planes, bins, _ = spec.features_shape
         self._feature_gain = np.float32(spec.feature_gain)
         self._gain = np.float32(spec.compensate / spec.feature_gain)
-        self._features = np.zeros((planes, bins, stride_frames), np.float32)
         self._planes = np.zeros((stride_frames, planes, bins), np.float32)
+        self._features = self._planes.transpose(1, 2, 0)  # a view: as the graph wants it
         if "lrms" in spec.feature:
-            self._mid_side = np.zeros(shape, np.complex64)
-        self._by_bin = self._planes.transpose(1, 2, 0)  # a view: as the graph wants it
+            self._mid_side = np.zeros((stride_frames, *frame), np.complex64)
         self._estimate = np.zeros((*spec.estimate_shape[:-1], stride_frames), np.float32)
         self._estimated = self._estimate.transpose(3, 0, 1, 2)  # a view: frames first
         # A sample is bounded; a bin of a spectrum sums up to n_fft of them.
@@ -98,15 +104,19 @@ class SpectralEngine(ModelEngine):
         self._check_shapes(block, out)
         for index in range(self._lag):
             self._spectra[index] = self._spectra[index + self._stride]
-        newest = self._spectra[self._lag :]
-        self._stft.analyse(block, newest)
+        oldest, newest = self._spectra[: self._stride], self._spectra[self._lag :]
+        for frames, samples in self._groups:
+            self._stft.analyse(block[:, samples], newest[frames])
         self._extract(newest)
         self._run()
         if self._sanitizer.clean(self._estimate):
             # Whatever made it would live on in the states.
             self._forget()
-        self._apply(self._spectra[: self._stride])
-        self._stft.synthesise(self._stem_spectra, out[:-1])
+        if self._wiener is not None:
+            self._wiener.learn(oldest, self._estimated[:, 0])
+        for frames, samples in self._groups:
+            self._apply(oldest[frames], self._estimated[frames])
+            self._stft.synthesise(self._stem_spectra, out[:-1, :, samples])
         residual = out[-1]
         self._mixture.process(block, residual)
         for stem in out[:-1]:
@@ -124,7 +134,6 @@ class SpectralEngine(ModelEngine):
             magnitudes = planes
             np.abs(spectra, out=planes[:, :channels])
             if self.spec.feature == "magnitude":
-                np.copyto(self._features, self._by_bin)
                 return
             if "lrms" in self.spec.feature:
                 magnitudes = planes[:, :4]
@@ -137,24 +146,23 @@ class SpectralEngine(ModelEngine):
                 planes[:, 4], planes[:, 5] = mid.real, mid.imag
             np.multiply(magnitudes, self._feature_gain, out=magnitudes)
             np.log1p(magnitudes, out=magnitudes)
-        np.copyto(self._features, self._by_bin)
 
     @abstractmethod
     def _run(self) -> None:
         """Turn ``self._features`` into ``self._estimate`` for the frames ``lag`` earlier."""
 
-    def _apply(self, spectra: NDArray[np.complex64]) -> None:
-        """Make the stems' spectra of the estimate and the mixture's (T, C, B)."""
+    def _apply(self, spectra: NDArray[np.complex64], estimated: Float32) -> None:
+        """Make the stems' spectra of a group's estimate and the mixture's (T, C, B)."""
         if self.spec.output == "complex":
-            self._place(spectra[:, np.newaxis])
+            self._place(spectra[:, np.newaxis], estimated)
             return
-        if self._tell_apart(spectra):
+        if self._tell_apart(spectra, estimated):
             return
         # Factors are brought into the product's own form: numpy would do it in new buffers.
-        factor = self._estimated
+        factor = estimated
         if self.spec.output == "log1p_magnitude":
             factor = ratio = self._ratio
-            np.copyto(ratio, self._estimated)
+            np.copyto(ratio, estimated)
             # Wiener-like: the estimated magnitude with the mixture's phase, never above the
             # mixture, so that silence stays silence whatever the network believes.
             np.abs(spectra, out=self._magnitude)
@@ -169,17 +177,17 @@ class SpectralEngine(ModelEngine):
         for stem_spectra in self._spectra_of_stems:
             np.multiply(stem_spectra, spectra, out=stem_spectra)
 
-    def _tell_apart(self, spectra: NDArray[np.complex64]) -> bool:
+    def _tell_apart(self, spectra: NDArray[np.complex64], estimated: Float32) -> bool:
         """Make the stem's spectra by where sounds come from, or say that it isn't known."""
         if self._wiener is None:
             return False
-        self._wiener.apply(spectra, self._estimated[:, 0], self._stem_spectra[:, 0])
+        self._wiener.apply(spectra, estimated[:, 0], self._stem_spectra[:, 0])
         return True
 
-    def _place(self, mixture: NDArray[np.complex64]) -> None:
+    def _place(self, mixture: NDArray[np.complex64], estimated: Float32) -> None:
         """Take the estimated spectra (T, S, 2C, F) as they are, but silence for silence."""
-        seen = self._stem_spectra[..., : self._estimated.shape[-1]]
-        seen.real, seen.imag = self._estimated[:, :, 0::2], self._estimated[:, :, 1::2]
+        seen = self._stem_spectra[..., : estimated.shape[-1]]
+        seen.real, seen.imag = estimated[:, :, 0::2], estimated[:, :, 1::2]
         heard = np.any(mixture, axis=(1, 2, 3), keepdims=True)
         np.multiply(seen, np.where(heard, self._gain, 0.0), out=seen)
 

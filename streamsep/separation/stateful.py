@@ -18,10 +18,10 @@ class StatefulSeparator(SpectralEngine):
 
     def __init__(self, backend: Backend) -> None:
         super().__init__(backend, backend.spec.frames_per_run)
-        self._features = backend.features
         self._stream = 0
 
     def _run(self) -> None:
+        np.copyto(self._backend.features, self._features)
         self._backend.run(self._stream)
         self._stream = (self._stream + 1) % self.spec.interleave
         self._estimate[...] = self._backend.estimate
@@ -45,7 +45,7 @@ class PipelinedSeparator(GraphApart):
         super().__init__(backend, stride, lag_frames=spec.lag_frames + stride)
         self._given, self._made = backend.features, backend.estimate
         if spec.interleave > 1:
-            self._given = np.zeros_like(self._features)
+            self._given = np.zeros(self._features.shape, np.float32)
             self._made = np.zeros_like(self._estimate)
 
     def _run(self) -> None:

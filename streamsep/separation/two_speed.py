@@ -300,10 +300,10 @@ class TwoSpeedSeparator(StatefulSeparator):
         if self._begun:
             np.mean(self._own[: self.prior.frames], axis=0, out=self._own_mean)
 
-    def _tell_apart(self, spectra: NDArray[np.complex64]) -> bool:
+    def _tell_apart(self, spectra: NDArray[np.complex64], estimated: Float32) -> bool:
         if self._filter is None or not self._corrected:
             return False
-        self._filter.apply(spectra[0], self._estimate[0, ..., 0], self._stem_spectra[0, 0])
+        self._filter.apply(spectra[0], estimated[0, 0], self._stem_spectra[0, 0])
         return True
 
     def _forget(self) -> None:

@@ -111,6 +111,7 @@ def test_sources_from_two_places_are_told_apart_better_than_by_masks(places):
     steered = SelfSteeredFilter(BINS, HOP_S)
     for start in range(0, frames, 100):
         run = slice(start, start + 100)
+        steered.learn(mixture[run], masks[run])
         steered.apply(mixture[run], masks[run], out[run])
     # Two places and two channels: all but what is diffuse could be undone.
     # With the true directions all could be undone; those that are learnt hold some of both.
@@ -122,7 +123,9 @@ def test_alike_in_both_channels_it_is_the_mask():
     mono, mask = spectra(rng, 64, 1, BINS), rng.random((64, 1, BINS)).astype(np.float32)
     mixture, masks = np.repeat(mono, 2, axis=1), np.repeat(mask, 2, axis=1)
     out = np.zeros_like(mixture)
-    SelfSteeredFilter(BINS, HOP_S).apply(mixture, masks, out)
+    steered = SelfSteeredFilter(BINS, HOP_S)
+    steered.learn(mixture, masks)
+    steered.apply(mixture, masks, out)
     np.testing.assert_allclose(out, masks * mixture, atol=1e-4)
 
 
@@ -132,10 +135,12 @@ def test_no_channel_is_louder_than_the_mixture_and_silence_stays():
     loud = spectra(rng, 50, 2, BINS) * 100
     masks = rng.random((50, 2, BINS)).astype(np.float32).round()
     out = np.ones_like(loud)
-    steered.apply(loud, masks, out)
+    steered.learn(loud, masks)
     odd = panned(rng, 50, 1.0, 1.0) + 1e-3 * spectra(rng, 50, 2, BINS)  # another place
+    steered.learn(odd, masks)
     steered.apply(odd, masks, out)
     assert (np.abs(out) <= np.abs(odd) * (1 + 1e-5)).all()
+    steered.learn(np.zeros_like(odd), masks)
     steered.apply(np.zeros_like(odd), masks, out)
     assert not out.any()
 
@@ -187,5 +192,5 @@ def test_frames_are_learnt_from_now_and_then():
     steered = SelfSteeredFilter(BINS, HOP_S)
     steered._covariance.update = lambda spectrum, mask: learnt.append(spectrum)
     frames = spectra(rng, 3 * LEARNT_FRAMES, 2, BINS)
-    steered.apply(frames, np.ones(frames.shape, np.float32), np.zeros_like(frames))
+    steered.learn(frames, np.ones(frames.shape, np.float32))
     np.testing.assert_array_equal(learnt, frames[::LEARNT_FRAMES])

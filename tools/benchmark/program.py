@@ -62,6 +62,23 @@ class Scene:
         )
         return time.perf_counter() - started
 
+    def peak_mb(self, *arguments: str, cpus: int = 1) -> float | None:
+        """Run a command, and return the most memory it had up to a moment before its end."""
+        command, peak = self.command(*arguments), None
+        with subprocess.Popen(
+            command,
+            env=environment(cpus),
+            preexec_fn=pinned(self.cpus[-cpus:]),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            while process.poll() is None:
+                peak = memory_mb("VmHWM", process.pid) or peak
+                time.sleep(0.02)
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command)
+        return peak
+
     def song(self, seconds: float, name: str = "song") -> Path:
         path = self.folder / f"{name}-{seconds:g}.flac"
         if not path.exists():
@@ -69,12 +86,16 @@ class Scene:
             sf.write(path, sound.T, RATE, subtype="PCM_16")
         return path
 
-    def separate(self, seconds: float, *options: str, songs: int = 1, cpus: int = 1) -> float:
-        """Separate songs of so many seconds, and return how long the command takes."""
+    def separation(self, seconds: float, *options: str, songs: int = 1) -> list[str]:
+        """Return the command that separates songs of so many seconds."""
         names = [str(self.song(seconds, f"song{number}")) for number in range(songs)]
         out = str(self.folder / "stems")
         fixed = ("--overwrite", "--device", self.device)
-        return self.run("separate", *names, "-o", out, *fixed, *options, cpus=cpus)
+        return ["separate", *names, "-o", out, *fixed, *options]
+
+    def separate(self, seconds: float, *options: str, songs: int = 1, cpus: int = 1) -> float:
+        """Separate songs of so many seconds, and return how long the command takes."""
+        return self.run(*self.separation(seconds, *options, songs=songs), cpus=cpus)
 
 
 def start(scene: Scene) -> dict[str, Any]:
@@ -162,6 +183,16 @@ def separate(scene: Scene) -> dict[str, Any]:
     return {"song_s": seconds, "cores": min(2, len(scene.cpus)), "times_real_time": speeds}
 
 
+def separate_memory(scene: Scene) -> dict[str, Any]:
+    """Most memory of ``separate``: of a song, and of two at a time."""
+    seconds = 5.0 if scene.quick else 240.0
+    cpus, peaks = min(2, len(scene.cpus)), {}
+    for name, jobs in (("one song to WAV", 1), ("two songs to WAV, --jobs 2", 2)):
+        command = scene.separation(seconds, "--jobs", str(jobs), songs=jobs)
+        peaks[name] = scene.peak_mb(*command, cpus=cpus)
+    return {"song_s": seconds, "peak_mb": peaks}
+
+
 def linear(scene: Scene) -> dict[str, Any]:
     """Cost of a further second between lengths: a ratio of 1 is linear."""
     lengths = (2.0, 4.0, 8.0) if scene.quick else (60.0, 240.0, 960.0)
@@ -200,6 +231,7 @@ ROWS: dict[str, Callable[[Scene], dict[str, Any]]] = {
     "help": help_text,
     "memory": memory,
     "separate": separate,
+    "separate-memory": separate_memory,
     "linear": linear,
     "hour": hour,
 }
