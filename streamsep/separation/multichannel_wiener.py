@@ -163,15 +163,9 @@ class MultichannelWienerFilter:
     ----------
     bins
         B.
-
-    Attributes
-    ----------
-    directions
-        Where the stem and the rest come from. Whoever changes them calls `steer`.
     """
 
     def __init__(self, bins: int) -> None:
-        self.directions = Directions.unknown(bins)
         # adj(G) by what meets a channel itself, and what the other one.
         self._own, self._other = (np.zeros((CHANNELS, bins), np.complex64) for _ in range(2))
         # Real numbers stand twice, as complex ones have two parts, so that rows are multiplied at
@@ -184,12 +178,12 @@ class MultichannelWienerFilter:
         self._level, self._sum = np.zeros(bins, np.float32), np.zeros(bins, np.float32)
         self._product = np.zeros((CHANNELS, bins), np.complex64)
         self._term, self._cross = (np.zeros(bins, np.complex64) for _ in range(2))
-        self.steer()
+        self.steer(Directions.unknown(bins))
 
-    def steer(self) -> None:
-        """Compute what depends on `directions` alone."""
-        (left, right), (rest_left, rest_right) = self.directions.power
-        cross, rest_cross = self.directions.cross
+    def steer(self, directions: Directions) -> None:
+        """Go by these directions from now on; they may change without any effect until then."""
+        (left, right), (rest_left, rest_right) = directions.power
+        cross, rest_cross = directions.cross
         conjugated, term, one, other = self._cross, self._term, self._level, self._sum
         (g22, g11), (g12, g21) = self._own, self._other  # of adj(G): -g12, -g21
         # R' R⁻¹, where R⁻¹ is ((d, -b), (-b*, a)) over its determinant.
@@ -280,15 +274,15 @@ class SelfSteeredFilter(Resumable):
     _kept: ClassVar[tuple[str, ...]] = ("_covariance",)
 
     def __init__(self, bins: int, hop_s: float) -> None:
-        self._filter = MultichannelWienerFilter(bins)
+        self._filter, self._directions = MultichannelWienerFilter(bins), Directions.unknown(bins)
         self._covariance = SpatialCovariance(bins, LEARNT_FRAMES * hop_s)
 
     def learn(self, spectra: Complex64, masks: Float32) -> None:
         """Take in the frames of a run, both (T, 2, B): `apply` goes by them from now on."""
         for spectrum, mask in zip(spectra[::LEARNT_FRAMES], masks[::LEARNT_FRAMES], strict=True):
             self._covariance.update(spectrum, mask)
-        self._covariance.directions(self._filter.directions)
-        self._filter.steer()
+        self._covariance.directions(self._directions)
+        self._filter.steer(self._directions)
 
     def apply(self, spectra: Complex64, masks: Float32, out: Complex64) -> None:
         """Write the stem's frames to ``out``, all (T, 2, B)."""

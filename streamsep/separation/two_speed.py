@@ -253,7 +253,6 @@ class TwoSpeedSeparator(StatefulSeparator):
         self._filter: MultichannelWienerFilter | None = None
         if prior.directions is not None:
             self._filter = MultichannelWienerFilter(self.spec.bins)
-            self._filter.directions = prior.directions
         shape = self._estimate.shape[:-1]
         self._hops = prior.spec.hop_length // self.spec.hop_length
         # What the prior hears next: a hop of its own is so many of the model's.
@@ -273,6 +272,7 @@ class TwoSpeedSeparator(StatefulSeparator):
                 np.subtract(self.prior.logits, self._own_mean, out=self._correction)
                 np.multiply(self._correction, GAIN, out=self._correction)
                 self._corrected = True
+                self._steer()
             start = self._hop * self.block_size
             self._block[:, start : start + self.block_size] = block
             self._begun = self._hop == self._hops - 1 and self.prior.hear(self._block)
@@ -299,6 +299,15 @@ class TwoSpeedSeparator(StatefulSeparator):
             self._frame = (self._frame + 1) % COMPARED_FRAMES
         if self._begun:
             np.mean(self._own[: self.prior.frames], axis=0, out=self._own_mean)
+
+    def _steer(self) -> None:
+        if self._filter is not None and self.prior.directions is not None:
+            self._filter.steer(self.prior.directions)
+
+    def restore(self, state: State) -> None:
+        """See `Resumable`."""
+        super().restore(state)
+        self._steer()
 
     def _tell_apart(self, spectra: NDArray[np.complex64], estimated: Float32) -> bool:
         if self._filter is None or not self._corrected:

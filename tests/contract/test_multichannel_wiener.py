@@ -53,14 +53,15 @@ def test_it_is_the_wiener_filter_of_the_textbook():
     for _ in range(9):
         covariance.update(spectra(rng, 2, BINS), rng.random((2, BINS)).astype(np.float32))
     filters = MultichannelWienerFilter(BINS)
-    covariance.directions(filters.directions)
-    filters.steer()
+    directions = Directions.unknown(BINS)
+    covariance.directions(directions)
+    filters.steer(directions)
     out = np.zeros((2, BINS), np.complex64)
     filters.apply(mixture, mask, out)
 
     power = np.abs(mixture.astype(np.complex128)) ** 2
     levels = np.stack([(mask * power).sum(0), ((1 - mask) * power).sum(0)])
-    own, rest = levels[..., None, None] * covariances(filters.directions)
+    own, rest = levels[..., None, None] * covariances(directions)
     x = mixture.T[..., None].astype(np.complex128)
     expected = (own @ np.linalg.solve(own + rest, x))[..., 0].T
     expected *= np.minimum(1, np.abs(mixture) / np.abs(expected))
@@ -173,9 +174,18 @@ def test_a_live_model_takes_its_prior_s_directions(tmp_path):
         separator = TwoSpeedSeparator(OnnxBackend(path, device="cpu"), prior)
         outputs[wiener] = first_stem(separator, mixture, iter(lambda: 1024, None))
         if wiener:
-            known = prior.directions
+            known, goes_by = prior.directions, separator._filter
     assert np.abs(outputs[True] - outputs[False]).max() > 1e-3
     np.testing.assert_allclose(known.power.sum(axis=1), 2 + 2 * DIFFUSE, atol=1e-3)
+    bins = known.cross.shape[-1]
+    rng, made = RNG(3), np.zeros((3, 2, bins), np.complex64)
+    frame, mask = spectra(rng, 2, bins), rng.random((2, bins)).astype(np.float32)
+    told, untold = MultichannelWienerFilter(bins), MultichannelWienerFilter(bins)
+    told.steer(known)
+    for filters, out in zip((goes_by, told, untold), made, strict=True):
+        filters.apply(frame, mask, out)
+    np.testing.assert_array_equal(made[0], made[1])
+    assert np.abs(made[0] - made[2]).max() > 0.01
 
 
 def test_a_spec_says_it_only_where_there_are_directions_and_whole_windows(tmp_path):
