@@ -21,7 +21,6 @@ from streamsep.dsp.stft import StreamingSTFT
 from streamsep.errors import ModelError
 from streamsep.priority import give_way
 from streamsep.separation.backend import Backend
-from streamsep.separation.mirrored_end import mirror_end, mirrored_frames
 from streamsep.separation.multichannel_wiener import (
     Directions,
     MultichannelWienerFilter,
@@ -97,12 +96,11 @@ class MaskPrior(Resumable):
         length = spec.frames_per_run
         self._magnitudes = np.zeros((2 * length, spec.channels, spec.bins), np.float32)
         self._end = length
-        self._seen = length - mirrored_frames(spec)  # frames of a window that were heard
         shape = (len(spec.stems), spec.channels, spec.n_fft // 4 + 1)
         self._logits = np.zeros((*shape, COMPARED_FRAMES), np.float32)
         self._made = np.zeros(shape, np.float32)
         # The newest frames, as a ring; and the one that a run learns directions from.
-        self._later = min(LATER_FRAMES, self._seen - 1)
+        self._later = min(LATER_FRAMES, spec.frames_per_run - 1)
         self._recent = np.zeros((self._later + 1, spec.channels, spec.bins), np.complex64)
         self._learnt = np.zeros(self._recent.shape[1:], np.complex64)
         self._covariance: SpatialCovariance | None = None
@@ -133,9 +131,8 @@ class MaskPrior(Resumable):
         self._heard += 1
         if self._under_way is not None or self._since < self.stride:
             return False
-        window = self._magnitudes[self._end - self._seen : self._end]
-        self._backend.features[..., : self._seen] = window.transpose(1, 2, 0)
-        mirror_end(self._backend.features, self._seen)
+        window = self._magnitudes[self._end - self.spec.frames_per_run : self._end]
+        self._backend.features[...] = window.transpose(1, 2, 0)
         np.copyto(self._learnt, self._recent[self._heard % len(self._recent)])  # the oldest
         self.frames = min(self._heard, COMPARED_FRAMES)
         self._under_way = self._thread.submit(self._run, self.frames)
@@ -144,8 +141,7 @@ class MaskPrior(Resumable):
 
     def _run(self, frames: int) -> None:
         self._backend.run()
-        seen, half = self._backend.estimate[..., : self._seen], self._logits[..., :frames]
-        masks = seen[..., -frames:]
+        masks, half = self._backend.estimate[..., -frames:], self._logits[..., :frames]
         # Of neighbouring bins of a transform twice as long, for one bin.
         half[..., 1:-1, :] = (
             masks[..., 1:-3:2, :] + 2 * masks[..., 2:-2:2, :] + masks[..., 3:-1:2, :]
@@ -154,7 +150,7 @@ class MaskPrior(Resumable):
         to_logits(half, CERTAIN, out=half)
         np.mean(half, axis=-1, out=self._made)
         if self._covariance is not None and self._made_directions is not None:
-            self._covariance.update(self._learnt, seen[0, ..., -1 - self._later])
+            self._covariance.update(self._learnt, self._backend.estimate[0, ..., -1 - self._later])
             self._covariance.directions(self._made_directions)
 
     def collect(self) -> bool:

@@ -14,7 +14,6 @@ from streamsep.separation.schedule import (
     choose_schedule,
 )
 from streamsep.separation.sliding import SlidingSeparator
-from streamsep.separation.two_speed import MaskPrior
 from testing.signals import music
 from tests.support import models
 from tests.support.cases import one_fast
@@ -137,19 +136,6 @@ def test_nearly_live_the_newest_frame_lies_before_its_mirror(path, trim):
     for start in range(0, 40 * HOP, 4 * HOP):
         separator.process(np.ascontiguousarray(sound[:, start : start + 4 * HOP]), out)
     check_end(backend.features, abs(np.fft.rfft(sound[0, 36 * HOP : 40 * HOP] * HANN)))
-
-
-def test_a_prior_hears_the_newest_frame_before_its_mirror(path):
-    backend = OnnxBackend(path, device="cpu")
-    prior, sound = MaskPrior(backend, 1, wait=True), music(1.0)
-    for start in range(0, 40 * HOP, HOP):
-        prior.hear(np.ascontiguousarray(sound[:, start : start + HOP]))
-        prior.collect()
-    magnitude = abs(np.fft.rfft(sound[0, 36 * HOP : 40 * HOP] * HANN))
-    check_end(backend.features, magnitude)
-    # The last run's newest frame was compared last, and is the mask's, m / (m + 1).
-    mask = backend.estimate[0, 0, :, 64 - MIRRORED_FRAMES - 1]
-    np.testing.assert_allclose(mask, magnitude / (magnitude + 1), atol=1e-4)
 
 
 def check_end(features, newest):
