@@ -7,8 +7,6 @@ from typing import Any
 
 import click
 
-from streamsep.dsp.decibels import HIGHEST_GAIN_DB
-
 MOST = 1e9  # seconds, gigabytes, steps: what is made of more isn't exact any longer, or infinite
 
 
@@ -33,6 +31,8 @@ class Decibels(click.FloatRange):
     name = "gain in dB"
 
     def __init__(self) -> None:
+        from streamsep.dsp.decibels import HIGHEST_GAIN_DB  # with numpy, which help doesn't need
+
         super().__init__(max=HIGHEST_GAIN_DB)
 
     def convert(

@@ -13,6 +13,7 @@ from streamsep.separation.stateful import StatefulSeparator
 from testing.signals import music
 from tests.contract.test_streaming_equals_offline import TOLERANCE, whole_file_vocals
 from tests.support import models
+from tests.support.cases import one_of_many
 
 pytestmark = pytest.mark.slow  # as a whole
 
@@ -72,7 +73,7 @@ def test_a_long_file_becomes_what_one_transform_of_all_of_it_gives(tmp_path, son
     np.testing.assert_allclose(vocals, expected, atol=TOLERANCE, rtol=0)
 
 
-@pytest.mark.parametrize("name", BUILTIN)
+@pytest.mark.parametrize("name", one_of_many(sorted(BUILTIN, key="fast".__eq__), 4))
 def test_a_built_in_model_takes_pieces_of_any_size_for_the_whole(tmp_path, song, name):
     model = find_model(name)
     separator = load_separator(model, device="cpu", offline=True)

@@ -139,7 +139,7 @@ def test_a_sink_that_isn_t_there_is_named(own_server, short_song, identity_model
         5,
         (
             "streamsep: the sound server has no sink 'nowhere'; expected one of: A, B, A48, B48, "
-            "AB, FRONT, REAR; correct PULSE_SINK, or leave it out\n"
+            "AB, FRONT, REAR; 'unset PULSE_SINK', or name one of these in it\n"
         ),
     )
 

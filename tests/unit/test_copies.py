@@ -46,7 +46,6 @@ CODECS = {
 CONTAINERS = {
     "avi": ["-c:a", "pcm_s16le"],
     "mkv": ["-c:a", "flac"],
-    "mov": ["-c:a", "aac"],
     "mp4": ["-c:a", "aac"],
     "flv": ["-c:a", "aac"],
     "webm": ["-c:a", "libopus"],
@@ -58,6 +57,7 @@ CONTAINERS = {
     "mxf": ["-c:a", "pcm_s16le", "-ar", "48000"],
     "wmv": ["-c:a", "wmav2"],
     "nut": ["-c:a", "pcm_s16le"],
+    "mov": ["-c:a", "aac"],
 }
 # Containers for few codecs: what else FFmpeg 5 writes into them, nobody reads.
 AT_HOME = {
@@ -124,7 +124,7 @@ def pictures(path):
     return found
 
 
-@pytest.mark.parametrize("container", one_of_many(CONTAINERS, 12))
+@pytest.mark.parametrize("container", one_of_many(CONTAINERS, 11))
 def test_the_picture_stays_whatever_holds_it(folder, model, command, container):
     """Of all codecs that ffmpeg here writes into a container, and reads from it."""
     tried = 0

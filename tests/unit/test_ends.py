@@ -94,7 +94,7 @@ def commands_and_ends():
     """All ends of one command; of others those that differ by the writer, and all in a soak."""
     for name in COMMANDS:
         for end in ENDS:
-            alike = name != "separate" and end not in (signal.SIGTERM, signal.SIGKILL, ENDS[4])
+            alike = name != "separate" and end not in (signal.SIGKILL, ENDS[4])
             marks = [pytest.mark.soak] if alike else []
             yield pytest.param(name, end, id=f"{name}-{getattr(end, 'name', end)}", marks=marks)
 

@@ -78,7 +78,7 @@ def test_separating_half_an_hour_needs_no_more_memory_than_two_minutes(tmp_path,
     np.testing.assert_allclose(beat + vocals, song, atol=PCM_24)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_inspecting_needs_no_more_memory_either(tmp_path, songs, model):
     short, long = (
         peak_mb("inspect", songs[minutes], "-o", tmp_path, "--model", model) for minutes in (2, 10)

@@ -192,13 +192,12 @@ def test_recalibrated_norms_fit_the_averaged_weights(mixer):
     ("precision", "tolerance", "lookahead", "rank"),
     one_of_many(
         [
-            # Float32 sums in another order; a forgotten norm or gate is a hundred times that.
-            ("fp32", 1e-4, 0, None),
             # Weights rounded to 1/254 of the largest of 32.
             ("int8", 2e-2, 2, 2),
+            # Float32 sums in another order; a forgotten norm or gate is a hundred times that.
+            ("fp32", 1e-4, 0, None),
             ("fp32", 1e-4, 2, 2),
-        ],
-        tested=2,
+        ]
     ),
 )
 def test_a_model_file_gives_its_network_back(
