@@ -78,11 +78,13 @@ def test_a_machine_without_devices_can_be_asked(identity_model):
         "No devices: connect one, or start a sound server (PulseAudio, PipeWire, JACK).\n"
     )
     checked = streamsep("doctor", "--model", identity_model)
-    assert (checked.returncode, checked.stderr) == (0, "")
+    assert checked.stderr == ""
     assert "note  input devices: none\n" in checked.stdout
     assert "note  output devices: none\n" in checked.stdout
     assert "note  loopback: no PulseAudio or PipeWire server answers\n" in checked.stdout
-    assert re.search(r"  ok  speed: .* ms \(p99\) of 23 ms a block", checked.stdout)
+    # Its speed is that of this moment.
+    assert re.search(r"  speed: .* ms \(p99\) of 23 ms a block", checked.stdout)
+    assert re.findall(r"^ bad  (?!speed: ).*", checked.stdout, re.MULTILINE) == []
 
 
 @pytest.fixture
@@ -115,7 +117,7 @@ def test_the_doctor_says_what_to_install_and_goes_on(identity_model, without_por
     first, remedy, *rest = done.stdout.splitlines()
     assert first.startswith(" bad  the PortAudio library can't be loaded")
     assert "apt install libportaudio2" in remedy
-    assert any(line.startswith("  ok  speed: ") for line in rest)
+    assert any("  speed: " in line for line in rest)
 
 
 @pytest.mark.slow
