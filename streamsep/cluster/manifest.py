@@ -193,11 +193,7 @@ class Manifest:
                     raise ValueError("columns are missing")
                 values: list[Any] = list(reader)
             else:
-                parquet = load_for_cluster("pyarrow.parquet")
-                # By threads of its own, as read_table starts, pyarrow aborts a program that ends
-                # soon after.
-                table = parquet.ParquetFile(io.BytesIO(content)).read(use_threads=False)
-                values = table.to_pylist()
+                values = _parquet_rows(content)
             rows = [_row(value) for value in values]
             for row in rows:
                 row.made_from  # noqa: B018  # raises of options that are none
@@ -219,6 +215,21 @@ def _row(values: dict[str, Any]) -> ManifestRow:
     if not all(map(math.isfinite, numbers.values())) or not all(isinstance(t, str) for t in texts):
         raise ValueError("no row of a manifest")
     return replace(ManifestRow(**kept), **numbers)
+
+
+def _parquet_rows(content: bytes) -> list[Any]:
+    """Return the rows of a Parquet file.
+
+    The thread of pyarrow's on which it is read may let go of the file only after this has returned.
+    Of an object of Python's that needs the interpreter, and a program that ends just then is
+    aborted: so it reads from memory of its own, and starts no threads beside that one.
+    """
+    pyarrow, parquet = load_for_cluster("pyarrow"), load_for_cluster("pyarrow.parquet")
+    memory = pyarrow.allocate_buffer(len(content))
+    memoryview(memory).cast("B")[:] = content
+    file = parquet.ParquetFile(pyarrow.BufferReader(memory))
+    rows: list[Any] = file.read(use_threads=False).to_pylist()
+    return rows
 
 
 def _write_csv(file: Path, rows: Iterable[ManifestRow]) -> None:

@@ -277,22 +277,21 @@ class SongMover:
         """Open what follows, so that it is there in time."""
         source = self._source
         with self.lock:
-            loop = self.loop
+            loop, following = self.loop, None
             if self.reloop:
-                self.reloop = False
                 source.drop_next()
-            if not source.waiting or self._wanted is not None:
-                return
-            here = source.reading.song or (source.last if source.more else None)
-            following = self._following(here, loop)
-        if following is None or here is None:
-            source.more = self._stays
+            if source.waiting and self._wanted is None:
+                here = source.reading.song or (source.last if source.more else None)
+                following = None if here is None else self._following(here, loop)
+                # Before it is opened: the last file may come to its end, and the run, meanwhile.
+                source.more = self._stays or following is not None
+            self.reloop = False
+        if following is None:
             return
         song, sample = following
         try:
             file = self._songs.opened(song, sample)
             if file is None:
-                source.more = True
                 return
             file.start()
         except StreamsepError as error:
@@ -301,7 +300,6 @@ class SongMover:
         if song is here:
             self._song_stems.follow(song, self._song_stems.open(song, file.begins_at))
         source.follow(song, file, loop.end if loop is not None and song is loop.song else None)
-        source.more = True
 
     def _following(self, here: Song | None, loop: Loop | None) -> tuple[Song, int] | None:
         if loop is not None and here is loop.song:

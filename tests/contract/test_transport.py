@@ -1,5 +1,7 @@
 """Pause, seek, loop, one song after the other: each sample of what comes out is accounted for."""
 
+import time
+
 import numpy as np
 import pytest
 import soundfile as sf
@@ -190,6 +192,27 @@ def test_a_loop_comes_round_to_the_sample(model, write):
     assert np.abs(np.diff(out)).max() <= most + EXACT
     assert stage.session.snapshot().dropouts == 0
     check_places(stage, out, {path: sound}, but=8)  # laps end within blocks
+
+
+def test_what_is_repeated_is_waited_for_while_it_is_opened(model, write):
+    """The run ended with the song where opening it for the loop took longer than its rest."""
+    path, sound = write("song.wav", 1.5)
+    stage = Stage(model, path)
+    opened = stage.mover._songs.opened
+
+    def slow(*asked):
+        time.sleep(0.3)
+        return opened(*asked)
+
+    stage.mover._songs.opened = slow
+    stage.at(1_000, lambda: stage.transport.loop(0.5, 1.5))
+    stage.at(3 * RATE, lambda: stage.transport.loop(None))
+    out = stage.play()
+    lap = slice(RATE // 2 + 300, 3 * RATE // 2 - 300)
+    for number in range(2):
+        np.testing.assert_allclose(
+            out[:, number * RATE :][:, lap], sound[:, lap], atol=EXACT, err_msg=f"lap {number}"
+        )
 
 
 def test_without_a_song_there_is_silence_until_one_comes_and_after_it(model, write):

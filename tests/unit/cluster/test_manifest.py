@@ -123,11 +123,12 @@ def test_numbers_that_are_none_are_no_manifest(tmp_path, suffix, seconds):
 
 @pytest.mark.slow
 def test_a_program_that_only_reads_one_ends_by_itself(tmp_path):
-    """With threads of pyarrow seven of eight such programs were aborted at their end."""
+    """With pyarrow's threads seven of eight were aborted at their end, with BytesIO one in 12."""
     uri = str(tmp_path / "songs.parquet")
     manifest = Manifest(uri)
     manifest.note(ManifestRow("a.wav"))
     manifest.save()
     code = f"from streamsep.cluster.manifest import Manifest; Manifest({uri!r})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    for _ in range(3):
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
