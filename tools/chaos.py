@@ -204,6 +204,8 @@ def round_of(
         one.judge()
     if whole.wrong or any(one.wrong for _, one in tried):
         said = [f"  {e['time_s']:.1f} s: {e['text']} ({e['gap_s']:.1f} s)" for e in run.events]
+        last = {key: value for key, value in (run.status or {}).items() if key != "events"}
+        said.append(f"  at last: {json.dumps(last)}")
         print("\n".join([f"{time.strftime('%X')} {kind} run on {stage.name}:", *said]), flush=True)
     return [*tried, (ROUND, whole)]
 
