@@ -30,6 +30,7 @@ from streamsep.audio.files.pipe_input import PipeInput
 from streamsep.audio.files.promised_length import ogg_is_cut, promised_length_s, whole_s
 from streamsep.audio.files.sound_choice import find_track, track_names
 from streamsep.audio.files.transport_tables import listed_kinds, table_before
+from streamsep.audio.files.wavpack_blocks import next_block
 from streamsep.errors import AudioFileError
 
 # Codecs with checksums: what these find is said to nobody, unless it is asked for.
@@ -189,11 +190,16 @@ class MediaDecoder:
             kinds = listed_kinds(self._path, table_before(self._path, start + place, start))
             return bool(kinds) and kinds != listed_kinds(self._path, start)
 
-        alone = self._file is None
-        speakers = self._speakers(start)
-        if alone:
-            return MediaPart(self._av, container, stream, speakers, is_other)
-        return MediaPart(self._av, container, stream, speakers)
+        def block_after(place: int) -> int | None:
+            found = next_block(self._path, start + place)
+            return found - start if found is not None else None
+
+        told_by_file = {}
+        if self._file is None:
+            told_by_file["is_other"] = is_other
+            if container.format.name == "wv":
+                told_by_file["next_block"] = block_after
+        return MediaPart(self._av, container, stream, self._speakers(start), **told_by_file)
 
     def _joined(self, part: MediaPart) -> Iterator[Piece | Gap | Remark]:
         """Decode what files begin in this one after its first part."""

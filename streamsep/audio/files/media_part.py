@@ -41,6 +41,8 @@ class MediaPart:
     is_other
         Told where a packet is that can't be decoded, says whether the sound is of another codec
         from there on.
+    next_block
+        Where FFmpeg can read on from a place on, if it gave up there: None if it can't.
 
     Attributes
     ----------
@@ -67,6 +69,7 @@ class MediaPart:
         stream: Any,
         speakers: tuple[str, ...] = (),
         is_other: Callable[[int], bool] = lambda place: False,
+        next_block: Callable[[int], int | None] = lambda place: None,
     ) -> None:
         self._av, self._container, self._stream = av, container, stream
         # Of what is encoded the encoding tells, in FFmpeg's order.
@@ -75,10 +78,12 @@ class MediaPart:
         self._fine = form in COUNTING
         self._transport = form in ("mpegts", "mpeg")  # elsewhere "corrupt" is said of a file's end
         self._bare, self._mp3, self._made_up = form in BARE, form == "mp3", form in MADE_UP
-        self._is_other = is_other
+        self._is_other, self._next_block = is_other, next_block
+        self._begun = -1  # where the last packet is that came, or was gone to
         self.is_alone = all(s.type == "audio" for s in container.streams)
-        exact = "mp4" in form and stream.duration
-        self._end_s = float(stream.duration * stream.time_base) if exact else float("inf")
+        told_s = float((stream.duration or 0) * (stream.time_base or 0)) or float("inf")
+        self._end_s = told_s if "mp4" in form else float("inf")
+        self._latest_s = told_s if self._fine else float("inf")  # later stamps are damaged ones
         self.position_s = self.start_s = self.last_s = 0.0
         self.end_byte = self.last_byte = 0
         self.lost = False
@@ -156,22 +161,23 @@ class MediaPart:
     def _packets(self) -> Iterator[Any]:
         """Yield the packets of sound, and go on after those that can't be read."""
         everything = whole_s(self._container) is not None and not self.is_alone
-        errors, end, sounds = 0, None, self._container.streams.audio
+        errors, last, sounds = 0, None, self._container.streams.audio
         while errors < MOST_ERRORS:
             try:
                 wanted = () if everything else sounds if self._transport else (self._stream,)
                 for packet in self._container.demux(*wanted):
                     if packet.pts is not None and packet.time_base:
-                        end = (packet.pts + (packet.duration or 0)) * packet.time_base
-                        self.last_s = max(self.last_s, float(end))
+                        end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                        self.last_s = max(self.last_s, end_s)
                     if packet.stream.index != self._stream.index:
                         if packet.stream.type == "audio" and packet.pos:
                             self._first_bytes.setdefault(packet.stream.index, packet.pos)
                         continue
                     self._bytes += packet.size
+                    self._begun = max(self._begun, packet.pos or 0)
                     errors = 0
                     if not packet.size:  # a header, which no decoder takes, or the very end
-                        end = packet
+                        last = packet
                     elif (packet := self._without_tags(packet)) is not None:
                         yield packet
                 break
@@ -180,8 +186,16 @@ class MediaPart:
                     break
                 self._trouble = self._trouble or f"{DAMAGE}: {told(error)}"
                 errors += 1
-        if end is not None:
-            yield end
+                self._go_on()
+        if last is not None:
+            yield last
+
+    def _go_on(self) -> None:
+        """Go to the next block that can be read, if FFmpeg doesn't find it by itself."""
+        place = self._next_block(self._begun + 1)
+        if place is not None:
+            self._begun = place
+            self._container.seek(place, unsupported_byte_offset=True)
 
     def _without_tags(self, packet: Any) -> Any | None:
         """Leave out what isn't sound where MP3 files are joined: tags and silent first frames."""
@@ -227,10 +241,12 @@ class MediaPart:
         if time is not None and self._origin_s is None:
             self.start_s = time
             # What couldn't be decoded at the very beginning was there all the same.
-            self._origin_s = time - missing_s
+            counted = self._fine and trouble is not None
+            self._origin_s = 0.0 if counted else time - missing_s
         gap_s = missing_s
         if time is not None and self._origin_s is not None and not self._made_up:
-            gap_s = time - self._origin_s - self.position_s
+            known = time <= self._latest_s
+            gap_s = time - self._origin_s - self.position_s if known else missing_s
         least_s = FINE_GAP_S if self._fine or trouble is not None else ROUGH_GAP_S
         if least_s < gap_s < NONSENSE_S:
             lost = trouble is not None or self.is_alone
