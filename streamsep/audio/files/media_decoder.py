@@ -30,7 +30,7 @@ from streamsep.audio.files.pipe_input import PipeInput
 from streamsep.audio.files.promised_length import ogg_is_cut, promised_length_s, whole_s
 from streamsep.audio.files.sound_choice import find_track, track_names
 from streamsep.audio.files.sound_span import (
-    Span,
+    SoundSpan,
     first_start,
     more_than_frame,
     sound_span,
@@ -145,7 +145,7 @@ class MediaDecoder:
         self._container = open_container(self._path, AudioFileError, self._part)
         self._begin = start
 
-    def _read_span(self, span: Span) -> None:
+    def _read_span(self, span: SoundSpan) -> None:
         """Open what holds sound, without what is before and behind it."""
         if next_start(self._path, self._container.format.name, span.end) is not None:
             return

@@ -56,7 +56,7 @@ def _checksum_of(byte: int) -> int:
 CHECKSUMS = [_checksum_of(byte) for byte in range(256)]
 
 
-class Span(NamedTuple):
+class SoundSpan(NamedTuple):
     """Frames within a file: from a place to another.
 
     Attributes
@@ -71,7 +71,7 @@ class Span(NamedTuple):
     behind: int
 
 
-def sound_span(path: Path, form: str) -> Span | None:
+def sound_span(path: Path, form: str) -> SoundSpan | None:
     """Return where the frames of a file are, if more than usual is before or behind them.
 
     Parameters
@@ -89,7 +89,7 @@ def sound_span(path: Path, form: str) -> Span | None:
 
 
 @lru_cache(maxsize=256)
-def _span(path: Path, form: str, as_it_is: tuple[int, ...]) -> Span | None:
+def _span(path: Path, form: str, as_it_is: tuple[int, ...]) -> SoundSpan | None:
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         start, end = tags_end(file), tags_start(file, size)
@@ -108,7 +108,7 @@ def _span(path: Path, form: str, as_it_is: tuple[int, ...]) -> Span | None:
         if (first, last) == (start, end) and not tagged:
             return None
         begin = first if first > start else 0  # with tags, if nothing else is before them
-        return Span(begin, last if last < end or tagged else size, start, max(last, end))
+        return SoundSpan(begin, last if last < end or tagged else size, start, max(last, end))
 
 
 def _ends_with_frame(file: BinaryIO, form: str, end: int) -> bool:
