@@ -25,6 +25,7 @@ from streamsep.audio.files.media import (
     told,
 )
 from streamsep.audio.files.media_part import ROUGH_GAP_S, MediaPart
+from streamsep.audio.files.mp3_header import first_info, head_of, id3_size
 from streamsep.audio.files.ogg_pages import read_pages
 from streamsep.audio.files.pipe_input import PipeInput
 from streamsep.audio.files.promised_length import ogg_is_cut, promised_length_s, whole_s
@@ -45,7 +46,8 @@ CHECKED = ("flac", "tta", "wavpack", "ac3", "eac3")
 # How much less than a header says is no loss: what counts whole frames, or rounds, in CAF a packet.
 FRAMES_ALONE = ("avi", "flv", "matroska,webm")  # exact to two frames, beside pictures less so
 ALLOWED_S = dict.fromkeys(("mp3", "avi", "asf", "flv", "matroska,webm"), 0.5) | {"caf": 0.1}
-HEAD = 1_024  # bytes of a pipe that are looked at before they are read
+HEAD = 4_096  # bytes of a pipe that are looked at before they are read
+MOST_TAG = 2**25  # bytes of a tag that is passed over for that
 MOST_EMPTY = 100  # files in a row that are in one, and hold no sound
 
 
@@ -110,6 +112,8 @@ class MediaDecoder:
             self._boxes = hidden_boxes(self._file)
             if isinstance(self._file, PipeInput):
                 self._head = self._file.peek(HEAD)
+                if tag := id3_size(self._head):
+                    self._head = self._file.peek(min(tag, MOST_TAG) + HEAD)[tag:]
             self._container = open_container(self._path, AudioFileError, self._file)
             return 0.0
         self._boxes = channel_boxes(self._path)
@@ -256,12 +260,16 @@ class MediaDecoder:
             found = next_block(self._path, start + place)
             return found - start if found is not None else None
 
-        told_by_file = {}
+        told_by_file: dict[str, Any] = {}
         if self._file is None:
             told_by_file["is_other"] = is_other
             if container.format.name == "wv":
                 told_by_file["next_block"] = block_after
-        return MediaPart(self._av, container, stream, self._speakers(start), **told_by_file)
+        part = MediaPart(self._av, container, stream, self._speakers(start), **told_by_file)
+        if container.format.name == "mp3":
+            head = self._head if self._file is not None else head_of(self._path, start)
+            part.begin_mp3(first_info(head))
+        return part
 
     def _joined(self, part: MediaPart) -> Iterator[Piece | Gap | Remark]:
         """Decode what files begin in this one after its first part."""

@@ -11,7 +11,7 @@ import numpy as np
 from streamsep.audio.files.decoded import Gap, Piece, Remark
 from streamsep.audio.files.file_starts import BARE, TAG_AT_END, TAG_SIZE
 from streamsep.audio.files.media import told
-from streamsep.audio.files.mp3_header import frame_header, id3_size, read_info
+from streamsep.audio.files.mp3_header import Info, frame_header, id3_size, read_info
 from streamsep.audio.files.promised_length import whole_s
 from streamsep.dsp.channels import speakers_of
 from streamsep.types import Float32
@@ -95,6 +95,14 @@ class MediaPart:
         self._sizes: deque[int] = deque(maxlen=50)  # of the last good packets
         self._bytes, self._failures = 0, 0
         self._skip = 0  # samples to leave out
+        self._padding = (0, 0)  # also those from one up to another, as they are given
+        # FFmpeg takes the first block for sound where all of it is on one page of Ogg, and cuts off
+        # too much at the end, or nothing; and of MP3 nothing where it can't go back.
+        self._vorbis = form == "ogg" and stream.codec_context.name == "vorbis"
+        if self._vorbis or self._mp3:
+            stream.codec_context.options = {"flags2": "+skip_manual"}
+        self._begins: int | None = None  # time stamp of the first sample of Vorbis
+        self._chained_s = 0.0  # and where it is in what is given: songs follow one another in radio
         self._form: tuple[Any, ...] = ()
         self._resampler: Any = None
         self._rate = 0  # of an MP3's packet: FFmpeg gives its first frame the rate before
@@ -114,11 +122,39 @@ class MediaPart:
                 self.end_byte = max(self.end_byte, packet.pos + packet.size)
             if packet.is_corrupt and self._transport:
                 self._trouble = self._trouble or DAMAGE
+            if self._vorbis and packet.pts is not None and packet.size:
+                frames = self._of_vorbis(packet, frames)
             if frames and packet.size:
                 self._sizes.append(packet.size)
             for frame in frames:
                 yield from self._gap_before(frame)
                 yield from self._pieces(frame)
+
+    def begin_mp3(self, info: Info | None) -> None:
+        """Leave out what an MP3's encoder has added to the sound that begins, if it says that."""
+        if info is None:
+            return
+        self._skip = info.delay
+        if info.samples is not None:
+            first = round(self.position_s * self._rate) + info.samples
+            self._padding = first, first + info.padding
+
+    def _of_vorbis(self, packet: Any, frames: list[Any]) -> list[Any]:
+        """Return what is sound of a packet's frames: but the first block, up to the end it says.
+
+        The duration of the last packet may be less than none.
+        """
+        chained = packet.has_sidedata("new_extradata")
+        if chained or self._begins is None:
+            first = frames[0].samples if frames else packet.duration
+            self._begins = packet.pts + (0 if chained or not packet.pts else first)
+            self._chained_s = self.position_s
+            return []
+        self._begins = min(self._begins, packet.pts)  # which may begin anew behind the first block
+        duration = (packet.duration + 2**31) % 2**32 - 2**31
+        end = packet.pts + duration - self._begins
+        self._end_s = self._chained_s + float(max(end, 0) * packet.time_base)
+        return frames
 
     def at_the_end(self, promised_s: float | None) -> Iterator[Gap | Remark]:
         """Say that the last packets failed, and yield silence for them if the file is so long."""
@@ -209,7 +245,7 @@ class MediaPart:
             at += size
         info = read_info(data[at:])
         if info is not None:
-            self._skip = info.delay
+            self.begin_mp3(info)
             return None
         if (header := frame_header(data, at)) is not None:
             self._rate = header.sample_rate
@@ -278,9 +314,18 @@ class MediaPart:
             self._skip -= skipped
             left = (self._end_s - self.position_s) * frame.sample_rate
             end = sound.shape[-1] if left == float("inf") else max(round(left), 0)
-            sound = sound[:, skipped : skipped + end]
+            sound = self._without_padding(sound[:, skipped : skipped + end], frame.sample_rate)
             self._frame_s = plain.samples / frame.sample_rate
             self.longest_frame_s = max(self.longest_frame_s, self._frame_s)
             self.position_s += sound.shape[-1] / frame.sample_rate
             if sound.shape[-1]:
                 yield Piece(np.ascontiguousarray(sound), frame.sample_rate, speakers)
+
+    def _without_padding(self, sound: Float32, rate: int) -> Float32:
+        first, last = self._padding
+        start = round(self.position_s * rate)
+        first, last = (min(max(n - start, 0), sound.shape[-1]) for n in (first, last))
+        if first >= last:
+            return sound
+        self._padding = self._padding[0], self._padding[1] - (last - first)
+        return np.concatenate([sound[:, :first], sound[:, last:]], axis=-1)
