@@ -3,6 +3,7 @@
 Tags and padding are none; what may be damaged sound is a loss.
 """
 
+import re
 import struct
 
 import numpy as np
@@ -32,7 +33,10 @@ FORMS = {
     "wv": [],
     "m4a": [],
     "mka": [],
+    "ts": ["-c:a", "ac3"],
+    "m2ts": ["-c:a", "ac3"],
 }
+NO_HEADER = ("ts", "m2ts")  # and nothing to be found by
 # Whose length nothing tells, or not so that decoders go by it.
 BEHIND = ("mp3", "bare.mp3", "aac", "ac3", "eac3", "mp2", "ogg", "opus", "wav", "w64", "au")
 TEXT = b"<html>404: not found</html>\n" * 400
@@ -75,7 +79,7 @@ def test_what_is_behind_is_no_sound(read, form, other):
     assert said == [(f"{len(other)} bytes at its end are no sound, and left out", False)]
 
 
-@pytest.mark.parametrize("form", one_of_many(FORMS, 15))
+@pytest.mark.parametrize("form", one_of_many([form for form in FORMS if form not in NO_HEADER], 15))
 @pytest.mark.parametrize("other", [TEXT, b"a few"])
 def test_what_is_in_front_is_no_sound(read, form, other):
     whole, _ = read(form)
@@ -151,13 +155,22 @@ def test_tags_behind_padding_are_kept(folder, tmp_path):
         assert reader.tags["title"] == "title"
 
 
-def test_a_last_frame_that_is_cut_off_is_no_other_thing(read, folder, tmp_path):
-    content = (folder / "song.bare.mp3").read_bytes()
-    (tmp_path / "cut.mp3").write_bytes(content[:-50])
-    with AudioReader(tmp_path / "cut.mp3") as reader:
+@pytest.mark.parametrize("form", ["bare.mp3", "aac", "ac3", "eac3", "ts", "m2ts"])
+@pytest.mark.parametrize("tag", [b"", ID3V1])
+def test_a_last_frame_that_isn_t_whole_is_lost(folder, tmp_path, form, tag):
+    """As of a download that ended: nothing else tells."""
+    content = (folder / f"song.{form}").read_bytes()
+    tag = b"" if form in NO_HEADER else tag
+    (tmp_path / f"cut.{form}").write_bytes(content[: len(content) // 2 + 50] + tag)
+    with AudioReader(tmp_path / f"cut.{form}") as reader:
         sound = np.concatenate(list(reader.chunks()), axis=-1)
-    assert not any("are no sound" in notice.text for notice in reader.notices.all)
-    assert sound.shape[-1] / RATE > SECONDS - 0.05
+    (notice,) = reader.notices.all
+    assert notice.lost
+    assert re.match(r"it (is cut off|ends) after 0\.[2-6]", notice.text)
+    # Packets of a transport stream wait to be full: up to 0.2 s.
+    assert sound.shape[-1] / RATE == pytest.approx(
+        SECONDS / 2, abs=0.3 if form in NO_HEADER else 0.06
+    )
 
 
 @pytest.mark.parametrize("suffix", ["au", "snd", "vox"])

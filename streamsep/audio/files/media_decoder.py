@@ -37,7 +37,7 @@ from streamsep.audio.files.sound_span import (
     sound_span,
     told_beside,
 )
-from streamsep.audio.files.transport_tables import listed_kinds, table_before
+from streamsep.audio.files.transport_tables import listed_kinds, table_before, transport_is_cut
 from streamsep.audio.files.wavpack_blocks import next_block
 from streamsep.errors import AudioFileError
 
@@ -48,6 +48,7 @@ FRAMES_ALONE = ("avi", "flv", "matroska,webm")  # exact to two frames, beside pi
 ALLOWED_S = dict.fromkeys(("mp3", "avi", "asf", "flv", "matroska,webm"), 0.5) | {"caf": 0.1}
 HEAD = 4_096  # bytes of a pipe that are looked at before they are read
 MOST_TAG = 2**25  # bytes of a tag that is passed over for that
+CUT_OFF = "it is cut off after {:.3f} s"
 MOST_EMPTY = 100  # files in a row that are in one, and hold no sound
 
 
@@ -82,6 +83,7 @@ class MediaDecoder:
         self._beside: list[Remark] = []  # of what is no sound, before it and behind
         self._tags: dict[str, str] = {}  # of all of the file, where only a part is read
         self._end: int | None = None  # of the first file in it, where another one begins
+        self._is_cut = False  # within a frame
         self._boxes: list[ChannelBox] = []
         self._head = b""  # of a pipe
         try:
@@ -156,6 +158,7 @@ class MediaDecoder:
         self._tags = kept_tags(self._container, self._best(self._container))
         self._container.close()
         self._read_part(span.start, span.end)
+        self._is_cut = span.is_cut
         self._beside += told_beside(self._path, "beginning", span.front, span.start)
         self._beside += told_beside(self._path, "end", span.end, span.behind)
 
@@ -237,8 +240,10 @@ class MediaDecoder:
         yield from self._beside
         part = self._first = self._part_at(self._begin, self._container, self._stream)
         yield from part.decoded()
-        yield from part.at_the_end(self.promised_s)
-        yield from self._ends_early(part)
+        ends = list(part.at_the_end(self.promised_s))
+        yield from ends
+        if not any(isinstance(end, Remark) for end in ends):
+            yield from self._ends_early(part)
         if self._file is None:
             yield from self._joined(part)
         if isinstance(self._file, PipeInput) and self._goes_on(self._file, part):
@@ -350,6 +355,8 @@ class MediaDecoder:
                 yield Remark(f"about {lost_s:.1f} s of it are no sound, and left out", lost=True)
             elif (lost_s := part.unread_s(read)) > ROUGH_GAP_S:
                 yield Remark(f"about {lost_s:.1f} s at its end can't be read", lost=True)
+            elif (self._is_cut or transport_is_cut(self._path, form)) and not part.lost:
+                yield Remark(CUT_OFF.format(part.position_s), lost=True)
             elif form == "ogg":
                 yield from self._ogg_ends(part, end)
             elif form == "flac" and not part.lost and self._has_more(part):
@@ -363,7 +370,7 @@ class MediaDecoder:
     def _ogg_ends(self, part: MediaPart, end: int) -> Iterator[Remark]:
         pages = read_pages(self._path, end, self._begin)
         if ogg_is_cut(self._path, end if pages is None else pages.end):
-            yield Remark(f"it is cut off after {part.position_s:.3f} s", lost=True)
+            yield Remark(CUT_OFF.format(part.position_s), lost=True)
         elif pages is not None and not pages.intact and not part.lost:
             yield Remark("pages of it are damaged, and their sound is missing", lost=True)
         elif pages is not None and pages.end < end:

@@ -78,7 +78,7 @@ def _promised_by_head(
 
 def whole_s(container: Any) -> float | None:
     """Return how long an opened file says the longest of its streams is."""
-    if "matroska" in container.format.name or container.format.name == "flv":
+    if "matroska" in container.format.name or container.format.name in ("flv", "nut"):
         return (container.duration or 0) / 1e6 or None
     return None
 

@@ -63,12 +63,15 @@ class SoundSpan(NamedTuple):
     ----------
     front, behind
         Where tags before them end, and those behind them begin.
+    is_cut
+        Whether the last frame isn't whole.
     """
 
     start: int
     end: int
     front: int
     behind: int
+    is_cut: bool
 
 
 def sound_span(path: Path, form: str) -> SoundSpan | None:
@@ -103,19 +106,22 @@ def _span(path: Path, form: str, as_it_is: tuple[int, ...]) -> SoundSpan | None:
             return None
         first, last = runs[0][0], runs[-1][1]
         file.seek(last)
-        if 0 < end - last < FRAME_SIZES[form](file.read(LARGEST_FRAME), 0):
-            last = end  # a frame that is cut off
-        if (first, last) == (start, end) and not tagged:
+        is_cut = 0 < end - last < FRAME_SIZES[form](file.read(LARGEST_FRAME), 0)
+        last = end if is_cut else last
+        if (first, last) == (start, end) and not tagged and not is_cut:
             return None
         begin = first if first > start else 0  # with tags, if nothing else is before them
-        return SoundSpan(begin, last if last < end or tagged else size, start, max(last, end))
+        return SoundSpan(
+            begin, last if last < end or tagged else size, start, max(last, end), is_cut
+        )
 
 
 def _ends_with_frame(file: BinaryIO, form: str, end: int) -> bool:
     begun = max(end - NEAR, 0)
     file.seek(begun)
     data = file.read(end - begun)
-    return any(True for at in range(LARGEST_FRAME) if _run(data, at, form) == len(data))
+    first = range(min(LARGEST_FRAME, len(data)))
+    return any(_run(data, at, form) == len(data) for at in first)
 
 
 def _run(data: bytes, at: int, form: str) -> int:
