@@ -7,7 +7,7 @@ import pytest
 
 from testing.servers import PATIENCE_S
 from tests.support.cases import one_of_many
-from tests.support.commands import COMMAND
+from tests.support.commands import COMMAND, without_sound
 
 FILES_IN = ("--input", "{song}", "--output", "pulse")
 MICROPHONE = ("--input", "{song}", "--mic", "pulse", "--output", "null")
@@ -19,7 +19,12 @@ CAUSES = [
     pytest.param({"PULSE_SERVER": "unix:/no/server"}, FILES_IN, "unset", id="another server"),
     pytest.param({"HOME": "{home}"}, FILES_IN, "mv", id="a mistake in .asoundrc"),
 ]
-STEP = re.compile(r"'((?:unset|export|mv) [^']+)'")
+STEP = re.compile(r"'((?:unset|export|mv|pulseaudio|pipewire) [^']+)'")
+# What a machine has that started no server: a sink, and what starts it.
+NO_SERVER = """
+load-module module-native-protocol-unix
+load-module module-null-sink sink_name=card
+"""
 
 
 @pytest.mark.parametrize(("wrong", "options", "kind"), one_of_many(CAUSES))
@@ -32,6 +37,31 @@ def test_the_remedy_is_one(server, short_song, identity_model, tmp_path, wrong, 
     doctor += [option.format(**places) for option in options]
     env = server.env(sink=None) | {"PULSE_RUNTIME_PATH": str(tmp_path / "pulse")}
     env |= {name: value.format(**places) for name, value in wrong.items()}
+
+    check(doctor, env, kind)
+
+
+def test_a_server_that_isn_t_there_is_started(
+    short_song, identity_model, tmp_path, tmp_path_factory
+):
+    """By the command that there is on a machine without systemd."""
+    runtime = tmp_path_factory.mktemp("run")  # a short name: a socket's has a limit
+    runtime.chmod(0o700)
+    (tmp_path / "pulse").mkdir()
+    (tmp_path / "pulse" / "default.pa").write_text(NO_SERVER)
+    env = without_sound() | {"XDG_CONFIG_HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(runtime)}
+    env |= {"HOME": str(tmp_path)}
+    del env["PULSE_SERVER"]
+    doctor = [*COMMAND, "doctor", "--model", str(identity_model)]
+    doctor += ["--input", str(short_song.path), "--output", "pulse"]
+    try:
+        check(doctor, env, "pulseaudio")
+    finally:
+        subprocess.run(["pulseaudio", "--kill"], env=env, check=True)
+
+
+def check(doctor, env, kind):
+    """Do what is said to do, of a kind, and see that all is well then."""
 
     def run(*before):
         script = "; ".join([*before, '"$@"'])
@@ -48,7 +78,7 @@ def test_the_remedy_is_one(server, short_song, identity_model, tmp_path, wrong, 
     steps = [step for step in STEP.findall(ill.stdout) if step.startswith(kind)]
     assert steps, ill.stdout
     well = run(steps[0])
-    assert not faults(well), f"{steps[0]}\n{well.stdout}"
+    assert not faults(well), f"{steps[0]}\n{well.stdout}{well.stderr}"
     assert "  ok  opened: " in well.stdout
 
 

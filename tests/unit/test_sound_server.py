@@ -26,8 +26,28 @@ def serve(folder):
         listener.bind(str(folder / "pulse" / "native"))
 
 
-def test_none_that_runs_is_to_be_started(users):
-    assert why_no_server().startswith("start it (")
+@pytest.mark.parametrize(
+    ("programs", "units", "command"),
+    [
+        (
+            ["pulseaudio", "pipewire-pulse"],
+            ["pipewire-pulse"],
+            "systemctl --user start pipewire-pulse",
+        ),
+        (["pulseaudio"], ["pulseaudio"], "systemctl --user start pulseaudio"),
+        (["pulseaudio", "pipewire-pulse"], [], "pulseaudio --start"),
+        (["pipewire-pulse"], [], "pipewire & wireplumber & pipewire-pulse &"),
+        ([], [], None),
+    ],
+)
+def test_none_that_runs_is_started_by_what_is_there(users, monkeypatch, programs, units, command):
+    for name in [*programs, *(f"{unit}.service" for unit in units)]:
+        (users / name).touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(users))
+    monkeypatch.setattr(sound_server, "USER_UNITS", [str(users)])
+    monkeypatch.setattr(sound_server, "SYSTEMD", str(users if units else users / "none"))
+    expected = f"start it ('{command}')" if command else "install one"
+    assert why_no_server().startswith(expected)
 
 
 def test_a_variable_that_leads_elsewhere_is_named(users, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import time
 from collections.abc import Mapping
 from contextlib import closing, suppress
@@ -14,6 +15,8 @@ from streamsep.audio.devices.sound_flow import SoundFlow
 from streamsep.errors import DeviceError
 
 NO_SINK = "auto_null"  # what servers offer while there is no sink; gone as soon as there is one
+SYSTEMD = "/run/systemd/system"  # there where systemd has started the system
+USER_UNITS = ("/etc/systemd/user", "/usr/lib/systemd/user", "/lib/systemd/user")
 RUNTIME_FOLDERS, SOCKET = "/run/user", "pulse/native"  # of the users, and a server's in each
 HARDWARE = 0x4  # PA_SINK_HARDWARE
 # Properties of our own streams: whose they are, and what for. A process number wouldn't do, since
@@ -35,8 +38,7 @@ class ServerHangsError(DeviceError):
         super().__init__(
             f"the sound server doesn't answer within {ANSWER_S:g} s",
             expected="PulseAudio or PipeWire that runs, or none",
-            remedy="restart it ('systemctl --user restart pipewire-pulse' or 'pulseaudio -k'), or "
-            "play files into files, which needs none",
+            remedy=f"{_to_run('restart')}, or play files into files, which needs none",
         )
 
 
@@ -138,7 +140,21 @@ def why_no_server(otherwise: str = ", or name a device instead, see 'streamsep d
                     f"one runs for the user {_user_name(int(number))}: run streamsep as that user, "
                     "not as root or with sudo"
                 )
-    return f"start it ('systemctl --user start pipewire-pulse' or 'pulseaudio --start'){otherwise}"
+    return f"{_to_run('start')}{otherwise}"
+
+
+def _to_run(verb: str) -> str:
+    """Return how a server is started or restarted on this machine: by what is there."""
+    by_systemd = os.path.isdir(SYSTEMD)
+    for unit in ("pipewire-pulse", "pulseaudio"):
+        if by_systemd and any(os.path.exists(f"{each}/{unit}.service") for each in USER_UNITS):
+            return f"{verb} it ('systemctl --user {verb} {unit}')"
+    if shutil.which("pulseaudio"):
+        first = "pulseaudio -k; " if verb == "restart" else ""
+        return f"{verb} it ('{first}pulseaudio --start')"
+    if shutil.which("pipewire-pulse"):
+        return f"{verb} it ('pipewire & wireplumber & pipewire-pulse &')"
+    return "install one, such as PipeWire with pipewire-pulse, and start it"
 
 
 def _user_name(number: int) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import struct
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from streamsep.audio.files.joined_files import PartOfFile
 from streamsep.audio.files.mp4_boxes import BEGINNINGS, HEADER, INDEX_NEAR, boxes, index_end
@@ -87,10 +88,19 @@ class ChannelBox(NamedTuple):
     speakers: tuple[str, ...]
 
 
-def channel_boxes(path: Path) -> list[ChannelBox]:
-    """Return the boxes of a QuickTime, MP4 or CAF file that tell of its channels; else nothing."""
-    with path.open("rb") as file:
-        return _boxes_in(file)
+def channel_boxes(path: Path, start: int = 0) -> list[ChannelBox]:
+    """Return the boxes of a QuickTime, MP4 or CAF file that tell of its channels; else nothing.
+
+    Parameters
+    ----------
+    path
+        The file.
+    start
+        Where it begins in what has that path.
+    """
+    with closing(PartOfFile(path, start)) as file:
+        found = _boxes_in(cast(BinaryIO, file))
+    return [box._replace(place=start + box.place, within=start + box.within) for box in found]
 
 
 def hidden_boxes(file: PipeInput | BinaryIO) -> list[ChannelBox]:

@@ -13,6 +13,11 @@ FRAMES = 3  # that follow one another are no chance
 MOST_FRAMES = FRAMES * 2**13  # bytes of them
 TRANSPORT_PACKET = 188
 TAG_AT_END, TAG_SIZE = b"TAG", 128
+MOST_AC3 = 10  # by number of its version; later ones are E-AC-3
+AC3_BIT_RATES = (
+    *(32, 40, 48, 56, 64, 80, 96, 112, 128, 160),
+    *(192, 224, 256, 320, 384, 448, 512, 576, 640),
+)
 
 
 class Start(NamedTuple):
@@ -183,11 +188,17 @@ def _adts_size(data: bytes, at: int) -> int:
 
 
 def _ac3_size(data: bytes, at: int) -> int:
-    """By the next one: of 44.1 kHz they are two bytes longer now and then."""
-    if data[at : at + 2] != b"\x0b\x77":
+    """By ATSC A/52, tables 5.18 and E1.4."""
+    head = data[at : at + 6]
+    if len(head) < 6 or head[:2] != b"\x0b\x77":
         return 0
-    following = data.find(b"\x0b\x77", at + 64, at + 3_842)
-    return following - at if following > 0 else 0
+    if head[5] >> 3 > MOST_AC3:
+        return 2 * ((head[2] & 7) << 8 | head[3]) + 2
+    rate, code = head[4] >> 6, head[4] & 63
+    if rate > 2 or code // 2 >= len(AC3_BIT_RATES):
+        return 0
+    kbits = AC3_BIT_RATES[code // 2]
+    return 2 * (2 * kbits, kbits * 320 // 147 + code % 2, 3 * kbits)[rate]
 
 
 def _transport_size(data: bytes, at: int) -> int:

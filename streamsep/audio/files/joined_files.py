@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from streamsep.audio.files.file_starts import (
     BARE,
@@ -23,6 +23,7 @@ from streamsep.audio.files.file_starts import (
     starts,
 )
 from streamsep.audio.files.mp3_header import id3_size
+from streamsep.audio.files.sound_span import PADDED, could_be_sound, tags_start
 
 # Formats that FFmpeg reads on in whatever comes, and takes it for more of the first.
 CUT = ("nut", "flac", "ogg", *BARE)
@@ -41,6 +42,7 @@ W64_KINDS = (
     bytes.fromhex("f3acd3118cd100c04f8edb8a"),
     bytes.fromhex("2f91cf11a5d628db04c10000"),
 )
+AU = b".snd"
 NEAR = 2**16  # bytes behind an end
 WRAP = 2**32  # where the sizes in RIFF headers begin anew
 
@@ -89,6 +91,12 @@ class PartOfFile:
             return self._file.seek(offset, whence) - self._start
         except OSError:  # farther than files can be: as damage has it, or another file's header
             return self._file.seek(0, os.SEEK_END) - self._start
+
+    @property
+    def size(self) -> int:
+        """How many bytes it has."""
+        end = os.fstat(self._file.fileno()).st_size if self._end is None else self._end
+        return end - self._start
 
     def tell(self) -> int:
         """Return the place in the part."""
@@ -163,25 +171,54 @@ def _next_ogg(file: BinaryIO, start: int) -> int | None:
                 between = False
 
 
-def size_that_says_too_little(path: Path) -> int | None:
-    """Return where a WAV or W64 file tells the size of its sound, if more follows than that.
+class Behind(NamedTuple):
+    """What follows the sound of a file, by its header, that is no part of the format.
 
-    As it does when its writer was killed, or when it has more than 4 GB, where sizes begin anew.
+    Attributes
+    ----------
+    size_at
+        Where the header tells the size of the sound.
+    start
+        Where that ends.
+    is_sound
+        Whether what follows may be more of it.
+    """
+
+    size_at: int
+    start: int
+    is_sound: bool
+
+
+def behind_sound(path: Path) -> Behind | None:
+    """Return what a WAV, W64 or AU file holds behind its sound that its header knows nothing of.
+
+    That is more sound if the writer was killed, or where it has more than 4 GB, where sizes begin
+    anew; or it was joined to it.
     """
     with path.open("rb") as file:
         end = os.fstat(file.fileno()).st_size
-        found = _data_chunk(file, end) or _data_of_w64(file, end)
+        found = _data_chunk(file, end) or _data_of_w64(file, end) or _data_of_au(file)
         if found is None:
             return None
         place, after = found
         if after >= end or end - after >= WRAP - PIECE:
-            return None if after >= end else place
+            return None if after >= end else Behind(place, after, is_sound=True)
         # Chunks follow, or another file. Eight bytes of sound are nearly never such a header.
         file.seek(after)
-        head = file.read(16)
-        filled_up = not any(head) and end - after < PIECE
-        named = head[4:] in W64_KINDS or id3_size(head) or _is_chunk(head, end - after)
-        return None if filled_up or named or form_at(file, after) else place
+        head = file.read(PADDED)
+        filled_up = not any(head) and end - after <= PADDED
+        named = head[4:16] in W64_KINDS or id3_size(head) or _is_chunk(head, end - after)
+        if filled_up or named or form_at(file, after) or tags_start(file, end) <= after:
+            return None
+        file.seek(0)
+        sized = file.read(4) != AU  # FFmpeg reads on in this one, whatever it says
+        return Behind(place, after, sized and could_be_sound(head))
+
+
+def size_that_says_too_little(path: Path) -> int | None:
+    """Return where a file tells the size of its sound, if more sound than that may be in it."""
+    behind = behind_sound(path)
+    return behind.size_at if behind is not None and behind.is_sound else None
 
 
 def _is_chunk(head: bytes, left: int) -> bool:
@@ -203,6 +240,13 @@ def _data_chunk(file: BinaryIO, end: int) -> tuple[int, int] | None:
             return (at + 4, at + 8 + size + size % 2) if size else None
         at += 8 + size + size % 2
     return None
+
+
+def _data_of_au(file: BinaryIO) -> tuple[int, int] | None:
+    file.seek(0)
+    head = file.read(12)
+    start, size = int.from_bytes(head[4:8], "big"), int.from_bytes(head[8:], "big")
+    return (8, start + size) if head[:4] == AU and 0 < size < WRAP - 1 else None
 
 
 def _data_of_w64(file: BinaryIO, end: int) -> tuple[int, int] | None:

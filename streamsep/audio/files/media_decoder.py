@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from streamsep.audio.files.channel_boxes import ChannelBox, channel_boxes, hidden_boxes
 from streamsep.audio.files.decoded import JOINED, DecodeError, Gap, Piece, Remark
-from streamsep.audio.files.file_starts import SOUND_ONLY
+from streamsep.audio.files.file_starts import SOUND_ONLY, form_at
 from streamsep.audio.files.joined_files import (
     PartOfFile,
+    behind_sound,
     next_cut,
     next_start,
-    size_that_says_too_little,
 )
 from streamsep.audio.files.media import (
     codec_of,
@@ -25,11 +25,20 @@ from streamsep.audio.files.media import (
     told,
 )
 from streamsep.audio.files.media_part import ROUGH_GAP_S, MediaPart
+from streamsep.audio.files.mp3_header import first_info, head_of, id3_size
 from streamsep.audio.files.ogg_pages import read_pages
 from streamsep.audio.files.pipe_input import PipeInput
 from streamsep.audio.files.promised_length import ogg_is_cut, promised_length_s, whole_s
 from streamsep.audio.files.sound_choice import find_track, track_names
-from streamsep.audio.files.transport_tables import listed_kinds, table_before
+from streamsep.audio.files.sound_span import (
+    SoundSpan,
+    first_start,
+    more_than_frame,
+    sound_span,
+    told_beside,
+)
+from streamsep.audio.files.transport_tables import listed_kinds, table_before, transport_is_cut
+from streamsep.audio.files.wavpack_blocks import next_block
 from streamsep.errors import AudioFileError
 
 # Codecs with checksums: what these find is said to nobody, unless it is asked for.
@@ -37,7 +46,9 @@ CHECKED = ("flac", "tta", "wavpack", "ac3", "eac3")
 # How much less than a header says is no loss: what counts whole frames, or rounds, in CAF a packet.
 FRAMES_ALONE = ("avi", "flv", "matroska,webm")  # exact to two frames, beside pictures less so
 ALLOWED_S = dict.fromkeys(("mp3", "avi", "asf", "flv", "matroska,webm"), 0.5) | {"caf": 0.1}
-HEAD = 1_024  # bytes of a pipe that are looked at before they are read
+HEAD = 4_096  # bytes of a pipe that are looked at before they are read
+MOST_TAG = 2**25  # bytes of a tag that is passed over for that
+CUT_OFF = "it is cut off after {:.3f} s"
 MOST_EMPTY = 100  # files in a row that are in one, and hold no sound
 
 
@@ -68,13 +79,19 @@ class MediaDecoder:
         self._errors = (self._av.FFmpegError, OSError, ValueError)
         self._path, self._file, self._track = path, file, track
         self._part: PartOfFile | None = None  # what is read of the file, if it isn't all
+        self._begin = 0  # of what is read of it
+        self._beside: list[Remark] = []  # of what is no sound, before it and behind
+        self._tags: dict[str, str] = {}  # of all of the file, where only a part is read
         self._end: int | None = None  # of the first file in it, where another one begins
+        self._is_cut = False  # within a frame
         self._boxes: list[ChannelBox] = []
         self._head = b""  # of a pipe
         try:
             self._ignored_s = self._open()
         except self._errors as error:
-            raise DecodeError(told(error)) from error
+            self._ignored_s = 0.0
+            if not self._opens_behind():
+                raise DecodeError(told(error)) from error
         try:
             self._stream = self._sound_of(self._container)
         except BaseException:
@@ -97,22 +114,74 @@ class MediaDecoder:
             self._boxes = hidden_boxes(self._file)
             if isinstance(self._file, PipeInput):
                 self._head = self._file.peek(HEAD)
+                if tag := id3_size(self._head):
+                    self._head = self._file.peek(min(tag, MOST_TAG) + HEAD)[tag:]
             self._container = open_container(self._path, AudioFileError, self._file)
             return 0.0
         self._boxes = channel_boxes(self._path)
-        size = size_that_says_too_little(self._path)
-        if size is not None:
+        behind = behind_sound(self._path)
+        if behind is not None and behind.is_sound:
             # A size of nothing stands for all. (FFmpeg would look for chunks in the sound.)
-            self._part = PartOfFile(self._path, 0, zeros=[size])
+            self._part = PartOfFile(self._path, 0, zeros=[behind.size_at])
             self._container = open_container(self._path, AudioFileError, self._part)
             return promised_length_s(self._path, self._container, None) or 0.0
+        if behind is not None:
+            self._read_part(0, behind.start)
+            size = self._path.stat().st_size
+            self._beside = told_beside(self._path, "end", behind.start, size)
+            return 0.0
         self._container = open_container(self._path, AudioFileError)
+        silent = self._best(self._container) is None and self._is_no_video()
         self._end = next_cut(self._path, self._container.format.name, 0)
+        with self._path.open("rb") as file:
+            other = silent or (self._end is not None and form_at(file, 0) is None)
+        if other and self._opens_behind():
+            return 0.0
         if self._end is not None:
             self._container.close()
-            self._part = PartOfFile(self._path, 0, self._end)
-            self._container = open_container(self._path, AudioFileError, self._part)
+            self._read_part(0, self._end)
+        elif span := sound_span(self._path, self._container.format.name):
+            self._read_span(span)
         return 0.0
+
+    def _read_part(self, start: int, end: int | None) -> None:
+        """Open what is between two places, whose file then begins there."""
+        zeros = [box.place for box in self._boxes]
+        self._part = PartOfFile(self._path, start, end, zeros)
+        self._container = open_container(self._path, AudioFileError, self._part)
+        self._begin = start
+
+    def _read_span(self, span: SoundSpan) -> None:
+        """Open what holds sound, without what is before and behind it."""
+        if next_start(self._path, self._container.format.name, span.end) is not None:
+            return
+        self._tags = kept_tags(self._container, self._best(self._container))
+        self._container.close()
+        self._read_part(span.start, span.end)
+        self._is_cut = span.is_cut
+        self._beside += told_beside(self._path, "beginning", span.front, span.start)
+        self._beside += told_beside(self._path, "end", span.end, span.behind)
+
+    def _opens_behind(self) -> bool:
+        """Open what begins behind something else, if it does."""
+        place = first_start(self._path) if self._file is None else None
+        if place is None:
+            return False
+        self._boxes = channel_boxes(self._path, place)
+        with suppress(*self._errors):
+            self._read_part(place, None)
+            self._end = next_cut(self._path, self._container.format.name, place)
+            if self._end is not None:
+                self._container.close()
+                self._read_part(place, self._end)
+            self._beside = told_beside(self._path, "beginning", 0, place)
+            return True
+        return False
+
+    def _is_no_video(self) -> bool:
+        form = self._container.format.name
+        pictures = form.endswith("_pipe") or form == "image2"
+        return pictures or all(stream.type != "video" for stream in self._container.streams)
 
     def _sound_of(self, container: Any) -> Any:
         stream = self._best(container)
@@ -148,7 +217,7 @@ class MediaDecoder:
     @property
     def tags(self) -> dict[str, str]:
         """Title, artist and so on, by FFmpeg's names."""
-        return kept_tags(self._container, self._stream)
+        return self._tags or kept_tags(self._container, self._stream)
 
     @property
     def start_s(self) -> float:
@@ -168,10 +237,13 @@ class MediaDecoder:
             yield Remark(
                 f"its header says that it ends after {self._ignored_s:.3f} s; all of it is read"
             )
-        part = self._first = self._part_at(0, self._container, self._stream)
+        yield from self._beside
+        part = self._first = self._part_at(self._begin, self._container, self._stream)
         yield from part.decoded()
-        yield from part.at_the_end(self.promised_s)
-        yield from self._ends_early(part)
+        ends = list(part.at_the_end(self.promised_s))
+        yield from ends
+        if not any(isinstance(end, Remark) for end in ends):
+            yield from self._ends_early(part)
         if self._file is None:
             yield from self._joined(part)
         if isinstance(self._file, PipeInput) and self._goes_on(self._file, part):
@@ -189,15 +261,24 @@ class MediaDecoder:
             kinds = listed_kinds(self._path, table_before(self._path, start + place, start))
             return bool(kinds) and kinds != listed_kinds(self._path, start)
 
-        alone = self._file is None
-        speakers = self._speakers(start)
-        if alone:
-            return MediaPart(self._av, container, stream, speakers, is_other)
-        return MediaPart(self._av, container, stream, speakers)
+        def block_after(place: int) -> int | None:
+            found = next_block(self._path, start + place)
+            return found - start if found is not None else None
+
+        told_by_file: dict[str, Any] = {}
+        if self._file is None:
+            told_by_file["is_other"] = is_other
+            if container.format.name == "wv":
+                told_by_file["next_block"] = block_after
+        part = MediaPart(self._av, container, stream, self._speakers(start), **told_by_file)
+        if container.format.name == "mp3":
+            head = self._head if self._file is not None else head_of(self._path, start)
+            part.begin_mp3(first_info(head))
+        return part
 
     def _joined(self, part: MediaPart) -> Iterator[Piece | Gap | Remark]:
         """Decode what files begin in this one after its first part."""
-        form, start, end, empty = self._container.format.name, 0, self._end, 0
+        form, start, end, empty = self._container.format.name, self._begin, self._end, 0
         while empty < MOST_EMPTY:
             following = self._following(part, form, start) if end is None else end
             if following is None:
@@ -269,18 +350,31 @@ class MediaDecoder:
             )
         elif self._file is None:
             end = self._end or self._path.stat().st_size
-            if (lost_s := part.stepped_over_s(end)) > ROUGH_GAP_S:
+            read = end if self._part is None else self._part.size
+            if (lost_s := part.stepped_over_s(read)) > ROUGH_GAP_S:
                 yield Remark(f"about {lost_s:.1f} s of it are no sound, and left out", lost=True)
-            elif (lost_s := part.unread_s(end)) > ROUGH_GAP_S:
+            elif (lost_s := part.unread_s(read)) > ROUGH_GAP_S:
                 yield Remark(f"about {lost_s:.1f} s at its end can't be read", lost=True)
-            elif form == "ogg" and ogg_is_cut(self._path, end):
-                yield Remark(f"it is cut off after {part.position_s:.3f} s", lost=True)
-            elif form == "ogg" and not part.lost and not self._is_intact(end):
-                yield Remark("pages of it are damaged, and their sound is missing", lost=True)
+            elif (self._is_cut or transport_is_cut(self._path, form)) and not part.lost:
+                yield Remark(CUT_OFF.format(part.position_s), lost=True)
+            elif form == "ogg":
+                yield from self._ogg_ends(part, end)
+            elif form == "flac" and not part.lost and self._has_more(part):
+                text = "what follows its last frame is no sound, and left out"
+                yield Remark(text, lost=said is None)
 
-    def _is_intact(self, end: int) -> bool:
-        pages = read_pages(self._path, end)
-        return pages is None or pages.intact
+    def _has_more(self, part: MediaPart) -> bool:
+        last = self._begin + part.last_byte
+        return self._end is None and more_than_frame(self._path, last)
+
+    def _ogg_ends(self, part: MediaPart, end: int) -> Iterator[Remark]:
+        pages = read_pages(self._path, end, self._begin)
+        if ogg_is_cut(self._path, end if pages is None else pages.end):
+            yield Remark(CUT_OFF.format(part.position_s), lost=True)
+        elif pages is not None and not pages.intact and not part.lost:
+            yield Remark("pages of it are damaged, and their sound is missing", lost=True)
+        elif pages is not None and pages.end < end:
+            yield from told_beside(self._path, "end", pages.end, end)
 
     def close(self) -> None:
         """Close the file."""

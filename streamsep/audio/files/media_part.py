@@ -11,7 +11,7 @@ import numpy as np
 from streamsep.audio.files.decoded import Gap, Piece, Remark
 from streamsep.audio.files.file_starts import BARE, TAG_AT_END, TAG_SIZE
 from streamsep.audio.files.media import told
-from streamsep.audio.files.mp3_header import frame_header, id3_size, read_info
+from streamsep.audio.files.mp3_header import Info, frame_header, id3_size, read_info
 from streamsep.audio.files.promised_length import whole_s
 from streamsep.dsp.channels import speakers_of
 from streamsep.types import Float32
@@ -41,6 +41,8 @@ class MediaPart:
     is_other
         Told where a packet is that can't be decoded, says whether the sound is of another codec
         from there on.
+    next_block
+        Where FFmpeg can read on from a place on, if it gave up there: None if it can't.
 
     Attributes
     ----------
@@ -67,6 +69,7 @@ class MediaPart:
         stream: Any,
         speakers: tuple[str, ...] = (),
         is_other: Callable[[int], bool] = lambda place: False,
+        next_block: Callable[[int], int | None] = lambda place: None,
     ) -> None:
         self._av, self._container, self._stream = av, container, stream
         # Of what is encoded the encoding tells, in FFmpeg's order.
@@ -75,10 +78,12 @@ class MediaPart:
         self._fine = form in COUNTING
         self._transport = form in ("mpegts", "mpeg")  # elsewhere "corrupt" is said of a file's end
         self._bare, self._mp3, self._made_up = form in BARE, form == "mp3", form in MADE_UP
-        self._is_other = is_other
+        self._is_other, self._next_block = is_other, next_block
+        self._begun = -1  # where the last packet is that came, or was gone to
         self.is_alone = all(s.type == "audio" for s in container.streams)
-        exact = "mp4" in form and stream.duration
-        self._end_s = float(stream.duration * stream.time_base) if exact else float("inf")
+        told_s = float((stream.duration or 0) * (stream.time_base or 0)) or float("inf")
+        self._end_s = told_s if "mp4" in form else float("inf")
+        self._latest_s = told_s if self._fine else float("inf")  # later stamps are damaged ones
         self.position_s = self.start_s = self.last_s = 0.0
         self.end_byte = self.last_byte = 0
         self.lost = False
@@ -90,6 +95,14 @@ class MediaPart:
         self._sizes: deque[int] = deque(maxlen=50)  # of the last good packets
         self._bytes, self._failures = 0, 0
         self._skip = 0  # samples to leave out
+        self._padding = (0, 0)  # also those from one up to another, as they are given
+        # FFmpeg takes the first block for sound where all of it is on one page of Ogg, and cuts off
+        # too much at the end, or nothing; and of MP3 nothing where it can't go back.
+        self._vorbis = form == "ogg" and stream.codec_context.name == "vorbis"
+        if self._vorbis or self._mp3:
+            stream.codec_context.options = {"flags2": "+skip_manual"}
+        self._begins: int | None = None  # time stamp of the first sample of Vorbis
+        self._chained_s = 0.0  # and where it is in what is given: songs follow one another in radio
         self._form: tuple[Any, ...] = ()
         self._resampler: Any = None
         self._rate = 0  # of an MP3's packet: FFmpeg gives its first frame the rate before
@@ -109,11 +122,39 @@ class MediaPart:
                 self.end_byte = max(self.end_byte, packet.pos + packet.size)
             if packet.is_corrupt and self._transport:
                 self._trouble = self._trouble or DAMAGE
+            if self._vorbis and packet.pts is not None and packet.size:
+                frames = self._of_vorbis(packet, frames)
             if frames and packet.size:
                 self._sizes.append(packet.size)
             for frame in frames:
                 yield from self._gap_before(frame)
                 yield from self._pieces(frame)
+
+    def begin_mp3(self, info: Info | None) -> None:
+        """Leave out what an MP3's encoder has added to the sound that begins, if it says that."""
+        if info is None:
+            return
+        self._skip = info.delay
+        if info.samples is not None:
+            first = round(self.position_s * self._rate) + info.samples
+            self._padding = first, first + info.padding
+
+    def _of_vorbis(self, packet: Any, frames: list[Any]) -> list[Any]:
+        """Return what is sound of a packet's frames: but the first block, up to the end it says.
+
+        The duration of the last packet may be less than none.
+        """
+        chained = packet.has_sidedata("new_extradata")
+        if chained or self._begins is None:
+            first = frames[0].samples if frames else packet.duration
+            self._begins = packet.pts + (0 if chained or not packet.pts else first)
+            self._chained_s = self.position_s
+            return []
+        self._begins = min(self._begins, packet.pts)  # which may begin anew behind the first block
+        duration = (packet.duration + 2**31) % 2**32 - 2**31
+        end = packet.pts + duration - self._begins
+        self._end_s = self._chained_s + float(max(end, 0) * packet.time_base)
+        return frames
 
     def at_the_end(self, promised_s: float | None) -> Iterator[Gap | Remark]:
         """Say that the last packets failed, and yield silence for them if the file is so long."""
@@ -156,22 +197,23 @@ class MediaPart:
     def _packets(self) -> Iterator[Any]:
         """Yield the packets of sound, and go on after those that can't be read."""
         everything = whole_s(self._container) is not None and not self.is_alone
-        errors, end, sounds = 0, None, self._container.streams.audio
+        errors, last, sounds = 0, None, self._container.streams.audio
         while errors < MOST_ERRORS:
             try:
                 wanted = () if everything else sounds if self._transport else (self._stream,)
                 for packet in self._container.demux(*wanted):
                     if packet.pts is not None and packet.time_base:
-                        end = (packet.pts + (packet.duration or 0)) * packet.time_base
-                        self.last_s = max(self.last_s, float(end))
+                        end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                        self.last_s = max(self.last_s, end_s)
                     if packet.stream.index != self._stream.index:
                         if packet.stream.type == "audio" and packet.pos:
                             self._first_bytes.setdefault(packet.stream.index, packet.pos)
                         continue
                     self._bytes += packet.size
+                    self._begun = max(self._begun, packet.pos or 0)
                     errors = 0
                     if not packet.size:  # a header, which no decoder takes, or the very end
-                        end = packet
+                        last = packet
                     elif (packet := self._without_tags(packet)) is not None:
                         yield packet
                 break
@@ -180,8 +222,16 @@ class MediaPart:
                     break
                 self._trouble = self._trouble or f"{DAMAGE}: {told(error)}"
                 errors += 1
-        if end is not None:
-            yield end
+                self._go_on()
+        if last is not None:
+            yield last
+
+    def _go_on(self) -> None:
+        """Go to the next block that can be read, if FFmpeg doesn't find it by itself."""
+        place = self._next_block(self._begun + 1)
+        if place is not None:
+            self._begun = place
+            self._container.seek(place, unsupported_byte_offset=True)
 
     def _without_tags(self, packet: Any) -> Any | None:
         """Leave out what isn't sound where MP3 files are joined: tags and silent first frames."""
@@ -195,7 +245,7 @@ class MediaPart:
             at += size
         info = read_info(data[at:])
         if info is not None:
-            self._skip = info.delay
+            self.begin_mp3(info)
             return None
         if (header := frame_header(data, at)) is not None:
             self._rate = header.sample_rate
@@ -227,10 +277,12 @@ class MediaPart:
         if time is not None and self._origin_s is None:
             self.start_s = time
             # What couldn't be decoded at the very beginning was there all the same.
-            self._origin_s = time - missing_s
+            counted = self._fine and trouble is not None
+            self._origin_s = 0.0 if counted else time - missing_s
         gap_s = missing_s
         if time is not None and self._origin_s is not None and not self._made_up:
-            gap_s = time - self._origin_s - self.position_s
+            known = time <= self._latest_s
+            gap_s = time - self._origin_s - self.position_s if known else missing_s
         least_s = FINE_GAP_S if self._fine or trouble is not None else ROUGH_GAP_S
         if least_s < gap_s < NONSENSE_S:
             lost = trouble is not None or self.is_alone
@@ -262,9 +314,18 @@ class MediaPart:
             self._skip -= skipped
             left = (self._end_s - self.position_s) * frame.sample_rate
             end = sound.shape[-1] if left == float("inf") else max(round(left), 0)
-            sound = sound[:, skipped : skipped + end]
+            sound = self._without_padding(sound[:, skipped : skipped + end], frame.sample_rate)
             self._frame_s = plain.samples / frame.sample_rate
             self.longest_frame_s = max(self.longest_frame_s, self._frame_s)
             self.position_s += sound.shape[-1] / frame.sample_rate
             if sound.shape[-1]:
                 yield Piece(np.ascontiguousarray(sound), frame.sample_rate, speakers)
+
+    def _without_padding(self, sound: Float32, rate: int) -> Float32:
+        first, last = self._padding
+        start = round(self.position_s * rate)
+        first, last = (min(max(n - start, 0), sound.shape[-1]) for n in (first, last))
+        if first >= last:
+            return sound
+        self._padding = self._padding[0], self._padding[1] - (last - first)
+        return np.concatenate([sound[:, :first], sound[:, last:]], axis=-1)

@@ -37,6 +37,7 @@ class Info(NamedTuple):
 
     samples: int | None  # of sound, without what the encoder added; None where it doesn't say
     delay: int  # samples before the sound
+    padding: int = 0  # samples behind it, as decoders give them
 
 
 def frame_header(data: bytes, at: int = 0) -> FrameHeader | None:
@@ -89,7 +90,8 @@ def read_info(frame: bytes) -> Info | None:
         if len(added) == 3 and any(frame[at : at + 4]):
             delay, padding = added[0] << 4 | added[1] >> 4, (added[1] & 15) << 8 | added[2]
         samples = frames * header.samples - delay - padding if frames else None
-        return Info(samples, delay + DECODER_DELAY if delay else 0)
+        left = max(padding - DECODER_DELAY, 0)
+        return Info(samples, delay + DECODER_DELAY if delay else 0, left)
     if frame[36:40] == b"VBRI":
         frames = int.from_bytes(frame[50:54], "big")
         return Info(frames * header.samples if frames else None, 0)
@@ -98,21 +100,30 @@ def read_info(frame: bytes) -> Info | None:
 
 def promised_s(path: Path) -> float | None:
     """Return how long an MP3 file says it is, or None if it doesn't."""
+    data = head_of(path)
+    found, info = first_frame(data), first_info(data)
+    if found is None or info is None or info.samples is None:
+        return None
+    return max(info.samples, 0) / found[1].sample_rate
+
+
+def head_of(path: Path, start: int = 0) -> bytes:
+    """Return the beginning of an MP3 that begins at a place in a file, behind its tags."""
     with path.open("rb") as file:
-        at = 0
+        file.seek(start)
         while size := id3_size(file.read(10)):
-            at += size
-            file.seek(at)
-        file.seek(at)
-        data = file.read(LOOK_FOR_SYNC)
-    found = first_frame(data)
-    if found is None:
+            start += size
+            file.seek(start)
+        file.seek(start)
+        return file.read(LOOK_FOR_SYNC)
+
+
+def first_info(data: bytes) -> Info | None:
+    """Return what the first frame says of the whole file, if it is none of sound."""
+    if (found := first_frame(data)) is None:
         return None
     start, header = found
-    info = read_info(data[start : start + header.size])
-    if info is None or info.samples is None:
-        return None
-    return max(info.samples, 0) / header.sample_rate
+    return read_info(data[start : start + header.size])
 
 
 def first_frame(data: bytes) -> tuple[int, FrameHeader] | None:

@@ -25,6 +25,8 @@ class OggPages:
         What the first page of each stream holds, of all these files.
     intact
         Whether no page is damaged, and nothing else is between them.
+    end
+        Where the last page ends.
     whole
         Whether besides none is missing, and the last one is marked as such.
     """
@@ -32,6 +34,7 @@ class OggPages:
     starts: list[int] = field(default_factory=list)
     codecs: list[bytes] = field(default_factory=list)
     intact: bool = True
+    end: int = 0
     whole: bool = True
 
     @property
@@ -41,24 +44,25 @@ class OggPages:
         return alone and all(codec.startswith(b"\x01vorbis") for codec in self.codecs)
 
 
-def read_pages(path: Path, end: int | None = None) -> OggPages | None:
-    """Look at all pages of a file, up to a place in it; None of one that is no Ogg file."""
+def read_pages(path: Path, end: int | None = None, start: int = 0) -> OggPages | None:
+    """Look at all pages of a file, between two places in it; None of one that is no Ogg file."""
     with path.open("rb") as file:
+        file.seek(start)
         if file.read(len(MAGIC)) != MAGIC:
             return None
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _look(data, len(data) if end is None else end)
+            return _look(data, start, len(data) if end is None else end)
 
 
-def _look(data: mmap.mmap, whole: int) -> OggPages:
+def _look(data: mmap.mmap, at: int, whole: int) -> OggPages:
     pages, sequence = OggPages(), dict[bytes, int]()
-    beginning, flags, at = False, 0, 0
+    beginning, flags = False, 0
     while at < whole:
         if data[at : at + 4] != MAGIC or whole < at + HEAD:
-            pages.intact = False
             at = data.find(MAGIC, at + 1, whole)
             if at < 0:
                 break
+            pages.intact = False
             continue
         pieces = data[at + HEAD : at + HEAD + data[at + 26]]
         end = at + HEAD + data[at + 26] + sum(pieces)
@@ -74,7 +78,7 @@ def _look(data: mmap.mmap, whole: int) -> OggPages:
         elif sequence.get(serial, number - 1) != number - 1:
             pages.whole = False
         beginning, sequence[serial] = bool(flags & FIRST), number
-        at = end
+        at = pages.end = end
     pages.whole &= pages.intact and bool(flags & LAST)
     return pages
 

@@ -68,7 +68,7 @@ def _decoders(path: Path, track: str | None) -> list[Maker]:
     ffmpeg: list[Maker] = [lambda: MediaDecoder(path)] if media.installed() else []
     pages = read_pages(path)
     if pages is not None and pages.whole and pages.plain_vorbis:
-        return [lambda: JoinedVorbis(path, pages.starts), *ffmpeg]
+        return [lambda: JoinedVorbis(path, pages), *ffmpeg]
     return [*ffmpeg, lambda: SndfileDecoder(path)]
 
 

@@ -19,6 +19,7 @@ OGG_PAGE = 27 + 255 + 255 * 255  # bytes, at most
 # A size that comes through a pipe and is larger is none: writers that can't go back and write the
 # true one put about the largest number there that they know.
 ENDLESS = 2**31 - 2**24
+ENDLESS_AVI = 2**30  # frames or samples
 UNKNOWN_32, UNKNOWN_64 = 2**32 - 1, 2**63  # sizes that stand for none
 # Numbers of codecs in RIFF: sample by sample, and by blocks of so many.
 PLAIN_TAGS, BLOCK_TAGS = (1, 3, 6, 7, 0xFFFE), (0x2, 0x11)
@@ -59,7 +60,9 @@ def promised_length_s(
         tag = next((t for key, t in stream.metadata.items() if key.startswith("DURATION")), "")
         if found := re.match(r"(\d+):(\d+):([\d.]+)", tag):
             hours, minutes, seconds = found.groups()
-            return 3_600.0 * int(hours) + 60 * int(minutes) + float(seconds)
+            end_s = 3_600.0 * int(hours) + 60 * int(minutes) + float(seconds)
+            # The tag has when it ends by the time of the picture.
+            return end_s - max(_seconds(stream.start_time, stream.time_base) or 0.0, 0.0)
     if whole_s(container) is not None and len(container.streams) == 1:
         return whole_s(container)
     return None
@@ -75,7 +78,7 @@ def _promised_by_head(
 
 def whole_s(container: Any) -> float | None:
     """Return how long an opened file says the longest of its streams is."""
-    if "matroska" in container.format.name or container.format.name == "flv":
+    if "matroska" in container.format.name or container.format.name in ("flv", "nut"):
         return (container.duration or 0) / 1e6 or None
     return None
 
@@ -155,7 +158,7 @@ def _avi(file: BinaryIO, stream: Any) -> float | None:
     if at < 0:
         return None
     scale, rate, start, count = struct.unpack_from("<4I", head, at + 20)
-    return (start + count) * scale / rate if rate and count else None
+    return (start + count) * scale / rate if rate and 0 < count < ENDLESS_AVI else None
 
 
 def _asf(file: BinaryIO, stream: Any) -> float | None:

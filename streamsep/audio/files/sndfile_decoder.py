@@ -13,6 +13,8 @@ import soundfile as sf
 from streamsep.audio.files import mp3_header
 from streamsep.audio.files.decoded import JOINED, DecodeError, Gap, Piece, Remark
 from streamsep.audio.files.joined_files import PartOfFile
+from streamsep.audio.files.ogg_pages import OggPages
+from streamsep.audio.files.sound_span import told_beside
 from streamsep.dsp.channels import USUAL_SPEAKERS
 from streamsep.types import Float32
 
@@ -76,9 +78,13 @@ class SndfileDecoder:
         try:
             if self._source is not None:
                 self._source.seek(0)
-            return sf.SoundFile(self._path if self._source is None else self._source)
+            file = sf.SoundFile(self._path if self._source is None else self._source)
         except (sf.LibsndfileError, OSError) as error:
             raise DecodeError(getattr(error, "error_string", None) or str(error)) from error
+        if file.format == "RAW":  # which it takes any bytes for, by a name such as .au or .vox
+            file.close()
+            raise DecodeError("no header of a known format")
+        return file
 
     def _count_frames(self) -> int:
         """Decode a file whose header doesn't tell its length, up to its end or its damage.
@@ -192,8 +198,8 @@ class JoinedVorbis:
     ----------
     path
         The file.
-    starts
-        Where files begin in it.
+    pages
+        What a look at its pages told.
 
     Raises
     ------
@@ -203,8 +209,9 @@ class JoinedVorbis:
 
     start_s = 0.0
 
-    def __init__(self, path: Path, starts: list[int]) -> None:
-        places = zip(starts, [*starts[1:], None], strict=True)
+    def __init__(self, path: Path, pages: OggPages) -> None:
+        self._path, self._end = path, pages.end
+        places = zip(pages.starts, [*pages.starts[1:], pages.end], strict=True)
         self._parts = [SndfileDecoder(path, PartOfFile(path, *place)) for place in places]
         self.promised_s = self.length_s = sum(part.length_s for part in self._parts)
 
@@ -219,6 +226,7 @@ class JoinedVorbis:
             if number:
                 yield Remark(JOINED)
             yield from part.decoded()
+        yield from told_beside(self._path, "end", self._end, self._path.stat().st_size)
 
     def close(self) -> None:
         """Close the file."""

@@ -119,7 +119,7 @@ class AudioReader:
         except DecodeError:
             damaged = True
         else:
-            damaged = any(isinstance(item, Gap) for item in self._first)
+            damaged = any(not isinstance(item, Piece) and item.lost for item in self._first)
         if not damaged:
             raise self._empty()
         raise AudioFileError(
