@@ -15,7 +15,7 @@ from pathlib import Path
 import jack
 import numpy as np
 
-PROGRAM = "PortAudio"  # what PortAudio calls itself to JACK
+INPUTS, OUTPUT = "^streamsep:(input|microphone)_", "^streamsep:output_1$"
 CONNECT_S = 0.05
 
 
@@ -36,7 +36,7 @@ class Player:
 
     def connect(self) -> None:
         connected = {port.name for port in self.client.get_all_connections(self._port)}
-        for port in self.client.get_ports(f"^{PROGRAM}:in_"):
+        for port in self.client.get_ports(INPUTS):
             if port.name not in connected:
                 self.client.connect(self._port, port)
 
@@ -59,7 +59,7 @@ class Recorder:
 
     def connect(self) -> None:
         if not self.client.get_all_connections(self._port):
-            for port in self.client.get_ports(f"^{PROGRAM}:out_0"):
+            for port in self.client.get_ports(OUTPUT):
                 self.client.connect(port, self._port)
 
     def work(self) -> None:

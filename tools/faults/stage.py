@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -284,7 +283,7 @@ class JackStage(Stage):
         yield lambda: np.fromfile(self._take, np.float32)[begin:]
 
     def left_behind(self, process: int) -> list[str]:
-        return [port for port in self._ports() if re.match("PortAudio:|streamsep", port)]
+        return [port for port in self._ports() if port.startswith("streamsep")]
 
     def servers(self) -> list[int]:
         return [self._server.process.pid]
