@@ -33,6 +33,10 @@ CAPTURE, PLAYBACK = 0, 1  # `jack_latency_callback_mode_t`
 CYCLE_S = 1.0  # beyond what a process cycle takes
 
 
+class JackError(DeviceError):
+    """A JACK server that isn't there, or that refuses something; PortAudio has no part in it."""
+
+
 @cache
 def load_jack() -> Any:
     """Return the ``jack`` module, whose library says nothing; None where there is no library."""
@@ -81,7 +85,7 @@ def list_jack_devices() -> list[JackDevice]:
             return _devices(present.library_client)
         try:
             client = _connect()
-        except DeviceError:
+        except JackError:
             return []
         try:
             return _devices(client)
@@ -105,10 +109,22 @@ def _connect() -> Any:
         with environment({}):  # not while PortAudio is being kept away
             return jack.Client(CLIENT, no_start_server=True)
     except jack.JackError as error:
-        raise DeviceError(
+        raise JackError(
             "no JACK server answers",
             expected="one that runs",
             remedy="start it, as with qjackctl",
+        ) from error
+
+
+@contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    try:
+        yield
+    except load_jack().JackError as error:
+        raise JackError(
+            f"{what} ({error})",
+            expected="a server that runs",
+            remedy="see 'streamsep devices', or start the server anew",
         ) from error
 
 
@@ -128,11 +144,12 @@ class JackClient:
     """The one client of this process: it calls all streams, those that capture first.
 
     So what comes in and what goes out in a cycle are in one order, whatever threads the server has.
+    All that asks the server holds `lock`: the library would mix up the answers of two threads.
 
     Attributes
     ----------
     present
-        The client of all streams that are open; None without any. `lock` is held to change it.
+        The client of all streams that are open; None without any.
     library_client
         Of the ``jack`` module.
     down
@@ -164,20 +181,14 @@ class JackClient:
 
         Raises
         ------
-        DeviceError
+        JackError
             If no server answers.
         """
         with cls.lock:
             cls.close_if_down()
             if cls.present is None:
-                try:
+                with _refusals("the JACK server takes no client"):
                     cls.present = cls()
-                except load_jack().JackError as error:
-                    raise DeviceError(
-                        f"the JACK server takes no client ({error})",
-                        expected="one that does",
-                        remedy="start it anew",
-                    ) from error
             cls.present._users += 1
             return cls.present
 
@@ -207,23 +218,39 @@ class JackClient:
         return int(self.library_client.blocksize)
 
     def register(self, role: str, channels: int, *, captures: bool) -> list[Any]:
-        """Return new ports of ours, named after a role and counted from 1."""
-        ports = self.library_client.inports if captures else self.library_client.outports
-        taken = {port.shortname for port in ports}
-        free = (
-            name for number in itertools.count(1) if (name := f"{role}_{number}") not in taken
-        )
-        return [ports.register(name) for name in itertools.islice(free, channels)]
+        """Return new ports of ours, named after a role and counted from 1.
 
-    def ports_of(self, name: str, *, captures: bool) -> Sequence[Any]:
+        Raises
+        ------
+        JackError
+            If the server refuses.
+        """
+        ports = self.library_client.inports if captures else self.library_client.outports
+        with self.lock, _refusals("the JACK server gives us no ports"):
+            taken = {port.shortname for port in ports}
+            names = (f"{role}_{number}" for number in itertools.count(1))
+            free = (name for name in names if name not in taken)
+            return [ports.register(name) for name in itertools.islice(free, channels)]
+
+    def ports_of(self, name: str, *, captures: bool) -> list[Any]:
         """Return the ports of a device that can be listened to, or played to."""
-        return [
-            port
-            for port in self.library_client.get_ports(
+        with self.lock, _refusals(f"JACK's '{name}' can't be asked for its ports"):
+            ports = self.library_client.get_ports(
                 is_audio=True, is_output=captures, is_input=not captures
             )
-            if port.name.split(":", 1)[0] == name
-        ]
+            return [port for port in ports if port.name.split(":", 1)[0] == name]
+
+    def connect(self, sources: Sequence[Any], targets: Sequence[Any]) -> None:
+        """Connect as many ports with as many others.
+
+        Raises
+        ------
+        JackError
+            If the server refuses: one has gone, or isn't in use yet.
+        """
+        with self.lock, _refusals("the JACK server connects no ports"):
+            for source, target in zip(sources, targets, strict=True):
+                self.library_client.connect(source, target)
 
     def add(self, stream: CycleCallback) -> None:
         """Have a stream called from the next cycle on."""

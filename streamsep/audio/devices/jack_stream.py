@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from streamsep.audio.devices.jack_client import JackClient, load_jack, port_latency
-from streamsep.errors import DeviceError
+from streamsep.audio.devices.jack_client import JackClient, JackError, port_latency
 
 
 @dataclass(slots=True)
@@ -56,7 +55,7 @@ class JackStream:
 
     Raises
     ------
-    DeviceError
+    JackError
         If there is no server, or no such device at it.
     """
 
@@ -77,20 +76,18 @@ class JackStream:
         self._client = JackClient.join()
         try:
             self._open(device, role, blocksize)
-        except (DeviceError, load_jack().JackError) as error:
+        except JackError:
             self.close()
-            if isinstance(error, DeviceError):
-                raise
-            raise _refused(device, error) from error
+            raise
 
     def _open(self, device: str, role: str, blocksize: int) -> None:
-        self._device, self.samplerate = device, self._client.sample_rate
+        self.samplerate = self._client.sample_rate
         self._theirs = self._client.ports_of(device, captures=self.captures)[: self.channels]
         if len(self._theirs) < self.channels:
-            raise DeviceError(
+            raise JackError(
                 f"JACK's '{device}' has {len(self._theirs)} of {self.channels} ports",
                 expected="as many as there were",
-                remedy="start it again with all of them",
+                remedy="start it again with all of them, or choose another device",
             )
         self._ports = self._client.register(role, self.channels, captures=self.captures)
         self._data = np.zeros((self._client.period, self.channels), np.float32)
@@ -116,18 +113,15 @@ class JackStream:
 
         Raises
         ------
-        DeviceError
+        JackError
             If the device has gone.
         """
         self._started = True
         self._client.add(self)
-        library, jack = self._client.library_client, load_jack()
-        try:
-            for ours, theirs in zip(self._ports, self._theirs, strict=True):
-                pair = (theirs, ours) if self.captures else (ours, theirs)
-                library.connect(*pair)
-        except jack.JackError as error:
-            raise _refused(self._device, error) from error
+        if self.captures:
+            self._client.connect(self._theirs, self._ports)
+        else:
+            self._client.connect(self._ports, self._theirs)
 
     def stop(self) -> None:
         """Be called no more."""
@@ -174,11 +168,3 @@ class JackStream:
         if not self.captures:
             for channel, port in enumerate(sound):
                 port[:] = data[:, channel]
-
-
-def _refused(device: str, error: Exception) -> DeviceError:
-    return DeviceError(
-        f"JACK's '{device}' can't be opened ({error})",
-        expected="a device that is there, and lets others connect to it",
-        remedy="see 'streamsep devices'",
-    )

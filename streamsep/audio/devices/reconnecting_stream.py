@@ -10,7 +10,7 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import Any
 
-from streamsep.audio.devices.jack_client import without_jack
+from streamsep.audio.devices.jack_client import JackError, without_jack
 from streamsep.audio.devices.lost_time import LossLog
 from streamsep.errors import DeviceError, first_line
 from streamsep.events import EventLog
@@ -59,6 +59,8 @@ def _open_again(sounddevice: Any, opening: Callable[[], Any]) -> Any:
     with _OPENING:
         try:
             return opening()
+        except JackError:
+            raise
         except DeviceError:
             if any(not stream.closed for stream in _STREAMS):
                 raise
