@@ -6,6 +6,7 @@ python -m testing.jack_ends record RAW    # what it plays, its first output
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections import deque
@@ -70,6 +71,9 @@ class Recorder:
 def main() -> None:
     kind, path = sys.argv[1:]
     end = {"play": Player, "record": Recorder}[kind](Path(path))
+    # A server that has just lost a client and is ended itself would die of SIGPIPE, and keep its
+    # place among the eight that JACK knows.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
     with end.client:
         while True:
             with suppress(jack.JackError):  # a port that has just gone

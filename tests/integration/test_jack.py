@@ -111,7 +111,7 @@ def test_what_isn_t_there_is_refused_and_leaves_no_client(server):
     with pytest.raises(JackError, match="'system' has 2 of 3 ports"):
         open_stream(channels=3)
     assert JackClient.present is None
-    server.process.kill()
+    server.process.terminate()  # a killed one keeps its place among JACK's eight
     server.process.wait()
     with pytest.raises(JackError, match="no JACK server answers"):
         open_stream()
@@ -189,7 +189,7 @@ def end(kind, path, server):
         try:
             yield process
         finally:
-            process.kill()
+            process.terminate()
 
 
 @pytest.mark.slow
@@ -221,13 +221,13 @@ def test_sound_is_back_within_two_seconds_of_the_server_s_return(identity_model,
         server = stack.enter_context(jack_server(PERIOD, rate=rate))
         stack.enter_context(end("play", noise, server))
         stack.enter_context(end("record", heard, server))
-        wait_until(lambda: heard.exists() and heard.stat().st_size > 4 * 3 * rate, "three seconds")
+        wait_until(lambda: heard.exists() and heard.stat().st_size > 4 * 4 * rate, "four seconds")
         lasted = time.monotonic() - began
         assert live.end() == 0, live.stderr
     assert live.stderr == ""
     sound = np.abs(np.fromfile(heard, np.float32))
     assert np.argmax(sound > 1e-3) < BACK_S * rate
-    assert sound[-rate // 2 :].max() > 0.1
+    assert sound[int(BACK_S * rate) :].max() > 0.1
     gaps = re.findall(r"gap of (\d+\.\d) s at \d+:\d\d\.\d: (\w+) 'system' is back", live.stdout)
     assert {kind for _, kind in gaps} == {"input", "output"}
     assert all(float(gap) >= AWAY_S for gap, _ in gaps)

@@ -42,6 +42,7 @@ class Stage(ABC):
 
     name: str
     inputs: tuple[str, ...]  # of the program: loopback, file
+    ends_players = signal.SIGKILL
     rate = RATE  # of what is listened to
 
     def __init__(self, folder: Path) -> None:
@@ -114,7 +115,7 @@ class Stage(ABC):
     def _end_players(self) -> None:
         for player in self._players:
             with suppress(ProcessLookupError):
-                os.killpg(player.pid, signal.SIGKILL)
+                os.killpg(player.pid, self.ends_players)
             player.wait()
         self._players.clear()
 
@@ -225,6 +226,7 @@ class JackStage(Stage):
 
     name = "jack"
     inputs = ("file",)
+    ends_players = signal.SIGTERM  # see testing/jack_ends.py
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

@@ -30,6 +30,7 @@ from streamsep.events import EventLog
 from streamsep.priority import AUDIO, promote
 from streamsep.types import Float32
 
+
 def _stamps_mislead(device: DeviceInfo) -> bool:
     """Say whether an input's time stamps tell of sound before it can have come.
 
