@@ -183,7 +183,7 @@ def test_sound_goes_through_exactly_and_as_late_as_measured(server, block):
 
 @contextmanager
 def end(kind, path, server):
-    """Somebody who plays to the program, or records it: a process, as all that is JACK's may end."""
+    """Somebody who plays to the program or records it, in a process of its own."""
     command = [sys.executable, "-m", "testing.jack_ends", kind, str(path)]
     with subprocess.Popen(command, env=server.env(), stderr=subprocess.DEVNULL) as process:
         try:

@@ -19,13 +19,18 @@ def one_is_set(monkeypatch):
     monkeypatch.delenv(OTHER, raising=False)
 
 
-def test_it_is_as_before_after_an_error_too():
-    with pytest.raises(ZeroDivisionError), environment({NAME: "a", OTHER: "b"}):
+def fail():
+    with environment({NAME: "a", OTHER: "b"}):
         assert (os.environ[NAME], os.environ[OTHER]) == ("a", "b")
         with environment({NAME: "c"}):
             assert os.environ[NAME] == "c"
         assert os.environ[NAME] == "a"
         raise ZeroDivisionError
+
+
+def test_it_is_as_before_after_an_error_too():
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert os.environ[NAME] == "mine"
     assert OTHER not in os.environ
 

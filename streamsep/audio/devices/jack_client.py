@@ -100,7 +100,7 @@ def _devices(client: Any) -> list[JackDevice]:
         if name != client.name:
             counts.setdefault(name, [0, 0])[port.is_input] += 1
     rate = client.samplerate
-    return [JackDevice(name, *numbers, rate) for name, numbers in counts.items()]
+    return [JackDevice(name, ins, outs, rate) for name, (ins, outs) in counts.items()]
 
 
 def _connect() -> Any:
@@ -314,4 +314,4 @@ def port_latency(port: Any, *, captures: bool) -> int:
     found = _LatencyRange()
     pointer = int(load_jack()._ffi.cast("uintptr_t", port._ptr))
     _latency_range()(pointer, CAPTURE if captures else PLAYBACK, ctypes.byref(found))
-    return found.most
+    return int(found.most)

@@ -292,7 +292,7 @@ class ReconnectingStream:
     def _tell_of_hanging(self) -> None:
         if not self._closing.is_set():
             self.events.add(
-                f"{self.name}: PortAudio doesn't let go of it, mostly since its sound server hangs; "
+                f"{self.name}: PortAudio doesn't let go of it, as where a sound server hangs; "
                 "it is looked for again once it does"
             )
 
