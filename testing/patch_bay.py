@@ -38,9 +38,11 @@ class PatchBay:
     def connect(self, ports: tuple[str, str, str] = STREAMSEP) -> None:
         """Patch it to the ports of the program."""
         *listens, plays = ports
-        for port in listens:
-            self._recorder.connect(self._out, port)
-        self._recorder.connect(plays, self._in[1])
+        for pair in (*((self._out, port) for port in listens), (plays, self._in[1])):
+            ours, theirs = pair if pair[0] is self._out else pair[::-1]
+            # The server refuses what is there already, as after an attempt that came too soon.
+            if theirs not in {port.name for port in self._recorder.get_all_connections(ours)}:
+                self._recorder.connect(*pair)
         if not self._recorder.get_all_connections(self._in[0]):
             self._recorder.connect(self._out, self._in[0])
 
