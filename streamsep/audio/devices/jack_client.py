@@ -168,12 +168,16 @@ class JackClient:
         self._users = 0
         self._streams: tuple[CycleCallback, ...] = ()
         self._in_cycle = False
-        self.library_client.set_shutdown_callback(self._shut_down)
-        self.library_client.set_xrun_callback(self._late)
-        self.library_client.set_process_callback(self._process)
-        self.library_client.activate()
         # Its thread must not call into an interpreter that has gone.
         atexit.register(self._close)
+        try:
+            self.library_client.set_shutdown_callback(self._shut_down)
+            self.library_client.set_xrun_callback(self._late)
+            self.library_client.set_process_callback(self._process)
+            self.library_client.activate()
+        except load_jack().JackError:
+            self._close()
+            raise
 
     @classmethod
     def join(cls) -> JackClient:

@@ -1,4 +1,4 @@
-"""Sound devices through PortAudio: one input stream and one output stream, never a duplex one.
+"""Sound devices: one input stream and one output stream, never a duplex one.
 
 Through PulseAudio's ALSA plug-in a duplex stream silently repeats and skips blocks; two streams
 with a small ring between them don't, on any system.
