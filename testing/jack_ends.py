@@ -6,6 +6,7 @@ python -m testing.jack_ends record RAW    # what it plays, its first output
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections import deque
@@ -15,7 +16,7 @@ from pathlib import Path
 import jack
 import numpy as np
 
-PROGRAM = "PortAudio"  # what PortAudio calls itself to JACK
+INPUTS, OUTPUT = "^streamsep:(input|microphone)_", "^streamsep:output_1$"
 CONNECT_S = 0.05
 
 
@@ -36,7 +37,7 @@ class Player:
 
     def connect(self) -> None:
         connected = {port.name for port in self.client.get_all_connections(self._port)}
-        for port in self.client.get_ports(f"^{PROGRAM}:in_"):
+        for port in self.client.get_ports(INPUTS):
             if port.name not in connected:
                 self.client.connect(self._port, port)
 
@@ -59,7 +60,7 @@ class Recorder:
 
     def connect(self) -> None:
         if not self.client.get_all_connections(self._port):
-            for port in self.client.get_ports(f"^{PROGRAM}:out_0"):
+            for port in self.client.get_ports(OUTPUT):
                 self.client.connect(port, self._port)
 
     def work(self) -> None:
@@ -70,6 +71,9 @@ class Recorder:
 def main() -> None:
     kind, path = sys.argv[1:]
     end = {"play": Player, "record": Recorder}[kind](Path(path))
+    # A server that has just lost a client and is ended itself would die of SIGPIPE, and keep its
+    # place among the eight that JACK knows.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit())
     with end.client:
         while True:
             with suppress(jack.JackError):  # a port that has just gone

@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 
 RATE = 44_100
+# Where a program listens, on two ports, and where it plays: ours, and one with PortAudio's streams.
+STREAMSEP = ("streamsep:input_1", "streamsep:input_2", "streamsep:output_1")
+PORTAUDIO = ("PortAudio:in_0", "PortAudio:in_1", "PortAudio:out_0")
 
 
 class PatchBay:
@@ -32,14 +35,14 @@ class PatchBay:
         recorder.set_process_callback(self._record)
         recorder.set_xrun_callback(self._count)
 
-    def connect(self) -> None:
-        """Patch it to the ports that PortAudio has opened for the program."""
-        for wanted in (
-            (self._out, "PortAudio:in_0"),
-            (self._out, "PortAudio:in_1"),
-            ("PortAudio:out_0", self._in[1]),
-        ):
-            self._recorder.connect(*wanted)
+    def connect(self, ports: tuple[str, str, str] = STREAMSEP) -> None:
+        """Patch it to the ports of the program."""
+        *listens, plays = ports
+        for pair in (*((self._out, port) for port in listens), (plays, self._in[1])):
+            ours, theirs = pair if pair[0] is self._out else pair[::-1]
+            # The server refuses what is there already, as after an attempt that came too soon.
+            if theirs not in {port.name for port in self._recorder.get_all_connections(ours)}:
+                self._recorder.connect(*pair)
         if not self._recorder.get_all_connections(self._in[0]):
             self._recorder.connect(self._out, self._in[0])
 

@@ -283,8 +283,7 @@ def jack(block: int, takes: int) -> Iterator[Take]:
     """JACK's dummy driver at a period of the block, and clients patched to both ends of `live`.
 
     What is measured is the way from port to port; the driver's own part, which a sound card would
-    add, is as the server declares it. `live` opens the driver's ports: of those of a client, whose
-    latency is zero, PortAudio reports one of days.
+    add, is as the server declares it.
     """
     with jack_server(block) as server, patch_bay(server.env()) as bay:
 

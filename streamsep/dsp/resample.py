@@ -21,12 +21,18 @@ class StreamResampler:
         Channels, C.
     quality
         soxr's name for it.
+
+    Attributes
+    ----------
+    held_s
+        Seconds of what came that haven't come out yet.
     """
 
     def __init__(
         self, source_rate: int, target_rate: int, channels: int, *, quality: str = "HQ"
     ) -> None:
         self.source_rate, self.target_rate, self.channels = source_rate, target_rate, channels
+        self.held_s = 0.0
         self._stream = (
             None
             if source_rate == target_rate
@@ -40,4 +46,5 @@ class StreamResampler:
         if self._stream is None:
             return chunk
         frames = self._stream.resample_chunk(np.ascontiguousarray(chunk.T), last=last)
+        self.held_s += chunk.shape[1] / self.source_rate - len(frames) / self.target_rate
         return cast(Float32, frames.T)

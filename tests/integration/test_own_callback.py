@@ -12,7 +12,7 @@ import pytest
 
 from testing.alignment import locate
 from testing.examples import API_PAGE, DEVICE, SCRIPTS, python_sections
-from testing.patch_bay import patch_bay
+from testing.patch_bay import PORTAUDIO, patch_bay
 from testing.servers import jack_server, wait_until
 from tests.integration.conftest import RATE
 from tests.integration.takes import span, until_clean
@@ -49,7 +49,7 @@ def patched(bay, process):
     import jack
 
     try:
-        bay.connect()
+        bay.connect(PORTAUDIO)
     except jack.JackError:
         assert process.poll() is None, process.communicate()[1]
         return False

@@ -129,7 +129,7 @@ class OneStream:
     def __init__(self):
         self.opened, self.started = [], 0
 
-    def open(self, stream_class, device, role, rate, *, channels, **options):
+    def open(self, device, role, rate, *, channels, **options):
         self.opened.append((role, channels))
         stream = SimpleNamespace(samplerate=rate, latency=0.005, channels=channels)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -43,6 +42,7 @@ class Stage(ABC):
 
     name: str
     inputs: tuple[str, ...]  # of the program: loopback, file
+    ends_players = signal.SIGKILL
     rate = RATE  # of what is listened to
 
     def __init__(self, folder: Path) -> None:
@@ -115,7 +115,7 @@ class Stage(ABC):
     def _end_players(self) -> None:
         for player in self._players:
             with suppress(ProcessLookupError):
-                os.killpg(player.pid, signal.SIGKILL)
+                os.killpg(player.pid, self.ends_players)
             player.wait()
         self._players.clear()
 
@@ -226,6 +226,7 @@ class JackStage(Stage):
 
     name = "jack"
     inputs = ("file",)
+    ends_players = signal.SIGTERM  # see testing/jack_ends.py
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -284,7 +285,7 @@ class JackStage(Stage):
         yield lambda: np.fromfile(self._take, np.float32)[begin:]
 
     def left_behind(self, process: int) -> list[str]:
-        return [port for port in self._ports() if re.match("PortAudio:|streamsep", port)]
+        return [port for port in self._ports() if port.startswith("streamsep")]
 
     def servers(self) -> list[int]:
         return [self._server.process.pid]

@@ -10,6 +10,12 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from streamsep.audio.devices.jack_client import (
+    HOST_API,
+    list_jack_devices,
+    load_jack,
+    without_jack,
+)
 from streamsep.audio.devices.sound_server import (
     ServerGoneError,
     ServerHangsError,
@@ -36,7 +42,8 @@ def load_sounddevice() -> Any:
     """
     _refuse_hanging_server()
     try:
-        import sounddevice
+        with without_jack():  # it starts PortAudio
+            import sounddevice
     except OSError as error:
         raise DeviceError(
             f"the PortAudio library can't be loaded ({error})",
@@ -109,7 +116,10 @@ def why_no_devices(others: Sequence[DeviceInfo]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DeviceInfo:
-    """A device as PortAudio describes it."""
+    """A device as PortAudio describes it.
+
+    Those of JACK have numbers of ours.
+    """
 
     index: int
     name: str
@@ -124,13 +134,47 @@ class DeviceInfo:
 
 
 def list_devices() -> list[DeviceInfo]:
-    """Return all devices.
+    """Return all devices: PortAudio's, and after them JACK's, as PortAudio would list them.
 
     Raises
     ------
     DeviceError
         If PortAudio is missing or fails.
     """
+    devices = _portaudio_devices()
+    if load_jack() is None:
+        return devices
+    # Who uses PortAudio beside us may have let it see JACK.
+    others = [device for device in devices if not on_jack(device)]
+    return [*others, *_jack_devices(len(devices), others)]
+
+
+def _jack_devices(first: int, others: Sequence[DeviceInfo]) -> list[DeviceInfo]:
+    """Return JACK's devices, numbered from ``first``; they are the default where there is none."""
+    listed = list_jack_devices()
+    listens = next((d for d in listed if d.inputs), None)
+    plays = next((d for d in listed if d.outputs), None)
+    return [
+        DeviceInfo(
+            index=first + place,
+            name=device.name,
+            host_api=HOST_API,
+            inputs=device.inputs,
+            outputs=device.outputs,
+            sample_rate=device.sample_rate,
+            default_input=device is listens and not any(d.default_input for d in others),
+            default_output=device is plays and not any(d.default_output for d in others),
+        )
+        for place, device in enumerate(listed)
+    ]
+
+
+def on_jack(device: DeviceInfo) -> bool:
+    """Say whether a device is one of a JACK server's."""
+    return device.host_api == HOST_API and load_jack() is not None
+
+
+def _portaudio_devices() -> list[DeviceInfo]:
     sd = load_sounddevice()
     try:
         found, apis = sd.query_devices(), sd.query_hostapis()
@@ -182,6 +226,8 @@ def find_device(name: str, kind: str) -> DeviceInfo:
         lambda d: name == str(d.index),
         lambda d: name.lower() == d.name.lower(),
         lambda d: name not in DEFAULT_NAMES[kind] and name.lower() in d.name.lower(),
+        # What ALSA's plug-in for JACK is called, which isn't seen any more.
+        lambda d: name.lower() == "jack" and on_jack(d),
     ):
         for device in usable:
             if matches(device):

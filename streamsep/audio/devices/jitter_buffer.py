@@ -62,11 +62,11 @@ class JitterBuffer:
         self._resampler = (
             DriftResampler(channels, device_frames, fade=sample_rate) if two_clocks else None
         )
-        self._head_start = buffered + self.HEAD_START_BLOCKS * device_frames
+        self._as_it_comes = False
+        self._expect(buffered)
         self.latency = self._head_start + device_frames
         if two_clocks:
             self.latency += DriftResampler.DELAY
-        self._too_full = self._head_start + buffered
         self._level_reads = max(1, round(self.LEVEL_S * sample_rate / device_frames))
         self._settle_reads = round(self.SETTLE_S * sample_rate / device_frames)
         self._reading = False
@@ -75,6 +75,11 @@ class JitterBuffer:
         self._correction = 0.0  # follows the loop's, smoothly
         self._clocks = ClockEstimator(sample_rate, stamped=stamped)
         self._start_over()
+
+    def _expect(self, buffered: int) -> None:
+        """Have a head start for a device that hands over so many samples at once."""
+        self._head_start = buffered + self.HEAD_START_BLOCKS * self._frames
+        self._too_full = self._head_start + buffered
 
     @property
     def drift_ppm(self) -> float | None:
@@ -114,14 +119,20 @@ class JitterBuffer:
 
     def be_read_as_it_comes(self) -> None:
         """Need no head start and mind no level: who writes reads, block by block."""
+        self._as_it_comes = True
         self._head_start, self._level_reads = self._frames, 0
 
     def lost(self) -> None:
         """Note that the device lost samples."""
         self._lost += 1
 
-    def restart(self) -> None:
-        """Fill anew before anything else is read: another stream writes from now on."""
+    def restart(self, buffered: int) -> None:
+        """Fill anew before anything else is read: another stream writes from now on.
+
+        ``buffered`` as for the first one.
+        """
+        if not self._as_it_comes:
+            self._expect(buffered)
         self._reading = False
 
     def ready(self) -> bool:

@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from streamsep.audio.devices.device_list import DeviceInfo, load_sounddevice
+from streamsep.audio.devices.device_list import DeviceInfo
 from streamsep.audio.devices.microphone_buffer import MicrophoneBuffer
-from streamsep.audio.devices.portaudio import open_reconnecting
+from streamsep.audio.devices.open_stream import open_reconnecting
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.sanitize import count_bad, sound_alone
@@ -94,6 +94,8 @@ class MicrophoneStream:
     ----------
     voices
         Who gets what comes, (C, N) at the device's rate; to be filled before it is started.
+    returns
+        Called when its device has come back, which may be at another rate.
     bad_samples
         How many came that were NaN, Inf or absurdly loud, and were silenced.
 
@@ -116,7 +118,6 @@ class MicrophoneStream:
     ) -> None:
         self._silent = silent
         self._device_stream = open_reconnecting(
-            load_sounddevice().InputStream,
             device,
             role,
             sample_rate,
@@ -131,6 +132,7 @@ class MicrophoneStream:
         self.sample_rate, self.channels = int(stream.samplerate), stream.channels
         self.latency_s: float = stream.latency
         self.voices: list[Callable[[Float32], None]] = []
+        self.returns: list[Callable[[], None]] = []
         self._promoted = self._started = False
         self.bad_samples = 0
 
@@ -151,6 +153,9 @@ class MicrophoneStream:
 
     def _returned(self) -> None:
         self._promoted = False
+        self.sample_rate = int(self._device_stream.stream.samplerate)
+        for fit in self.returns:
+            fit()
 
     def _callback(self, indata: Float32, frames: int, time: object, status: Any) -> None:
         if not self._promoted:
@@ -204,12 +209,19 @@ class DeviceMicrophone:
         self._channels, self._effect = channels, effect
         self.stream = stream
         self._buffer = MicrophoneBuffer(channels, sample_rate, device_frames)
-        self._voice = VoiceChannel(stream.channels, stream.sample_rate, channel)
-        # soxr's better filters hold sound back for up to 18 ms; for a voice the quick one will do.
-        self._resampler = StreamResampler(stream.sample_rate, sample_rate, 1, quality="QQ")
+        self._sample_rate, self._channel = sample_rate, channel
+        self._fit()
         self._given = round(stream.latency_s * sample_rate) + effect_delay
         self.fault: Exception | None = None
         stream.voices.append(self._take)
+        stream.returns.append(self._fit)
+
+    def _fit(self) -> None:
+        """Convert from the rate that the device's stream has."""
+        stream = self.stream
+        self._voice = VoiceChannel(stream.channels, stream.sample_rate, self._channel)
+        # soxr's better filters hold sound back for up to 18 ms; for a voice the quick one will do.
+        self._resampler = StreamResampler(stream.sample_rate, self._sample_rate, 1, quality="QQ")
 
     @property
     def latency(self) -> int:

@@ -1,4 +1,4 @@
-"""Sound devices through PortAudio: one input stream and one output stream, never a duplex one.
+"""Sound devices: one input stream and one output stream, never a duplex one.
 
 Through PulseAudio's ALSA plug-in a duplex stream silently repeats and skips blocks; two streams
 with a small ring between them don't, on any system.
@@ -7,157 +7,28 @@ with a small ring between them don't, on any system.
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from streamsep.audio.devices.device_clock import DeviceClock
-from streamsep.audio.devices.device_list import (
-    DeviceInfo,
-    list_devices,
-    load_sounddevice,
-    unset_first,
-)
+from streamsep.audio.devices.device_list import DeviceInfo
 from streamsep.audio.devices.jitter_buffer import JitterBuffer
 from streamsep.audio.devices.lost_time import SilentRuns
-from streamsep.audio.devices.reconnecting_stream import ReconnectingStream, note_stream
-from streamsep.audio.devices.sound_server import (
-    OWN_TOKEN,
-    STREAM_ROLE,
-    STREAM_TOKEN,
-    ServerGoneError,
-    SoundServer,
-    on_pipewire,
-)
-from streamsep.audio.devices.stream_watch import server_target
+from streamsep.audio.devices.open_stream import open_reconnecting
+from streamsep.audio.devices.sound_server import on_pipewire
 from streamsep.audio.endpoint import RenderCallback
 from streamsep.dsp.channels import match_channels
 from streamsep.dsp.resample import StreamResampler
 from streamsep.dsp.ring import RingBuffer
 from streamsep.dsp.sanitize import count_bad, sound_alone
-from streamsep.errors import DeviceError, StreamsepError
+from streamsep.errors import StreamsepError
 from streamsep.events import EventLog
 from streamsep.priority import AUDIO, promote
 from streamsep.types import Float32
-
-# Devices that ask PULSE_SINK and PULSE_SOURCE which of the sound server's they are.
-BY_ENVIRONMENT = ("pulse", "default")
-
-
-_AIMING = threading.Lock()
-
-
-@contextmanager
-def _aimed_at(target: str | None, kind: str) -> Iterator[None]:
-    """Have a sound server's plug-in take this sink or source, and know the stream for ours.
-
-    It asks the environment.
-    """
-    aim = {} if target is None else {"PULSE_SINK": target, "PULSE_SOURCE": target}
-    marks = {STREAM_TOKEN: OWN_TOKEN, STREAM_ROLE: kind}
-    if aim and kind == "input":
-        # Else PipeWire lets it go on to wherever the default output goes, once that was what it
-        # listens to, and we would hear ourselves.
-        marks["node.dont-reconnect"] = "true"
-    properties = [f'{name}="{value}"' for name, value in marks.items()]
-    with _AIMING:
-        users = os.environ.get("PULSE_PROP")
-        aim["PULSE_PROP"] = " ".join([users, *properties] if users else properties)
-        if "PIPEWIRE_PROPS" not in os.environ:  # of its own plug-in
-            aim["PIPEWIRE_PROPS"] = f"{{ {' '.join(properties)} }}"
-        before = {name: os.environ.get(name) for name in aim}
-        os.environ.update(aim)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
-
-
-def _check_target(device: DeviceInfo, kind: str) -> None:
-    """Refuse a sink or source that the sound server hasn't got, or not yet.
-
-    PipeWire would give another one in its place, just after its start, and leave it at that.
-    """
-    sort = "sink" if kind == "output" else "source"
-    variable = f"PULSE_{sort.upper()}"
-    wanted, remedy = device.target, "choose one of these"
-    if wanted is None and device.name in BY_ENVIRONMENT:
-        wanted = os.environ.get(variable)
-        remedy = f"'unset {variable}', or name one of these in it"
-    if not wanted or wanted.startswith("@") or wanted.isdigit():  # @DEFAULT_SINK@, or its number
-        return
-    try:
-        with closing(SoundServer("streamsep")) as server:
-            names = server.names(sort)
-    except (DeviceError, ServerGoneError):
-        return  # PortAudio will find that out too
-    if wanted not in names:
-        raise DeviceError(
-            f"the sound server has no {sort} {wanted!r}",
-            expected=f"one of: {', '.join(names)}",
-            remedy=remedy,
-        )
-
-
-def _open(stream_class: Any, device: DeviceInfo, kind: str, rate: int, **options: Any) -> Any:
-    """Open a stream at ``rate`` or, where the device can't, at its own default rate."""
-    sd = load_sounddevice()
-    _check_target(device, kind)
-    errors = []
-    for candidate in dict.fromkeys((rate, device.sample_rate)):
-        try:
-            with _aimed_at(device.target, kind):
-                stream = stream_class(
-                    device=device.index, samplerate=candidate, dtype="float32", **options
-                )
-            return note_stream(stream)
-        except (sd.PortAudioError, ValueError) as error:
-            errors.append(f"{candidate} Hz: {error}")
-    raise DeviceError(
-        f"{kind} device '{device.name}' can't be opened ({'; '.join(errors)})",
-        expected="a device that is free and takes float samples",
-        remedy=unset_first("close what uses it, or choose another with 'streamsep devices'"),
-    )
-
-
-def open_reconnecting(
-    stream_class: Any,
-    device: DeviceInfo,
-    kind: str,
-    rate: int,
-    *,
-    events: EventLog,
-    returned: Callable[[], None] = lambda: None,
-    **options: Any,
-) -> ReconnectingStream:
-    """Open a stream that is opened again, at the same rate, whenever its device comes back."""
-    first: list[int] = []  # the rate it was opened at
-
-    def opening() -> Any:
-        if not first:
-            stream = _open(stream_class, device, kind, rate, **options)
-            first.append(int(stream.samplerate))
-            return stream
-        same = [d for d in list_devices() if (d.name, d.host_api) == (device.name, device.host_api)]
-        found = same[0] if same else device
-        again = replace(device, index=found.index, sample_rate=first[0])
-        return _open(stream_class, again, kind, first[0], **options)
-
-    stream = ReconnectingStream(
-        load_sounddevice(), opening, f"{kind} '{device.name}'", events, returned
-    )
-    stream.behind = server_target(device, "sink" if kind == "output" else "source")
-    return stream
 
 
 def _stamps_mislead(device: DeviceInfo) -> bool:
@@ -211,9 +82,8 @@ class DeviceInput:
         self.fault: StreamsepError | None = None
         self.bad_samples = 0
         self._channels, self._frames = channels, device_frames
-        self._period_s = device_frames / sample_rate
+        self._sample_rate, self._period_s = sample_rate, device_frames / sample_rate
         self._device_stream = open_reconnecting(
-            load_sounddevice().InputStream,
             device,
             "input",
             sample_rate,
@@ -224,9 +94,8 @@ class DeviceInput:
             callback=self._callback,
         )
         stream = self._device_stream.stream
-        self._rate = int(stream.samplerate)
         self._stamped = not _stamps_mislead(device)
-        self._resampler = StreamResampler(self._rate, sample_rate, stream.channels)
+        self._fit()
         self._buffer = JitterBuffer(
             channels,
             device_frames,
@@ -266,9 +135,16 @@ class DeviceInput:
         """Start the stream."""
         self._device_stream.start()
 
+    def _fit(self) -> None:
+        """Convert from the rate that the stream has."""
+        stream = self._device_stream.stream
+        self._rate = int(stream.samplerate)
+        self._resampler = StreamResampler(self._rate, self._sample_rate, stream.channels)
+
     def _returned(self) -> None:
         self._promoted = False
-        self._buffer.restart()
+        self._fit()
+        self._buffer.restart(round(self._device_stream.stream.latency * self._sample_rate))
 
     def _callback(self, indata: Float32, frames: int, times: Any, status: Any) -> None:
         if not self._promoted:
@@ -283,6 +159,8 @@ class DeviceInput:
         if self._silent():
             sound = np.zeros_like(sound)
         sound = self._resampler.process(sound)
+        if newest is not None:
+            newest -= self._resampler.held_s
         self._buffer.write(match_channels(sound, self._channels), newest)
         if self._render is None:
             self._device_stream.heartbeat()  # another device is the clock
@@ -341,7 +219,6 @@ class DeviceOutput:
     ) -> None:
         self._silent = silent
         self._device_stream = open_reconnecting(
-            load_sounddevice().OutputStream,
             device,
             "output",
             sample_rate,
@@ -352,10 +229,9 @@ class DeviceOutput:
             callback=self._callback,
         )
         stream = self._device_stream.stream
-        self._rate, self._channels = int(stream.samplerate), stream.channels
-        self._resampler = StreamResampler(sample_rate, self._rate, channels)
         self._block = np.zeros((device_frames, channels), np.float32)
-        self._ring = RingBuffer((self._channels,), 4 * self._rate)
+        self._sample_rate, self._channels = sample_rate, stream.channels
+        self._fit()
         self._clock = DeviceClock(
             self._device_stream, device_frames / sample_rate, float(stream.latency)
         )
@@ -368,8 +244,15 @@ class DeviceOutput:
         """The device, as the user should know it."""
         return self._device_stream.in_use
 
+    def _fit(self) -> None:
+        """Convert to the rate that the stream has."""
+        self._rate = int(self._device_stream.stream.samplerate)
+        self._resampler = StreamResampler(self._sample_rate, self._rate, self._block.shape[1])
+        self._ring = RingBuffer((self._channels,), 4 * self._rate)
+
     def _returned(self) -> None:
         self._promoted = False
+        self._fit()
 
     def _callback(self, outdata: Float32, frames: int, times: Any, status: Any) -> None:
         assert self._render is not None  # set before the stream starts
@@ -381,7 +264,8 @@ class DeviceOutput:
         lost = int(bool(status))
         due = _stamp(times, times.outputBufferDacTime)
         while self._ring.available < frames:
-            self._render(self._block, lost, due + self._ring.available / self._rate)
+            waiting_s = self._ring.available / self._rate + self._resampler.held_s
+            self._render(self._block, lost, due + waiting_s)
             lost = 0
             sound = self._resampler.process(self._block.T)
             self._ring.write(match_channels(sound, self._channels))

@@ -10,6 +10,7 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import Any
 
+from streamsep.audio.devices.jack_client import JackError, without_jack
 from streamsep.audio.devices.lost_time import LossLog
 from streamsep.errors import DeviceError, first_line
 from streamsep.events import EventLog
@@ -58,11 +59,14 @@ def _open_again(sounddevice: Any, opening: Callable[[], Any]) -> Any:
     with _OPENING:
         try:
             return opening()
+        except JackError:
+            raise
         except DeviceError:
             if any(not stream.closed for stream in _STREAMS):
                 raise
             sounddevice._terminate()
-            sounddevice._initialize()
+            with without_jack():
+                sounddevice._initialize()
             return opening()
 
 
@@ -252,8 +256,6 @@ class ReconnectingStream:
             self.change_to(StreamState.GONE)
             lost_at, since_s = self._heartbeat.last, self.events.clock()
             self.events.add(f"{self.name} is gone: silence until it is back")
-            # PortAudio waits ten minutes for a JACK server that has died, and can't be left alone:
-            # a process has one client of JACK, and a second one beside the dead one crashes.
             tell = threading.Timer(HANG_S, self._tell_of_hanging)
             tell.start()
             self._shut()
@@ -290,8 +292,8 @@ class ReconnectingStream:
     def _tell_of_hanging(self) -> None:
         if not self._closing.is_set():
             self.events.add(
-                f"{self.name}: PortAudio doesn't let go of it, for up to ten minutes if it was a "
-                "JACK server that ended: a new start is sooner"
+                f"{self.name}: PortAudio doesn't let go of it, as where a sound server hangs; "
+                "it is looked for again once it does"
             )
 
     def _shut(self) -> None:
