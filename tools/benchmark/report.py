@@ -134,8 +134,10 @@ def markdown(result: Result, gpu: Result | None) -> str:
         name, *cells = _cells(row)
         there = on_gpu.get(row["name"])
         factor = f"{there['real_time_factor']:.2g}" if there and _measured(there) else NOT_MEASURED
-        rows.append([f"{name} ({CONTENDERS[name].what})", *cells, factor])
-    parts += [table([*HEADINGS, "GPU"], rows), "", "### The program", ""]
+        beside = [factor] if gpu else []
+        rows.append([f"{name} ({CONTENDERS[name].what})", *cells, *beside])
+    headings = [*HEADINGS, "GPU"] if gpu else HEADINGS
+    parts += [table(headings, rows), "", "### The program", ""]
     parts += [table(["", ""], _program_rows(result))]
     if gpu:
         parts += ["", "### On a GPU", "", _provenance(gpu), ""]
