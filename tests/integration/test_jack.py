@@ -177,7 +177,8 @@ def test_sound_goes_through_exactly_and_as_late_as_measured(server, block):
     place, start = locate(sound, went), locate(sound, came)
     np.testing.assert_array_equal(went[place : place + RATE], sound)
     # Outside of the ports the dummy driver declares a period for what comes in, two for the rest.
-    assert place - start + 3 * PERIOD == pytest.approx(measured, abs=2)  # clocks of whole µs
+    # The server tells a cycle's begin in whole samples, and between two clocks some µs go by.
+    assert place - start + 3 * PERIOD == pytest.approx(measured, abs=10)
     assert reported == pytest.approx(measured, abs=block)
 
 

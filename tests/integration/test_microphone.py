@@ -16,6 +16,8 @@ from tests.support.cases import one_of_many
 from tests.support.commands import Live
 
 BLOCK = 512
+# Samples, as between any two of the server's devices, see test_pulse: blocks of chance phase.
+MOST_LATE = 3 * BLOCK
 
 
 def read(path):
@@ -69,15 +71,20 @@ def test_the_voice_is_heard_soon_and_whole_and_in_the_mix(
                 sound.wait_for(RATE // 4)
             assert live.end() == 0, live.stderr
         live.losses.session += mic_losses(live) - before
-        # On a busy machine the level of the buffer is put right, by some samples more or fewer.
-        mic = read(place / "take.mic.wav")
+        # On a busy machine bursts of the microphone come late, and the voice with them, until the
+        # level of the buffer is put right, by some samples more or fewer.
+        mic, heard = read(place / "take.mic.wav"), sound.sound()
         whole = span(mic, locate(voice, mic[0]), voice.size)
         live.losses.session += not np.allclose(whole, voice, atol=PCM_24 + 1e-6, rtol=0)
-        return live.losses, (sound.sound(), place, live.stdout)
+        # From the source to the sink, both on one clock.
+        way = locate(whole[0], heard[2], least=0.3) - locate(short_song.sound[0], heard[0])
+        late = way - float(re.search(r"microphone: (\d+) ms", live.stdout)[1]) * RATE / 1000
+        live.losses.session += late > MOST_LATE
+        return live.losses, (place, late)
 
     # All of the voice, without a hole, as the one channel that a microphone has.
     voice = short_song.sound.mean(axis=0)
-    heard, place, said = until_clean(take)
+    place, late = until_clean(take)
     beat, mic, mix = (read(place / f"take{bus}.wav") for bus in (".beat", ".mic", ""))
     # The files sum up, whatever the microphone did.
     np.testing.assert_allclose(beat + mic, mix, atol=3 * PCM_24 + 1e-6, rtol=0)
@@ -90,12 +97,7 @@ def test_the_voice_is_heard_soon_and_whole_and_in_the_mix(
     )
     whole = span(mic, locate(voice, mic[0]), voice.size)
     np.testing.assert_allclose(whole, np.stack([voice, voice]), atol=PCM_24 + 1e-6, rtol=0)
-    # From the source to the sink, both on one clock.
-    way_in = locate(short_song.sound[0], heard[0])
-    way_out = locate(whole[0], heard[2], least=0.3)
-    reported = float(re.search(r"microphone: (\d+) ms", said)[1]) * RATE / 1000
-    # As between any two of the server's devices, see test_pulse: blocks of chance phase.
-    assert abs(way_out - way_in - reported) <= 3 * BLOCK, (way_out - way_in, reported)
+    assert abs(late) <= MOST_LATE
 
 
 @pytest.mark.parametrize(
