@@ -1,6 +1,6 @@
 """Reads files by one of `TARGETS` in a process of its own, within limits; `judge` runs it.
 
-Usage: python -m testing.fuzz_child TARGET, paths on standard input; one line of JSON for each.
+Usage: python -m testing.fuzz_child TARGET FOLDER, paths on standard input; a line of JSON for each.
 What C libraries do to a process they do to this one.
 """
 
@@ -57,17 +57,18 @@ def judge(target: str, paths: Sequence[Path]) -> list[Finding]:
 def _answers(target: str, paths: Sequence[Path]) -> tuple[list[str], str]:
     """Return what was said of the first files, and how the process ended."""
     asked = "".join(f"{path}\n" for path in paths)
-    try:
-        done = subprocess.run(
-            [*COMMAND, target],
-            input=asked,
-            capture_output=True,
-            text=True,
-            timeout=WAITED_S + MOST_CPU_S * len(paths),
-        )
-        said, end = done.stdout, _end(done.returncode, done.stderr)
-    except subprocess.TimeoutExpired as error:
-        said, end = (error.stdout or b"").decode(), "waited for ever"
+    with scratch_folder() as folder:  # goes away however the process ends
+        try:
+            done = subprocess.run(
+                [*COMMAND, target, str(folder)],
+                input=asked,
+                capture_output=True,
+                text=True,
+                timeout=WAITED_S + MOST_CPU_S * len(paths),
+            )
+            said, end = done.stdout, _end(done.returncode, done.stderr)
+        except subprocess.TimeoutExpired as error:
+            said, end = (error.stdout or b"").decode(), "waited for ever"
     # A last line without an end is one that the process was killed in.
     lines = said.splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith("\n")], end
@@ -117,15 +118,14 @@ def _peak_mb(*, reset: bool = False) -> float:
 
 
 def main() -> None:
-    target = sys.argv[1]
+    target, folder = sys.argv[1], Path(sys.argv[2])
     answers, sys.stdout = sys.stdout, sys.stderr  # what readers print is no answer
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with scratch_folder() as folder:
-        try_reader(target, corpus(target)[0].read_bytes(), folder)  # imports are no file's cost
-        for line in sys.stdin:
-            print(json.dumps(_limited(target, Path(line.rstrip("\n")), folder)), file=answers)
-            answers.flush()
+    try_reader(target, corpus(target)[0].read_bytes(), folder)  # imports are no file's cost
+    for line in sys.stdin:
+        print(json.dumps(_limited(target, Path(line.rstrip("\n")), folder)), file=answers)
+        answers.flush()
 
 
 def _limited(target: str, path: Path, folder: Path) -> str:

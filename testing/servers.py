@@ -415,3 +415,6 @@ def jack_server(period: int, *, rate: int = 44_100) -> Iterator[JackServer]:
             yield JackServer(name, process)
         finally:
             process.terminate()
+            process.wait()
+            for semaphore in Path("/dev/shm").glob(f"jack_sem.*_{name}_*"):  # of killed clients
+                semaphore.unlink(missing_ok=True)

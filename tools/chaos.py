@@ -91,7 +91,7 @@ class Outcomes:
         page.write_text("\n".join([f"{head}{BEGIN}", *rows, f"{END}{rest.split(END)[1]}"]))
 
 
-def _start(stage: Stage, kind: str, song: Path, model: str) -> Run:
+def _start(stage: Stage, song: Path, model: str) -> Run:
     """Start the program in a folder of the stage's, and wait until it runs."""
     folder = Path(tempfile.mkdtemp(dir=stage.folder))
     shim, original = Shim(folder), find_model(model)
@@ -100,7 +100,7 @@ def _start(stage: Stage, kind: str, song: Path, model: str) -> Run:
     copies = [Path(shutil.copy(path, folder)) for path in original.parent.glob("*.onnx")]
     files = ["--record", str(folder / "take.wav"), "--model", str(folder / original.name)]
     sound = ["--guide", "100", "--voice-effects", "off", "--json"]
-    devices = stage.options(kind, song)
+    devices = stage.options(song)
     process = subprocess.Popen(
         [sys.executable, "-m", "streamsep", "live", *devices, *files, *sound],
         env=stage.env() | shim.env,
@@ -184,11 +184,11 @@ def _end(run: Run, tried: list[tuple[str, Try]]) -> Try:
 
 
 def round_of(
-    names: list[str], stage: Stage, kind: str, song: Path, chance: random.Random, model: str
+    names: list[str], stage: Stage, song: Path, chance: random.Random, model: str
 ) -> list[tuple[str, Try]]:
     """Run the program and do these faults to it, one after the other, as long as it plays."""
     tried: list[tuple[str, Try]] = []
-    run = _start(stage, kind, song, model)
+    run = _start(stage, song, model)
     try:
         time.sleep(FIRST_S)
         for name in names:
@@ -206,7 +206,10 @@ def round_of(
         said = [f"  {e['time_s']:.1f} s: {e['text']} ({e['gap_s']:.1f} s)" for e in run.events]
         last = {key: value for key, value in (run.status or {}).items() if key != "events"}
         said.append(f"  at last: {json.dumps(last)}")
-        print("\n".join([f"{time.strftime('%X')} {kind} run on {stage.name}:", *said]), flush=True)
+        print(
+            "\n".join([f"{time.strftime('%X')} {stage.kind} run on {stage.name}:", *said]),
+            flush=True,
+        )
     return [*tried, (ROUND, whole)]
 
 
@@ -220,9 +223,8 @@ def try_server(server: str, names: list[str], song: Path, outcomes: Outcomes) ->
         order.sort(key=lambda name: FAULTS[name].ends)  # the program ends by it: the last one
         with tempfile.TemporaryDirectory(prefix="chaos-") as place:
             try:
-                with STAGES[server](Path(place)) as stage:
-                    kind = stage.inputs[rounds % len(stage.inputs)]
-                    done = round_of(order, stage, kind, song, chance, asked.model)
+                with STAGES[server](Path(place), rounds) as stage:
+                    done = round_of(order, stage, song, chance, asked.model)
             except (AssertionError, OSError, subprocess.SubprocessError) as error:
                 done = [(ROUND, Try(0.0, wrong=[f"the run itself failed: {error}"]))]
         order = order[max(len(done) - 1, 1) :]  # what this run hadn't come to

@@ -91,6 +91,7 @@ import sys
 from pathlib import Path
 from testing import fuzz_child, fuzz_targets
 def read(path):
+    Path("folder").write_text(str(path.parent))
     if path.read_bytes() == b"bad":
         {body}
 fuzz_targets.TARGETS["lyrics"] = read
@@ -115,3 +116,4 @@ else:
     (found,) = eval(done.stdout)
     assert found[0] == "bad", done.stderr
     assert expected in found[1]
+    assert not Path((tmp_path / "folder").read_text()).exists()

@@ -124,7 +124,7 @@ def pictures(path):
     return found
 
 
-@pytest.mark.parametrize("container", one_of_many(CONTAINERS, 11))
+@pytest.mark.parametrize("container", one_of_many(CONTAINERS, 7))
 def test_the_picture_stays_whatever_holds_it(folder, model, command, container):
     """Of all codecs that ffmpeg here writes into a container, and reads from it."""
     tried = 0

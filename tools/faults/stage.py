@@ -38,6 +38,13 @@ class Stage(ABC):
     ----------
     folder
         Its own, for what is played and recorded.
+    number
+        Of the run: `inputs` take turns.
+
+    Attributes
+    ----------
+    kind
+        The program's input.
     """
 
     name: str
@@ -45,8 +52,9 @@ class Stage(ABC):
     ends_players = signal.SIGKILL
     rate = RATE  # of what is listened to
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, number: int) -> None:
         self.folder = folder
+        self.kind = self.inputs[number % len(self.inputs)]
         self._stack = ExitStack()
         self._players: list[subprocess.Popen[bytes]] = []
         song_part().tofile(folder / "song.raw")
@@ -77,8 +85,8 @@ class Stage(ABC):
         """Return the environment of the program."""
 
     @abstractmethod
-    def options(self, kind: str, song: Path) -> list[str]:
-        """Return the program's devices, for one of `inputs`."""
+    def options(self, song: Path) -> list[str]:
+        """Return the program's devices; ``song`` is the file where that is its input."""
 
     @abstractmethod
     def restart(self, rate: int = RATE) -> None:
@@ -125,8 +133,8 @@ class PulseStage(Stage):
 
     inputs = ("loopback", "file")
 
-    def __init__(self, folder: Path, *, pipewire: bool) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, number: int, *, pipewire: bool) -> None:
+        super().__init__(folder, number)
         self.name, self._pipewire = "pipewire" if pipewire else "pulse", pipewire
         # Else PulseAudio's null sinks have two seconds of silence ready, as no sound card has.
         self._at_once = () if pipewire else ("format=float32le", "norewinds=1")
@@ -158,7 +166,9 @@ class PulseStage(Stage):
     def _play(self) -> None:
         self._load_sink("MIC")
         self._load_voice()
-        for name, sink in (("song", "A"), ("voice", "MIC")):
+        # Beside a file's song it would follow the default sink to our output, and cancel it there.
+        song = [("song", "A")] if self.kind == "loopback" else []
+        for name, sink in (*song, ("voice", "MIC")):
             sound = self.folder / f"{name}.raw"
             form = f"--format=float32le --rate={RATE} --channels=1 --raw --latency-msec=100"
             player = f"pacat --playback --client-name=chaos-{name} {form}"
@@ -175,8 +185,8 @@ class PulseStage(Stage):
     def env(self) -> dict[str, str]:
         return self._server.env(source="VOICE", sink="B")
 
-    def options(self, kind: str, song: Path) -> list[str]:
-        if kind == "loopback":
+    def options(self, song: Path) -> list[str]:
+        if self.kind == "loopback":
             return ["--input", "loopback", "--capture", PLAYER, "--mic", "pulse"]
         return ["--input", str(song), "--output", "pulse", "--mic", "pulse"]
 
@@ -228,8 +238,8 @@ class JackStage(Stage):
     inputs = ("file",)
     ends_players = signal.SIGTERM  # see testing/jack_ends.py
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, number: int) -> None:
+        super().__init__(folder, number)
         self._server: JackServer
         self._running = ExitStack()
         self._takes = 0
@@ -262,7 +272,7 @@ class JackStage(Stage):
         # Else ALSA's plug-in for PulseAudio looks for a server of the user's.
         return self._server.env() | {"PULSE_SERVER": f"unix:{self.folder / 'none'}"}
 
-    def options(self, kind: str, song: Path) -> list[str]:
+    def options(self, song: Path) -> list[str]:
         return ["--input", str(song), "--output", "system", "--mic", "system"]
 
     def restart(self, rate: int = RATE) -> None:
@@ -291,8 +301,8 @@ class JackStage(Stage):
         return [self._server.process.pid]
 
 
-STAGES: dict[str, Callable[[Path], Stage]] = {
-    "pulse": lambda folder: PulseStage(folder, pipewire=False),
-    "pipewire": lambda folder: PulseStage(folder, pipewire=True),
+STAGES: dict[str, Callable[[Path, int], Stage]] = {
+    "pulse": partial(PulseStage, pipewire=False),
+    "pipewire": partial(PulseStage, pipewire=True),
     "jack": JackStage,
 }
