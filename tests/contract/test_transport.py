@@ -290,7 +290,8 @@ def test_the_end_of_a_song_may_be_gone_to_and_the_next_one_begins(model, write):
     count = second.shape[-1] - FRAMES
     np.testing.assert_allclose(ending(out, count), second[:, -count:], atol=EXACT)
     assert stage.ended == [a, b]
-    assert out.shape[-1] < 20_000 + second.shape[-1] + RATE
+    # But for the silence while the next one is opened, which takes as long as the machine does.
+    assert np.count_nonzero(out.any(axis=0)) < 20_000 + second.shape[-1] + RATE
 
 
 def test_gone_to_its_end_the_last_song_ends_the_run_and_a_queue_is_told(model, write):
