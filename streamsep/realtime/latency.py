@@ -97,10 +97,13 @@ class LatencyMeter:
         Samples per `push`.
     """
 
-    WINDOW = 16_384  # 0.37 s at 44.1 kHz: enough for music to be unlike itself elsewhere
+    WINDOW = 16_384  # 0.37 s at 44.1 kHz: enough for most music to be unlike itself elsewhere
+    # Loops and drum machines repeat themselves to the sample: of places so much alike, in parts of
+    # the best match, none is more likely than the expected one.
+    ALIKE = 0.999
 
     def __init__(self, expected: int, block_size: int) -> None:
-        self._span = self.WINDOW + 2 * expected
+        self._expected, self._span = expected, self.WINDOW + 2 * expected
         capacity = 2 * self._span + 8 * block_size
         self._rings = (RingBuffer((), capacity), RingBuffer((), capacity))
         self._input = np.zeros(self._span, np.float32)
@@ -138,7 +141,12 @@ class LatencyMeter:
         # The same sound gives 1; dropouts lower it, and half a match is no measurement.
         if score[best] < 0.5 * float(np.linalg.norm(newest)):
             return None
-        return places - 1 - best
+        # Peaks alone: beside a peak low notes are as much alike, and a sample off would be hidden.
+        sides = np.pad(score, 1, constant_values=-np.inf)
+        is_peak = (score >= sides[:-2]) & (score >= sides[2:])
+        alike = np.flatnonzero(is_peak & (score >= self.ALIKE * score[best]))
+        lags = places - 1 - alike
+        return int(lags[np.argmin(np.abs(lags - self._expected))])
 
 
 def _audible(samples: Float32) -> bool:
