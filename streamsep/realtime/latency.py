@@ -101,6 +101,7 @@ class LatencyMeter:
     # Loops and drum machines repeat themselves to the sample: of places so much alike, in parts of
     # the best match, none is more likely than the expected one.
     ALIKE = 0.999
+    QUIET = 1e-3  # of the energy that is looked for: what has less is something else
 
     def __init__(self, expected: int, block_size: int) -> None:
         self._expected, self._span = expected, self.WINDOW + 2 * expected
@@ -136,10 +137,13 @@ class LatencyMeter:
         match = np.fft.irfft(spectrum, size)[:places]
         energy = np.cumsum(np.concatenate([[0.0], self._input.astype(np.float64) ** 2]))
         energy = energy[self.WINDOW :] - energy[: -self.WINDOW]
-        score = match / np.sqrt(np.maximum(energy, 1e-12))
+        norm = float(np.linalg.norm(newest))
+        # Next to silence, as behind a song's end, rounding errors would be a perfect match.
+        loud = energy > self.QUIET * norm**2
+        score = np.where(loud, match / np.sqrt(np.where(loud, energy, 1.0)), 0.0)
         best = int(np.argmax(score))
         # The same sound gives 1; dropouts lower it, and half a match is no measurement.
-        if score[best] < 0.5 * float(np.linalg.norm(newest)):
+        if score[best] < 0.5 * norm:
             return None
         # Peaks alone: beside a peak low notes are as much alike, and a sample off would be hidden.
         sides = np.pad(score, 1, constant_values=-np.inf)

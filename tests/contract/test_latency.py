@@ -128,13 +128,23 @@ def test_the_meter_finds_the_delay_in_music(delay):
 
 @pytest.mark.parametrize("delay", [31_232, 31_233])
 def test_of_places_alike_the_meter_takes_the_expected_one(delay):
-    """The demo's song repeats itself to the sample: 37.9 ms were found in place of 708.2."""
+    """As with loops, which repeat themselves to the sample."""
     meter = LatencyMeter(31_232, 512)
     sound = np.tile(music(29_560 / RATE), 8)
     delayed = np.pad(sound, ((0, 0), (delay, 0)))
     for start in range(0, sound.shape[-1] - 512, 512):
         meter.push(sound[:, start : start + 512], delayed[:, start : start + 512])
     assert meter.measure() == delay
+
+
+def test_silence_behind_a_song_is_no_match():
+    """At the end of the demo 37.9 ms were found in place of 708.2."""
+    meter = LatencyMeter(31_232, 512)
+    sound = np.pad(music(3.0), ((0, 0), (0, 31_232)))
+    delayed = np.pad(sound, ((0, 0), (31_232, 0)))
+    for start in range(0, sound.shape[-1] - 512, 512):
+        meter.push(sound[:, start : start + 512], delayed[:, start : start + 512])
+    assert meter.measure() == 31_232
 
 
 def test_the_meter_doesn_t_invent_a_delay():
