@@ -190,7 +190,7 @@ def _played(opened: dict[str, Any]) -> Iterator[Finding]:
     heard: set[MicrophoneStream] = set()
     ends = time.monotonic() + OPEN_S
     for microphone in microphones:
-        microphone.voices.append(partial(_note_heard, heard, microphone))
+        microphone.listeners.append(partial(_note_heard, heard, microphone))
         microphone.start()
     if isinstance(sink, Nothing):
         blocks = 1

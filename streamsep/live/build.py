@@ -333,7 +333,7 @@ def _open_microphones(
         delay = effect.settle(spec.channels, config.block)
         effects.append(effect)
         found[mic_name(index)] = open_microphone(
-            choice, streams, spec, config.block, effect, effect_delay=delay, events=events
+            choice, streams, spec, effect, effect_delay=delay, events=events
         )
     return found, effects
 

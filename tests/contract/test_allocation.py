@@ -36,6 +36,9 @@ class Voice(MicrophoneBuffer):
 
     latency = 0
 
+    def read(self, out):
+        return super().read(out.T)
+
 
 @pytest.fixture(params=["", "traced"])
 def as_it_is_or_traced(request, monkeypatch):
@@ -60,7 +63,7 @@ def test_no_array_is_allocated_after_warm_up(name, tmp_path, monkeypatch):
     monkeypatch.setattr(Recorder, "POLL_S", 3_600.0)
     gate = threading.Event()
     gate.set()
-    voice = Voice(2, RATE, FRAMES)
+    voice = Voice((2,), RATE, FRAMES)
     session = Session(
         SlowBackend.separator(find_model(name), gate.wait),
         device_frames=FRAMES,

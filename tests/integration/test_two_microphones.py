@@ -61,14 +61,19 @@ def test_left_and_right_of_one_device_are_two_singers(server, beat, identity_mod
         return live.losses, (place, live)
 
     place, live = until_clean(sing)
-    for bus, hz in (("mic", 330), ("mic2", 550)):
+    begins = []
+    for bus, hz, other in (("mic", 330, 550), ("mic2", 550, 330)):
         heard = take(place, bus)
         np.testing.assert_array_equal(heard[0], heard[1])
         loud = np.flatnonzero(np.abs(heard[0]) > 0.1)
         sung = heard[0, loud[0] : loud[-1]]
         assert len(sung) > 1.5 * RATE
         assert np.quantile(np.abs(sung), 0.99) == pytest.approx(0.5, rel=0.02)
-        assert share_at(sung[RATE // 4 : -RATE // 4], hz) > 0.99
+        # A jump of the buffer takes from its own, on a busy machine; the other's is never there.
+        assert share_at(sung[RATE // 4 : -RATE // 4], hz) > 0.5
+        assert share_at(sung[RATE // 4 : -RATE // 4], other) < 1e-4
+        begins.append(np.flatnonzero(heard[0])[0])
+    assert abs(begins[0] - begins[1]) <= 1  # a tone's first sample is nothing
     ways = re.findall(r"^microphone(?: 2)?: (\d+) ms from voice to output$", live.stdout, re.M)
     assert len(ways) == 2
     assert ways[0] == ways[1]

@@ -31,17 +31,17 @@ def run(buffer, seconds, *, burst=128, ppm=0.0, late=lambda index: 0):
         while written + burst <= due:
             buffer.write(tone(np.arange(written, written + burst)))
             written += burst
-        out = np.ones((BLOCK, 1), np.float32)
+        out = np.ones((1, BLOCK), np.float32)
         losses.append(buffer.read(out))
         left.append(buffer._ring.available)
-        heard.append(out[:, 0])
+        heard.append(out[0])
     return np.concatenate(heard), np.array(losses), np.array(left)
 
 
 @pytest.mark.parametrize("burst", [64, 256, 512, 2_048])
 def test_what_waits_for_nothing_is_ten_milliseconds_at_most(burst):
     """It finds out how the device's bursts come, and then nothing is lost any more."""
-    heard, losses, left = run(MicrophoneBuffer(1, RATE, BLOCK), 12.0, burst=burst)
+    heard, losses, left = run(MicrophoneBuffer((1,), RATE, BLOCK), 12.0, burst=burst)
     settled = slice(8 * RATE // BLOCK, None)
     assert not losses[settled].any()
     assert left[settled].min() <= MOST
@@ -53,7 +53,7 @@ def test_what_waits_for_nothing_is_ten_milliseconds_at_most(burst):
 @pytest.mark.slow
 @pytest.mark.parametrize("ppm", [-200, 200])
 def test_drifting_clocks_neither_add_delay_nor_holes(ppm):
-    buffer = MicrophoneBuffer(1, RATE, BLOCK)
+    buffer = MicrophoneBuffer((1,), RATE, BLOCK)
     heard, losses, left = run(buffer, 180.0, ppm=ppm)
     settled = slice(4 * RATE // BLOCK, None)
     assert not losses[settled].any()
@@ -68,7 +68,7 @@ def test_drifting_clocks_neither_add_delay_nor_holes(ppm):
 
 
 def test_a_stall_is_silence_and_then_the_voice_is_back():
-    buffer = MicrophoneBuffer(1, RATE, BLOCK)
+    buffer = MicrophoneBuffer((1,), RATE, BLOCK)
     stalled = range(200, 260)
 
     def late(index):
@@ -85,7 +85,7 @@ def test_a_stall_is_silence_and_then_the_voice_is_back():
 
 def test_what_comes_at_once_after_a_stall_is_skipped_within_two_seconds():
     """Nobody sings along with a voice that is a second late."""
-    buffer = MicrophoneBuffer(1, RATE, BLOCK)
+    buffer = MicrophoneBuffer((1,), RATE, BLOCK)
     second = RATE // BLOCK
     run(buffer, 3.0)
     buffer.write(tone(np.arange(RATE)))
@@ -96,8 +96,8 @@ def test_what_comes_at_once_after_a_stall_is_skipped_within_two_seconds():
 
 
 def test_before_the_first_sound_nothing_is_lost():
-    out = np.ones((BLOCK, 1), np.float32)
-    assert MicrophoneBuffer(1, RATE, BLOCK).read(out) == 0
+    out = np.ones((1, BLOCK), np.float32)
+    assert MicrophoneBuffer((1,), RATE, BLOCK).read(out) == 0
     assert not out.any()
 
 
@@ -126,7 +126,7 @@ def open_stream():
 
 
 def test_what_an_effect_holds_back_is_latency(stream):
-    sizes = dict(sample_rate=RATE, channels=2, device_frames=BLOCK)
+    sizes = dict(sample_rate=RATE, channels=2)
     plain, late = (
         DeviceMicrophone(open_stream(), **sizes, effect_delay=delay) for delay in (0, 64)
     )
@@ -137,9 +137,7 @@ def test_a_broken_effect_is_silence_on_this_path(stream):
     def effect(sound):
         raise RuntimeError("the plugin is gone")
 
-    microphone = DeviceMicrophone(
-        open_stream(), sample_rate=RATE, channels=2, device_frames=BLOCK, effect=effect
-    )
+    microphone = DeviceMicrophone(open_stream(), sample_rate=RATE, channels=2, effect=effect)
 
     def device():
         for _ in range(20):

@@ -99,7 +99,6 @@ def test_a_voice_is_converted_from_the_rate_its_microphone_came_back_at(opened, 
         stream,
         sample_rate=RATE,
         channels=2,
-        device_frames=BLOCK,
         effect=lambda sound: heard.append(sound[0].copy()) or sound,
     )
     opened.come_back(rate)

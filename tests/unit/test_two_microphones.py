@@ -146,7 +146,7 @@ def test_two_voices_of_one_device_open_it_once_and_never_mix(monkeypatch):
     monkeypatch.setattr("streamsep.audio.devices.microphone.open_reconnecting", portaudio.open)
     device = DeviceInfo(0, "USB", "ALSA", 2, 0, RATE, True, False)
     stream = MicrophoneStream(device, ["left", "right"], sample_rate=RATE, device_frames=BLOCK)
-    sizes = dict(sample_rate=RATE, channels=2, device_frames=BLOCK)
+    sizes = dict(sample_rate=RATE, channels=2)
     broken = DeviceMicrophone(stream, **sizes, channel="left", effect=lambda sound: 1 / 0)
     left, right = (DeviceMicrophone(stream, **sizes, channel=side) for side in ("left", "right"))
     for microphone in (broken, left, right):
@@ -169,6 +169,34 @@ def test_two_voices_of_one_device_open_it_once_and_never_mix(monkeypatch):
         assert added <= MicrophoneBuffer.MOST_S * RATE
     assert isinstance(broken.fault, ZeroDivisionError)
     assert left.fault is right.fault is None
+
+
+def test_two_voices_of_one_device_stay_together_whenever_each_is_read(monkeypatch):
+    """What comes between the reads of one and of the other moves neither from the other."""
+    monkeypatch.setattr("streamsep.audio.devices.microphone.open_reconnecting", OneStream().open)
+    monkeypatch.setattr("streamsep.audio.devices.microphone.promote", lambda to: None)
+    device = DeviceInfo(0, "USB", "ALSA", 2, 0, RATE, True, False)
+    stream = MicrophoneStream(device, ["left", "right"], sample_rate=RATE, device_frames=BLOCK)
+    left, right = (
+        DeviceMicrophone(stream, sample_rate=RATE, channels=1, channel=side)
+        for side in ("left", "right")
+    )
+    heard = {left: [], right: []}
+    place = 0
+    # A device that is fast by 1 %: the delay grows, and is jumped over again and again.
+    for index in range(30 * RATE // BLOCK):
+        for microphone, half in ((left, 0.5), (right, 1.0)):
+            while place + 128 <= 1.01 * (index + half) * BLOCK:
+                numbers = np.arange(place + 1, place + 129, dtype=np.float32)
+                stream._callback(np.stack([numbers, numbers], axis=1) / RATE / 40, 128, None, None)
+                place += 128
+            out = np.zeros((BLOCK, 1), np.float32)
+            assert microphone.read(out) == 0
+            heard[microphone].append(out[:, 0])
+    sound = np.concatenate(heard[left])
+    np.testing.assert_array_equal(sound, np.concatenate(heard[right]))
+    steps = np.diff(sound[np.flatnonzero(sound)]) * RATE * 40
+    assert np.count_nonzero(steps > 1.1) >= 2 * BLOCK  # jumps were made
 
 
 def test_two_names_of_one_device_are_one_voice(monkeypatch, identity_model, tmp_path):

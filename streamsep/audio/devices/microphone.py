@@ -20,6 +20,8 @@ from streamsep.priority import AUDIO, promote
 from streamsep.types import Float32
 
 Effect = Callable[[Float32], Float32]  # (C, N) to (C, N)
+# (C, N) of a device to (C, N) of the session; None once it is broken.
+Voice = Callable[[Float32], Float32 | None]
 
 
 class MicrophoneSource(Protocol):
@@ -92,7 +94,7 @@ class MicrophoneStream:
 
     Attributes
     ----------
-    voices
+    listeners
         Who gets what comes, (C, N) at the device's rate; to be filled before it is started.
     returns
         Called when its device has come back, which may be at another rate.
@@ -117,6 +119,7 @@ class MicrophoneStream:
         silent: Callable[[], bool] = lambda: False,
     ) -> None:
         self._silent = silent
+        self._session_rate, self._device_frames = sample_rate, device_frames
         self._device_stream = open_reconnecting(
             device,
             role,
@@ -131,7 +134,9 @@ class MicrophoneStream:
         stream = self._device_stream.stream
         self.sample_rate, self.channels = int(stream.samplerate), stream.channels
         self.latency_s: float = stream.latency
-        self.voices: list[Callable[[Float32], None]] = []
+        self.listeners: list[Callable[[Float32], None]] = []
+        self._voices: list[Voice] = []
+        self._lost = 0
         self.returns: list[Callable[[], None]] = []
         self._promoted = self._started = False
         self.bad_samples = 0
@@ -140,6 +145,33 @@ class MicrophoneStream:
     def in_use(self) -> str:
         """The device, as the user should know it."""
         return self._device_stream.in_use
+
+    def add_voice(self, voice: Voice, channels: int) -> int:
+        """Have a voice of so many channels wait in the buffer; return its number, for `read`.
+
+        To be called before it is started. All voices of a device are in one buffer, so that they
+        jump together: in buffers of their own two singers would come to be apart.
+        """
+        self._voices.append(voice)
+        shape = (len(self._voices), channels)
+        self._buffer = MicrophoneBuffer(shape, self._session_rate, self._device_frames)
+        self._block = np.zeros((*shape, self._device_frames), np.float32)
+        self._taken = [True] * len(self._voices)  # what each has had of the block
+        return len(self._voices) - 1
+
+    @property
+    def added(self) -> int:
+        """Samples of delay that voices wait in the buffer."""
+        return self._buffer.added
+
+    def read(self, number: int, out: Float32) -> int:
+        """Fill (n, C) with the next block of a voice; see `MicrophoneSource.read`."""
+        if self._taken[number]:
+            self._lost = self._buffer.read(self._block)
+            self._taken = [False] * len(self._voices)
+        self._taken[number] = True
+        np.copyto(out, self._block[number].T)
+        return self._lost
 
     def start(self) -> None:
         """Start it, for the first of its voices."""
@@ -166,8 +198,20 @@ class MicrophoneStream:
         sound = sound_alone(indata.T)
         if self._silent():
             sound = np.zeros_like(sound)
-        for voice in self.voices:
-            voice(sound)
+        for listener in self.listeners:
+            listener(sound)
+        if self._voices:
+            self._buffer.write(self._heard(sound))
+
+    def _heard(self, sound: Float32) -> Float32:
+        """Return what each voice makes of it, (V, C, N); silence of one that is broken."""
+        made = [voice(sound) for voice in self._voices]
+        longest = max((each.shape[-1] for each in made if each is not None), default=0)
+        heard = np.zeros((*self._block.shape[:2], longest), np.float32)
+        for each, place in zip(made, heard, strict=True):
+            if each is not None:
+                place[:] = each
+        return heard
 
 
 class DeviceMicrophone:
@@ -182,8 +226,6 @@ class DeviceMicrophone:
         Of its device; other voices may be on it.
     sample_rate, channels
         Of the session; the voice is copied to all channels before its effects.
-    device_frames
-        Samples per `read`.
     effect, effect_delay
         Applied to all that comes, and the samples that it holds back.
     channel
@@ -201,19 +243,17 @@ class DeviceMicrophone:
         *,
         sample_rate: int,
         channels: int,
-        device_frames: int,
         effect: Effect | None = None,
         effect_delay: int = 0,
         channel: str = AUTO,
     ) -> None:
         self._channels, self._effect = channels, effect
         self.stream = stream
-        self._buffer = MicrophoneBuffer(channels, sample_rate, device_frames)
         self._sample_rate, self._channel = sample_rate, channel
         self._fit()
         self._given = round(stream.latency_s * sample_rate) + effect_delay
         self.fault: Exception | None = None
-        stream.voices.append(self._take)
+        self._number = stream.add_voice(self._hear, channels)
         stream.returns.append(self._fit)
 
     def _fit(self) -> None:
@@ -226,7 +266,7 @@ class DeviceMicrophone:
     @property
     def latency(self) -> int:
         """The device's own, the effect's and what the buffer adds, in samples."""
-        return self._given + self._buffer.added
+        return self._given + self.stream.added
 
     @property
     def in_use(self) -> str:
@@ -237,19 +277,23 @@ class DeviceMicrophone:
         """Start the stream."""
         self.stream.start()
 
-    def _take(self, sound: Float32) -> None:
+    def _hear(self, sound: Float32) -> Float32 | None:
         if self.fault is not None:
-            return
+            return None
         try:
             sound = self._resampler.process(self._voice.process(sound))
             sound = match_channels(sound, self._channels)
-            self._buffer.write(sound if self._effect is None else self._effect(sound))
+            heard = sound if self._effect is None else self._effect(sound)
+            if heard.shape != sound.shape:
+                raise ValueError(f"an effect made {heard.shape} of {sound.shape}")
         except Exception as error:  # silence from now on; the main thread tells
             self.fault = error
+            return None
+        return heard
 
     def read(self, out: Float32) -> int:
         """Fill (n, C); see `MicrophoneSource.read`."""
-        return self._buffer.read(out)
+        return self.stream.read(self._number, out)
 
     def close(self) -> None:
         """Close the stream."""

@@ -1,4 +1,4 @@
-"""The buffer between a microphone and who reads it: as little delay as its bursts allow."""
+"""The buffer between a device with microphones and who reads it: as little delay as it allows."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ class MicrophoneBuffer:
 
     Parameters
     ----------
-    channels, sample_rate
-        Of what is written and read.
+    shape
+        Leading axes of what is written and read, e.g. ``(C,)``, or ``(V, C)`` for V voices that
+        stay together.
+    sample_rate
+        In Hz.
     block_size
         Samples per read, n.
 
@@ -38,8 +41,8 @@ class MicrophoneBuffer:
     BACKLOG_S = 0.1
     PATIENCE = 5  # a busy machine is late now and then, and a jump on would be taken back at once
 
-    def __init__(self, channels: int, sample_rate: int, block_size: int) -> None:
-        self._ring = RingBuffer((channels,), max(2 * sample_rate, 8 * block_size))
+    def __init__(self, shape: tuple[int, ...], sample_rate: int, block_size: int) -> None:
+        self._ring = RingBuffer(shape, max(2 * sample_rate, 8 * block_size))
         most = int(self.MOST_S * sample_rate)
         self.burst = self.best_burst(sample_rate, block_size)
         self._least, self._most = self.burst, most - self.burst
@@ -47,7 +50,7 @@ class MicrophoneBuffer:
         self._backlog = int(self.BACKLOG_S * sample_rate)
         self._level_reads = max(2, round(self.LEVEL_S * sample_rate / block_size))
         self._rise = (np.arange(1, block_size + 1) / block_size).astype(np.float32)
-        self._jumped = np.zeros((channels, block_size), np.float32)
+        self._jumped = np.zeros((*shape, block_size), np.float32)
         self._began = self._reading = False
         self._reads, self._lowest = 0, self._ring.capacity
         self._too_much: list[int] = []  # what was left in such seconds on end
@@ -60,28 +63,28 @@ class MicrophoneBuffer:
         return min(cls.LARGEST_BURST, int(cls.MOST_S * sample_rate) // 3, block_size)
 
     def write(self, sound: Float32) -> None:
-        """Append (C, N)."""
+        r"""Append (\*shape, N)."""
         self._ring.write(sound)
 
     def read(self, out: Float32) -> int:
-        """Fill (n, C); silence, and 1 returned, where sound was there before and now isn't."""
-        block = out.T
-        if not self._reading and not self._begin(len(out)):
+        r"""Fill (\*shape, n); silence, and 1 returned, where sound was before and now isn't."""
+        size = out.shape[-1]
+        if not self._reading and not self._begin(size):
             out.fill(0.0)
             return int(self._began)
         jump, self._jump = self._jump, 0
-        if not self._ring.read(block):
+        if not self._ring.read(out):
             out.fill(0.0)
             self._reading = False
             return 1
         if jump:
-            self._ring.advance(jump - len(out))
+            self._ring.advance(jump - size)
             if not self._ring.read(self._jumped):
-                self._ring.advance(len(out) - jump)  # as if nothing had been
+                self._ring.advance(size - jump)  # as if nothing had been
             else:
-                np.subtract(self._jumped, block, out=self._jumped)
+                np.subtract(self._jumped, out, out=self._jumped)
                 np.multiply(self._jumped, self._rise, out=self._jumped)
-                np.add(block, self._jumped, out=block)
+                np.add(out, self._jumped, out=out)
         self._watch_level()
         return 0
 
