@@ -60,6 +60,16 @@ def test_silence_is_laid_to_the_fault_before_it_and_to_what_is_named():
     assert [len(one.wrong) for one in tries] == [0, 0, 1]
 
 
+def test_a_gap_that_began_before_the_fault_is_named_where_it_goes_on():
+    recording = song(20.0)
+    recording[10 * RATE : 15 * RATE] = 0.0
+    tries = [Try(3.0), Try(10.0)]
+    look_into(recording, [gap(8.0, 7.0)], tries)
+    assert [one.named_s for one in tries] == pytest.approx([0.5, 6.5], abs=0.05)
+    tries[1].judge()
+    assert tries[1].wrong == []
+
+
 def test_what_a_recording_leaves_out_is_no_silence_in_it():
     tries = [Try(5.0)]
     slept = gap(5.0, 3_600.0, "the machine slept: recordings leave it out")
