@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Sequence
 from contextlib import closing
 from io import BytesIO
 from pathlib import Path
@@ -134,7 +135,12 @@ def _boxes_in(file: BinaryIO) -> list[ChannelBox]:
 def without_channel_boxes(path: Path) -> PartOfFile | None:
     """Return a file as FFmpeg may read it, or None if it may have it as it is."""
     found = channel_boxes(path)
-    return PartOfFile(path, 0, zeros=[box.place for box in found]) if found else None
+    return PartOfFile(path, 0, replaced=zeroed(found)) if found else None
+
+
+def zeroed(boxes: Sequence[ChannelBox]) -> dict[int, bytes]:
+    """Return what is to be read at their places for FFmpeg to pass over them."""
+    return {box.place: bytes(4) for box in boxes}
 
 
 def _of_caf(file: BinaryIO) -> list[ChannelBox]:

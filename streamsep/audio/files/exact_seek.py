@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamsep.audio.files.decoded import DecodeError
-from streamsep.audio.files.joined_files import next_cut, next_start, size_that_says_too_little
+from streamsep.audio.files.joined_files import next_cut, next_start, says_too_little
 from streamsep.audio.files.sndfile_decoder import SndfileDecoder
 
 LEAST_S = 2.0  # for less it isn't worth the look at the file
@@ -38,4 +38,4 @@ def _is_exact(path: Path, decoder: SndfileDecoder) -> bool:
     if kind == "FLAC":
         return next_cut(path, "flac", 0) is None
     sound = decoder.frames * channels * EXACT[subtype]
-    return size_that_says_too_little(path) is None and next_start(path, "wav", sound) is None
+    return not says_too_little(path) and next_start(path, "wav", sound) is None

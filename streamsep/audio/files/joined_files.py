@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -35,6 +35,10 @@ CHUNKS = (
     *(b"JUNK", b"junk", b"PAD ", b"FLLR", b"cart", b"_PMX", b"axml", b"chna", b"acid", b"afsp"),
     *(b"RIFF", b"RF64", b"DISP", b"plst", b"levl", b"umid", b"strc", b"LGWV"),
 )
+AIFF_CHUNKS = (
+    *(b"COMT", b"MARK", b"INST", b"MIDI", b"AESD", b"APPL", b"NAME", b"AUTH", b"(c) ", b"ANNO"),
+    *(b"ID3 ", b"id3 ", b"CHAN", b"COMM", b"FVER", b"SAXL", b"LGWV"),
+)
 CHUNK_NAME = re.compile(rb"[\x20-\x7e]{4}")
 # What follows the first letters of a W64 chunk's name: of the whole, of usual ones, of lists.
 W64_KINDS = (
@@ -56,16 +60,20 @@ class PartOfFile:
         The file.
     start, end
         Places in it; None for its end.
-    zeros
-        Places in the file of four bytes each that are read as zeros.
+    replaced
+        What is read in place of what is in the file, by its places there.
     """
 
     def __init__(
-        self, path: Path, start: int, end: int | None = None, zeros: Sequence[int] = ()
+        self,
+        path: Path,
+        start: int,
+        end: int | None = None,
+        replaced: Mapping[int, bytes] | None = None,
     ) -> None:
         self.name = str(path)
         self._file, self._start, self._end = path.open("rb"), start, end
-        self._zeros = zeros
+        self._replaced = replaced or {}
         self._file.seek(start)
 
     def read(self, size: int = -1) -> bytes:
@@ -75,10 +83,10 @@ class PartOfFile:
             size = min(size, left) if size >= 0 else left
         at = self._file.tell()
         data = self._file.read(size)
-        for zeros in self._zeros:
-            first, last = max(zeros - at, 0), min(zeros + 4 - at, len(data))
+        for place, other in self._replaced.items():
+            first, last = max(place - at, 0), min(place + len(other) - at, len(data))
             if first < last:
-                data = data[:first] + bytes(last - first) + data[last:]
+                data = data[:first] + other[first + at - place : last + at - place] + data[last:]
         return data
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -176,33 +184,50 @@ class Behind(NamedTuple):
 
     Attributes
     ----------
-    size_at
-        Where the header tells the size of the sound.
     start
-        Where that ends.
+        Where the sound ends by the header.
     is_sound
         Whether what follows may be more of it.
+    sizes
+        What must be in the header for FFmpeg to read all as sound, by places in the file.
     """
 
-    size_at: int
     start: int
     is_sound: bool
+    sizes: Mapping[int, bytes]
+
+
+class Size(NamedTuple):
+    """Where a header has the size of the sound, where that ends, and what stands for all there is.
+
+    FFmpeg takes nothing for all, or needs the true sizes, by places in the file.
+    """
+
+    place: int
+    after: int
+    of_all: Mapping[int, bytes] | None = None
 
 
 def behind_sound(path: Path) -> Behind | None:
-    """Return what a WAV, W64 or AU file holds behind its sound that its header knows nothing of.
+    """Return what a WAV, W64, AIFF, CAF or AU file holds behind the sound that its header tells of.
 
     That is more sound if the writer was killed, or where it has more than 4 GB, where sizes begin
     anew; or it was joined to it.
     """
     with path.open("rb") as file:
         end = os.fstat(file.fileno()).st_size
-        found = _data_chunk(file, end) or _data_of_w64(file, end) or _data_of_au(file)
+        found = (
+            _data_chunk(file, end)
+            or _data_of_w64(file, end)
+            or _data_of_aiff(file, end)
+            or _data_of_caf(file, end)
+            or _data_of_au(file)
+        )
         if found is None:
             return None
-        place, after = found
+        after, sizes = found.after, found.of_all or {found.place: bytes(4)}
         if after >= end or end - after >= WRAP - PIECE:
-            return None if after >= end else Behind(place, after, is_sound=True)
+            return None if after >= end else Behind(after, is_sound=True, sizes=sizes)
         # Chunks follow, or another file. Eight bytes of sound are nearly never such a header.
         file.seek(after)
         head = file.read(PADDED)
@@ -212,23 +237,24 @@ def behind_sound(path: Path) -> Behind | None:
             return None
         file.seek(0)
         sized = file.read(4) != AU  # FFmpeg reads on in this one, whatever it says
-        return Behind(place, after, sized and could_be_sound(head))
+        return Behind(after, sized and could_be_sound(head), sizes)
 
 
-def size_that_says_too_little(path: Path) -> int | None:
-    """Return where a file tells the size of its sound, if more sound than that may be in it."""
+def says_too_little(path: Path) -> bool:
+    """Say whether there may be more sound in a file than its header tells."""
     behind = behind_sound(path)
-    return behind.size_at if behind is not None and behind.is_sound else None
+    return behind is not None and behind.is_sound
 
 
 def _is_chunk(head: bytes, left: int) -> bool:
-    """Say whether bytes are the head of a chunk of a WAV file; of an unknown one by its size."""
-    fits = int.from_bytes(head[4:8], "little") <= left - 8
-    return head[:4] in CHUNKS or (fits and CHUNK_NAME.match(head) is not None)
+    """Say whether bytes are a chunk's head in a WAV or AIFF file; of an unknown one by its size."""
+    size = min(int.from_bytes(head[4:8], order) for order in ("little", "big"))
+    named = head[:4] in CHUNKS or head[:4] in AIFF_CHUNKS
+    return named or (size <= left - 8 and CHUNK_NAME.match(head) is not None)
 
 
-def _data_chunk(file: BinaryIO, end: int) -> tuple[int, int] | None:
-    """Return where a WAV file tells the size of its sound, and where that ends by this."""
+def _data_chunk(file: BinaryIO, end: int) -> Size | None:
+    """Return where a WAV file has the size of its sound."""
     if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
         return None
     at = 12
@@ -237,19 +263,52 @@ def _data_chunk(file: BinaryIO, end: int) -> tuple[int, int] | None:
         head = file.read(8)
         size = int.from_bytes(head[4:], "little")
         if head[:4] == b"data":
-            return (at + 4, at + 8 + size + size % 2) if size else None
+            return Size(at + 4, at + 8 + size + size % 2) if size else None
         at += 8 + size + size % 2
     return None
 
 
-def _data_of_au(file: BinaryIO) -> tuple[int, int] | None:
+def _data_of_aiff(file: BinaryIO, end: int) -> Size | None:
+    """Return the same of an AIFF file, whose sizes have to be true, the whole's too."""
+    file.seek(0)
+    if file.read(4) != b"FORM" or file.read(8)[4:] not in (b"AIFF", b"AIFC") or end >= WRAP:
+        return None
+    at = 12
+    while at + 8 <= end:
+        file.seek(at)
+        head = file.read(8)
+        size = int.from_bytes(head[4:], "big")
+        if head[:4] == b"SSND":
+            sizes = {place: (end - place - 4).to_bytes(4, "big") for place in (4, at + 4)}
+            return Size(at + 4, at + 8 + size + size % 2, sizes)
+        at += 8 + size + size % 2
+    return None
+
+
+def _data_of_caf(file: BinaryIO, end: int) -> Size | None:
+    """Return the same of a CAF file, where a size of minus one is all that follows."""
+    file.seek(0)
+    if file.read(8)[:4] != b"caff":
+        return None
+    at = 8
+    while at + 12 <= end:
+        file.seek(at)
+        head = file.read(12)
+        size = int.from_bytes(head[4:], "big", signed=True)
+        if head[:4] == b"data" or size < 0:
+            return Size(at + 4, at + 12 + size, {at + 4: b"\xff" * 8}) if size >= 0 else None
+        at += 12 + size
+    return None
+
+
+def _data_of_au(file: BinaryIO) -> Size | None:
     file.seek(0)
     head = file.read(12)
     start, size = int.from_bytes(head[4:8], "big"), int.from_bytes(head[8:], "big")
-    return (8, start + size) if head[:4] == AU and 0 < size < WRAP - 1 else None
+    return Size(8, start + size) if head[:4] == AU and 0 < size < WRAP - 1 else None
 
 
-def _data_of_w64(file: BinaryIO, end: int) -> tuple[int, int] | None:
+def _data_of_w64(file: BinaryIO, end: int) -> Size | None:
     """Return the same of a W64 file, whose sizes have 64 bits and count their own chunk.
 
     Without a size FFmpeg refuses it: libsndfile, which is asked next, reads to the end.
@@ -263,7 +322,7 @@ def _data_of_w64(file: BinaryIO, end: int) -> tuple[int, int] | None:
         head = file.read(24)
         size = int.from_bytes(head[16:], "little")
         if head[:4] == b"data":
-            return (at + 16, at + size + -size % 8) if 24 < size < WRAP else None
+            return Size(at + 16, at + size + -size % 8) if 24 < size < WRAP else None
         if size < 24:
             return None
         at += size + -size % 8

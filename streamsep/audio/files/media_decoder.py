@@ -7,7 +7,8 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from streamsep.audio.files.channel_boxes import ChannelBox, channel_boxes, hidden_boxes
+from streamsep.audio.files.channel_boxes import ChannelBox, channel_boxes, hidden_boxes, zeroed
+from streamsep.audio.files.cut_ends import is_cut, ogg_is_cut
 from streamsep.audio.files.decoded import JOINED, DecodeError, Gap, Piece, Remark
 from streamsep.audio.files.file_starts import SOUND_ONLY, form_at
 from streamsep.audio.files.joined_files import (
@@ -28,7 +29,7 @@ from streamsep.audio.files.media_part import ROUGH_GAP_S, MediaPart
 from streamsep.audio.files.mp3_header import first_info, head_of, id3_size
 from streamsep.audio.files.ogg_pages import read_pages
 from streamsep.audio.files.pipe_input import PipeInput
-from streamsep.audio.files.promised_length import ogg_is_cut, promised_length_s, whole_s
+from streamsep.audio.files.promised_length import promised_length_s, whole_s
 from streamsep.audio.files.sound_choice import find_track, track_names
 from streamsep.audio.files.sound_span import (
     SoundSpan,
@@ -37,7 +38,7 @@ from streamsep.audio.files.sound_span import (
     sound_span,
     told_beside,
 )
-from streamsep.audio.files.transport_tables import listed_kinds, table_before, transport_is_cut
+from streamsep.audio.files.transport_tables import listed_kinds, table_before
 from streamsep.audio.files.wavpack_blocks import next_block
 from streamsep.errors import AudioFileError
 
@@ -121,10 +122,12 @@ class MediaDecoder:
         self._boxes = channel_boxes(self._path)
         behind = behind_sound(self._path)
         if behind is not None and behind.is_sound:
-            # A size of nothing stands for all. (FFmpeg would look for chunks in the sound.)
-            self._part = PartOfFile(self._path, 0, zeros=[behind.size_at])
+            # (FFmpeg would look for chunks in the sound.)
+            self._part = PartOfFile(self._path, 0, replaced=behind.sizes)
             self._container = open_container(self._path, AudioFileError, self._part)
-            return promised_length_s(self._path, self._container, None) or 0.0
+            sound = self._best(self._container)
+            said = sound and promised_length_s(self._path, self._container, sound)
+            return said or 0.0
         if behind is not None:
             self._read_part(0, behind.start)
             size = self._path.stat().st_size
@@ -146,8 +149,7 @@ class MediaDecoder:
 
     def _read_part(self, start: int, end: int | None) -> None:
         """Open what is between two places, whose file then begins there."""
-        zeros = [box.place for box in self._boxes]
-        self._part = PartOfFile(self._path, start, end, zeros)
+        self._part = PartOfFile(self._path, start, end, zeroed(self._boxes))
         self._container = open_container(self._path, AudioFileError, self._part)
         self._begin = start
 
@@ -309,9 +311,9 @@ class MediaDecoder:
 
     def _open_at(self, start: int, opened: ExitStack) -> tuple[Any, int | None]:
         """Return a file that begins in this one, opened, and where the one after it begins."""
-        end, zeros = None, [box.place for box in self._boxes]
+        end, hidden = None, zeroed(self._boxes)
         while True:
-            file = opened.enter_context(closing(PartOfFile(self._path, start, end, zeros)))
+            file = opened.enter_context(closing(PartOfFile(self._path, start, end, hidden)))
             container = opened.enter_context(open_container(self._path, AudioFileError, file))
             if end is not None:
                 return container, end
@@ -355,7 +357,7 @@ class MediaDecoder:
                 yield Remark(f"about {lost_s:.1f} s of it are no sound, and left out", lost=True)
             elif (lost_s := part.unread_s(read)) > ROUGH_GAP_S:
                 yield Remark(f"about {lost_s:.1f} s at its end can't be read", lost=True)
-            elif (self._is_cut or transport_is_cut(self._path, form)) and not part.lost:
+            elif (self._is_cut or is_cut(self._path, form, end)) and not part.lost:
                 yield Remark(CUT_OFF.format(part.position_s), lost=True)
             elif form == "ogg":
                 yield from self._ogg_ends(part, end)

@@ -15,7 +15,6 @@ from streamsep.audio.files import mp3_header
 # FFmpeg's names of formats whose header counts the samples, and FFmpeg says what it says.
 COUNTED = ("aiff", "au", "flac", "tta", "wv", "ape", "tak", "mpc", "mpc8", "dsf")
 HEAD = 2**16  # bytes within which headers are looked for
-OGG_PAGE = 27 + 255 + 255 * 255  # bytes, at most
 # A size that comes through a pipe and is larger is none: writers that can't go back and write the
 # true one put about the largest number there that they know.
 ENDLESS = 2**31 - 2**24
@@ -177,16 +176,3 @@ READERS: dict[str, Callable[[BinaryIO, Any], float | None]] = {
     "avi": _avi,
     "asf": _asf,
 }
-
-
-def ogg_is_cut(path: Path, end: int) -> bool:
-    """Say whether the last page before an Ogg file's end isn't marked as such, or isn't whole."""
-    with path.open("rb") as file:
-        file.seek(max(end - OGG_PAGE, 0))
-        tail = file.read(min(end, OGG_PAGE))
-    last = tail.rfind(b"OggS")
-    page = tail[last:]
-    if last < 0 or len(page) < 27:
-        return last >= 0
-    lengths = page[27 : 27 + page[26]]
-    return not page[5] & 4 or len(page) < 27 + page[26] + sum(lengths)

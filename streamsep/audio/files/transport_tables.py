@@ -10,7 +10,6 @@ SYNC = 0x47
 BEGINS, HAS_HEADER = 0x40, 0x20  # flags: of a unit in a packet, of more header before it
 LOOK_FOR_TABLE = 2**16  # bytes
 CHECKSUM = 4
-DISC_PACKET = 192
 
 
 def table_before(path: Path, place: int, after: int) -> int:
@@ -25,23 +24,6 @@ def table_before(path: Path, place: int, after: int) -> int:
             if len(head) == 3 and head[0] == SYNC and not head[1] & 0x1F and not head[2]:
                 return at
     return place
-
-
-def transport_is_cut(path: Path, form: str) -> bool:
-    """Say whether a file, of a format by FFmpeg's name, is a transport stream without a whole end.
-
-    Its packets are all alike, with four bytes before each on discs.
-    """
-    if form != "mpegts":
-        return False
-    with path.open("rb") as file:
-        head = file.read(4 * DISC_PACKET)
-        size = file.seek(0, 2)
-    for packet, first in ((TRANSPORT_PACKET, 0), (DISC_PACKET, 4)):
-        places = range(first, len(head), packet)
-        if len(places) > 2 and all(head[at] == SYNC for at in places):
-            return bool(size % packet)
-    return False
 
 
 def listed_kinds(path: Path, place: int) -> list[tuple[int, int]]:
