@@ -56,6 +56,7 @@ def test_left_and_right_of_one_device_are_two_singers(server, beat, identity_mod
                 before = mic_losses(live)
                 assert len(server.streams("source-outputs", "A.monitor")) == 1
                 server.play(tmp_path / "duet.wav", "A")
+                time.sleep(1.0)  # what is on its way is heard too
             assert live.end() == 0, live.stderr
         live.losses.session += mic_losses(live) - before
         return live.losses, (place, live)

@@ -13,8 +13,9 @@ class MicrophoneBuffer:
 
     Every second it looks at the least that was left over after a read. If that is so little that
     one block less would leave a hole, the reader jumps back, faded over a block; if it has been
-    too much for PATIENCE such seconds, that was delay for nothing, and it jumps on: at once if it
-    was BACKLOG_S, which no bursts leave but a device that stood still and then gave all it had.
+    too much for PATIENCE such seconds, that was delay for nothing, and it jumps on: after one, if
+    it has just begun, as devices give more at once when they do, or at BACKLOG_S, which no bursts
+    leave but a device that stood still and then gave all it had.
     So the drift of two clocks is made up for as well: it shows as that one block more or less.
 
     Parameters
@@ -52,7 +53,7 @@ class MicrophoneBuffer:
         self._rise = (np.arange(1, block_size + 1) / block_size).astype(np.float32)
         self._jumped = np.zeros((*shape, block_size), np.float32)
         self._began = self._reading = False
-        self._reads, self._lowest = 0, self._ring.capacity
+        self._reads, self._lowest, self._patience = 0, self._ring.capacity, 1
         self._too_much: list[int] = []  # what was left in such seconds on end
         self._jump = 0
         self.added = self._aim
@@ -96,7 +97,8 @@ class MicrophoneBuffer:
         if not self._began or self._ring.overrun:
             self._ring.advance(self._ring.available - enough)
         self._began = self._reading = True
-        self._reads, self._lowest = 0, self._ring.capacity
+        self._reads, self._lowest, self._patience = 0, self._ring.capacity, 1
+        self._too_much.clear()
         return True
 
     def _watch_level(self) -> None:
@@ -111,7 +113,8 @@ class MicrophoneBuffer:
             self._too_much.append(lowest)
         if lowest < self._least:
             self._jump = lowest - self._aim
-        elif len(self._too_much) == self.PATIENCE or lowest > self._backlog:
+        elif len(self._too_much) == self._patience or lowest > self._backlog:
             self._jump = min(self._too_much) - self._aim
             self._too_much.clear()
+        self._patience = self.PATIENCE
         self.added = lowest - self._jump
