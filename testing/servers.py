@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -203,9 +204,14 @@ class SoundServer(ABC):
             recorder.wait()
 
     def stop(self) -> None:
+        """End it; raise `AssertionError` if it had crashed, which no test is to be blamed for."""
+        ended = [(process.args, process.poll()) for process in self.processes]
         for process in reversed(self.processes):
             process.terminate()
             process.wait()
+        by_tests = (None, 0, -signal.SIGTERM, -signal.SIGKILL)
+        crashed = [one for one in ended if one[1] not in by_tests]
+        assert not crashed, f"sound servers crashed: {crashed}"
 
     def kill(self) -> None:
         """End it as a crash would, but for the sockets, which would look like those of another."""

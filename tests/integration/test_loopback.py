@@ -12,6 +12,7 @@ from testing.alignment import locate
 from testing.servers import pulse_server, wait_until
 from tests.integration.takes import span
 from tests.integration.test_pulse import listen
+from tests.support.cases import one_of_many
 from tests.support.commands import Live, streamsep
 
 # Servers choose where nothing else is said, as on a desktop.
@@ -138,6 +139,7 @@ def test_two_at_once_leave_each_other_alone(
     assert not [name for name in server.sink_names() if name.startswith("streamsep")]
 
 
+@pytest.mark.parametrize("each_server", one_of_many(["pipewire", "server"]), indirect=True)
 def test_the_output_is_a_real_sink_even_if_ours_is_the_default(each_server, looped, identity_model):
     server = each_server
     live = looped(server)

@@ -139,6 +139,7 @@ def test_another_microphone_is_taken_when_it_is_made_the_default(
             server.pactl("unload-module", module)
 
 
+@pytest.mark.parametrize("each_server", one_of_many(["server", "pipewire"]), indirect=True)
 def test_an_input_that_is_pulled_out_is_silent_too(each_server, voice, identity_model, tmp_path):
     """What it plays would come back as its input."""
     server, (plug, pull) = each_server, voice
@@ -297,6 +298,7 @@ def test_what_the_server_does_with_our_output_is_a_line(
     assert told(live, "output 'pulse' (B), 44100 Hz, 2 channels")
 
 
+@pytest.mark.parametrize("each_server", one_of_many(["pipewire", "server"]), indirect=True)
 def test_an_output_that_is_pulled_out_is_taken_back_to(each_server, beat, identity_model, tmp_path):
     server = each_server
 

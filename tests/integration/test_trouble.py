@@ -154,6 +154,7 @@ def outputs_of(server):
     ]
 
 
+@pytest.mark.parametrize("each_own_server", one_of_many(["PulseAudio", "PipeWire"]), indirect=True)
 def test_without_its_last_output_it_doesn_t_play_to_itself(
     each_own_server, endless, identity_model, tmp_path
 ):

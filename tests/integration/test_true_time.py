@@ -21,7 +21,7 @@ from tests.support.commands import COMMAND, PATIENCE_S
 READ_S = 0.3
 
 
-@pytest.fixture(params=["PulseAudio", "PipeWire"])
+@pytest.fixture(params=one_of_many(["PulseAudio", "PipeWire"]))
 def own_server(request):
     with pulse_server(at_once=True) if request.param == "PulseAudio" else pipewire_server() as own:
         yield own

@@ -21,7 +21,7 @@ from streamsep.errors import BackendError, ModelError
 from streamsep.offline.separate import separate_file
 from streamsep.offline.song_states import DONE
 from testing.cluster import RAY_ENVIRONMENT, Nodes, song_bytes, workers_now
-from testing.servers import wait_until
+from testing.servers import PATIENCE_S, wait_until
 from tests.support.commands import COMMAND
 
 pytestmark = pytest.mark.slow
@@ -151,8 +151,12 @@ def test_a_long_song_is_done_in_parts_whoever_is_killed(
         alone |= {path.name: path.read_bytes() for path in paths.values()}
     made = []
 
+    def is_made():
+        return made or any(PARTS in name for name in bucket.names("out"))
+
     def kill_who_makes_parts():
-        wait_until(lambda: made or any(PARTS in n for n in bucket.names("out")), "a part")
+        # Workers of a busy machine need half a minute to begin.
+        wait_until(is_made, "a part", 10 * PATIENCE_S)
         made.append(workers_now())
         with suppress(ProcessLookupError, IndexError):
             os.kill(made[-1][0], signal.SIGKILL)

@@ -6,6 +6,7 @@ import ctypes
 import gc
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import mido
@@ -14,6 +15,8 @@ import pytest
 import soundfile as sf
 import torch
 from numpy.typing import NDArray
+
+from export.recipes.live import network
 
 RATE = 44_100
 
@@ -38,6 +41,18 @@ def _one_thread() -> Iterator[None]:
 def _norms_of_few_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure norms on few items: 128 of three seconds take longer than what is tested."""
     monkeypatch.setattr("export.recipes.live.task.CALIBRATION_ITEMS", 4)
+
+
+def narrow_live_network(monkeypatch: pytest.MonkeyPatch, hidden: int) -> None:
+    """Have the live recipe train a network of few channels."""
+    config = partial(network.CausalConfig, channels=(4,) * 6, hidden=hidden)
+    monkeypatch.setattr(network, "CausalConfig", config)
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the live recipe train a small network."""
+    narrow_live_network(monkeypatch, 8)
 
 
 @pytest.fixture(autouse=True)

@@ -118,7 +118,7 @@ def test_without_ffmpeg_the_message_says_what_to_install(tmp_path: Path) -> None
 @pytest.mark.slow
 @needs_ffmpeg
 def test_the_builtin_recipe_takes_musdb_beside_other_songs(
-    make_song: Callable[..., Path], tmp_path: Path
+    make_song: Callable[..., Path], narrow: None, tmp_path: Path
 ) -> None:
     root, data, run = tmp_path / "musdb18hq", tmp_path / "data", tmp_path / "run"
     write_song(root / "train" / "Anna - A Song")
