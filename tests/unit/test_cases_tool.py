@@ -39,7 +39,8 @@ def test_a_wrong_one_and_one_that_can_t_be_judged_fail(cases, monkeypatch, capsy
     def breaks(place):
         raise ValueError("no\nffmpeg")
 
-    rows = [cases.Row(1, "wrong", lambda place: (False, "3 s")), cases.Row(2, "breaks", breaks)]
+    row = import_module("failed_inputs.table").Row
+    rows = [row(1, "wrong", lambda place: (False, "3 s")), row(2, "breaks", breaks)]
     monkeypatch.setattr(cases, "ROWS", rows)
     monkeypatch.setattr(sys, "argv", ["cases.py"])
     with pytest.raises(SystemExit, match="1"):
