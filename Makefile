@@ -2,6 +2,7 @@
 PYTHON ?= python3
 SONG ?=
 PYTEST = .venv/bin/python -m pytest
+RAY_TESTS = tests/unit/cluster/test_ray.py
 # On all cores, each with its own thread; more at a time, since half of the time they wait. A process
 # that crashes is a failure at once: xdist would wait for ever for what others had to do.
 ALONG = env OMP_NUM_THREADS=1 $(PYTEST) --max-worker-restart 0 -n $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 5 / 2)))
@@ -16,7 +17,7 @@ SERVER_PACKAGES = libasound2-plugins pulseaudio pulseaudio-utils pipewire pipewi
     dbus-daemon jackd2 tmux fluidsynth timgm6mb-soundfont gcc libc6-dev \
     chromium chromium-driver
 
-.PHONY: demo check lint fast test test-server test-rest soak fuzz wheels audit clean
+.PHONY: demo check lint fast test test-ray test-rest test-server soak fuzz wheels audit clean
 
 # The light install: no torch, no compiler.
 demo: .venv-demo/.installed
@@ -37,17 +38,25 @@ fast: .venv/.installed
 	$(ALONG) $(FEW) -q --ignore tests/integration -m 'not slow and not server and not hardware and not soak'
 
 # Everything but what needs hardware. What keeps time with a sound server goes one by one, and has
-# the cores whenever it wants them; the rest goes on in between.
+# the cores whenever it wants them; the rest goes on in between, a Ray cluster before all else: it
+# gives its own programs half a minute to begin.
 test: .venv/.installed
 	@sh tools/debian.sh required $(FAST_PACKAGES) $(SERVER_PACKAGES)
-	@$(MAKE) --no-print-directory -j 2 test-rest test-server
+	@$(MAKE) --no-print-directory -j 3 test-ray test-rest test-server
 
-# What it says comes at its end: between the others' dots nobody could read it.
+# Between the others' dots nobody could read what these say.
+define said_at_its_end
+@said=$$(mktemp); $(1) >"$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
+endef
+
 test-server:
-	@said=$$(mktemp); $(PYTEST) tests/integration >"$$said" 2>&1; code=$$?; cat "$$said"; rm "$$said"; exit $$code
+	$(call said_at_its_end,$(PYTEST) tests/integration)
+
+test-ray:
+	$(call said_at_its_end,nice -n 10 $(ORDINARY) env OMP_NUM_THREADS=1 $(PYTEST) $(RAY_TESTS))
 
 test-rest:
-	nice -n 19 $(ORDINARY) $(ALONG) -m 'not server and not hardware and not soak'
+	nice -n 19 $(ORDINARY) $(ALONG) -m 'not server and not hardware and not soak' --ignore $(RAY_TESTS)
 
 # What takes minutes, such as the ends of a cluster's drivers and nodes, and all of which `make test` has one of a kind.
 soak: .venv/.installed

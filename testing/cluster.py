@@ -23,6 +23,9 @@ STORE_BYTES = 80 * 2**20  # of a node's memory; the least that Ray takes is 75 M
 RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_AUTH_MODE": "disabled",  # else a key is written to the home folder
+    # On a busy machine Ray's own programs need longer than the half a minute that they have.
+    "RAY_agent_register_timeout_ms": "180000",
+    "RAY_worker_register_timeout_seconds": "180",
     "RAY_metrics_report_interval_ms": "500",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # which is warned of else
 }

@@ -215,7 +215,7 @@ class TestLive:
         monkeypatch.setattr("export.recipes.live.mixing.STEP_FRAMES", (12,))
         network = replace(RECIPE.network, channels=(16, 16, 16, 16), hidden=16)
         recipe = replace(RECIPE, network=network, batch_size=4, learning_rate=3e-3)
-        Trainer(LiveTask(recipe, mixer, mixer), tmp_path / "run").run(Budget(steps=100))
+        Trainer(LiveTask(recipe, mixer, mixer), tmp_path / "run").run(Budget(steps=60))
         live = read_live(tmp_path / "run" / "last.pt")
         assert live is not None
         song = torch.from_numpy(sf.read(tmp_path / "mixture.wav", dtype="float32")[0].T)
