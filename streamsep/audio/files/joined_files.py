@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 from streamsep.audio.files.file_starts import (
     BARE,
@@ -48,6 +48,7 @@ W64_KINDS = (
 )
 AU = b".snd"
 NEAR = 2**16  # bytes behind an end
+ENDLESS_CAF = 2**63  # sizes from here on are negative
 WRAP = 2**32  # where the sizes in RIFF headers begin anew
 
 
@@ -217,7 +218,7 @@ def behind_sound(path: Path) -> Behind | None:
     with path.open("rb") as file:
         end = os.fstat(file.fileno()).st_size
         found = (
-            _data_chunk(file, end)
+            _data_of_wav(file, end)
             or _data_of_w64(file, end)
             or _data_of_aiff(file, end)
             or _data_of_caf(file, end)
@@ -253,19 +254,32 @@ def _is_chunk(head: bytes, left: int) -> bool:
     return named or (size <= left - 8 and CHUNK_NAME.match(head) is not None)
 
 
-def _data_chunk(file: BinaryIO, end: int) -> Size | None:
+def _chunk(
+    file: BinaryIO, at: int, end: int, name: bytes, width: int, order: Literal["little", "big"]
+) -> tuple[int, int, int] | None:
+    """Return where the first chunk of a name has its size, where its content begins, and the size.
+
+    Sizes have so many bytes, and are filled up to even ones where they have four.
+    """
+    while at + 4 + width <= end:
+        file.seek(at)
+        head = file.read(4 + width)
+        size, first = int.from_bytes(head[4:], order), at + 4 + width
+        if head[:4] == name:
+            return at + 4, first, size
+        at = first + size + (size % 2 if width == 4 else 0)
+    return None
+
+
+def _data_of_wav(file: BinaryIO, end: int) -> Size | None:
     """Return where a WAV file has the size of its sound."""
     if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
         return None
-    at = 12
-    while at + 8 <= end:
-        file.seek(at)
-        head = file.read(8)
-        size = int.from_bytes(head[4:], "little")
-        if head[:4] == b"data":
-            return Size(at + 4, at + 8 + size + size % 2) if size else None
-        at += 8 + size + size % 2
-    return None
+    found = _chunk(file, 12, end, b"data", 4, "little")
+    if found is None or not found[2]:
+        return None
+    place, first, size = found
+    return Size(place, first + size + size % 2)
 
 
 def _data_of_aiff(file: BinaryIO, end: int) -> Size | None:
@@ -273,32 +287,22 @@ def _data_of_aiff(file: BinaryIO, end: int) -> Size | None:
     file.seek(0)
     if file.read(4) != b"FORM" or file.read(8)[4:] not in (b"AIFF", b"AIFC") or end >= WRAP:
         return None
-    at = 12
-    while at + 8 <= end:
-        file.seek(at)
-        head = file.read(8)
-        size = int.from_bytes(head[4:], "big")
-        if head[:4] == b"SSND":
-            sizes = {place: (end - place - 4).to_bytes(4, "big") for place in (4, at + 4)}
-            return Size(at + 4, at + 8 + size + size % 2, sizes)
-        at += 8 + size + size % 2
-    return None
+    found = _chunk(file, 12, end, b"SSND", 4, "big")
+    if found is None:
+        return None
+    place, first, size = found
+    true = {at: (end - at - 4).to_bytes(4, "big") for at in (4, place)}
+    return Size(place, first + size + size % 2, true)
 
 
 def _data_of_caf(file: BinaryIO, end: int) -> Size | None:
     """Return the same of a CAF file, where a size of minus one is all that follows."""
     file.seek(0)
-    if file.read(8)[:4] != b"caff":
+    found = _chunk(file, 8, end, b"data", 8, "big") if file.read(4) == b"caff" else None
+    if found is None or found[2] >= ENDLESS_CAF:
         return None
-    at = 8
-    while at + 12 <= end:
-        file.seek(at)
-        head = file.read(12)
-        size = int.from_bytes(head[4:], "big", signed=True)
-        if head[:4] == b"data" or size < 0:
-            return Size(at + 4, at + 12 + size, {at + 4: b"\xff" * 8}) if size >= 0 else None
-        at += 12 + size
-    return None
+    place, first, size = found
+    return Size(place, first + size, {place: b"\xff" * 8})
 
 
 def _data_of_au(file: BinaryIO) -> Size | None:
