@@ -19,8 +19,8 @@ from tests.support.commands import Live, streamsep
 
 PCM_24 = 2.0**-23  # see test_audio_file
 # Off the sound server nothing here depends on time: with buffers this long a machine may stand
-# still for half a second, and what is played is still what was separated.
-PATIENT = ("--block", 2048, "--slack", 22_050)
+# still for a second, and what is played is still what was separated.
+PATIENT = ("--block", 2048, "--slack", 44_100)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from testing.singing import sing
 from tests.support.cases import one_fast
 from tests.support.shows import STATS
 
-PATIENT = dict(block=2_048, slack=22_050)
+PATIENT = dict(block=2_048, slack=44_100)
 SECONDS = 1.6
 
 

@@ -29,7 +29,7 @@ from tests.support.weights import Weights
 
 PCM_24 = 2.0**-23  # see test_sound_file
 # Nothing here depends on time: with buffers this long a machine may stand still for a while.
-PATIENT = dict(block=2_048, slack=22_050)
+PATIENT = dict(block=2_048, slack=44_100)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from testing.signals import music
 PCM_24 = 2.0**-23  # see test_sound_file
 EXACT = PCM_24 + 1e-6  # and an STFT there and back
 # Nothing here depends on time: with buffers this long a machine may stand still for a while.
-PATIENT = dict(block=2_048, slack=22_050)
+PATIENT = dict(block=2_048, slack=44_100)
 RATE = 44_100
 
 
