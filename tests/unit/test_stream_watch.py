@@ -1,5 +1,7 @@
 """What the watch does with our streams when the server has moved them."""
 
+import time
+
 import pytest
 
 from streamsep.audio.devices.sound_server import (
@@ -11,6 +13,7 @@ from streamsep.audio.devices.sound_server import (
 )
 from streamsep.audio.devices.stream_watch import StreamWatch
 from streamsep.events import EventLog
+from testing.servers import wait_until
 
 
 class Server:
@@ -85,3 +88,49 @@ def test_where_the_user_moves_our_streams_they_stay(server, look):
     look()
     look()
     assert (server.listens_to, server.plays_on) == (2, 10)
+
+
+def test_whoever_has_lost_its_source_is_silent_until_it_has_one(server):
+    """Where it goes next may be what we play on, and servers move it before they tell."""
+    watch = StreamWatch(EventLog())
+    server.listens_to = 99  # as a stream that has just been opened
+    watch._look(server)
+    assert not watch.hears_us("microphone")
+    for number, silent in ((4, False), (99, True), (2, False)):
+        server.listens_to = number
+        watch._look(server)
+        assert watch.hears_us("microphone") == silent
+
+
+class OnceChanged(Server):
+    """Tells of a change once, and never of what comes of it."""
+
+    def __init__(self):
+        super().__init__()
+        self.told, self.waits = False, []
+
+    def watch(self):
+        pass
+
+    def close(self):
+        pass
+
+    def wait_for_change(self, timeout_s):
+        if not self.told:
+            self.told, self.voice, self.listens_to = True, None, 99
+            return True
+        self.waits.append(timeout_s)
+        time.sleep(0.001)
+        self.voice = self.listens_to = 4
+        return False
+
+
+def test_what_comes_of_a_change_untold_is_seen(monkeypatch):
+    server = OnceChanged()
+    monkeypatch.setattr(
+        "streamsep.audio.devices.stream_watch.SoundServer", lambda client_name: server
+    )
+    with StreamWatch(EventLog()) as watch:
+        wait_until(lambda: len(server.waits) > 1, "the next look")
+        assert server.waits[0] <= 0.05
+        wait_until(lambda: not watch.hears_us("microphone"), "its voice")

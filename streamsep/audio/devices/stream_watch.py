@@ -23,6 +23,9 @@ from streamsep.errors import DeviceError, first_line
 from streamsep.events import EventLog
 
 LISTEN_S = 0.2
+# Of what comes of a change PipeWire doesn't always tell, such as where a stream goes that has lost
+# its source: so often, and so long after the last one, it is looked for.
+OFTEN_S, LOOKED_FOR_S = 0.05, 1.0
 RECONNECT_S = 0.5
 # What a server has buffered of another source still comes after a move; and a new stream's volume
 # may be anything at first.
@@ -53,7 +56,7 @@ class StreamWatch:
         self._silent: frozenset[str] = frozenset()
         self._heard_us: dict[str, float] = {}  # when each role did last
         self._first_seen: dict[str, float] = {}
-        self._look_again = 0.0
+        self._look_again = self._look_often = 0.0
         self._wished: dict[str, str] = {}  # the source of each role at first
         self._numbers: dict[str, int] = {}  # of it in the server, when it was used last
         self._places: dict[str, str] = {}  # where each role is
@@ -92,8 +95,11 @@ class StreamWatch:
                     self._server.watch()
                     watching = True
                     self._look(self._server)
-                changed = self._server.wait_for_change(LISTEN_S)
-                if changed or time.monotonic() < self._look_again:
+                often = time.monotonic() < self._look_often
+                changed = self._server.wait_for_change(OFTEN_S if often else LISTEN_S)
+                if changed:
+                    self._look_often = time.monotonic() + LOOKED_FOR_S
+                if changed or often or time.monotonic() < self._look_again:
                     self._look(self._server)
             except Exception as error:  # of the library too; mostly, the server has gone
                 if not isinstance(error, ServerGoneError):
@@ -127,8 +133,10 @@ class StreamWatch:
         now = time.monotonic()
         self._heard_us |= dict.fromkeys(silent, now)
         lately = {role for role, at in self._heard_us.items() if now - at < BUFFERED_S}
+        # Wherever it goes next, it may hear us before that is told.
+        lost = {c.role for c in captures if c.source not in sources and c.role in self._wished}
         # First of all: each block counts.
-        self._silent = frozenset(silent | lately)
+        self._silent = frozenset(silent | lately | lost)
         if lately:
             self._look_again = now + BUFFERED_S + 2 * LISTEN_S
         for capture in captures:
