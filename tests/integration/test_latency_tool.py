@@ -10,6 +10,7 @@ import pytest
 from streamsep.audio.devices.sound_server import on_pipewire
 from testing.servers import PipeWireServer
 from tests.support.cases import one_of_many
+from tests.support.commands import TAKES
 
 TOOL = Path(__file__).parents[2] / "tools" / "latency_loopback.py"
 
@@ -38,7 +39,11 @@ def test_the_simulated_endpoint_is_exact(tmp_path):
 def test_through_a_sound_server_it_is_within_a_block(tmp_path, server):
     """At the smallest block that is promised; within 40 samples in the takes of the table."""
     arguments = "--only", server, "--blocks", "256", "--takes", "3"
-    takes, _ = measured(tmp_path, *arguments, all_hold=False)
+    takes = []
+    for _ in range(TAKES):
+        takes += measured(tmp_path, *arguments, all_hold=False)[0]
+        if len(takes) > 1:
+            break
     # The middle one: where another program has a core just then, a take is off by more, or its
     # chirp isn't found.
     off = sorted(abs(take["measured"] - take["reported"]) for take in takes)
