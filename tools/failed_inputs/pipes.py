@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from failed_inputs.programs import length, shell, tone
+from failed_inputs.programs import Done, length, shell, tone
 from failed_inputs.table import Verdict, case
 
 
@@ -26,6 +26,11 @@ case(8, "a --json reader that dies")(
 case(8, "stdout on a full disk")(lambda place: unread(place, "--plain", ">/dev/full"))
 
 
+def is_whole(beat: Path, done: Done) -> Verdict:
+    got = length(beat)
+    return abs(got - 5.0) < 0.01 and done.code == 0, f"{got:.2f} of 5.00 s, exit {done.code}"
+
+
 @case(13, "ffmpeg … -f wav - | streamsep separate -")
 def pipe(place: Path) -> Verdict:
     tone(place / "song.wav", 5.0)
@@ -34,8 +39,7 @@ def pipe(place: Path) -> Verdict:
         "--model center-cut",
         place,
     )
-    got = length(place / "out.beat.wav")
-    return abs(got - 5.0) < 0.01 and done.code == 0, f"{got:.2f} of 5.00 s, exit {done.code}"
+    return is_whole(place / "out.beat.wav", done)
 
 
 @case(13, "a FIFO")
@@ -46,8 +50,7 @@ def fifo(place: Path) -> Verdict:
         "streamsep separate song.fifo --format wav --model center-cut; code=$?; wait; exit $code",
         place,
     )
-    got = length(place / "song.beat.wav")
-    return abs(got - 5.0) < 0.01 and done.code == 0, f"{got:.2f} of 5.00 s, exit {done.code}"
+    return is_whole(place / "song.beat.wav", done)
 
 
 @case(13, "<(…), separate and live")

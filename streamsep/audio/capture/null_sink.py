@@ -342,7 +342,7 @@ class Loopback:
                 self._set_up()
             # libpulse, ctypes and a server that is just starting raise what they like; giving up
             # would leave the player that was moved to us silent, so it is tried again.
-            except Exception:
+            except Exception:  # of others' code, see above
                 continue
             return
 

@@ -156,7 +156,7 @@ class MicrophoneStream:
         shape = (len(self._voices), channels)
         self._buffer = MicrophoneBuffer(shape, self._session_rate, self._device_frames)
         self._block = np.zeros((*shape, self._device_frames), np.float32)
-        self._taken = [True] * len(self._voices)  # what each has had of the block
+        self._taken = np.ones(len(self._voices), np.bool_)  # which of them have had the block
         return len(self._voices) - 1
 
     @property
@@ -168,7 +168,7 @@ class MicrophoneStream:
         """Fill (n, C) with the next block of a voice; see `MicrophoneSource.read`."""
         if self._taken[number]:
             self._lost = self._buffer.read(self._block)
-            self._taken = [False] * len(self._voices)
+            self._taken.fill(False)
         self._taken[number] = True
         np.copyto(out, self._block[number].T)
         return self._lost

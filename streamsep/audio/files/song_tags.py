@@ -44,7 +44,7 @@ def read_song_tags(path: Path) -> SongTags:
         file: Any = mutagen.File(path, easy=True)
     # Besides its own errors mutagen lets through what a damaged file makes of it (struct.error,
     # IndexError, MemoryError), and one file must not end the scan of a library.
-    except Exception:
+    except Exception:  # of mutagen, see above
         return named
     if file is None:
         return named
@@ -60,5 +60,5 @@ def _first(tags: Any, key: str) -> str:
         found = tags.get(key) if tags else None
         return str(found[0] if isinstance(found, list) else found or "").strip()
     # Tags are decoded as they are asked for: what is said above, and formats without such a key.
-    except Exception:
+    except Exception:  # of mutagen, see above
         return ""
