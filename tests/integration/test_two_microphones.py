@@ -12,6 +12,8 @@ from tests.integration.conftest import RATE, make_song
 from tests.integration.takes import mic_losses, until_clean
 from tests.support.commands import Live, streamsep
 
+VOICES = (("mic", 330), ("mic2", 550))
+
 
 @pytest.fixture(scope="module")
 def beat(tmp_path_factory):
@@ -31,6 +33,13 @@ def share_at(sound, hz):
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
     place = round(hz * len(sound) / RATE)
     return spectrum[place - 3 : place + 4].sum() / spectrum.sum()
+
+
+def sung(folder, bus):
+    """What is heard of a voice, without a quarter of a second at each end; nothing for silence."""
+    heard = take(folder, bus)[0]
+    loud = np.flatnonzero(np.abs(heard) > 0.1)
+    return heard[loud[0] + RATE // 4 : loud[-1] - RATE // 4] if len(loud) else np.zeros(RATE)
 
 
 def duet(server, folder, beat, model, *mics, **options):
@@ -59,20 +68,19 @@ def test_left_and_right_of_one_device_are_two_singers(server, beat, identity_mod
                 time.sleep(1.0)  # what is on its way is heard too
             assert live.end() == 0, live.stderr
         live.losses.session += mic_losses(live) - before
+        # On a busy machine bursts come late, and the buffer jumps: each tone is in two parts then.
+        live.losses.session += any(share_at(sung(place, bus), hz) < 0.99 for bus, hz in VOICES)
         return live.losses, (place, live)
 
     place, live = until_clean(sing)
     begins = []
     for bus, hz, other in (("mic", 330, 550), ("mic2", 550, 330)):
-        heard = take(place, bus)
+        heard, voice = take(place, bus), sung(place, bus)
         np.testing.assert_array_equal(heard[0], heard[1])
-        loud = np.flatnonzero(np.abs(heard[0]) > 0.1)
-        sung = heard[0, loud[0] : loud[-1]]
-        assert len(sung) > 1.5 * RATE
-        assert np.quantile(np.abs(sung), 0.99) == pytest.approx(0.5, rel=0.02)
-        # A jump of the buffer takes from its own, on a busy machine; the other's is never there.
-        assert share_at(sung[RATE // 4 : -RATE // 4], hz) > 0.5
-        assert share_at(sung[RATE // 4 : -RATE // 4], other) < 1e-4
+        assert len(voice) > RATE
+        assert np.quantile(np.abs(voice), 0.99) == pytest.approx(0.5, rel=0.02)
+        assert share_at(voice, hz) > 0.99
+        assert share_at(voice, other) < 1e-4
         begins.append(np.flatnonzero(heard[0])[0])
     assert abs(begins[0] - begins[1]) <= 1  # a tone's first sample is nothing
     ways = re.findall(r"^microphone(?: 2)?: (\d+) ms from voice to output$", live.stdout, re.M)
